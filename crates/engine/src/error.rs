@@ -1,0 +1,22 @@
+//! What can go wrong while a question is answered, by what its caller can do.
+
+use ebbtide_model::{ErrorKind, Fault};
+use ebbtide_store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The definition names something that the app lacks, or that does not fit.
+    #[error(transparent)]
+    Query(#[from] Fault),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl EngineError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Query(_) => ErrorKind::Invalid,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Questions answered from a snapshot: behavioural queries as folds over each actor's ordered events,
+//! SQL in DataFusion over a catalog that holds only the caller's scope. Knows no HTTP and no packs.
+
+mod error;
+
+pub use error::EngineError;

@@ -1,0 +1,149 @@
+//! A pack: the tables of an app, how files become their rows, and the reports it answers.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::{AppSchema, ColumnType, TableName, Value};
+
+/// A checked pack: every table, column, parameter and route that it names exists and fits.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    pub title: Option<String>,
+    pub schema: AppSchema,
+    /// The entity table whose key is the tenant, where there is one: a tenant without a row there is
+    /// unknown, and answered 404.
+    pub tenant_table: Option<TableName>,
+    pub sources: Vec<Source>,
+    pub reports: Vec<Report>,
+}
+
+/// How a file whose name fits becomes rows of a table. A file named after its table needs none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub table: TableName,
+    /// A file name, in which `*` stands for any run of characters.
+    pub file: String,
+    pub format: FileFormat,
+    /// Whether the first line names the columns (CSV and whitespace).
+    pub header: bool,
+    /// The file's columns by position, where it has no header or another one.
+    pub columns: Option<Vec<String>>,
+    /// File column → table column. Others go by their own name.
+    pub renames: Vec<(String, String)>,
+    /// Table column → how its text is read, where the type's own form does not fit.
+    pub casts: Vec<(String, Cast)>,
+    /// Texts that mean null, besides the empty cell.
+    pub nulls: Vec<String>,
+    /// Whether columns that the table lacks are passed over; they are a fault otherwise.
+    pub ignore_unknown: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    Csv,
+    Ndjson,
+    Parquet,
+    /// Columns apart by runs of white space; lines may begin with some.
+    Whitespace,
+}
+
+/// How the text of a source's cell becomes a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cast {
+    /// A `strptime` pattern, such as `%Y%m%d`, read in a time zone (UTC unless said).
+    Time {
+        pattern: String,
+        zone: Option<String>,
+    },
+    /// Seconds or milliseconds since 1970.
+    EpochSeconds,
+    EpochMillis,
+}
+
+/// A named, parameterised, access-controlled answer.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub name: String,
+    pub description: Option<String>,
+    pub params: Vec<Param>,
+    pub routes: Vec<Route>,
+    pub response: Tree,
+    /// Dotted paths of the lists in the response, in order: what CSV and NDJSON hold.
+    pub lists: Vec<String>,
+    /// The tables that the answer depends on.
+    pub tables: Vec<TableName>,
+}
+
+/// One way to a report.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `/admin/merchants/{merchant_id}/cohorts`; each name in braces is a parameter.
+    pub path: String,
+    /// Roles that may call; empty means any that is signed in.
+    pub roles: Vec<String>,
+    pub tenant: RouteTenant,
+}
+
+/// Whose rows a route answers about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTenant {
+    /// The token's tenant; a token without one is refused.
+    Token,
+    /// The tenant that this parameter of the path names; for callers whose token names none.
+    Param(String),
+    /// The token's tenant, or all tenants for an `admin` token without one.
+    TokenOrAll,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    pub name: String,
+    pub description: Option<String>,
+    pub column_type: ColumnType,
+    /// `None`: the parameter is required.
+    pub default: Option<Value>,
+    /// Inclusive bounds of a number.
+    pub min: Option<Value>,
+    pub max: Option<Value>,
+    /// The values that are allowed; empty means any.
+    pub choices: Vec<Value>,
+}
+
+/// The JSON that a report returns, with queries for leaves.
+#[derive(Clone, Debug)]
+pub enum Tree {
+    Literal(Json),
+    /// The value of a parameter, or of `as_of`.
+    Param(String),
+    Object(Vec<(String, Tree)>),
+    List(Vec<Tree>),
+    Sql {
+        shape: SqlShape,
+        statement: Arc<str>,
+    },
+    Behaviour(Box<BehaviourLeaf>),
+}
+
+/// What a statement's rows become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlShape {
+    /// The one cell.
+    Value,
+    /// The one row as an object; null without a row.
+    Row,
+    /// A list of objects.
+    Rows,
+    /// A list of the first column's values.
+    Column,
+    /// An object: first column → second column.
+    Map,
+}
+
+/// A query of the query language with parameters in it, and how its result is shaped.
+#[derive(Clone, Debug)]
+pub struct BehaviourLeaf {
+    /// A query as JSON, in which a text `$name` stands for a parameter's value.
+    pub query: Json,
+    pub shape: Json,
+}

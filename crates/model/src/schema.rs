@@ -1,0 +1,89 @@
+//! What an app's tables look like: the part of a pack that storage and queries need.
+
+use crate::{AppName, Calendar, ColumnType, TableName};
+
+/// The tables of an app. Made by a checked pack only, so every index in it is in range and every
+/// named parent exists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppSchema {
+    pub app: AppName,
+    /// Days, weeks and months of the app's reports.
+    pub calendar: Calendar,
+    /// Parents before children.
+    pub tables: Vec<TableSchema>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableSchema {
+    pub name: TableName,
+    pub kind: TableKind,
+    pub columns: Vec<Column>,
+    /// Indexes of the columns that make the key. An entity has one at least. An event stream without
+    /// one counts rows by their contents: the n-th occurrence in one file is one row for ever.
+    pub key: Vec<usize>,
+    pub tenant: TenantRule,
+    /// Index of the column that says whose behaviour a row records. An entity without a declared one
+    /// has its key.
+    pub actor: Option<usize>,
+    /// Index of the column by which a row exists at an `as_of`, of type `timestamp`; without one a row
+    /// always exists.
+    pub time: Option<usize>,
+    /// Index of the text column that names an event.
+    pub event_name: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKind {
+    /// Append-only; the first arrival of a key wins.
+    Events,
+    /// The latest arrival of a key replaces the whole row.
+    Entity,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub column_type: ColumnType,
+    pub nullable: bool,
+}
+
+/// How a row's tenant is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantRule {
+    /// By the canonical text of a column of its own. A null there means `default`, or is refused
+    /// where there is none.
+    Column { column: usize, default: Option<crate::TenantId> },
+    /// By the row of `parent` whose key is this row's column `by`.
+    Parent { parent: TableName, by: usize },
+    /// The app has one tenant.
+    Fixed(crate::TenantId),
+}
+
+impl AppSchema {
+    pub fn table(&self, name: &TableName) -> Option<&TableSchema> {
+        self.tables.iter().find(|table| table.name == *name)
+    }
+
+    /// Whether other tables find their tenant through this one; its keys are then unique in the app.
+    pub fn is_parent(&self, name: &TableName) -> bool {
+        self.tables
+            .iter()
+            .any(|table| matches!(&table.tenant, TenantRule::Parent { parent, .. } if parent == name))
+    }
+}
+
+impl TableSchema {
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The column that orders rows within a tenant and says whose they are: the declared actor, else
+    /// (for an entity) a key of one column.
+    pub fn actor_column(&self) -> Option<usize> {
+        match (self.actor, self.kind, self.key.as_slice()) {
+            (Some(actor), _, _) => Some(actor),
+            (None, TableKind::Entity, [key]) => Some(*key),
+            (None, _, _) => None,
+        }
+    }
+}
