@@ -2,9 +2,11 @@
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, ToSpan};
+use jiff::{Span, ToSpan};
 
 use crate::Instant;
+
+const SECONDS_PER_HOUR: i64 = 3_600;
 
 /// A calendar unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -74,16 +76,16 @@ impl Calendar {
     /// The start of the `count`-th period after (or, negative, before) the one that holds `instant`.
     pub fn advance(&self, unit: Unit, instant: Instant, count: i64) -> Instant {
         if unit == Unit::Hour {
-            let hours = count.saturating_mul(3_600 * Instant::MICROS_PER_SECOND);
+            let hours = count.saturating_mul(SECONDS_PER_HOUR * Instant::MICROS_PER_SECOND);
             return self.floor_hour(Instant::from_micros(instant.micros().saturating_add(hours)));
         }
         let first = self.first_day(unit, self.date(instant));
         let span = match unit {
-            Unit::Hour | Unit::Day => count.try_days(),
-            Unit::Week => count.try_weeks(),
-            Unit::Month => count.try_months(),
-            Unit::Quarter => count.saturating_mul(3).try_months(),
-            Unit::Year => count.try_years(),
+            Unit::Hour | Unit::Day => Span::new().try_days(count),
+            Unit::Week => Span::new().try_weeks(count),
+            Unit::Month => Span::new().try_months(count),
+            Unit::Quarter => Span::new().try_months(count.saturating_mul(3)),
+            Unit::Year => Span::new().try_years(count),
         };
         let end_of_time = if count < 0 { Date::MIN } else { Date::MAX };
         let moved = span.and_then(|span| first.checked_add(span)).unwrap_or(end_of_time);
@@ -177,8 +179,7 @@ impl Calendar {
         };
         let offset_s = i64::from(self.zone.to_offset(timestamp).seconds());
         let local_s = instant.micros().div_euclid(Instant::MICROS_PER_SECOND) + offset_s;
-        let hour_s = SignedDuration::from_hours(1).as_secs();
-        let start_s = local_s.div_euclid(hour_s) * hour_s - offset_s;
+        let start_s = local_s.div_euclid(SECONDS_PER_HOUR) * SECONDS_PER_HOUR - offset_s;
         Instant::from_micros(start_s * Instant::MICROS_PER_SECOND)
     }
 }
