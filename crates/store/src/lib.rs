@@ -3,6 +3,10 @@
 
 mod columns;
 mod error;
+pub mod fs;
+pub mod lock;
+pub mod log;
+pub mod manifest;
 mod snapshot;
 
 pub use columns::{ColumnRef, SEQUENCE_COLUMN, TENANT_COLUMN, arrow_type, declared_schema, stored_schema};
