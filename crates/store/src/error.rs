@@ -1,13 +1,39 @@
 //! What can go wrong in the store, by what the caller can do about it.
 
-use ebbtide_model::{ErrorKind, TableName};
+use ebbtide_model::{AppName, ErrorKind, TableName};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    #[error("there is no app {app:?}; the data folder was opened with {known:?}")]
+    UnknownApp { app: AppName, known: Vec<AppName> },
     #[error("there is no table {table:?}; the app has {known:?}")]
     UnknownTable { table: TableName, known: Vec<TableName> },
     #[error("an app's rows were asked for with a scope of another app")]
     ForeignScope,
+    #[error(
+        "table {table:?} holds the rows by which others find their tenant: only a caller of all tenants writes it"
+    )]
+    ScopeTooNarrow { table: TableName },
+    #[error("the keys of table {table:?} are each tenant's own: say whose rows are meant")]
+    TenantNeeded { table: TableName },
+    #[error("the rows do not fit the table: {detail}")]
+    WrongShape { detail: String },
+    #[error("{detail}")]
+    Unsupported { detail: String },
+    #[error("setting {name}: {detail}")]
+    Settings { name: &'static str, detail: String },
+    #[error("table {table:?} of app {app:?} is stored otherwise than the pack declares it: {detail}")]
+    SchemaChanged { app: AppName, table: TableName, detail: String },
+    #[error("more writers are waiting than the queue holds; try again in a moment")]
+    Overloaded,
+    #[error("table {table:?} is being imported; try again when that has ended")]
+    Importing { table: TableName },
+    #[error("the store is closed")]
+    Closed,
+    #[error(
+        "the store takes no more writes since {reason}; the disk must be mended and the server restarted"
+    )]
+    Failed { reason: String },
     #[error("rows could not be laid out: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
 }
@@ -15,8 +41,16 @@ pub enum StoreError {
 impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownTable { .. } => ErrorKind::NotFound,
-            Self::ForeignScope => ErrorKind::Forbidden,
+            Self::UnknownApp { .. } | Self::UnknownTable { .. } => ErrorKind::NotFound,
+            Self::ForeignScope | Self::ScopeTooNarrow { .. } => ErrorKind::Forbidden,
+            Self::TenantNeeded { .. }
+            | Self::WrongShape { .. }
+            | Self::Unsupported { .. }
+            | Self::Settings { .. } => ErrorKind::Invalid,
+            Self::SchemaChanged { .. } => ErrorKind::Conflict,
+            Self::Overloaded | Self::Importing { .. } | Self::Closed | Self::Failed { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Arrow(_) => ErrorKind::Internal,
         }
     }

@@ -1,0 +1,288 @@
+//! What can be said of new rows before the store is asked: which of them fit the table, whose they are,
+//! and their fingerprints. Done in the caller's thread, so that the one writer has less to do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+    Scalar, StringArray, TimestampMicrosecondArray, UInt32Array,
+};
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{is_null, take_record_batch};
+use ebbtide_model::{ColumnType, Scope, TableSchema, TenantRule, Tenants, Value};
+
+use crate::cells::Cells;
+use crate::fingerprint::{RowHasher, RowHashes};
+use crate::{Rejection, RejectionCode, StoreError, declared_schema};
+
+/// The rows of a batch that may be stored, as far as the batch alone can tell.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Declared columns, the tenant's own filled in.
+    pub(crate) rows: RecordBatch,
+    /// The index in the given batch of each of `rows`.
+    pub(crate) origins: Vec<u32>,
+    pub(crate) tenants: RowTenants,
+    pub(crate) hashes: RowHashes,
+    pub(crate) rejected: Vec<Rejection>,
+}
+
+/// Whose each row is: an index into names that ascend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RowTenants {
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) codes: Vec<u32>,
+}
+
+impl RowTenants {
+    pub(crate) fn of(&self, row: usize) -> &Arc<str> {
+        &self.names[self.codes[row] as usize]
+    }
+
+    /// Rows after rows.
+    pub(crate) fn concat(parts: Vec<Self>) -> Self {
+        let mut parts = parts;
+        if parts.len() == 1 {
+            return parts.pop().unwrap_or_default();
+        }
+        let mut names: Vec<Arc<str>> = parts.iter().flat_map(|part| part.names.iter().cloned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut codes = Vec::new();
+        for part in parts {
+            let rank = |name: &Arc<str>| names.binary_search(name).unwrap_or(0);
+            let ranks: Vec<u32> =
+                part.names.iter().map(|name| u32::try_from(rank(name)).unwrap_or(u32::MAX)).collect();
+            codes.extend(part.codes.into_iter().map(|code| ranks[code as usize]));
+        }
+        Self { names, codes }
+    }
+}
+
+pub(crate) fn prepare(
+    table: &TableSchema,
+    hasher: &RowHasher,
+    scope: &Scope,
+    batch: &RecordBatch,
+) -> Result<Prepared, StoreError> {
+    if batch.num_columns() != table.columns.len() {
+        return Err(StoreError::WrongShape {
+            detail: format!("{} columns came, the table has {}", batch.num_columns(), table.columns.len()),
+        });
+    }
+    if u32::try_from(batch.num_rows()).is_err() {
+        return Err(StoreError::WrongShape { detail: "a batch has too many rows".to_owned() });
+    }
+    let mut faults = Faults::new(batch.num_rows());
+    let (columns, tenants) = assign_tenants(table, scope, batch, &mut faults)?;
+    let filled = RecordBatch::try_new(declared_schema(table), columns)
+        .map_err(|error| StoreError::WrongShape { detail: error.to_string() })?;
+    find_nulls(table, &filled, &mut faults);
+    find_infinities(table, &filled, &mut faults)?;
+    let origins = faults.unharmed();
+    let (rows, tenants) = if origins.len() == filled.num_rows() {
+        (filled, tenants)
+    } else {
+        let codes = origins.iter().map(|&row| tenants.codes[row as usize]).collect();
+        let rows = take_record_batch(&filled, &UInt32Array::from(origins.clone()))?;
+        (rows, RowTenants { names: tenants.names, codes })
+    };
+    let hashes = hasher.hash(table, &rows, |row| tenants.of(row))?;
+    Ok(Prepared { rows, origins, tenants, hashes, rejected: faults.found })
+}
+
+/// The first fault of each row.
+struct Faults {
+    harmed: Vec<bool>,
+    found: Vec<Rejection>,
+}
+
+impl Faults {
+    fn new(rows: usize) -> Self {
+        Self { harmed: vec![false; rows], found: Vec::new() }
+    }
+
+    fn add(
+        &mut self,
+        row: usize,
+        column: Option<&str>,
+        code: RejectionCode,
+        detail: impl FnOnce() -> String,
+    ) {
+        if !std::mem::replace(&mut self.harmed[row], true) {
+            let column = column.map(str::to_owned);
+            self.found.push(Rejection { row, column, code, detail: detail() });
+        }
+    }
+
+    fn unharmed(&self) -> Vec<u32> {
+        (0..).zip(&self.harmed).filter(|(_, harmed)| !**harmed).map(|(row, _)| row).collect()
+    }
+}
+
+fn find_nulls(table: &TableSchema, rows: &RecordBatch, faults: &mut Faults) {
+    for (index, (column, array)) in table.columns.iter().zip(rows.columns()).enumerate() {
+        let in_key = table.key.contains(&index);
+        if array.null_count() == 0 || (column.nullable && !in_key) {
+            continue;
+        }
+        for row in (0..array.len()).filter(|&row| array.is_null(row)) {
+            faults.add(row, Some(&column.name), RejectionCode::Null, || {
+                let part = if in_key { "is part of the key and" } else { "has no nulls and" };
+                format!("column {:?} {part} needs a value", column.name)
+            });
+        }
+    }
+}
+
+fn find_infinities(table: &TableSchema, rows: &RecordBatch, faults: &mut Faults) -> Result<(), StoreError> {
+    for (column, array) in table.columns.iter().zip(rows.columns()) {
+        let Cells::Float(floats) = Cells::of(array, column)? else { continue };
+        for row in 0..floats.len() {
+            if !floats.is_null(row) && !floats.value(row).is_finite() {
+                faults.add(row, Some(&column.name), RejectionCode::NotFinite, || {
+                    format!("{} is no finite number", floats.value(row))
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The columns with the tenant's own filled in, and whose each row is. A row at fault is anybody's.
+fn assign_tenants(
+    table: &TableSchema,
+    scope: &Scope,
+    batch: &RecordBatch,
+    faults: &mut Faults,
+) -> Result<(Vec<ArrayRef>, RowTenants), StoreError> {
+    let columns = batch.columns().to_vec();
+    match &table.tenant {
+        TenantRule::Column { column, default } => {
+            let implied = match scope.tenants() {
+                Tenants::One(tenant) => Some(tenant.as_str()),
+                Tenants::All => default.as_ref().map(|tenant| tenant.as_str()),
+            };
+            tenants_by_column(table, scope, *column, implied, columns, faults)
+        }
+        TenantRule::Fixed(tenant) => {
+            if let Tenants::One(own) = scope.tenants()
+                && own != tenant
+            {
+                for row in 0..batch.num_rows() {
+                    faults.add(row, None, RejectionCode::TenantForeign, || {
+                        format!("the table's rows are of tenant {tenant}, and the caller of {own}")
+                    });
+                }
+            }
+            let names = vec![Arc::from(tenant.as_str())];
+            Ok((columns, RowTenants { names, codes: vec![0; batch.num_rows()] }))
+        }
+        TenantRule::Parent { .. } => Err(unsupported_parent(table)),
+    }
+}
+
+pub(crate) fn unsupported_parent(table: &TableSchema) -> StoreError {
+    StoreError::Unsupported {
+        detail: format!(
+            "table {:?} finds its tenant through a parent, which this version does not do",
+            table.name.as_str()
+        ),
+    }
+}
+
+fn tenants_by_column(
+    table: &TableSchema,
+    scope: &Scope,
+    index: usize,
+    implied: Option<&str>,
+    mut columns: Vec<ArrayRef>,
+    faults: &mut Faults,
+) -> Result<(Vec<ArrayRef>, RowTenants), StoreError> {
+    let column = &table.columns[index];
+    if columns[index].null_count() > 0
+        && let Some(implied) = implied
+        && let Ok(value) = Value::from_text(implied, column.column_type)
+    {
+        let scalar = Scalar::new(single(&value, column.column_type)?);
+        columns[index] = zip(&is_null(&columns[index])?, &scalar, &columns[index])?;
+    }
+    let cells = Cells::of(&columns[index], column)?;
+    let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let mut codes = Vec::with_capacity(columns[index].len());
+    let mut bytes = Vec::new();
+    for row in 0..columns[index].len() {
+        codes.push(0);
+        if cells.is_null(row) {
+            faults.add(row, Some(&column.name), RejectionCode::TenantMissing, || {
+                format!("column {:?} names the row's tenant and needs a value", column.name)
+            });
+            continue;
+        }
+        bytes.clear();
+        cells.write(row, &mut bytes);
+        let code = match seen.get(bytes.as_slice()) {
+            Some(code) => *code,
+            None => {
+                let code = u32::try_from(names.len()).unwrap_or(u32::MAX);
+                names.push(Arc::from(cells.value(row).canonical_text().unwrap_or_default()));
+                seen.insert(bytes.clone(), code);
+                code
+            }
+        };
+        let name = &names[code as usize];
+        if let Some(code) = misplaced(scope, name) {
+            faults.add(row, Some(&column.name), code, || match scope.tenants() {
+                Tenants::One(own) => format!("the row is of tenant {name:?}, and the caller of {own}"),
+                Tenants::All => "an empty text names no tenant".to_owned(),
+            });
+        }
+        if let Some(last) = codes.last_mut() {
+            *last = code;
+        }
+    }
+    Ok((columns, ascending(names, codes)))
+}
+
+/// Why a row of this tenant may not come from this caller.
+fn misplaced(scope: &Scope, tenant: &str) -> Option<RejectionCode> {
+    match scope.tenants() {
+        Tenants::One(own) if own.as_str() != tenant => Some(RejectionCode::TenantForeign),
+        Tenants::One(_) | Tenants::All => tenant.is_empty().then_some(RejectionCode::TenantMissing),
+    }
+}
+
+/// The same tenants with their names in order.
+fn ascending(names: Vec<Arc<str>>, codes: Vec<u32>) -> RowTenants {
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    order.sort_unstable_by(|&a, &b| names[a].cmp(&names[b]));
+    let mut ranks = vec![0; names.len()];
+    for (&index, rank) in order.iter().zip(0..) {
+        ranks[index] = rank;
+    }
+    let sorted = order.into_iter().map(|index| names[index].clone()).collect::<Vec<_>>();
+    let codes = codes.into_iter().map(|code| ranks.get(code as usize).copied().unwrap_or(0)).collect();
+    RowTenants { names: sorted, codes }
+}
+
+/// An array of one cell that is not null.
+fn single(value: &Value, column_type: ColumnType) -> Result<ArrayRef, StoreError> {
+    let array: ArrayRef = match value {
+        Value::Bool(value) => Arc::new(BooleanArray::from(vec![*value])),
+        Value::Int(value) => Arc::new(Int64Array::from(vec![*value])),
+        Value::Float(value) => Arc::new(Float64Array::from(vec![*value])),
+        Value::Decimal(units) => Arc::new(Decimal128Array::from(vec![*units]).with_precision_and_scale(
+            ebbtide_model::DECIMAL_PRECISION,
+            ebbtide_model::DECIMAL_SCALE.cast_signed(),
+        )?),
+        Value::Text(text) => Arc::new(StringArray::from(vec![&**text])),
+        Value::Timestamp(instant) => {
+            Arc::new(TimestampMicrosecondArray::from(vec![instant.micros()]).with_timezone("+00:00"))
+        }
+        Value::Date(days) => Arc::new(Date32Array::from(vec![*days])),
+        Value::Null => arrow::array::new_null_array(&crate::arrow_type(column_type), 1),
+    };
+    Ok(array)
+}

@@ -1,0 +1,183 @@
+//! Which rows are the same row. A fingerprint is 128 bits hashed with the data folder's own secret, so
+//! that nobody who does not hold the folder can make two rows collide.
+//!
+//! A row with a key is its table, tenant and key. A row without one is its contents and the number of
+//! that occurrence in its file, which fills the low 32 bits. Null cells are left out of the contents and
+//! the others carry their column's name, so that a column added to the pack changes no fingerprint.
+
+use arrow::array::RecordBatch;
+use ebbtide_model::{TableKind, TableSchema};
+use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret, xxh3_128_with_seed};
+
+use crate::StoreError;
+use crate::cells::{Cells, write_text};
+
+pub(crate) type Fingerprint = u128;
+
+/// Bits of a key-less row's fingerprint that number its occurrence.
+const OCCURRENCE_BITS: u32 = 32;
+
+/// The contents of a key-less row as the fingerprint of its `number`-th occurrence.
+pub(crate) fn occurrence(contents: Fingerprint, number: u32) -> Fingerprint {
+    (contents >> OCCURRENCE_BITS << OCCURRENCE_BITS) | u128::from(number)
+}
+
+/// Made once with the data folder, from the process's own randomness.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct FolderSecret([u8; 32]);
+
+impl FolderSecret {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for FolderSecret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("FolderSecret")
+    }
+}
+
+/// Hashes rows of one table.
+#[derive(Clone, Debug)]
+pub(crate) struct RowHasher {
+    secret: Box<[u8]>,
+    key: Vec<usize>,
+    tenant_in_key: bool,
+    /// All columns by name, with the hash of the name.
+    contents: Vec<(usize, u64)>,
+    with_contents: bool,
+}
+
+/// What the hasher says of a batch, row by row.
+#[derive(Debug, Default)]
+pub(crate) struct RowHashes {
+    /// Of the key; of the contents with the low bits unset where there is none.
+    pub(crate) fingerprints: Vec<Fingerprint>,
+    /// Of the whole row, for an entity: whether a new version differs. Zeros for events.
+    pub(crate) contents: Vec<u64>,
+}
+
+impl RowHasher {
+    pub(crate) fn new(folder: &FolderSecret, app: &str, table: &TableSchema, tenant_in_key: bool) -> Self {
+        let mut contents: Vec<(usize, u64)> = Vec::with_capacity(table.columns.len());
+        for (index, column) in table.columns.iter().enumerate() {
+            contents.push((index, xxhash_rust::xxh3::xxh3_64(column.name.as_bytes())));
+        }
+        contents.sort_by(|a, b| table.columns[a.0].name.cmp(&table.columns[b.0].name));
+        Self {
+            secret: table_secret(folder, app, table.name.as_str()),
+            key: table.key.clone(),
+            tenant_in_key,
+            contents,
+            with_contents: table.kind == TableKind::Entity,
+        }
+    }
+
+    /// Hashes rows in declared columns; `tenant_of` gives each row's tenant.
+    pub(crate) fn hash<'t>(
+        &self,
+        table: &TableSchema,
+        rows: &RecordBatch,
+        tenant_of: impl Fn(usize) -> &'t str,
+    ) -> Result<RowHashes, StoreError> {
+        let mut cells = Vec::with_capacity(table.columns.len());
+        for (array, column) in rows.columns().iter().zip(&table.columns) {
+            cells.push(Cells::of(array, column)?);
+        }
+        let mut hashes = RowHashes::default();
+        hashes.fingerprints.reserve_exact(rows.num_rows());
+        hashes.contents.reserve_exact(rows.num_rows());
+        let mut bytes = Vec::new();
+        for row in 0..rows.num_rows() {
+            bytes.clear();
+            if self.key.is_empty() {
+                write_text(tenant_of(row), &mut bytes);
+                self.write_contents(&cells, row, &mut bytes);
+            } else {
+                self.write_key(self.key.iter().map(|&index| cells[index]), row, tenant_of(row), &mut bytes);
+            }
+            let hash = xxh3_128_with_secret(&bytes, &self.secret);
+            hashes.fingerprints.push(if self.key.is_empty() { occurrence(hash, 0) } else { hash });
+            let contents = if self.with_contents {
+                bytes.clear();
+                self.write_contents(&cells, row, &mut bytes);
+                xxh3_64_with_secret(&bytes, &self.secret)
+            } else {
+                0
+            };
+            hashes.contents.push(contents);
+        }
+        Ok(hashes)
+    }
+
+    /// Hashes keys alone: `keys` has the key's columns in the key's order.
+    pub(crate) fn hash_keys(
+        &self,
+        table: &TableSchema,
+        keys: &RecordBatch,
+        tenant: &str,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        if keys.num_columns() != self.key.len() || self.key.is_empty() {
+            return Err(StoreError::WrongShape {
+                detail: format!("the key of {:?} has {} columns", table.name.as_str(), self.key.len()),
+            });
+        }
+        let mut cells = Vec::with_capacity(self.key.len());
+        for (array, &index) in keys.columns().iter().zip(&self.key) {
+            cells.push(Cells::of(array, &table.columns[index])?);
+        }
+        let mut fingerprints = Vec::with_capacity(keys.num_rows());
+        let mut bytes = Vec::new();
+        for row in 0..keys.num_rows() {
+            if cells.iter().any(|cells| cells.is_null(row)) {
+                continue;
+            }
+            bytes.clear();
+            self.write_key(cells.iter().copied(), row, tenant, &mut bytes);
+            fingerprints.push(xxh3_128_with_secret(&bytes, &self.secret));
+        }
+        Ok(fingerprints)
+    }
+
+    fn write_key<'a>(
+        &self,
+        cells: impl Iterator<Item = Cells<'a>>,
+        row: usize,
+        tenant: &str,
+        bytes: &mut Vec<u8>,
+    ) {
+        if self.tenant_in_key {
+            write_text(tenant, bytes);
+        }
+        for cells in cells {
+            cells.write(row, bytes);
+        }
+    }
+
+    fn write_contents(&self, cells: &[Cells<'_>], row: usize, bytes: &mut Vec<u8>) {
+        for &(index, name) in &self.contents {
+            if !cells[index].is_null(row) {
+                bytes.extend_from_slice(&name.to_le_bytes());
+                cells[index].write(row, bytes);
+            }
+        }
+    }
+}
+
+/// The table's own secret, as long as the hash wants it.
+fn table_secret(folder: &FolderSecret, app: &str, table: &str) -> Box<[u8]> {
+    const BLOCKS: u64 = 12;
+    let mut name = folder.0.to_vec();
+    write_text(app, &mut name);
+    write_text(table, &mut name);
+    let mut secret = Vec::new();
+    for block in 0..BLOCKS {
+        secret.extend_from_slice(&xxh3_128_with_seed(&name, block).to_le_bytes());
+    }
+    secret.into_boxed_slice()
+}

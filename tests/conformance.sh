@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs every published data set of the packs that are built, in each of the kit's ways.
+# usage: conformance.sh KIT_FOLDER EBBTIDE_BINARY
+set -euo pipefail
+kit=$1 binary=$2
+packs=loyalty
+for dataset in "$kit"/datasets/*/; do
+    for way in "--via files" "--via http" "--via files --restart" "--via http --restart --twice"; do
+        echo "conformance: $(basename "$dataset"), $packs, $way"
+        # shellcheck disable=SC2086 # the way is a list of options
+        python3 "$kit/run.py" --bin "$binary" --dataset "$dataset" --packs "$packs" $way
+    done
+done
