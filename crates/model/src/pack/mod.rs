@@ -208,4 +208,6 @@ pub enum EmptyRows {
 }
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
