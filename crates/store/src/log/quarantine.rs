@@ -24,7 +24,7 @@ pub(super) fn path_of(file: u64, offset: u64, cause: DamageCause) -> PathBuf {
     let cause = match cause {
         DamageCause::Rot => "damaged",
         DamageCause::UnfinishedWrite => "unfinished",
-        DamageCause::MissingFile => "missing",
+        DamageCause::MissingEnd | DamageCause::MissingFile => "missing",
     };
     Path::new(DIRECTORY).join(format!("wal-{file:010}-at-{offset:010}.{cause}"))
 }
