@@ -4,6 +4,7 @@
 //! Records are appended to the newest file only; a new file is made only once the one before is synced
 //! whole, so a file's existence proves all before it. See `docs/formats.md`.
 
+mod copy;
 mod error;
 mod file;
 mod frame;

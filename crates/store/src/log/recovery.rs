@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::copy::copy;
 use super::file::{self, Found, HEADER_BYTES, Header, LogReader};
 use super::frame::Salt;
 use super::quarantine;
@@ -217,8 +218,10 @@ impl LogScan {
         // A header is durable before its file has its name, so a damaged one makes all of it suspect.
         let is_sound = matches!(open.header, Header::Good { .. });
         let is_torn_here = open.number == self.newest_file && is_sound;
-        if is_torn_here && let Some(tail) = bad.pop_if(|extent| extent.end == open.reader.bytes()) {
-            self.cut(open.number, tail)?;
+        let mut end = open.reader.bytes();
+        if is_torn_here && let Some(tail) = bad.pop_if(|extent| extent.end == end) {
+            end = tail.offset;
+            self.note_cut(open.number, tail);
         }
         for extent in bad {
             let was_synced = !is_torn_here || open.durable_bytes > extent.offset;
@@ -227,11 +230,30 @@ impl LogScan {
         }
         self.check_length(open)?;
         if self.purpose == Purpose::Mend && open.number == self.newest_file {
-            // Records that a killed process had not synced were read all the same: from here on they
-            // count as stored.
-            self.fs.open_append(&path_of(open.number))?.sync_data()?;
+            self.keep(open, end)?;
         }
         Ok(())
+    }
+
+    /// Makes durable what was read of the newest file, and cuts what lies behind it. Records that a killed
+    /// process had not synced were read all the same and count as stored from here on. A sync may have
+    /// failed before, after which another one of the same file proves nothing: so the bytes are written
+    /// anew.
+    fn keep(&self, open: &OpenFile, end: u64) -> Result<(), FsError> {
+        let path = path_of(open.number);
+        let has_records = end > HEADER_BYTES;
+        if has_records {
+            match copy(self.fs.as_ref(), &path, 0, end, &path) {
+                Err(error) if error.kind() == FsErrorKind::DiskFull => {
+                    tracing::warn!(%error, "the log is synced in place for want of space");
+                }
+                copied => return copied,
+            }
+        }
+        if end < open.reader.bytes() {
+            return self.fs.truncate(&path, end);
+        }
+        if has_records { self.fs.open_append(&path)?.sync_data() } else { Ok(()) }
     }
 
     /// The next file's header says how long this one was when it was synced: a whole number of records
@@ -254,15 +276,10 @@ impl LogScan {
         Ok(())
     }
 
-    fn cut(&mut self, number: u64, tail: Extent) -> Result<(), FsError> {
-        let file = path_of(number);
-        if self.purpose == Purpose::Mend {
-            self.fs.truncate(&file, tail.offset)?;
-        }
-        let cut = Cut { file, offset: tail.offset, bytes: tail.end - tail.offset };
+    fn note_cut(&mut self, number: u64, tail: Extent) {
+        let cut = Cut { file: path_of(number), offset: tail.offset, bytes: tail.end - tail.offset };
         tracing::info!(%cut, "the log ended in an unfinished write");
         self.report.cut = Some(cut);
-        Ok(())
     }
 
     fn put_aside(&mut self, number: u64, extent: Extent, judged: DamageCause) -> Result<(), FsError> {
@@ -274,7 +291,7 @@ impl LogScan {
         let file = path_of(number);
         let target = quarantine::path_of(number, offset, cause);
         if self.purpose == Purpose::Mend {
-            quarantine::copy(self.fs.as_ref(), &file, offset, end, &target)?;
+            quarantine::put(self.fs.as_ref(), &file, offset, end, &target)?;
         }
         let quarantine = (self.purpose == Purpose::Mend).then_some(target);
         let damage = Damage { file, offset, bytes: end - offset, cause, quarantine };

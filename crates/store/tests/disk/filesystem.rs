@@ -183,6 +183,23 @@ fn a_crash_comes_at_its_operation_and_lasts_until_the_power_is_back() {
 }
 
 #[test]
+fn what_a_killed_process_wrote_is_read_and_may_go_with_a_later_crash() {
+    let mut lost = 0;
+    for seed in 0..50 {
+        let disk = SimFs::new(seed);
+        let mut file = disk.create_new(Path::new("a")).unwrap();
+        disk.sync_dir(Path::new("")).unwrap();
+        file.write_all(b"rows").unwrap();
+        disk.kill();
+        assert!(file.sync_data().is_err());
+        assert_eq!(&disk.read(Path::new("a")).unwrap()[..], b"rows");
+        disk.crash();
+        lost += usize::from(&disk.read(Path::new("a")).unwrap()[..] != b"rows");
+    }
+    assert!(lost > 5, "lost {lost}");
+}
+
+#[test]
 fn after_a_failed_sync_a_later_one_succeeds_and_achieves_nothing() {
     let mut lost = 0;
     for seed in 0..50 {

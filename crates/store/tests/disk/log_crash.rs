@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ebbtide_store::fs::{FileSystem, SimFs};
-use ebbtide_store::log::{Damage, DamageCause, Log, LogError, LogSettings, Record, Recovered, RecoveryReport};
+use ebbtide_store::log::{
+    Damage, DamageCause, Log, LogError, LogSettings, Record, Recovered, RecoveryReport,
+};
 
 use crate::support::{Choices, FOLDER, append, open_all, record, sequences, shared};
 
@@ -34,6 +36,7 @@ struct Seen {
     lost_unsynced: usize,
     crashed_opening: usize,
     files: u64,
+    killed: usize,
     removed: usize,
 }
 
@@ -43,8 +46,8 @@ fn whatever_crashes_synced_records_are_there_in_order_and_nothing_is_made_up() {
     for seed in 0..SEEDS {
         run(seed, &mut seen);
     }
-    let Seen { cut, damage, kept_unsynced, lost_unsynced, crashed_opening, files, removed } = seen;
-    let counts = [cut, damage, kept_unsynced, lost_unsynced, crashed_opening, removed];
+    let Seen { cut, damage, kept_unsynced, lost_unsynced, crashed_opening, files, killed, removed } = seen;
+    let counts = [cut, damage, kept_unsynced, lost_unsynced, crashed_opening, killed, removed];
     assert!(counts.iter().all(|count| *count >= 20), "{counts:?}");
     assert!(files >= 4000, "{files}");
 }
@@ -64,7 +67,13 @@ fn run(seed: u64, seen: &mut Seen) {
             ended.is_ok() || disk.is_down() || ended.is_err_and(|error| is_a_fault(&error)),
             "seed {seed}"
         );
-        disk.crash();
+        if disk.is_down() || choices.below(3) > 0 {
+            disk.crash();
+        } else {
+            // What was written is still to be read; the next crash may take it.
+            disk.kill();
+            seen.killed += 1;
+        }
     }
     reopen(seed, &disk, settings, &mut choices, &mut model, seen);
 }

@@ -106,6 +106,7 @@ fn check(groups: Groups<'_>, at: &At, rot: &Rot, expected: &Expected<'_>) {
     let looked = log::verify(shared(&disk), settings()).unwrap();
     assert_eq!(disk.operations(), operations, "verifying changes nothing");
     let (_, recovered, report) = open_all(shared(&disk), settings()).unwrap();
+    disk.crash();
     assert_eq!(sequences(&recovered), expected.sequences);
     assert_eq!(report.cut.is_some(), expected.is_cut, "{report:?}");
     assert_eq!(looked.cut, report.cut);
@@ -152,12 +153,7 @@ fn a_torn_end_is_cut() {
 
 #[test]
 fn an_end_that_is_lost_between_records_is_no_damage() {
-    check(
-        THREE_GROUPS,
-        &At::In(4, 0),
-        &Rot::CutOff,
-        &told(&[1, 2, 3], &[]),
-    );
+    check(THREE_GROUPS, &At::In(4, 0), &Rot::CutOff, &told(&[1, 2, 3], &[]));
 }
 
 #[test]
@@ -192,12 +188,7 @@ fn a_record_of_many_frames_is_whole_or_bad() {
 
 #[test]
 fn a_bad_record_in_the_last_write_is_told_as_an_unfinished_one() {
-    check(
-        ONE_GROUP,
-        &At::In(1, 30),
-        &Rot::Flip,
-        &told(&[2], &[(1, Some(1), DamageCause::UnfinishedWrite)]),
-    );
+    check(ONE_GROUP, &At::In(1, 30), &Rot::Flip, &told(&[2], &[(1, Some(1), DamageCause::UnfinishedWrite)]));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn what_was_read_once_stays_whatever_crashes_then() {
         // The rename may be there without its sync.
         disk.crash_after(5);
         assert!(store.commit(&manifest(2)).is_err());
-        disk.crash();
+        disk.kill();
         let (_, found) = open(&disk).unwrap();
         disk.crash();
         assert_eq!(open(&disk).unwrap().1, found, "seed {seed}");
