@@ -79,8 +79,6 @@ pub struct Recovery {
 impl Recovery {
     pub(super) fn start(fs: Arc<dyn FileSystem>, settings: LogSettings) -> Result<Self, LogError> {
         fs.create_dir_all(Path::new(DIRECTORY))?;
-        // A crash may have kept a rename that was never synced: what is read here must stay.
-        fs.sync_dir(Path::new(DIRECTORY))?;
         for name in fs.list_dir(Path::new(DIRECTORY))? {
             if name.ends_with(TEMPORARY_SUFFIX) {
                 fs.remove_file(&Path::new(DIRECTORY).join(name))?;

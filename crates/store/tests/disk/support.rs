@@ -31,7 +31,7 @@ pub(crate) fn record(sequence: u64, payload_bytes: usize) -> Record {
     Record {
         kind: kinds[usize::try_from(sequence % 4).unwrap()],
         app: AppName::new("loyalty"),
-        table: TableName::new(if sequence % 3 == 0 { "cards" } else { "transactions" }),
+        table: TableName::new(if sequence.is_multiple_of(3) { "cards" } else { "transactions" }),
         first_sequence: sequence,
         rows: u32::try_from(sequence % 1000).unwrap(),
         payload: (0..payload_bytes).map(byte).collect(),
