@@ -180,12 +180,12 @@ impl Records {
             (Ended::InQuotes, head) => {
                 Next::UnclosedQuote { line, last_line, head: head.unwrap_or_else(|| excerpt(raw)) }
             }
-            (Ended::Record, Some(head)) => {
-                let bytes = passed + u64::try_from(raw.len()).unwrap_or(0);
-                Next::TooLong { line, bytes, head }
-            }
-            (Ended::Record, None) => {
+            (Ended::Record, None) if raw.trim_ascii_end().len() <= RECORD_BYTES_MAX => {
                 Next::Record(Record { line, raw, text: &self.text[..text], ends: &self.ends[..ends] })
+            }
+            (Ended::Record, head) => {
+                let bytes = passed + u64::try_from(raw.len()).unwrap_or(0);
+                Next::TooLong { line, bytes, head: head.unwrap_or_else(|| excerpt(raw)) }
             }
         })
     }

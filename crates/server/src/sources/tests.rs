@@ -143,8 +143,8 @@ fn a_file_whose_columns_do_not_fit_is_refused_whole() {
     check("", "orders.x: is empty; its first line must name the columns");
     check("name\na\n", "orders.x: lacks the column id, which table orders requires");
     check(
-        "id,nmae\n1,a\n",
-        "orders.x: table orders has no column \"nmae\" (did you mean \"name\"?); its columns are id, name, at, paid",
+        "id,nam\n1,a\n",
+        "orders.x: table orders has no column \"nam\" (did you mean \"name\"?); its columns are id, name, at, paid",
     );
     check("id,id\n1,2\n", "orders.x: has two columns for \"id\" of table orders");
     let broken = b"id,\xff\n1,2\n";
@@ -447,7 +447,7 @@ fn rows_of_json_keep_their_index() {
     let rows = [
         json!({"id": 1, "name": "a"}),
         json!({"id": "2"}),
-        json!({"nmae": "b", "id": 3}),
+        json!({"nam": "b", "id": 3}),
         json!([4]),
         json!({"id": 5, "at": "2024-02-29", "paid": "1.5"}),
         json!({"id": 6, "name": {"x": 1}}),
@@ -460,6 +460,6 @@ fn rows_of_json_keep_their_index() {
         .iter()
         .map(|row| format!("{} {} {}", row.index, row.column.as_deref().unwrap_or("-"), row.code))
         .collect();
-    assert_eq!(told, ["1 id wrong_type", "2 nmae unknown_column", "3 - broken_json", "5 name wrong_type"]);
+    assert_eq!(told, ["1 id wrong_type", "2 nam unknown_column", "3 - broken_json", "5 name wrong_type"]);
     assert!(rejected[1].detail.contains("did you mean \"name\"?"), "{}", rejected[1].detail);
 }
