@@ -3,6 +3,8 @@
 use ebbtide_model::{ErrorKind, Fault};
 use ebbtide_store::StoreError;
 
+use crate::sql::SqlError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The definition names something that the app lacks, or that does not fit.
@@ -14,6 +16,8 @@ pub enum EngineError {
     Layout { found: String },
     #[error("a worker of a query stopped before its end")]
     Worker,
+    #[error(transparent)]
+    Sql(#[from] SqlError),
 }
 
 impl EngineError {
@@ -22,6 +26,7 @@ impl EngineError {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
             Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
+            Self::Sql(error) => error.kind(),
         }
     }
 }

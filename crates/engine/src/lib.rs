@@ -5,6 +5,7 @@ pub mod answer;
 mod behaviour;
 mod error;
 mod exact;
+pub mod sql;
 
 pub use answer::{Answer, Meta, Outcome};
 pub use behaviour::ask;
