@@ -166,17 +166,24 @@ impl<'a> Fields<'a> {
 
     /// The first field that nobody asked for is a fault.
     pub fn finish(self) -> Result<(), Fault> {
+        self.unknown().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// A fault for each field that nobody asked for.
+    pub fn unknown(self) -> Vec<Fault> {
         let known = self.known.into_inner();
-        let Some(unknown) = self.map.keys().find(|key| !known.contains(&key.as_str())) else {
-            return Ok(());
+        let fault = |unknown: &String| {
+            let hint =
+                nearest(unknown, known.iter().copied()).map(|name| format!(" (did you mean {name:?}?)"));
+            let problem =
+                format!("is no field here; allowed is {}{}", one_of(&known), hint.unwrap_or_default());
+            Fault { path: join(&self.path, unknown), problem }
         };
-        let hint = nearest(unknown, known.iter().copied()).map(|name| format!(" (did you mean {name:?}?)"));
-        let problem = format!("is no field here; allowed is {}{}", one_of(&known), hint.unwrap_or_default());
-        Err(Fault { path: join(&self.path, unknown), problem })
+        self.map.keys().filter(|key| !known.contains(&key.as_str())).map(fault).collect()
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

@@ -145,6 +145,20 @@ impl Value {
         }
     }
 
+    /// The type that the value is of; `None` for null, which is of any.
+    pub fn column_type(&self) -> Option<ColumnType> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Bool(_) => ColumnType::Bool,
+            Self::Int(_) => ColumnType::Int,
+            Self::Float(_) => ColumnType::Float,
+            Self::Decimal(_) => ColumnType::Decimal,
+            Self::Text(_) => ColumnType::Text,
+            Self::Timestamp(_) => ColumnType::Timestamp,
+            Self::Date(_) => ColumnType::Date,
+        })
+    }
+
     /// As JSON: instants and dates as text, decimals as numbers by their shortest text.
     pub fn to_json(&self) -> Json {
         match self {

@@ -1,1 +1,19 @@
+//! An app's reports, queries and rows over HTTP, behind the host's own sign-in. Holds no analytics: what
+//! it answers is asked of the engine, what it takes is given to the store.
 
+mod http;
+mod metrics;
+mod problem;
+mod routes;
+mod serve;
+mod server;
+mod settings;
+pub mod sign_in;
+
+pub use http::router;
+pub use metrics::RowCounts;
+pub use problem::{Code, PROBLEM_MEDIA_TYPE, Problem, status_of};
+pub use routes::RouteError;
+pub use serve::serve;
+pub use server::{App, Components, Phase, Server, StartError};
+pub use settings::{Settings, SettingsError};

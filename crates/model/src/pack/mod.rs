@@ -1,10 +1,31 @@
-//! A pack: the tables of an app, how files become their rows, and the reports it answers.
+//! A pack: the tables of an app, how files become their rows, and the reports it answers. What a
+//! `pack.yaml` may say is told in `docs/packs.md`; [`Pack::parse`] reads one and explains every fault.
+
+mod faults;
+mod params;
+mod parse;
+mod reports;
+mod sources;
+mod tables;
+mod tree;
+mod words;
+mod yaml;
 
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+pub use faults::{PackFault, render_faults};
+pub use params::ParamError;
+pub use parse::{Statement, StatementCheck};
+pub use tree::SHAPED_KINDS;
+
 use crate::{AppSchema, ColumnType, TableName, Value};
+
+/// The instant as of which a report answers: a parameter of every report.
+pub const AS_OF: &str = "as_of";
+/// The path of a response that is a list itself.
+pub const WHOLE: &str = ".";
 
 /// A checked pack: every table, column, parameter and route that it names exists and fits.
 #[derive(Clone, Debug)]
@@ -14,6 +35,8 @@ pub struct Pack {
     /// The entity table whose key is the tenant, where there is one: a tenant without a row there is
     /// unknown, and answered 404.
     pub tenant_table: Option<TableName>,
+    /// Values that the pack sets once and its statements name, as they name parameters.
+    pub constants: Vec<(String, Value)>,
     pub sources: Vec<Source>,
     pub reports: Vec<Report>,
 }
@@ -66,10 +89,12 @@ pub enum Cast {
 pub struct Report {
     pub name: String,
     pub description: Option<String>,
+    /// What the query string may give, and what paths may (see [`Route::params`]).
     pub params: Vec<Param>,
     pub routes: Vec<Route>,
     pub response: Tree,
-    /// Dotted paths of the lists in the response, in order: what CSV and NDJSON hold.
+    /// Dotted paths of the lists in the response, in order: what CSV and NDJSON hold. A response that
+    /// is a list itself has the path [`WHOLE`].
     pub lists: Vec<String>,
     /// The tables that the answer depends on.
     pub tables: Vec<TableName>,
@@ -80,6 +105,8 @@ pub struct Report {
 pub struct Route {
     /// `/admin/merchants/{merchant_id}/cohorts`; each name in braces is a parameter.
     pub path: String,
+    /// The parameters of the path, in its order. They are required, and come from there alone.
+    pub params: Vec<Param>,
     /// Roles that may call; empty means any that is signed in.
     pub roles: Vec<String>,
     pub tenant: RouteTenant,
@@ -101,7 +128,7 @@ pub struct Param {
     pub name: String,
     pub description: Option<String>,
     pub column_type: ColumnType,
-    /// `None`: the parameter is required.
+    /// `None`: the parameter is required. Null: it may be left out, and is null then.
     pub default: Option<Value>,
     /// Inclusive bounds of a number.
     pub min: Option<Value>,
@@ -114,7 +141,7 @@ pub struct Param {
 #[derive(Clone, Debug)]
 pub enum Tree {
     Literal(Json),
-    /// The value of a parameter, or of `as_of`.
+    /// The value of a parameter, of a constant, or [`AS_OF`].
     Param(String),
     Object(Vec<(String, Tree)>),
     List(Vec<Tree>),
@@ -145,5 +172,42 @@ pub enum SqlShape {
 pub struct BehaviourLeaf {
     /// A query as JSON, in which a text `$name` stands for a parameter's value.
     pub query: Json,
-    pub shape: Json,
+    /// `None`: the query's result as it is.
+    pub shape: Option<Shape>,
 }
+
+/// How the result of a query becomes a list of objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Name in the answer → what stands there, one of the row's fields by the query's kind.
+    pub fields: Vec<(String, String)>,
+    /// Digits after the point, half away from zero; `None` leaves numbers as they are.
+    pub decimals: Option<u8>,
+    pub cells: Cells,
+    pub empty: EmptyRows,
+}
+
+/// Which cells of a cohort are shown; the cohort's own is always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cells {
+    /// Every cell; null where the period has not begun.
+    #[default]
+    All,
+    /// Up to the first period that starts after `as_of`.
+    Begun,
+    /// Only periods that have ended.
+    Complete,
+}
+
+/// What becomes of a row about nobody: a cohort of size 0, a bucket without events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EmptyRows {
+    #[default]
+    Keep,
+    Skip,
+}
+
+#[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
+mod tests;

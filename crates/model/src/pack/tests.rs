@@ -1,0 +1,398 @@
+//! Packs as a whole: what a sound one becomes, and how each fault is told.
+
+use super::*;
+use crate::{TableKind, TenantId, TenantRule};
+
+const LOYALTY: &str = include_str!("../../../../packs/loyalty/pack.yaml");
+
+/// A small sound pack; each case puts something else in the place of one of its lines.
+const SMALL: &str = r#"pack: shop
+tables:
+  shops:
+    kind: entity
+    key: id
+    tenant: id
+    columns: {id: int, name: text?}
+  sales:
+    kind: events
+    key: id
+    tenant: shop_id
+    actor: buyer
+    time: at
+    name: kind
+    columns: {id: int, shop_id: int, buyer: text, kind: text, at: timestamp, euros: decimal?}
+reports:
+  sold:
+    routes: [{path: "/shops/{shop_id}/sold", roles: [admin], tenant: $shop_id}]
+    params: {limit: {type: int, default: 5, min: 1, max: 9}}
+    response:
+      limit: $limit
+      top: {rows: "SELECT buyer FROM sales LIMIT $limit"}
+"#;
+
+fn parse(yaml: &str) -> Pack {
+    Pack::parse(yaml).unwrap_or_else(|faults| panic!("{}", render_faults("pack.yaml", &faults)))
+}
+
+/// `SMALL` with one line replaced by others is told of exactly these faults, by the beginnings of
+/// their lines.
+#[track_caller]
+fn check(line: &str, instead: &str, want: &[&str]) {
+    assert!(SMALL.lines().any(|own| own.trim() == line), "no line {line:?}");
+    let yaml: Vec<String> = SMALL
+        .lines()
+        .map(|own| if own.trim() == line { own.replace(line, instead) } else { own.to_owned() })
+        .collect();
+    let told = match Pack::parse(&yaml.join("\n")) {
+        Ok(_) => String::new(),
+        Err(faults) => render_faults("pack.yaml", &faults),
+    };
+    let lines: Vec<&str> = told.lines().collect();
+    let fits = lines.len() == want.len() && lines.iter().zip(want).all(|(got, want)| got.contains(want));
+    assert!(fits, "{instead}\ngot:\n{told}\nwant:\n{}", want.join("\n"));
+}
+
+#[test]
+fn the_loyalty_pack_is_what_its_contract_says() {
+    let pack = parse(LOYALTY);
+    let names: Vec<&str> = pack.schema.tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["merchants", "stores", "cards", "transactions"]);
+    assert_eq!(pack.tenant_table, Some(TableName::new("merchants")));
+    let cards = pack.schema.table(&TableName::new("cards")).unwrap();
+    assert_eq!(cards.time, cards.column_index("created_at"));
+    assert!(cards.columns[cards.column_index("customer_name").unwrap()].nullable);
+    let transactions = pack.schema.table(&TableName::new("transactions")).unwrap();
+    assert_eq!(transactions.kind, TableKind::Events);
+    assert_eq!(transactions.actor, transactions.column_index("card_id"));
+    for report in &pack.reports {
+        let [admin, store] = report.routes.as_slice() else { panic!("{} has other routes", report.name) };
+        assert_eq!(admin.path, format!("/admin/loyalty/merchants/{{merchant_id}}/analytics/{}", report.name));
+        assert_eq!((admin.params.len(), admin.params[0].column_type), (1, ColumnType::Int));
+        assert_eq!(
+            (admin.roles.as_slice(), &admin.tenant),
+            (["admin".to_owned()].as_slice(), &RouteTenant::Param("merchant_id".to_owned()))
+        );
+        assert_eq!(store.path, format!("/store/loyalty/analytics/{}", report.name));
+        assert_eq!((store.roles.len(), &store.tenant), (3, &RouteTenant::Token));
+    }
+    let lists: Vec<&[String]> = pack.reports.iter().map(|report| report.lists.as_slice()).collect();
+    assert_eq!(
+        lists,
+        [&["cohorts".to_owned()][..], &["cards".to_owned()], &["monthly".to_owned(), "by_store".to_owned()]]
+    );
+    assert_eq!(pack.reports[0].tables, [TableName::new("cards"), TableName::new("transactions")]);
+}
+
+#[test]
+fn parents_go_before_children_and_tenants_are_found_in_four_ways() {
+    let pack = parse(
+        "pack: chat
+tables:
+  messages: {kind: events, key: id, tenant: {parent: talks, by: talk}, columns: {id: text, talk: text, created_at: timestamp}}
+  talks: {kind: entity, key: id, tenant: {parent: bots, by: bot}, columns: {id: text, bot: text}}
+  bots: {kind: entity, key: id, tenant: company, columns: {id: text, company: text}}
+  users: {kind: entity, key: [id], tenant: {column: tenant, default: main}, columns: {id: int, tenant: text?}}
+  notes: {kind: events, tenant: {fixed: 7}, time: at, columns: {at: timestamp}}
+",
+    );
+    let names: Vec<&str> = pack.schema.tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["bots", "users", "notes", "talks", "messages"]);
+    let rules: Vec<&TenantRule> = pack.schema.tables.iter().map(|table| &table.tenant).collect();
+    assert_eq!(rules[1], &TenantRule::Column { column: 1, default: Some(TenantId::new("main")) });
+    assert_eq!(rules[2], &TenantRule::Fixed(TenantId::new("7")));
+    assert_eq!(rules[4], &TenantRule::Parent { parent: TableName::new("talks"), by: 1 });
+    let messages = &pack.schema.tables[4];
+    assert_eq!(messages.time, messages.column_index("created_at"), "an undeclared time is created_at");
+    assert!(pack.schema.tables[2].key.is_empty());
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_at_once_with_its_line() {
+    let faults = Pack::parse(
+        "pack: Shop
+timezone: Mars/Olympus
+tables:
+  sales:
+    kind: event
+    tenant: shop
+    colums: {id: int}
+    columns: {id: integer, at: ts, Name: text}
+reports:
+  sold: {routes: [], response: $limt}
+",
+    );
+    let told = render_faults("pack.yaml", &faults.unwrap_err());
+    let want = [
+        "pack.yaml:1: pack: \"Shop\" was given; allowed is a name",
+        "pack.yaml:2: timezone: \"Mars/Olympus\" was given; allowed is an IANA time zone",
+        "pack.yaml:5: tables.sales.kind: \"event\" was given; allowed is \"events\" or \"entity\" (did you mean \"events\"?)",
+        "pack.yaml:6: tables.sales.tenant: \"shop\" is no column here; there is id, at, Name",
+        "pack.yaml:7: tables.sales.colums: is no field here",
+        "pack.yaml:8: tables.sales.columns.id: \"integer\" was given",
+        "pack.yaml:8: tables.sales.columns.at: \"ts\" was given",
+        "pack.yaml:8: tables.sales.columns.Name: \"Name\" is no name",
+        "pack.yaml:10: reports.sold.routes: has 0 routes",
+        "pack.yaml:10: reports.sold.response: $\"limt\" is no parameter or constant",
+    ];
+    for line in want {
+        assert!(told.lines().any(|told| told.starts_with(line)), "{line}\nis not in\n{told}");
+    }
+    assert!(told.contains("(did you mean \"int\"?)"), "{told}");
+    assert!(told.contains("(did you mean \"timestamp\"?)"), "{told}");
+}
+
+#[test]
+fn a_table_names_columns_that_it_has_and_that_fit() {
+    parse(SMALL);
+    check(
+        "actor: buyer",
+        "actor: byer",
+        &[
+            "tables.sales.actor: \"byer\" is no column here; there is id, shop_id, buyer, kind, at, euros (did you mean \"buyer\"?)",
+        ],
+    );
+    check("actor: buyer", "actor: euros", &["is of type decimal; allowed is int or text"]);
+    check("time: at", "time: kind", &["is of type text; allowed is timestamp"]);
+    check("time: at", "", &["tables.sales.time: is missing"]);
+    check("name: kind", "name: at", &["allowed is text"]);
+    check("tenant: shop_id", "tenant: at", &["allowed is int or text"]);
+    check("tenant: shop_id", "tenant: euros", &["allowed is int or text"]);
+    check(
+        "tenant: shop_id",
+        "tenant: {column: shop_id, by: id}",
+        &["allowed is a column, {column, default}"],
+    );
+    check("tenant: shop_id", "tenant: {fixed: \"\"}", &["allowed is a tenant's name"]);
+    check(
+        "key: id",
+        "key: [id, id]",
+        &["shops.key[1]: is in the key already", "sales.key[1]: is in the key already"],
+    );
+}
+
+#[test]
+fn parents_must_exist_fit_and_not_go_round() {
+    let parent = |rule: &str| format!("tenant: {{{rule}}}");
+    check("tenant: shop_id", &parent("parent: shops, by: shop_id"), &[]);
+    check(
+        "tenant: shop_id",
+        &parent("parent: shop, by: shop_id"),
+        &[
+            "tables.sales.tenant.parent: \"shop\" is no table; there is shops, sales (did you mean \"shops\"?)",
+        ],
+    );
+    check(
+        "tenant: shop_id",
+        &parent("parent: shops, by: buyer"),
+        &["column \"buyer\" is of type text, and the key of shops of type int"],
+    );
+    check(
+        "tenant: shop_id",
+        &parent("parent: sales, by: id"),
+        &["sales is an event stream; a parent is an entity"],
+    );
+    let faults = Pack::parse(
+        "pack: round
+tables:
+  a: {kind: entity, key: id, tenant: {parent: b, by: up}, columns: {id: int, up: int}}
+  b: {kind: entity, key: id, tenant: {parent: c, by: up}, columns: {id: int, up: int}}
+  c: {kind: entity, key: id, tenant: {parent: a, by: up}, columns: {id: int, up: int}}
+  d: {kind: entity, key: id, tenant: {parent: a, by: up}, columns: {id: int, up: int}}
+",
+    );
+    let told = render_faults("pack.yaml", &faults.unwrap_err());
+    assert!(
+        told.starts_with(
+            "pack.yaml:3: tables.a.tenant.parent: the tenant is looked for in a circle: a → b → c → a"
+        ),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 3, "{told}");
+}
+
+#[test]
+fn routes_are_paths_of_their_own_with_known_parameters() {
+    let route = "routes: [{path: \"/shops/{shop_id}/sold\", roles: [admin], tenant: $shop_id}]";
+    let with = |routes: &str| format!("routes: [{routes}]");
+    let check = |routes: &str, want: &[&str]| check(route, &with(routes), want);
+    check("{path: /sold}", &[]);
+    check("{path: /sold, tenant: token_or_all}", &[]);
+    check("{path: sold}", &["it does not begin with /"]);
+    check("{path: /sold/}", &["between slashes"]);
+    check("{path: \"/so ld\"}", &["between slashes"]);
+    check("{path: /v1/sold}", &["the server has this path for itself"]);
+    check("{path: \"/{limit}/{limit}\"}", &["twice"]);
+    check("{path: \"/{Limit}\"}", &["\"Limit\" is no name"]);
+    check(
+        "{path: \"/{limt}\"}",
+        &["\"limt\" is no parameter of the report; there is limit (did you mean \"limit\"?)"],
+    );
+    check("{path: /sold, tenant: $shop_id}", &["lacks {shop_id}"]);
+    check("{path: /sold, tenant: shop_id}", &["allowed is \"token\", \"token_or_all\" or a parameter"]);
+    check("{path: /sold, roles: []}", &["has 0 roles"]);
+    check("{path: /sold}, {path: /sold}", &["is a path of report \"sold\" already"]);
+    check(
+        "{path: \"/a/{limit}\"}, {path: \"/a/{shop_id}\", tenant: $shop_id}",
+        &["is a path of report \"sold\" already"],
+    );
+}
+
+#[test]
+fn parameters_are_declared_used_and_within_their_bounds() {
+    let line = "params: {limit: {type: int, default: 5, min: 1, max: 9}}";
+    let check = |params: &str, want: &[&str]| super::tests::check(line, params, want);
+    check(
+        "params: {limit: {type: int, default: 10, min: 1, max: 9}}",
+        &["params.limit.default: 10 was given; allowed is a whole number from 1 to 9"],
+    );
+    check("params: {limit: {type: int, default: x}}", &["is no int"]);
+    check("params: {limit: {type: text, min: 1}}", &["is for numbers and times; the type is text"]);
+    check("params: {limit: {type: int}, page: {type: int}}", &["params.page: is used nowhere"]);
+    check(
+        "params: {limit: {type: int}, as_of: {type: timestamp}}",
+        &["\"as_of\" is a parameter of every report", "used nowhere"],
+    );
+    check("params: {limt: {type: int}}", &["(did you mean \"limt\"?)", "(did you mean \"limt\"?)"]);
+}
+
+#[test]
+fn leaves_name_what_there_is() {
+    let line = "top: {rows: \"SELECT buyer FROM sales LIMIT $limit\"}";
+    let check = |leaf: &str, want: &[&str]| super::tests::check(line, leaf, want);
+    check("top: {rows: \"SELECT '$x' FROM sales WHERE at < $as_of\"}", &[]);
+    check(
+        "top: {rows: \"SELECT $x\"}",
+        &["response.top.rows: $\"x\" is no parameter or constant; there is as_of, limit"],
+    );
+    check("top: {rows: \"SELECT 'x\"}", &["a quote is never closed"]);
+    check("top: {rows: \"  \"}", &["allowed is SQL"]);
+    check("top: {rows: [1]}", &["allowed is text"]);
+    check("top: {rows: SELECT 1, more: 1}", &["has rows, more; a leaf stands alone"]);
+    check("top: {object: {rows: {value: SELECT 1}}}", &[]);
+    check("top: {literal: $x}", &[]);
+    check("top: $x", &["`literal: \"$…\"`"]);
+    check(
+        "top: {query: {kind: retention}, as: {month: strt}}",
+        &[
+            "\"strt\" is no field of a retention's rows; there is start, size, counts, percent (did you mean \"start\"?)",
+        ],
+    );
+    check(
+        "top: {query: {kind: funnel}, as: {a: start}}",
+        &["shapes queries of kind retention, trend, churn"],
+    );
+    check("top: {query: {kind: retention}, decimals: 1}", &["top.as: is missing"]);
+    check("top: {query: {kind: retention, periods: $x}}", &["$\"x\" is no parameter"]);
+}
+
+#[test]
+fn lists_are_those_of_the_response() {
+    let lists = |yaml: &str| parse(yaml).reports[0].lists.clone();
+    assert_eq!(lists(SMALL), ["top"]);
+    assert_eq!(lists(&SMALL.replace("response:", "lists: [top]\n    response:")), ["top"]);
+    let whole = SMALL.replace("      limit: $limit\n      top: {rows", "      {rows");
+    assert_eq!(lists(&whole), ["."]);
+    check(
+        "response:",
+        "lists: [tops]
+    response:",
+        &["\"tops\" is no list of objects in the response; there is top (did you mean \"top\"?)"],
+    );
+}
+
+#[test]
+fn a_with_is_written_before_the_statements_that_come_by_it() {
+    let yaml = SMALL.replace(
+        "    response:",
+        "    with:\n      a: SELECT 1 AS x\n      b: SELECT x FROM a -- c\n      c: SELECT 2\n    response:\n      n: {value: WITH own AS (SELECT 3) SELECT * FROM own JOIN b}\n      m: {value: SELECT * FROM c}",
+    );
+    let pack = parse(&yaml);
+    let Tree::Object(entries) = &pack.reports[0].response else { panic!("no object") };
+    let statement = |name: &str| match entries.iter().find(|(own, _)| own == name) {
+        Some((_, Tree::Sql { statement, .. })) => statement.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        statement("n"),
+        "WITH a AS (\nSELECT 1 AS x\n), b AS (\nSELECT x FROM a -- c\n), own AS (SELECT 3) SELECT * FROM own JOIN b"
+    );
+    assert_eq!(statement("m"), "WITH c AS (\nSELECT 2\n) SELECT * FROM c");
+    assert_eq!(statement("top"), "SELECT buyer FROM sales LIMIT $limit");
+    let unused = yaml.replace("FROM c}", "FROM sales}");
+    let told = render_faults("pack.yaml", &Pack::parse(&unused).unwrap_err());
+    assert!(told.contains("with.c: is read by no statement"), "{told}");
+}
+
+#[test]
+fn sources_name_columns_of_their_table_and_patterns_that_read_back() {
+    let source = |source: &str| format!("kind: events\n    source: {{{source}}}");
+    let kind = "kind: events";
+    let check = |fields: &str, want: &[&str]| super::tests::check(kind, &source(fields), want);
+    check("file: \"sales*.csv\"", &[]);
+    check(
+        "file: sales.txt",
+        &["source.format: is missing; allowed is one of csv, ndjson, parquet, whitespace"],
+    );
+    check("file: sales.txt, format: tsv", &["allowed is \"csv\""]);
+    check("file: ../sales.csv", &["without a folder"]);
+    check("file: s.csv, rename: {Buyer: byer}", &["\"byer\" is no column of sales"]);
+    check("file: s.csv, rename: {A: at, B: at}", &["has another file column already"]);
+    check("file: s.csv, cast: {att: epoch_s}", &["\"att\" is no column of sales"]);
+    check("file: s.csv, cast: {at: epoch_s}", &[]);
+    check("file: s.csv, cast: {at: {pattern: \"%d/%m/%Y %H:%M\", zone: Europe/London}}", &[]);
+    check("file: s.csv, cast: {at: {pattern: \"%Y%m%d\", zone: Nowhere}}", &["allowed is an IANA time zone"]);
+    check("file: s.csv, cast: {at: \"%Y-%m\"}", &["is no pattern for a time"]);
+    check("file: s.csv, cast: {at: \"%Q!\"}", &["is no pattern for a time"]);
+    check("file: s.csv, cast: {at: \"day\"}", &["is no pattern for a time"]);
+    check("file: s.csv, cast: {kind: \"%Y%m%d\"}", &["the column is of type text"]);
+    check("file: s.csv, header: false", &["leaves the columns without names"]);
+    check("file: s.csv, header: false, columns: [id, buyer, kind, at]", &[]);
+    check("file: s.csv, columns: [id, buyer, kind]", &["lacks column \"at\" of sales"]);
+    check("file: s.csv, columns: [id, buyer, kind, when], rename: {when: at}", &[]);
+    check("file: s.csv, columns: [id, buyer, kind, at, x]", &["\"x\" is no column of sales"]);
+    check("file: s.csv, columns: [id, buyer, kind, at, x], ignore_unknown: true", &[]);
+    check("file: s.parquet, header: true", &["this format names its columns itself"]);
+}
+
+#[test]
+fn a_tenant_table_is_an_entity_whose_key_is_the_tenant() {
+    check("pack: shop", "pack: shop\ntenant_table: shops", &[]);
+    check("pack: shop", "pack: shop\ntenant_table: shop", &["\"shop\" is no table; there is shops, sales"]);
+    check("pack: shop", "pack: shop\ntenant_table: sales", &["allowed is an entity whose tenant is its key"]);
+}
+
+#[test]
+fn constants_are_values_that_some_statement_names() {
+    check("pack: shop", "pack: shop\nconstants: {rate: 2}", &["constants.rate: is used nowhere"]);
+    check("pack: shop", "pack: shop\nconstants: {limit: 2}", &["is a constant of the pack too"]);
+    check("pack: shop", "pack: shop\nconstants: {rate: [2]}", &["allowed is a number, a text"]);
+    let pack = parse(
+        &SMALL
+            .replace("pack: shop", "pack: shop\nconstants: {rate: 2.5}")
+            .replace("SELECT buyer", "SELECT $rate"),
+    );
+    assert_eq!(pack.constants, [("rate".to_owned(), Value::Decimal(2_500_000_000))]);
+}
+
+#[test]
+fn a_pack_cut_anywhere_is_read_or_told_of_with_lines_that_it_has() {
+    let told = |yaml: &str| {
+        if let Err(faults) = Pack::parse(yaml) {
+            let lines = yaml.lines().count().max(1) + 1;
+            assert!(
+                !faults.is_empty() && faults.iter().all(|fault| (1..=lines).contains(&fault.line)),
+                "{faults:?}"
+            );
+        }
+    };
+    // Every prefix, and every line left out: what an editor sees while a pack is being written.
+    for end in LOYALTY.char_indices().map(|(index, _)| index).step_by(7) {
+        told(&LOYALTY[..end]);
+    }
+    let lines: Vec<&str> = LOYALTY.lines().collect();
+    for skipped in 0..lines.len() {
+        let kept: Vec<&str> =
+            lines.iter().enumerate().filter(|(index, _)| *index != skipped).map(|(_, line)| *line).collect();
+        told(&kept.join("\n"));
+    }
+}

@@ -1,0 +1,300 @@
+//! The response of a report: JSON whose leaves are queries. Which parameters its leaves name, which
+//! tables they read, and which lists come out of it.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::faults::Faults;
+use super::parse::{name, unknown};
+use super::reports::Leaves;
+use super::{BehaviourLeaf, Cells, EmptyRows, Shape, SqlShape, Tree, WHOLE, words};
+use crate::decode::join;
+use crate::{AppSchema, Fault, Fields, Node};
+
+const STATEMENT_BYTES_MAX: usize = 64 << 10;
+const WITH_MAX: usize = 50;
+const DECIMALS_MAX: i64 = 9;
+/// A field by one of these names makes an object a leaf. `object` and `literal` are the ways to say
+/// otherwise.
+const SQL_LEAVES: [(&str, SqlShape); 5] = [
+    ("value", SqlShape::Value),
+    ("row", SqlShape::Row),
+    ("rows", SqlShape::Rows),
+    ("column", SqlShape::Column),
+    ("map", SqlShape::Map),
+];
+
+/// Kinds of queries that `as` shapes, with the fields of their rows.
+pub const SHAPED_KINDS: [(&str, &[&str]); 3] = [
+    ("retention", &["start", "size", "counts", "percent"]),
+    (
+        "trend",
+        &[
+            "start",
+            "value",
+            "total",
+            "unique",
+            "unique_prop",
+            "sum",
+            "avg",
+            "min",
+            "max",
+            "median",
+            "p90",
+            "p95",
+            "p99",
+        ],
+    ),
+    ("churn", &["actor", "last", "days_inactive", "interval_days", "ratio", "at_risk"]),
+];
+
+pub(super) fn read(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults) -> Option<Tree> {
+    match node.json() {
+        Json::String(text) => match words::in_text(text) {
+            Some(name) => {
+                faults.keep(leaves.uses(node, name))?;
+                Some(Tree::Param(name.to_owned()))
+            }
+            None => Some(Tree::Literal(node.json().clone())),
+        },
+        Json::Array(_) => {
+            let items = faults.keep(node.items())?;
+            let items: Vec<_> = items.iter().map(|item| read(item, leaves, faults)).collect();
+            Some(Tree::List(items.into_iter().collect::<Option<_>>()?))
+        }
+        Json::Object(_) => object(node, leaves, faults),
+        Json::Null | Json::Bool(_) | Json::Number(_) => Some(Tree::Literal(node.json().clone())),
+    }
+}
+
+fn object(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults) -> Option<Tree> {
+    let fields = faults.keep(node.clone().fields())?;
+    if let Some(query) = fields.optional("query") {
+        return behaviour(&query, fields, leaves, faults);
+    }
+    for (keyword, shape) in SQL_LEAVES {
+        if let Some(statement) = fields.optional(keyword) {
+            return sql(&statement, shape, node, leaves, faults);
+        }
+    }
+    if let Some(literal) = fields.optional("literal") {
+        faults.keep(alone(node))?;
+        return Some(Tree::Literal(literal.json().clone()));
+    }
+    if let Some(object) = fields.optional("object") {
+        faults.keep(alone(node))?;
+        return entries(&object, leaves, faults);
+    }
+    entries(node, leaves, faults)
+}
+
+fn entries(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults) -> Option<Tree> {
+    let entries = faults.keep(node.entries())?;
+    let entries: Vec<_> = entries
+        .into_iter()
+        .map(|(name, node)| Some((name.to_owned(), read(&node, leaves, faults)?)))
+        .collect();
+    Some(Tree::Object(entries.into_iter().collect::<Option<_>>()?))
+}
+
+/// A leaf's keyword stands by itself.
+fn alone(node: &Node<'_>) -> Result<(), Fault> {
+    let entries = node.entries()?;
+    if entries.len() == 1 {
+        return Ok(());
+    }
+    let names: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
+    Err(node.fault(format_args!(
+        "has {}; a leaf stands alone, and an object with a field of such a name is written `object: {{…}}`",
+        names.join(", ")
+    )))
+}
+
+fn sql(
+    node: &Node<'_>,
+    shape: SqlShape,
+    leaf: &Node<'_>,
+    leaves: &mut Leaves<'_>,
+    faults: &mut Faults,
+) -> Option<Tree> {
+    faults.keep(alone(leaf))?;
+    let own = faults.keep(statement(node))?;
+    let statement = leaves.with.compose(own);
+    let words = faults.keep(words::of_statement(&statement).map_err(|problem| node.fault(problem)))?;
+    for name in words.params {
+        faults.keep(leaves.uses(node, name));
+    }
+    faults.keep(leaves.statement(node, &statement));
+    Some(Tree::Sql { shape, statement: Arc::from(statement.as_str()) })
+}
+
+fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
+    let statement = node.text()?;
+    if statement.trim().is_empty() || statement.len() > STATEMENT_BYTES_MAX {
+        return Err(node.expected(format_args!("SQL of at most {STATEMENT_BYTES_MAX} bytes")));
+    }
+    words::of_statement(statement).map_err(|problem| node.fault(problem))?;
+    Ok(statement)
+}
+
+/// The `with` of a report: statements that its other statements read as tables. Each is written in
+/// front of the statements that name it, so the engine sees plain SQL.
+#[derive(Debug, Default)]
+pub(super) struct With<'a> {
+    /// In the order of the file: one reads those before it.
+    parts: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> With<'a> {
+    pub(super) fn read(node: &Node<'a>, schema: &AppSchema, faults: &mut Faults) -> Self {
+        let entries = faults.keep(node.entries()).unwrap_or_default();
+        if entries.len() > WITH_MAX {
+            faults.add(node.fault(format_args!("has {} statements; allowed are {WITH_MAX}", entries.len())));
+        }
+        let mut with = Self::default();
+        for (given, node) in entries.into_iter().take(WITH_MAX) {
+            let named = faults.keep(name(&node, given));
+            if schema.tables.iter().any(|table| table.name.as_str() == given) {
+                faults.add(node.fault("is a table of the pack too; choose another name"));
+            }
+            let statement = faults.keep(statement(&node));
+            with.parts.extend(named.and(statement).map(|statement| (given, statement)));
+        }
+        with
+    }
+
+    /// The parts that no statement of the response comes by.
+    pub(super) fn unused(&self, composed: &[String]) -> Vec<&'a str> {
+        let used = |name: &str| composed.iter().any(|statement| names(statement, name));
+        self.parts.iter().map(|(name, _)| *name).filter(|name| !used(name)).collect()
+    }
+
+    fn compose(&self, statement: &str) -> String {
+        let mut needed: Vec<(&str, &str)> = Vec::new();
+        for (name, part) in self.parts.iter().rev() {
+            if names(statement, name) || needed.iter().any(|(_, later)| names(later, name)) {
+                needed.push((name, part));
+            }
+        }
+        if needed.is_empty() {
+            return statement.to_owned();
+        }
+        let parts: Vec<String> =
+            needed.iter().rev().map(|(name, part)| format!("{name} AS (\n{part}\n)")).collect();
+        let own = statement.trim_start();
+        // A statement that has a WITH of its own goes on with ours.
+        match own.get(..5).filter(|word| word.trim_end().eq_ignore_ascii_case("with")) {
+            Some(_) => format!("WITH {}, {}", parts.join(", "), own[4..].trim_start()),
+            None => format!("WITH {} {own}", parts.join(", ")),
+        }
+    }
+}
+
+/// Whether a statement names a thing, outside of texts and comments.
+fn names(statement: &str, name: &str) -> bool {
+    words::of_statement(statement)
+        .is_ok_and(|words| words.plain.iter().any(|word| word.eq_ignore_ascii_case(name)))
+}
+
+fn behaviour(
+    query: &Node<'_>,
+    fields: Fields<'_>,
+    leaves: &mut Leaves<'_>,
+    faults: &mut Faults,
+) -> Option<Tree> {
+    let kind = query.json().get("kind").and_then(Json::as_str).unwrap_or_default().to_owned();
+    let names = fields.optional("as");
+    let decimals = fields.optional("decimals").map(|node| node.integer(0, DECIMALS_MAX));
+    let decimals = faults.keep(decimals.transpose())?;
+    let cells = fields.optional("cells").map(|node| {
+        node.choice(&["all", "begun", "complete"], |name| match name {
+            "all" => Some(Cells::All),
+            "begun" => Some(Cells::Begun),
+            "complete" => Some(Cells::Complete),
+            _ => None,
+        })
+    });
+    let cells = faults.keep(cells.transpose())?;
+    let empty = fields.optional("empty").map(|node| {
+        node.choice(&["keep", "skip"], |name| match name {
+            "keep" => Some(EmptyRows::Keep),
+            "skip" => Some(EmptyRows::Skip),
+            _ => None,
+        })
+    });
+    let empty = faults.keep(empty.transpose())?;
+    if names.is_none() && (decimals.is_some() || cells.is_some() || empty.is_some()) {
+        faults.add(fields.fault_at("as", "is missing; `decimals`, `cells` and `empty` shape what it names"));
+    }
+    faults.unknown(fields);
+    faults.keep(leaves.query(query));
+    let shape = match names {
+        None => None,
+        Some(node) => Some(Shape {
+            fields: faults.keep(shape_fields(&node, &kind))?,
+            decimals: decimals.and_then(|decimals| u8::try_from(decimals).ok()),
+            cells: cells.unwrap_or_default(),
+            empty: empty.unwrap_or_default(),
+        }),
+    };
+    Some(Tree::Behaviour(Box::new(BehaviourLeaf { query: query.json().clone(), shape })))
+}
+
+fn shape_fields(node: &Node<'_>, kind: &str) -> Result<Vec<(String, String)>, Fault> {
+    let Some((_, known)) = SHAPED_KINDS.iter().find(|(name, _)| *name == kind) else {
+        let kinds: Vec<&str> = SHAPED_KINDS.iter().map(|(name, _)| *name).collect();
+        return Err(node.fault(format_args!("shapes queries of kind {}; leave it out", kinds.join(", "))));
+    };
+    let entries = node.entries()?;
+    if entries.is_empty() {
+        return Err(node.expected("an object: name in the answer → field of the query's rows"));
+    }
+    let field = |(name, node): (&str, Node<'_>)| {
+        let given = node.text()?;
+        if !known.contains(&given) {
+            let what = format!("field of a {kind}'s rows");
+            return Err(node.fault(unknown(&what, given, known.iter().copied())));
+        }
+        Ok((name.to_owned(), given.to_owned()))
+    };
+    entries.into_iter().map(field).collect()
+}
+
+impl BehaviourLeaf {
+    /// The query with values in the place of its parameters. Every name in a checked pack has a value
+    /// in the arguments of its report; the error holds one that has not.
+    pub fn filled(&self, value: impl Fn(&str) -> Option<Json>) -> Result<Json, String> {
+        words::fill(&self.query, &value)
+    }
+}
+
+impl Tree {
+    /// Dotted paths of the lists of objects, in the order of the declaration.
+    pub(super) fn lists(&self) -> Vec<String> {
+        let mut lists = Vec::new();
+        self.collect_lists("", &mut lists);
+        lists
+    }
+
+    fn collect_lists(&self, path: &str, lists: &mut Vec<String>) {
+        if self.is_list_of_objects() {
+            lists.push(if path.is_empty() { WHOLE.to_owned() } else { path.to_owned() });
+        } else if let Self::Object(entries) = self {
+            for (name, tree) in entries {
+                tree.collect_lists(&join(path, name), lists);
+            }
+        }
+    }
+
+    fn is_list_of_objects(&self) -> bool {
+        match self {
+            Self::Sql { shape, .. } => *shape == SqlShape::Rows,
+            Self::Behaviour(leaf) => leaf.shape.is_some(),
+            Self::List(items) => {
+                !items.is_empty() && items.iter().all(|item| matches!(item, Self::Object(_)))
+            }
+            Self::Literal(_) | Self::Param(_) | Self::Object(_) => false,
+        }
+    }
+}

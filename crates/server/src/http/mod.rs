@@ -1,0 +1,58 @@
+//! The HTTP surface: the server's own paths and those of all packs, with what surrounds each request.
+
+mod access;
+mod body;
+mod gate;
+mod observe;
+mod probes;
+mod reports;
+mod request_id;
+mod schema;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+
+pub(crate) use body::BodyBudget;
+pub(crate) use gate::Gate;
+pub(crate) use request_id::RequestIds;
+
+use crate::problem::{Code, Problem};
+use crate::server::Server;
+
+/// All paths of a server.
+pub fn router(server: &Arc<Server>) -> Router {
+    let mut work = Router::new().route("/v1/schema", read(get(schema::schema)));
+    for route in &server.routes {
+        let path = route.route.path.clone();
+        work = work.route(&path, read(reports::handler(route.clone())));
+    }
+    let work = work.layer(from_fn_with_state(server.clone(), observe::admit));
+    Router::new()
+        .route("/healthz", read(get(probes::healthz)))
+        .route("/readyz", read(get(probes::readyz)))
+        .route("/metrics", read(get(probes::metrics)))
+        .merge(work)
+        .fallback(unknown_path)
+        .layer(from_fn_with_state(server.clone(), observe::observe))
+        .with_state(server.clone())
+}
+
+fn read(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
+    methods.fallback(|| async { wrong_method("GET, HEAD") })
+}
+
+fn wrong_method(allowed: &'static str) -> Response {
+    let problem = Problem::new(Code::MethodNotAllowed, format!("This path allows {allowed} only."));
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+async fn unknown_path() -> Problem {
+    Problem::new(Code::PathUnknown, "This server has no such path.")
+}

@@ -1,0 +1,100 @@
+//! `GET /v1/schema`: the tables, columns, reports and paths of the caller's app.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use ebbtide_model::pack::{Param, Report, Route};
+use ebbtide_model::{TableKind, TableSchema, TenantRule, Value};
+use serde_json::{Value as JsonValue, json};
+
+use super::access;
+use crate::problem::Problem;
+use crate::server::{App, Server};
+use crate::sign_in::Caller;
+
+pub(super) async fn schema(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Json<JsonValue>, Problem> {
+    let caller = access::sign_in(&server, &headers, &uri)?;
+    let app = server.app_of(&caller)?;
+    Ok(Json(describe(app, &caller)))
+}
+
+/// What the app has, cut down to the routes that the caller may call.
+fn describe(app: &App, caller: &Caller) -> JsonValue {
+    let schema = &app.pack.schema;
+    let tables: Vec<JsonValue> = schema.tables.iter().map(table).collect();
+    let reports: Vec<JsonValue> =
+        app.pack.reports.iter().filter_map(|report| described_report(report, caller)).collect();
+    json!({
+        "app": schema.app.as_str(),
+        "title": app.pack.title,
+        "timezone": schema.calendar.zone().iana_name(),
+        "tables": tables,
+        "reports": reports,
+    })
+}
+
+fn table(table: &TableSchema) -> JsonValue {
+    let name_of = |index: usize| table.columns[index].name.as_str();
+    let columns: Vec<JsonValue> = table
+        .columns
+        .iter()
+        .map(|column| {
+            json!({"name": column.name, "type": column.column_type.name(), "nullable": column.nullable})
+        })
+        .collect();
+    let tenant = match &table.tenant {
+        TenantRule::Column { column, .. } => json!({"column": name_of(*column)}),
+        TenantRule::Parent { parent, by } => json!({"parent": parent.as_str(), "by": name_of(*by)}),
+        TenantRule::Fixed(tenant) => json!({"fixed": tenant.as_str()}),
+    };
+    let kind = match table.kind {
+        TableKind::Events => "events",
+        TableKind::Entity => "entity",
+    };
+    json!({
+        "name": table.name.as_str(),
+        "kind": kind,
+        "key": table.key.iter().map(|index| name_of(*index)).collect::<Vec<_>>(),
+        "tenant": tenant,
+        "actor": table.actor.map(name_of),
+        "time": table.time.map(name_of),
+        "event_name": table.event_name.map(name_of),
+        "columns": columns,
+    })
+}
+
+/// A report that the caller may call by one route at least.
+fn described_report(report: &Report, caller: &Caller) -> Option<JsonValue> {
+    let open = |route: &&Route| access::reach(caller, route).is_ok();
+    let routes: Vec<&str> = report.routes.iter().filter(open).map(|route| route.path.as_str()).collect();
+    if routes.is_empty() {
+        return None;
+    }
+    Some(json!({
+        "name": report.name,
+        "description": report.description,
+        "params": report.params.iter().map(param).collect::<Vec<_>>(),
+        "routes": routes,
+        "lists": report.lists,
+        "tables": report.tables.iter().map(|table| table.as_str()).collect::<Vec<_>>(),
+    }))
+}
+
+fn param(param: &Param) -> JsonValue {
+    json!({
+        "name": param.name,
+        "description": param.description,
+        "type": param.column_type.name(),
+        "required": param.default.is_none(),
+        "default": param.default.as_ref().map(Value::to_json),
+        "min": param.min.as_ref().map(Value::to_json),
+        "max": param.max.as_ref().map(Value::to_json),
+        "choices": param.choices.iter().map(Value::to_json).collect::<Vec<_>>(),
+    })
+}

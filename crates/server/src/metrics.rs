@@ -1,0 +1,209 @@
+//! Numbers about the server in Prometheus' text format. Kept here rather than in a process-wide
+//! registry, so that two servers in one process do not mix; no label names a tenant.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the latency buckets, in seconds.
+const BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Counters and histograms since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    requests: BTreeMap<(String, &'static str, u16), u64>,
+    latencies: BTreeMap<String, Histogram>,
+    reports: BTreeMap<(String, String), Histogram>,
+    rows: BTreeMap<(String, String), RowCounts>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Histogram {
+    /// One more than there are bounds: the last counts what is past them all.
+    counts: [u64; BUCKETS_S.len() + 1],
+    sum_s: f64,
+}
+
+/// What became of rows that arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    pub accepted: u64,
+    pub duplicates: u64,
+    pub waiting: u64,
+    pub rejected: u64,
+}
+
+/// A number that is read when it is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Gauge {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) value: f64,
+}
+
+impl Metrics {
+    pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, elapsed: Duration) {
+        let mut kept = self.lock();
+        *kept.requests.entry((route.to_owned(), method, status)).or_default() += 1;
+        kept.latencies.entry(route.to_owned()).or_default().observe(elapsed);
+    }
+
+    pub(crate) fn report(&self, app: &str, report: &str, elapsed: Duration) {
+        self.lock().reports.entry((app.to_owned(), report.to_owned())).or_default().observe(elapsed);
+    }
+
+    pub(crate) fn rows(&self, app: &str, table: &str, more: RowCounts) {
+        let mut kept = self.lock();
+        let counts = kept.rows.entry((app.to_owned(), table.to_owned())).or_default();
+        counts.accepted += more.accepted;
+        counts.duplicates += more.duplicates;
+        counts.waiting += more.waiting;
+        counts.rejected += more.rejected;
+    }
+
+    /// All numbers, and those that are read now.
+    pub(crate) fn render(&self, gauges: &[Gauge]) -> String {
+        let kept = self.lock();
+        let mut text = Text::default();
+        text.head("ebbtide_requests_total", "counter", "Requests answered.");
+        for ((route, method, status), count) in &kept.requests {
+            let status = status.to_string();
+            text.line(
+                "ebbtide_requests_total",
+                &[("route", route), ("method", method), ("status", &status)],
+                count,
+            );
+        }
+        text.head("ebbtide_request_seconds", "histogram", "Time from a request's head to its answer.");
+        for (route, histogram) in &kept.latencies {
+            text.histogram("ebbtide_request_seconds", &[("route", route)], histogram);
+        }
+        text.head("ebbtide_report_seconds", "histogram", "Time to answer a report.");
+        for ((app, report), histogram) in &kept.reports {
+            text.histogram("ebbtide_report_seconds", &[("app", app), ("report", report)], histogram);
+        }
+        text.head("ebbtide_rows_total", "counter", "Rows that arrived, by what became of them.");
+        for ((app, table), counts) in &kept.rows {
+            let outcomes = [
+                ("accepted", counts.accepted),
+                ("duplicate", counts.duplicates),
+                ("waiting", counts.waiting),
+                ("rejected", counts.rejected),
+            ];
+            for (outcome, count) in outcomes {
+                text.line(
+                    "ebbtide_rows_total",
+                    &[("app", app), ("table", table), ("outcome", outcome)],
+                    count,
+                );
+            }
+        }
+        let mut named = "";
+        for gauge in gauges {
+            if named != gauge.name {
+                text.head(gauge.name, "gauge", gauge.help);
+                named = gauge.name;
+            }
+            let labels: Vec<(&str, &str)> =
+                gauge.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            text.line(gauge.name, &labels, gauge.value);
+        }
+        text.0
+    }
+
+    /// Counters stay sound whatever their holder did.
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Histogram {
+    fn observe(&mut self, elapsed: Duration) {
+        let seconds = elapsed.as_secs_f64();
+        let bucket = BUCKETS_S.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS_S.len());
+        self.counts[bucket] += 1;
+        self.sum_s += seconds;
+    }
+}
+
+/// Prometheus' text format, version 0.0.4.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.push(format_args!("{name}{{"));
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            self.push(format_args!("{comma}{label}=\"{}\"", escaped(text)));
+        }
+        self.push(format_args!("}} {value}\n"));
+    }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
+        let bucket = format!("{name}_bucket");
+        let mut count = 0;
+        for (index, more) in histogram.counts.iter().enumerate() {
+            count += more;
+            let bound = BUCKETS_S.get(index).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
+            let labels: Vec<(&str, &str)> = labels.iter().copied().chain([("le", bound.as_str())]).collect();
+            self.line(&bucket, &labels, count);
+        }
+        self.line(&format!("{name}_sum"), labels, histogram.sum_s);
+        self.line(&format!("{name}_count"), labels, count);
+    }
+
+    fn push(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a String does not fail.
+        self.0.write_fmt(text).unwrap_or_default();
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rendered_as_prometheus_reads_them() {
+        let metrics = Metrics::default();
+        metrics.request("GET", "/a/{id}", 200, Duration::from_millis(2));
+        metrics.request("GET", "/a/{id}", 200, Duration::from_secs(60));
+        metrics.rows("shop", "orders", RowCounts { accepted: 3, rejected: 1, ..RowCounts::default() });
+        let gauge = Gauge {
+            name: "ebbtide_segments",
+            help: "Segments.",
+            labels: vec![("app", "a\"b".to_owned())],
+            value: 2.0,
+        };
+        let text = metrics.render(&[gauge]);
+        for line in [
+            "ebbtide_requests_total{route=\"/a/{id}\",method=\"GET\",status=\"200\"} 2",
+            "ebbtide_request_seconds_bucket{route=\"/a/{id}\",le=\"0.001\"} 0",
+            "ebbtide_request_seconds_bucket{route=\"/a/{id}\",le=\"0.0025\"} 1",
+            "ebbtide_request_seconds_bucket{route=\"/a/{id}\",le=\"+Inf\"} 2",
+            "ebbtide_request_seconds_sum{route=\"/a/{id}\"} 60.002",
+            "ebbtide_request_seconds_count{route=\"/a/{id}\"} 2",
+            "ebbtide_rows_total{app=\"shop\",table=\"orders\",outcome=\"accepted\"} 3",
+            "ebbtide_rows_total{app=\"shop\",table=\"orders\",outcome=\"rejected\"} 1",
+            "# TYPE ebbtide_segments gauge",
+            "ebbtide_segments{app=\"a\\\"b\"} 2",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line} is missing in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a running server holds, as one value: its apps, its keys, its clock, its limits. No globals.
+
+use std::sync::Arc;
+
+use ebbtide_model::pack::Pack;
+use ebbtide_model::{AppName, Clock, Instant};
+
+use crate::http::{BodyBudget, Gate, RequestIds};
+use crate::metrics::Metrics;
+use crate::problem::{Code, Problem};
+use crate::routes::{self, ReportRoute, RouteError};
+use crate::settings::{Settings, SettingsError};
+use crate::sign_in::{Caller, Keys};
+
+/// What comes in from outside.
+pub struct Components {
+    pub clock: Arc<dyn Clock>,
+    pub keys: Keys,
+    /// Sets the names of this process's requests apart from another's.
+    pub seed: u64,
+}
+
+/// A deployed pack. Its rows are there once they are recovered.
+pub struct App {
+    pub pack: Pack,
+}
+
+pub struct Server {
+    pub(crate) apps: Vec<Arc<App>>,
+    pub(crate) routes: Vec<Arc<ReportRoute>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keys: Keys,
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) gate: Gate,
+    pub(crate) bodies: BodyBudget,
+}
+
+/// Why a server cannot be made of these parts.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Routes(#[from] RouteError),
+    #[error("no app was given")]
+    NoApp,
+    #[error("two apps have the name {name:?}: give one another with NAME=FOLDER")]
+    SameName { name: AppName },
+}
+
+/// How far a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The apps' rows are being opened.
+    Recovering,
+    Serving,
+    /// It stops: what runs is finished, nothing new is begun.
+    Draining,
+}
+
+impl App {
+    pub fn new(pack: Pack) -> Arc<Self> {
+        Arc::new(Self { pack })
+    }
+
+    pub fn name(&self) -> &AppName {
+        &self.pack.schema.app
+    }
+}
+
+impl Server {
+    /// Checks that the parts fit. The apps' rows need not be there yet.
+    pub fn new(
+        components: Components,
+        apps: Vec<Arc<App>>,
+        settings: Settings,
+    ) -> Result<Arc<Self>, StartError> {
+        settings.check()?;
+        if apps.is_empty() {
+            return Err(StartError::NoApp);
+        }
+        for (index, app) in apps.iter().enumerate() {
+            if apps[..index].iter().any(|earlier| earlier.name() == app.name()) {
+                return Err(StartError::SameName { name: app.name().clone() });
+            }
+        }
+        let routes = routes::report_routes(&apps)?;
+        Ok(Arc::new(Self {
+            routes,
+            apps,
+            clock: components.clock,
+            keys: components.keys,
+            metrics: Metrics::default(),
+            request_ids: RequestIds::new(components.seed),
+            gate: Gate::new(settings.requests_max),
+            bodies: BodyBudget::new(settings.bodies_bytes_max),
+            settings,
+        }))
+    }
+
+    pub fn phase(&self) -> Phase {
+        if self.gate.is_closed() { Phase::Draining } else { Phase::Serving }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The app that a caller signed in to.
+    pub(crate) fn app_of(&self, caller: &Caller) -> Result<&Arc<App>, Problem> {
+        let app = self.apps.iter().find(|app| app.name() == caller.app());
+        app.ok_or_else(|| Problem::hidden(Code::Internal, "a caller of an app that is not served"))
+    }
+}

@@ -1,0 +1,264 @@
+//! Who calls, and whose rows they may see. A host-signed JWT becomes a [`Caller`]; a caller and a
+//! route's rules become a [`Scope`]. Scopes are made nowhere else.
+
+mod keys;
+mod mint;
+
+use axum::http::{HeaderMap, header};
+use ebbtide_model::{AppName, Instant, Scope, TenantId, Tenants};
+use serde_json::{Map, Value as Json};
+
+use crate::problem::{Code, Problem, shortened};
+use keys::Unproven;
+
+pub use keys::{KeyError, Keys, SECRET_BYTES_MIN, SigningKey};
+pub use mint::Claims;
+
+/// The role of a platform's admin; without a tenant it may see all tenants of its app.
+pub const ADMIN: &str = "admin";
+
+/// Seconds by which the clocks of host and server may differ, at most.
+pub const LEEWAY_S_MAX: u8 = 60;
+
+/// A token that a key of ours signed, in its time, with claims of the right shape. Which app it is for
+/// is still open.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    audience: Vec<String>,
+    subject: Option<String>,
+    tenant: Option<TenantId>,
+    role: Option<String>,
+    plan: Option<String>,
+}
+
+/// Somebody who signed in to an app.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    app: AppName,
+    token: Verified,
+}
+
+/// Checks the request's token: that there is one, who signed it, that it is in its time.
+pub fn verify(headers: &HeaderMap, keys: &Keys, now: Instant, leeway_s: u8) -> Result<Verified, Problem> {
+    let claims = keys.verify(bearer(headers)?).map_err(|unproven| {
+        let detail = match unproven {
+            Unproven::Malformed => "The token is no JWT signed with HS256.",
+            Unproven::Algorithm => {
+                "The token is signed with an algorithm that is not accepted; allowed is HS256."
+            }
+            Unproven::Signature => "The token's signature does not fit this server's secret.",
+        };
+        Problem::new(Code::TokenInvalid, detail)
+    })?;
+    check_times(&claims, now, leeway_s)?;
+    Verified::read(&claims)
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Err(Problem::new(Code::TokenMissing, "The request has no Authorization header."));
+    };
+    if values.next().is_some() {
+        return Err(Problem::new(Code::TokenInvalid, "The request has several Authorization headers."));
+    }
+    let text = value.to_str().unwrap_or_default();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+            Ok(token.trim())
+        }
+        _ => Err(Problem::new(Code::TokenMissing, "The Authorization header holds no bearer token.")),
+    }
+}
+
+fn check_times(claims: &Map<String, Json>, now: Instant, leeway_s: u8) -> Result<(), Problem> {
+    let seconds = |name: &str| match claims.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => match value.as_f64() {
+            Some(seconds) => Ok(Some(seconds)),
+            None => Err(claim(name, value, "a number of seconds since 1970")),
+        },
+    };
+    let Some(expires_s) = seconds("exp")? else {
+        return Err(Problem::new(Code::TokenClaims, "The token has no claim `exp`, and needs it."));
+    };
+    // Whole seconds, as the claims are; an instant's seconds are exact in a float.
+    #[expect(clippy::cast_precision_loss, reason = "seconds of any instant are far below 2^53")]
+    let now_s = now.micros().div_euclid(Instant::MICROS_PER_SECOND) as f64;
+    let leeway_s = f64::from(leeway_s.min(LEEWAY_S_MAX));
+    if now_s >= expires_s + leeway_s {
+        return Err(Problem::new(Code::TokenExpired, "The token's `exp` has passed."));
+    }
+    if seconds("nbf")?.is_some_and(|starts_s| now_s + leeway_s < starts_s) {
+        return Err(Problem::new(Code::TokenEarly, "The token's `nbf` is still to come."));
+    }
+    Ok(())
+}
+
+fn claim(name: &str, given: &Json, allowed: &str) -> Problem {
+    let given = shortened(&given.to_string());
+    Problem::new(Code::TokenClaims, format!("The token's claim `{name}` is {given}; allowed is {allowed}."))
+}
+
+impl Verified {
+    fn read(claims: &Map<String, Json>) -> Result<Self, Problem> {
+        Ok(Self {
+            audience: audience(claims)?,
+            subject: text_or_integer(claims, "sub")?,
+            tenant: text_or_integer(claims, "tenant")?.map(|tenant| TenantId::new(&tenant)),
+            role: text(claims, "role")?,
+            plan: text(claims, "plan")?,
+        })
+    }
+
+    /// The caller, where the token is for this app.
+    pub fn into_caller_of(self, app: &AppName) -> Result<Caller, Problem> {
+        if !self.audience.iter().any(|name| name == app.as_str()) {
+            let detail = "The token's `aud` is not the app that owns this path.";
+            return Err(Problem::new(Code::TokenAudience, detail));
+        }
+        Ok(Caller { app: app.clone(), token: self })
+    }
+
+    /// The caller, where the path belongs to every app: the token's own among those that run here.
+    /// `named` decides between several.
+    pub fn into_caller_among<'a>(
+        self,
+        apps: impl Iterator<Item = &'a AppName>,
+        named: Option<&str>,
+    ) -> Result<Caller, Problem> {
+        let own: Vec<&AppName> =
+            apps.filter(|app| self.audience.iter().any(|name| name == app.as_str())).collect();
+        let wanted = match (own.as_slice(), named) {
+            ([], _) => {
+                return Err(Problem::new(Code::TokenAudience, "The token's `aud` is no app of this server."));
+            }
+            ([only], None) => *only,
+            (_, None) => {
+                let names: Vec<&str> = own.iter().map(|app| app.as_str()).collect();
+                let detail = format!("The token is for several apps here: {}.", names.join(", "));
+                return Err(Problem::new(Code::AppAmbiguous, detail));
+            }
+            (_, Some(name)) => match own.iter().find(|app| app.as_str() == name) {
+                Some(app) => app,
+                None => {
+                    let detail = "The token's `aud` does not hold the app that `app` names.";
+                    return Err(Problem::new(Code::TokenAudience, detail));
+                }
+            },
+        };
+        let app = wanted.clone();
+        Ok(Caller { app, token: self })
+    }
+}
+
+impl Caller {
+    pub fn app(&self) -> &AppName {
+        &self.app
+    }
+
+    pub fn subject(&self) -> Option<&str> {
+        self.token.subject.as_deref()
+    }
+
+    pub fn plan(&self) -> Option<&str> {
+        self.token.plan.as_deref()
+    }
+
+    pub fn tenant(&self) -> Option<&TenantId> {
+        self.token.tenant.as_ref()
+    }
+
+    pub fn has_role(&self, role: &str) -> bool {
+        self.token.role.as_deref() == Some(role)
+    }
+
+    /// Refused unless the role is among these; an empty list allows every role, and none.
+    pub fn require_role<R: AsRef<str>>(&self, allowed: &[R]) -> Result<(), Problem> {
+        if allowed.is_empty() || allowed.iter().any(|role| self.has_role(role.as_ref())) {
+            return Ok(());
+        }
+        let allowed: Vec<&str> = allowed.iter().map(AsRef::as_ref).collect();
+        let given = match &self.token.role {
+            Some(role) => format!("The role {:?} may not do this", shortened(role)),
+            None => "The token has no role".to_owned(),
+        };
+        Err(Problem::new(Code::RoleForbidden, format!("{given}; allowed is {}.", allowed.join(", "))))
+    }
+
+    /// The rows of the token's tenant.
+    pub fn tenant_scope(&self) -> Result<Scope, Problem> {
+        match self.tenant() {
+            Some(tenant) => Ok(self.grant(Tenants::One(tenant.clone()))),
+            None => Err(Problem::new(Code::TenantRequired, "The token names no tenant, and this needs one.")),
+        }
+    }
+
+    /// The rows of the token's tenant, or of all tenants for a platform's admin.
+    pub fn widest_scope(&self) -> Result<Scope, Problem> {
+        if self.tenant().is_none() && self.has_role(ADMIN) {
+            return Ok(self.grant(Tenants::All));
+        }
+        self.tenant_scope()
+    }
+
+    /// The rows of the tenant that a path names. A token that names a tenant reaches no other: that one
+    /// is as unknown to it as one that does not exist.
+    pub fn named_scope(&self, tenant: TenantId) -> Result<Scope, Problem> {
+        match self.tenant() {
+            Some(own) if *own != tenant => Err(unknown_tenant()),
+            _ => Ok(self.grant(Tenants::One(tenant))),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is sign-in, where scopes come from")]
+    fn grant(&self, tenants: Tenants) -> Scope {
+        Scope::grant(self.app.clone(), tenants)
+    }
+}
+
+/// The same for a tenant that does not exist and for another's.
+pub fn unknown_tenant() -> Problem {
+    Problem::new(Code::TenantUnknown, "There is no such tenant.")
+}
+
+fn audience(claims: &Map<String, Json>) -> Result<Vec<String>, Problem> {
+    let allowed = "the app's name, or a list with it";
+    match claims.get("aud") {
+        None | Some(Json::Null) => Err(Problem::new(
+            Code::TokenAudience,
+            "The token has no claim `aud`, and needs the app's name there.",
+        )),
+        Some(Json::String(name)) => Ok(vec![name.clone()]),
+        Some(value @ Json::Array(items)) => {
+            let names: Option<Vec<String>> =
+                items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+            names.ok_or_else(|| claim("aud", value, allowed))
+        }
+        Some(value) => Err(claim("aud", value, allowed)),
+    }
+}
+
+fn text(claims: &Map<String, Json>, name: &str) -> Result<Option<String>, Problem> {
+    match claims.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.clone())),
+        Some(value) => Err(claim(name, value, "text")),
+    }
+}
+
+/// Hosts that count their users and tenants put numbers there: 1 means `1`.
+fn text_or_integer(claims: &Map<String, Json>, name: &str) -> Result<Option<String>, Problem> {
+    let allowed = "text that is not empty, or a whole number";
+    match claims.get(name) {
+        Some(Json::Number(number)) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
+        Some(value @ (Json::Number(_) | Json::Bool(_) | Json::Array(_) | Json::Object(_))) => {
+            Err(claim(name, value, allowed))
+        }
+        Some(value @ Json::String(given)) if given.is_empty() => Err(claim(name, value, allowed)),
+        Some(Json::String(_) | Json::Null) | None => text(claims, name),
+    }
+}
+
+#[cfg(test)]
+mod tests;
