@@ -1,1 +1,71 @@
-fn main() {}
+//! The `ebbtide` binary: commands over a data folder or a running server.
+
+mod failure;
+mod logging;
+
+mod completions;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::logging::Logging;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Analytics that you do not write by hand: who signs up, who comes back, who drifts away, what they
+/// earn you, per tenant, behind your own sign-in.
+#[derive(Debug, Parser)]
+#[command(name = "ebbtide", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but some rows were rejected or wait.\n\
+    Start with: ebbtide demo"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    logging: Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Completions(completions::Completions),
+}
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Some rows were rejected, or wait for their parents.
+    RowsLeftOut,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.logging.start(cli.command.log_level());
+    match catch_unwind(AssertUnwindSafe(|| cli.command.run())) {
+        Ok(Ok(Outcome::Done)) => ExitCode::SUCCESS,
+        Ok(Ok(Outcome::RowsLeftOut)) => ExitCode::from(3),
+        Ok(Err(failure)) => failure.report(),
+        // The log has said what happened.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+impl Command {
+    fn log_level(&self) -> &'static str {
+        match self {
+            Self::Completions(_) => "warn",
+        }
+    }
+
+    fn run(self) -> Result<Outcome, Failure> {
+        match self {
+            Self::Completions(completions) => completions.run(),
+        }
+    }
+}

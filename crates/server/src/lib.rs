@@ -9,6 +9,7 @@ mod serve;
 mod server;
 mod settings;
 pub mod sign_in;
+pub mod sources;
 
 pub use http::router;
 pub use metrics::RowCounts;

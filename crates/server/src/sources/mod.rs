@@ -1,0 +1,33 @@
+//! Files and lists of JSON become Arrow batches of a table's declared columns.
+//!
+//! Every format ends in the same [`Chunk`]s: rows that are typed, with the line or row number of each,
+//! and rows that were refused, with the reason. Nothing is dropped in silence and nothing is guessed.
+//! What a file holds is bounded before it is held: a record, a chunk, the growth of what is unpacked.
+
+mod builder;
+mod cast;
+mod csv;
+mod fast_time;
+mod gathered;
+mod gzip;
+mod json_rows;
+mod lines;
+mod ndjson;
+mod parquet_cast;
+mod parquet_file;
+mod plan;
+mod reject;
+mod source;
+mod whitespace;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::TypedRows;
+pub use gathered::Chunk;
+pub use json_rows::{JsonRows, RowRejection, rows_from_json};
+pub use plan::{FilePlan, plan_file};
+pub use reject::{Reject, RejectCode, SourceError};
+pub use source::Source;
+pub use window::RECORD_BYTES_MAX;

@@ -1,0 +1,217 @@
+//! NDJSON: one object a line, read straight into columns.
+
+use std::cell::Cell;
+use std::io::Read;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::builder::{Scalar, TableBuilder};
+use super::gathered::{Chunk, Gathered};
+use super::lines::{Line, Lines};
+use super::plan::{FilePlan, Target, wrong_type};
+use super::reject::{Refusal, RejectCode, SourceError};
+use super::source::{ReadChunks, line_too_long, read_error};
+
+pub(crate) struct NdjsonFile {
+    plan: FilePlan,
+    lines: Lines,
+    gathered: Gathered,
+}
+
+impl NdjsonFile {
+    pub(crate) fn open(plan: FilePlan, input: Box<dyn Read + Send>) -> Result<Self, SourceError> {
+        let lines = Lines::new(input).map_err(|source| read_error(&plan.file, source))?;
+        let gathered = Gathered::new(plan.file.clone(), &plan.table);
+        Ok(Self { plan, lines, gathered })
+    }
+}
+
+impl ReadChunks for NdjsonFile {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
+        while !self.gathered.is_full() {
+            let next = self.lines.next().map_err(|source| read_error(&self.plan.file, source))?;
+            match next {
+                None => break,
+                Some(Line::TooLong { number, bytes, head }) => {
+                    self.gathered.reject(line_too_long(bytes), number, head);
+                }
+                Some(Line::Whole { bytes, .. }) if bytes.trim_ascii().is_empty() => {}
+                Some(Line::Whole { number, bytes }) => {
+                    let outcome = write(&self.plan, bytes, &mut self.gathered.builder);
+                    self.gathered.close(outcome, number, bytes);
+                }
+            }
+        }
+        Ok(self.gathered.take()?)
+    }
+}
+
+/// Writes one line's object as a row.
+fn write(plan: &FilePlan, line: &[u8], builder: &mut TableBuilder) -> Result<(), Refusal> {
+    let Ok(text) = std::str::from_utf8(line) else {
+        return Err(Refusal::of_row(RejectCode::BrokenUtf8, "the row is not UTF-8"));
+    };
+    let refusal = Cell::new(None);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let row = RowSeed { plan, builder, refusal: &refusal };
+    let outcome = row.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let Err(error) = outcome else {
+        return Ok(());
+    };
+    Err(refusal.take().unwrap_or_else(|| {
+        Refusal::of_row(RejectCode::BrokenJson, format!("the line is no JSON object: {error}"))
+    }))
+}
+
+/// Reads an object into the builder's open row. A refusal is left in its cell, since serde's errors
+/// carry text alone.
+struct RowSeed<'a> {
+    plan: &'a FilePlan,
+    builder: &'a mut TableBuilder,
+    refusal: &'a Cell<Option<Refusal>>,
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(target) =
+            map.next_key_seed(KeySeed { plan: self.plan, builder: self.builder, refusal: self.refusal })?
+        {
+            match target {
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Some(target) => {
+                    let (plan, builder, refusal) = (self.plan, &mut *self.builder, self.refusal);
+                    map.next_value_seed(CellSeed { plan, builder, refusal, target })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds where a field goes; `None` for one that is passed over.
+struct KeySeed<'a, 'b> {
+    plan: &'a FilePlan,
+    builder: &'b TableBuilder,
+    refusal: &'b Cell<Option<Refusal>>,
+}
+
+impl<'de, 'a> DeserializeSeed<'de> for KeySeed<'a, '_> {
+    type Value = Option<&'a Target>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'a> Visitor<'_> for KeySeed<'a, '_> {
+    type Value = Option<&'a Target>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a field's name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        let refusal = match self.plan.target(name) {
+            Some(target) if !self.builder.is_set(target.column) => return Ok(Some(target)),
+            Some(_) => Refusal::of_cell(name, RejectCode::RepeatedColumn, "the field is given twice"),
+            None if self.plan.ignore_unknown => return Ok(None),
+            None => {
+                let reason = self.plan.unknown_column(name).to_string();
+                Refusal::of_cell(name, RejectCode::UnknownColumn, reason)
+            }
+        };
+        self.refusal.set(Some(refusal));
+        Err(E::custom("refused"))
+    }
+}
+
+/// Writes a field's value.
+struct CellSeed<'a> {
+    plan: &'a FilePlan,
+    builder: &'a mut TableBuilder,
+    refusal: &'a Cell<Option<Refusal>>,
+    target: &'a Target,
+}
+
+impl CellSeed<'_> {
+    fn write<E: serde::de::Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
+        let Self { plan, builder, refusal, target } = self;
+        let is_null = matches!(scalar, Scalar::Text(text) if !text.is_empty() && plan.is_null(text));
+        let scalar = if is_null { Scalar::Null } else { scalar };
+        builder.json(target.column, scalar, target.cast.as_deref()).map_err(|error| {
+            refusal.set(Some(wrong_type(&plan.table, target, &error)));
+            E::custom("refused")
+        })
+    }
+
+    fn refuse_nested<E: serde::de::Error>(self, found: &str) -> E {
+        let column = &self.plan.table.columns[self.target.column];
+        let reason = format!("{found} was given; allowed is a {} or null", column.column_type.name());
+        self.refusal.set(Some(Refusal::of_cell(&column.name, RejectCode::WrongType, reason)));
+        E::custom("refused")
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CellSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.write(Scalar::Null)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.write(Scalar::Bool(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.write(Scalar::Int(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.write(i64::try_from(value).map_or(Scalar::Unsigned(value), Scalar::Int))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.write(Scalar::Float(value))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.write(Scalar::Text(value))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _map: A) -> Result<(), A::Error> {
+        Err(self.refuse_nested("an object"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _list: A) -> Result<(), A::Error> {
+        Err(self.refuse_nested("a list"))
+    }
+}
