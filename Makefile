@@ -50,7 +50,7 @@ deny: ## Licences, sources and (with the network) advisories of the dependencies
 	else echo "licences NOT checked: cargo-deny is missing (make tools installs it)"; fi
 
 conformance: ## The data sets and query cases with known answers, against the binary
-	$(CARGO) build --locked -p ebbtide-cli
+	$(CARGO) build --locked --workspace
 	@if [ ! -d "$(CONFORMANCE)" ]; then echo "conformance SKIPPED: $(CONFORMANCE) is absent"; \
 	elif ! command -v python3 >/dev/null; then echo "conformance SKIPPED: python3 is missing"; \
 	else ./tests/conformance.sh "$(CONFORMANCE)" "$(EBBTIDE_TEST_BIN)"; fi

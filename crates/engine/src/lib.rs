@@ -2,5 +2,7 @@
 //! SQL in DataFusion over a catalog that holds only the caller's scope. Knows no HTTP and no packs.
 
 mod error;
+mod exact;
 
 pub use error::EngineError;
+pub use exact::{Decimal, ExactSum, Ratio, compare_ratios};

@@ -65,6 +65,10 @@ impl Calendar {
         &self.zone
     }
 
+    pub fn week_start(&self) -> WeekStart {
+        self.week_start
+    }
+
     /// The start of the period that holds `instant`.
     pub fn floor(&self, unit: Unit, instant: Instant) -> Instant {
         if unit == Unit::Hour {

@@ -201,7 +201,7 @@ fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-fn parse_date(text: &str) -> Option<i32> {
+pub(crate) fn parse_date(text: &str) -> Option<i32> {
     let date: jiff::civil::Date = (text.len() == 10).then(|| text.parse().ok())??;
     let epoch = jiff::civil::date(1970, 1, 1);
     Some(date.since((jiff::Unit::Day, epoch)).ok()?.get_days())
@@ -217,7 +217,7 @@ fn date_text(days: i32) -> String {
 
 /// Digits with an optional sign, point and exponent, into units of 10^-[`DECIMAL_SCALE`]; `None`
 /// where a digit would be lost.
-fn parse_decimal(text: &str) -> Option<i128> {
+pub(crate) fn parse_decimal(text: &str) -> Option<i128> {
     const EXPONENT_MAX: i32 = 60;
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => {

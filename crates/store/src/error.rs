@@ -2,6 +2,11 @@
 
 use ebbtide_model::{AppName, ErrorKind, TableName};
 
+use crate::fs::FsError;
+use crate::lock::LockError;
+use crate::log::LogError;
+use crate::manifest::ManifestError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("there is no app {app:?}; the data folder was opened with {known:?}")]
@@ -36,6 +41,14 @@ pub enum StoreError {
     Failed { reason: String },
     #[error("rows could not be laid out: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Fs(#[from] FsError),
 }
 
 impl StoreError {
@@ -52,6 +65,10 @@ impl StoreError {
                 ErrorKind::Unavailable
             }
             Self::Arrow(_) => ErrorKind::Internal,
+            Self::Lock(error) => error.kind(),
+            Self::Log(error) => error.kind(),
+            Self::Manifest(error) => error.kind(),
+            Self::Fs(error) => error.error_kind(),
         }
     }
 }

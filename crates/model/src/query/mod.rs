@@ -1,1 +1,167 @@
 //! The query language: one definition and one parser for HTTP, packs, the command line and tests.
+//!
+//! [`Query::parse`] checks all that needs no app: fields, kinds, limits. [`bind`] then checks it against
+//! an app's tables and fills in what the app decides; what it gives is ready to run. Either writes itself
+//! back as JSON with every default filled in.
+
+mod bind;
+mod bound;
+mod churn;
+mod condition;
+mod filter;
+mod matcher;
+mod retention;
+mod trend;
+mod when;
+
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value as Json};
+
+pub use bind::bind;
+pub use bound::{BoundMatcher, BoundQuery, EventSource};
+pub use churn::{Churn, ChurnList, ChurnOrder};
+pub use condition::{Condition, Num, Operand, Order, Probe};
+pub use filter::{Filter, Op, PropScope, Scalar, Test};
+pub use matcher::{Breakdown, Matcher};
+pub use retention::{CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
+pub use trend::{Measure, Measures, TREND_BUCKETS_MAX, Trend};
+pub use when::{Duration, Interval, When};
+
+use crate::{Fault, Fields, Node, TableName, WeekStart};
+
+/// A behavioural question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// `None`: the app's first event stream.
+    pub stream: Option<TableName>,
+    /// Later rows do not exist. `None`: the moment of asking.
+    pub as_of: Option<When>,
+    /// Inclusive. What `None` means is for the kind to say.
+    pub from: Option<When>,
+    /// Exclusive.
+    pub to: Option<When>,
+    /// An IANA name. `None`: the app's zone.
+    pub tz: Option<String>,
+    /// `None`: as the app says.
+    pub week_start: Option<WeekStart>,
+    /// Hold for every event that the query looks at.
+    pub filters: Vec<Filter>,
+    /// A property whose value is used in place of the actor.
+    pub aggregate_by: Option<String>,
+    /// Whether an answer from before may serve.
+    pub cache: bool,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    Retention(Retention),
+    Churn(Churn),
+    Trend(Trend),
+}
+
+impl Kind {
+    const NAMES: [&str; 3] = ["retention", "churn", "trend"];
+    const LATER: [&str; 6] = ["funnel", "lifecycle", "stickiness", "paths", "preceding", "dropoff"];
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Retention(_) => "retention",
+            Self::Churn(_) => "churn",
+            Self::Trend(_) => "trend",
+        }
+    }
+
+    fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
+        let node = fields.required("kind")?;
+        if node.json().as_str().is_some_and(|name| Self::LATER.contains(&name)) {
+            let problem =
+                format!("{} is not available yet; allowed is one of {:?}", node.given(), Self::NAMES);
+            return Err(node.fault(problem));
+        }
+        Ok(match node.choice(&Self::NAMES, |name| Self::NAMES.into_iter().find(|known| *known == name))? {
+            "retention" => Self::Retention(Retention::decode(fields)?),
+            "churn" => Self::Churn(Churn::decode(fields)?),
+            _ => Self::Trend(Trend::decode(fields)?),
+        })
+    }
+
+    fn to_json(&self) -> Json {
+        match self {
+            Self::Retention(retention) => retention.to_json(),
+            Self::Churn(churn) => churn.to_json(),
+            Self::Trend(trend) => trend.to_json(),
+        }
+    }
+}
+
+impl Query {
+    /// A fault names the field's path, what was given and what is allowed.
+    pub fn parse(json: &Json) -> Result<Self, Fault> {
+        let fields = Node::root(json).fields()?;
+        let kind = Kind::decode(&fields)?;
+        let name = |name| fields.optional(name).map(|node| filter::decode_name(&node)).transpose();
+        let when = |name| fields.optional(name).map(|node| When::decode(&node)).transpose();
+        let query = Self {
+            stream: name("stream")?.map(|name| TableName::new(&name)),
+            as_of: when("as_of")?,
+            from: when("from")?,
+            to: when("to")?,
+            tz: fields.optional("tz").map(|node| decode_zone(&node)).transpose()?,
+            week_start: fields.optional("week_start").map(|node| decode_week_start(&node)).transpose()?,
+            filters: Filter::decode_list(fields.optional("filters"))?,
+            aggregate_by: name("aggregate_by")?,
+            cache: fields.flag("cache", true)?,
+            kind,
+        };
+        fields.finish()?;
+        Ok(query)
+    }
+
+    /// The query with every default filled in that needs no app. It parses back to the same.
+    pub fn to_json(&self) -> Json {
+        let mut json = Map::new();
+        let mut put = |name: &str, value: Json| json.insert(name.to_owned(), value);
+        let when = |when: Option<When>| when.map_or(Json::Null, |when| Json::from(when.to_string()));
+        put("kind", Json::from(self.kind.name()));
+        put("stream", self.stream.as_ref().map_or(Json::Null, |stream| Json::from(stream.as_str())));
+        put("as_of", when(self.as_of));
+        put("from", when(self.from));
+        put("to", when(self.to));
+        put("tz", self.tz.as_deref().map_or(Json::Null, Json::from));
+        put("week_start", self.week_start.map_or(Json::Null, week_start_json));
+        put("filters", Filter::list_json(&self.filters));
+        put("aggregate_by", self.aggregate_by.as_deref().map_or(Json::Null, Json::from));
+        put("cache", Json::from(self.cache));
+        if let Json::Object(own) = self.kind.to_json() {
+            json.extend(own);
+        }
+        Json::Object(json)
+    }
+}
+
+fn decode_zone(node: &Node<'_>) -> Result<String, Fault> {
+    let expected = || node.expected("the IANA name of a time zone, such as \"Europe/Paris\"");
+    let name = node.text()?;
+    let zone = TimeZone::get(name).map_err(|_| expected())?;
+    // The zone's own spelling, so that the same zone is the same definition.
+    zone.iana_name().map(str::to_owned).ok_or_else(expected)
+}
+
+fn decode_week_start(node: &Node<'_>) -> Result<WeekStart, Fault> {
+    node.choice(&["monday", "sunday"], |name| match name {
+        "monday" => Some(WeekStart::Monday),
+        "sunday" => Some(WeekStart::Sunday),
+        _ => None,
+    })
+}
+
+fn week_start_json(week_start: WeekStart) -> Json {
+    Json::from(match week_start {
+        WeekStart::Monday => "monday",
+        WeekStart::Sunday => "sunday",
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! A query whose every name is a column of an app's tables: what the engine runs.
+
+use serde_json::Value as Json;
+
+use super::{Condition, Query};
+use crate::{Calendar, ColumnType, Instant, TableName};
+
+/// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
+#[derive(Clone, Debug)]
+pub struct BoundQuery {
+    /// With the app's defaults filled in and dates resolved in the zone.
+    pub query: Query,
+    pub calendar: Calendar,
+    pub as_of: Option<Instant>,
+    pub from: Option<Instant>,
+    pub to: Option<Instant>,
+    /// Where events come from, each table once.
+    pub sources: Vec<EventSource>,
+    /// The type of the actor (or of what is aggregated by): the same in every source. `None` where
+    /// the query needs no actor.
+    pub actor_type: Option<ColumnType>,
+}
+
+/// A table seen as a stream of events. Columns are indexes of its declared ones.
+#[derive(Clone, Debug)]
+pub struct EventSource {
+    pub table: TableName,
+    /// Rows without a time are no events.
+    pub time: usize,
+    /// Whose events they are; rows without one are no one's.
+    pub actor: Option<usize>,
+    /// Hold for every event, besides what its matcher says.
+    pub filters: Vec<Condition>,
+    pub matchers: Vec<BoundMatcher>,
+    /// By which the answer is split.
+    pub breakdown: Option<usize>,
+    /// Whose numbers are measured.
+    pub number: Option<usize>,
+    /// Whose distinct values are counted.
+    pub distinct: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub struct BoundMatcher {
+    /// Its number in the query.
+    pub bit: u8,
+    /// The column with the event's name, and the name to be found there.
+    pub event: Option<(usize, String)>,
+    pub filters: Vec<Condition>,
+}
+
+impl BoundQuery {
+    /// In a retention: what starts a cohort.
+    pub const START: u8 = 0;
+    /// In a retention: what counts as coming back.
+    pub const RETURN: u8 = 1;
+    /// In the other kinds: the events that they are about.
+    pub const ENTITY: u8 = 0;
+
+    /// The query with every default filled in; it parses and binds to the same.
+    pub fn to_json(&self) -> Json {
+        self.query.to_json()
+    }
+
+    /// What the answer means, whenever it is asked: the query without its `as_of` and `cache`.
+    pub fn definition_json(&self) -> Json {
+        let query = Query { as_of: None, cache: true, ..self.query.clone() };
+        query.to_json()
+    }
+
+    /// The tables that the answer depends on.
+    pub fn tables(&self) -> impl Iterator<Item = &TableName> {
+        self.sources.iter().map(|source| &source.table)
+    }
+}

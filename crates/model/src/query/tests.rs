@@ -1,0 +1,371 @@
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::{
+    AppName, AppSchema, Calendar, Column, ColumnType, TableKind, TableSchema, TenantId, TenantRule, Unit,
+};
+
+fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSchema {
+    let columns: Vec<Column> = columns
+        .iter()
+        .map(|(name, column_type)| Column {
+            name: (*name).to_owned(),
+            column_type: *column_type,
+            nullable: true,
+        })
+        .collect();
+    let index = |name: &str| columns.iter().position(|column| column.name == name);
+    TableSchema {
+        name: TableName::new(name),
+        kind,
+        key: index("id").into_iter().collect(),
+        tenant: TenantRule::Fixed(TenantId::new("main")),
+        actor: index("card"),
+        time: index("at"),
+        event_name: index("type"),
+        columns,
+    }
+}
+
+fn schema() -> AppSchema {
+    use ColumnType::{Bool, Date, Decimal, Float, Int, Text, Timestamp};
+    AppSchema {
+        app: AppName::new("shop"),
+        calendar: Calendar::new(TimeZone::get("Europe/Paris").unwrap(), WeekStart::Sunday),
+        tables: vec![
+            table("cards", TableKind::Entity, &[("id", Int), ("at", Timestamp), ("tier", Text)]),
+            table("plans", TableKind::Entity, &[("id", Text), ("price", Int)]),
+            table("people", TableKind::Entity, &[("id", Text), ("at", Timestamp)]),
+            table(
+                "sales",
+                TableKind::Events,
+                &[
+                    ("card", Int),
+                    ("at", Timestamp),
+                    ("type", Text),
+                    ("amount", Float),
+                    ("cost", Decimal),
+                    ("open", Bool),
+                    ("day", Date),
+                    ("place", Text),
+                ],
+            ),
+            table("views", TableKind::Events, &[("card", Int), ("at", Timestamp), ("page", Text)]),
+            table("ticks", TableKind::Events, &[("at", Timestamp), ("load", Float)]),
+        ],
+    }
+}
+
+#[test]
+fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
+    let check = |json: Json, path: &str, problem: &str| {
+        let fault = Query::parse(&json).unwrap_err();
+        assert_eq!(fault.path, path, "{json}: {fault}");
+        assert!(fault.problem.contains(problem), "{json}: {fault}");
+    };
+    check(json!([]), "", "allowed is an object");
+    check(json!({}), "kind", "is missing");
+    check(
+        json!({"kind": "funnel"}),
+        "kind",
+        "\"funnel\" is not available yet; allowed is one of [\"retention\"",
+    );
+    check(json!({"kind": "trends"}), "kind", "did you mean \"trend\"?");
+    check(json!({"kind": 7}), "kind", "7 was given");
+    check(json!({"kind": "churn", "entty": {}}), "entty", "did you mean \"entity\"?");
+    check(json!({"kind": "churn", "limit": 0}), "limit", "a whole number from 1 to 1000000");
+    check(json!({"kind": "churn", "inactivity_multiplier": 0}), "inactivity_multiplier", "above 0");
+    check(
+        json!({"kind": "churn", "inactivity_multiplier": 0.1234567}),
+        "inactivity_multiplier",
+        "six decimals",
+    );
+    check(json!({"kind": "churn", "model": "bg_nbd"}), "model", "allowed is \"none\"");
+    check(
+        json!({"kind": "churn", "as_of": "yesterday"}),
+        "as_of",
+        "\"yesterday\" was given; allowed is an RFC",
+    );
+    check(json!({"kind": "churn", "tz": "Mars/Olympus"}), "tz", "\"Mars/Olympus\" was given");
+    check(json!({"kind": "churn", "tz": "../../etc/passwd"}), "tz", "IANA");
+    check(json!({"kind": "churn", "week_start": "friday"}), "week_start", "\"monday\" or \"sunday\"");
+    check(json!({"kind": "retention", "period": "fortnight"}), "period", "allowed is \"hour\"");
+    check(json!({"kind": "retention", "periods": 1001}), "periods", "from 1 to 1000");
+    check(
+        json!({"kind": "retention", "window": "rolling", "period": "year"}),
+        "window",
+        "\"day\" (24 hours)",
+    );
+    check(json!({"kind": "retention", "start": {"event": 5}}), "start.event", "5 was given");
+    check(json!({"kind": "trend", "measure": "mean"}), "measure", "allowed is \"total\"");
+    check(json!({"kind": "trend", "measure": []}), "measure", "one at least");
+    check(json!({"kind": "trend", "measure": ["sum", "sum"], "prop": "x"}), "measure", "different");
+    check(json!({"kind": "trend", "measure": "sum"}), "prop", "\"sum\" needs one");
+    check(json!({"kind": "trend", "measure": "p90", "prop": "x", "cumulative": true}), "cumulative", "p90");
+    check(json!({"kind": "trend", "formula": "A / B"}), "formula", "not available yet");
+    check(json!({"kind": "trend", "breakdown": {"prop": "x", "limit": 0}}), "breakdown.limit", "1 to");
+}
+
+#[test]
+fn a_bad_filter_is_told_where_it_is_bad_and_what_is_allowed() {
+    let check = |filter: Json, path: &str, problem: &str| {
+        let json = json!({"kind": "churn", "entity": {"where": [filter]}});
+        let fault = Query::parse(&json).unwrap_err();
+        assert_eq!(fault.path, format!("entity.where[0]{path}"), "{json}: {fault}");
+        assert!(fault.problem.contains(problem), "{json}: {fault}");
+    };
+    check(json!({"op": "eq", "value": 1}), ".prop", "is missing");
+    check(json!({"prop": "", "op": "eq", "value": 1}), ".prop", "a name");
+    check(json!({"prop": "a", "op": "equals", "value": 1}), ".op", "allowed is \"eq\"");
+    check(json!({"prop": "a", "op": "eq"}), ".value", "is missing, and \"eq\" needs one");
+    check(json!({"prop": "a", "op": "eq", "value": [1]}), ".value", "text, a number");
+    check(json!({"prop": "a", "op": "in", "value": "x"}), ".value", "a list");
+    check(json!({"prop": "a", "op": "in", "value": [{}]}), ".value[0]", "text, a number");
+    check(json!({"prop": "a", "op": "is_set", "value": 1}), ".value", "no value with \"is_set\"");
+    check(json!({"prop": "a", "op": "lt", "value": true}), ".value", "a number or text");
+    check(json!({"prop": "a", "op": "contains", "value": 5}), ".value", "text");
+    check(json!({"prop": "a", "op": "matches", "value": "("}), ".value", "unclosed group");
+    check(
+        json!({"prop": "a", "op": "matches", "value": "\\w{1000}{1000}"}),
+        ".value",
+        "more than is allowed",
+    );
+    check(json!({"prop": "a", "op": "matches", "value": "x".repeat(1001)}), ".value", "1000 bytes");
+    check(json!({"prop": "a", "op": "eq", "value": 1, "scope": "user"}), ".scope", "\"event\" or \"actor\"");
+    check(json!({"any": [], "all": []}), ".all", "is no field here");
+    check(json!({"any": vec![json!({"any": []}); 101]}), ".any", "up to 100");
+    let mut deep = json!({"prop": "a", "op": "is_set"});
+    for _ in 0..8 {
+        deep = json!({"all": [deep]});
+    }
+    check(deep, &".all[0]".repeat(8), "deeper than 8");
+}
+
+#[test]
+fn a_query_that_does_not_fit_the_tables_is_told_where() {
+    let check = |json: Json, path: &str, problem: &str| {
+        let fault = bind(&Query::parse(&json).unwrap(), &schema()).unwrap_err();
+        assert_eq!(fault.path, path, "{json}: {fault}");
+        assert!(fault.problem.contains(problem), "{json}: {fault}");
+    };
+    let churn = |filter: Json| json!({"kind": "churn", "filters": [filter]});
+    check(json!({"kind": "churn", "stream": "sale"}), "stream", "did you mean \"sales\"?");
+    check(
+        json!({"kind": "retention", "return": {"table": "card"}}),
+        "return.table",
+        "did you mean \"cards\"?",
+    );
+    check(json!({"kind": "churn", "entity": {"table": "plans"}}), "entity", "have no time");
+    check(json!({"kind": "churn", "stream": "ticks"}), "entity", "have no actor");
+    check(
+        json!({"kind": "churn", "entity": {"table": "cards", "event": "x"}}),
+        "entity.event",
+        "no event names",
+    );
+    check(
+        json!({"kind": "retention", "start": {"table": "people"}}),
+        "return",
+        "of type text and those of sales",
+    );
+    check(json!({"kind": "churn", "aggregate_by": "plase"}), "aggregate_by", "did you mean \"place\"?");
+    check(churn(json!({"prop": "amont", "value": 1})), "filters[0].prop", "did you mean \"amount\"?");
+    check(
+        churn(json!({"prop": "amount", "value": "1"})),
+        "filters[0].value",
+        "\"1\" was given; allowed is a number",
+    );
+    check(churn(json!({"prop": "place", "value": 1})), "filters[0].value", "allowed is text");
+    check(churn(json!({"prop": "open", "op": "in", "value": [0]})), "filters[0].value", "true or false");
+    check(churn(json!({"prop": "at", "op": "lt", "value": "soon"})), "filters[0].value", "RFC 3339");
+    check(churn(json!({"prop": "day", "op": "lt", "value": "2024-02-30"})), "filters[0].value", "a date");
+    check(
+        churn(json!({"prop": "cost", "op": "contains", "value": "1"})),
+        "filters[0].value",
+        "for text only",
+    );
+    check(churn(json!({"any": [{"prop": "x", "value": 1}]})), "filters[0].any[0].prop", "sales has");
+    check(
+        churn(json!({"prop": "place", "value": "x", "scope": "actor"})),
+        "filters[0].scope",
+        "actors have no properties",
+    );
+    let trend = |more: Json| {
+        let mut json = json!({"kind": "trend", "entity": {}});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json
+    };
+    check(
+        trend(json!({"measure": "sum", "prop": "place"})),
+        "prop",
+        "of type text; allowed with the measure \"sum\"",
+    );
+    check(trend(json!({"breakdown": {"prop": "size"}})), "breakdown.prop", "\"size\" was given");
+    check(trend(json!({"from": "2024-01-02", "to": "2024-01-02"})), "to", "after `from`");
+    check(
+        trend(json!({"from": "1900-01-01", "to": "2024-01-02", "interval": "hour"})),
+        "interval",
+        "more than 20000",
+    );
+    let range = json!({"kind": "retention", "from": "2024-01-01", "to": "2024-02-01", "periods": 30});
+    check(range, "periods", "there are 31");
+    check(json!({"kind": "retention", "to": "2024-02-01"}), "from", "is missing");
+    check(json!({"kind": "retention", "from": "2000-01-01", "to": "2024-02-01"}), "to", "more than 1000");
+}
+
+#[test]
+fn the_app_decides_what_the_query_leaves_open() {
+    let query =
+        Query::parse(&json!({"kind": "retention", "from": "2024-01-01", "to": "2024-02-01"})).unwrap();
+    let bound = bind(&query, &schema()).unwrap();
+    let json = bound.to_json();
+    for (name, want) in [
+        ("stream", json!("sales")),
+        ("tz", json!("Europe/Paris")),
+        ("week_start", json!("sunday")),
+        ("from", json!("2023-12-31T23:00:00Z")),
+        ("periods", json!(31)),
+        ("columns", json!(31)),
+        ("as_of", json!(null)),
+    ] {
+        assert_eq!(json[name], want, "{name}");
+    }
+    let again = bind(&Query::parse(&json).unwrap(), &schema()).unwrap();
+    assert_eq!(again.query, bound.query);
+}
+
+#[test]
+fn an_entity_is_a_stream_of_its_rows_by_key_and_the_name_of_an_event_is_a_property() {
+    let json = json!({"kind": "retention", "start": {"table": "cards"}, "return": {"event": "buy"}});
+    let bound = bind(&Query::parse(&json).unwrap(), &schema()).unwrap();
+    assert_eq!(bound.sources[0].actor, Some(0));
+    assert_eq!(bound.sources[1].matchers[0].event, Some((2, "buy".to_owned())));
+    let json = json!({"kind": "trend", "breakdown": {"prop": "event"}});
+    let bound = bind(&Query::parse(&json).unwrap(), &schema()).unwrap();
+    assert_eq!(bound.sources[0].breakdown, Some(2));
+    assert_eq!(bound.sources[0].actor, None, "a count needs no actor");
+}
+
+/// A repeatable source of choices.
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+
+    fn pick(&mut self, of: &[Json]) -> Json {
+        of[self.below(of.len())].clone()
+    }
+
+    fn filter(&mut self, depth: usize) -> Json {
+        let list = |choices: &mut Self| (0..choices.below(3)).map(|_| choices.filter(depth + 1)).collect();
+        match self.below(if depth < 5 { 4 } else { 2 }) {
+            2 => json!({"any": Json::Array(list(self))}),
+            3 => json!({"all": Json::Array(list(self))}),
+            _ => {
+                let (op, value) = [
+                    ("eq", json!(null)),
+                    ("eq", json!(false)),
+                    ("neq", json!(0)),
+                    ("in", json!(["a", null, 1.5, u64::MAX])),
+                    ("not_in", json!([])),
+                    ("contains", json!("É")),
+                    ("not_contains", json!("x")),
+                    ("matches", json!("^a+$")),
+                    ("lt", json!("2024-01-01")),
+                    ("gte", json!(-3)),
+                ][self.below(10)]
+                .clone();
+                let scope = self.pick(&[json!(null), json!("event"), json!("actor")]);
+                json!({"prop": "p", "op": op, "value": value, "scope": scope})
+            }
+        }
+    }
+
+    fn filters(&mut self) -> Json {
+        (0..self.below(3)).map(|_| self.filter(0)).collect()
+    }
+
+    fn matcher(&mut self) -> Json {
+        json!({
+            "event": self.pick(&[json!(null), json!("buy"), json!("")]),
+            "table": self.pick(&[json!(null), json!("sales")]),
+            "where": self.filters(),
+        })
+    }
+
+    fn query(&mut self) -> Json {
+        let units = Unit::NAMES.map(Json::from);
+        let breakdown = json!({"prop": "p", "scope": self.pick(&[json!("actor"), json!(null)]), "limit": 5});
+        let breakdown = self.pick(&[json!(null), breakdown]);
+        let own = match self.below(3) {
+            0 => json!({
+                "kind": "retention",
+                "type": self.pick(&[json!(null), json!("recurring"), json!("first_time")]),
+                "start": self.matcher(), "return": self.matcher(), "period": self.pick(&units),
+                "periods": self.pick(&[json!(null), json!(7)]), "columns": self.pick(&[json!(null), json!(3)]),
+                "min_occurrences": self.pick(&[json!(null), json!(2)]), "breakdown": breakdown,
+                "cumulative": self.pick(&[json!(null), json!(true)]),
+                "cell_zero": self.pick(&[json!(null), json!("size"), json!("returned")]),
+                "list_actors": self.pick(&[json!(null), json!(true)]),
+            }),
+            1 => json!({
+                "kind": "churn", "entity": self.matcher(),
+                "inactivity_multiplier": self.pick(&[json!(null), json!(0.000_001), json!(1.1), json!(1000), json!(2.5)]),
+                "default_days": self.pick(&[json!(null), json!(0)]),
+                "min_events": self.pick(&[json!(null), json!(5)]),
+                "order": self.pick(&[json!(null), json!("days"), json!("ratio")]),
+                "list": self.pick(&[json!(null), json!("all"), json!("at_risk")]),
+                "limit": self.pick(&[json!(null), json!(50)]),
+            }),
+            _ => json!({
+                "kind": "trend", "entity": self.matcher(), "prop": "p",
+                "measure": self.pick(&[json!(null), json!("sum"), json!(["total", "unique_prop"]), json!(["avg"])]),
+                "interval": self.pick(&[json!(null), json!("all"), json!("hour"), json!("quarter")]),
+                "cumulative": self.pick(&[json!(null), json!(true)]), "breakdown": breakdown,
+            }),
+        };
+        let moments = [json!(null), json!("2024-02-29"), json!("2024-02-29T10:00:00.000001+05:30")];
+        let mut query = json!({
+            "stream": self.pick(&[json!(null), json!("sales")]), "as_of": self.pick(&moments),
+            "from": self.pick(&moments), "to": self.pick(&moments), "filters": self.filters(),
+            "tz": self.pick(&[json!(null), json!("UTC"), json!("us/pacific"), json!("Asia/Kolkata")]),
+            "week_start": self.pick(&[json!(null), json!("monday"), json!("sunday")]),
+            "aggregate_by": self.pick(&[json!(null), json!("p")]), "cache": self.pick(&[json!(null), json!(false)]),
+        });
+        query.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        query
+    }
+}
+
+#[test]
+fn a_query_written_with_its_defaults_parses_to_the_same() {
+    let mut choices = Choices(42);
+    for _ in 0..2_000 {
+        let json = choices.query();
+        let query = Query::parse(&json).unwrap_or_else(|fault| panic!("{json}: {fault}"));
+        let text = query.to_json().to_string();
+        let again: Json = serde_json::from_str(&text).unwrap();
+        assert_eq!(Query::parse(&again).as_ref(), Ok(&query), "{json}\n{text}");
+        assert_eq!(Query::parse(&again).unwrap().to_json().to_string(), text);
+    }
+}
+
+#[test]
+fn no_query_whatever_it_holds_panics() {
+    let mut choices = Choices(7);
+    let odd = [json!(null), json!(-1), json!(1e308), json!("x"), json!([[]]), json!({"any": 1}), json!(true)];
+    for _ in 0..2_000 {
+        let mut json = choices.query();
+        let fields = json.as_object_mut().unwrap();
+        let index = choices.below(fields.len());
+        let name = fields.keys().nth(index).unwrap().clone();
+        fields.insert(name, choices.pick(&odd));
+        if let Ok(query) = Query::parse(&json) {
+            drop(bind(&query, &schema()));
+        }
+    }
+}
