@@ -4,6 +4,7 @@
 mod http;
 mod metrics;
 mod problem;
+mod refusals;
 mod routes;
 mod serve;
 mod server;

@@ -1,9 +1,10 @@
 //! What a running server holds, as one value: its apps, its keys, its clock, its limits. No globals.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
+use ebbtide_store::Store;
 
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
@@ -28,7 +29,9 @@ pub struct App {
 pub struct Server {
     pub(crate) apps: Vec<Arc<App>>,
     pub(crate) routes: Vec<Arc<ReportRoute>>,
-    pub(crate) clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
+    /// There once it is recovered.
+    store: OnceLock<Store>,
     pub(crate) keys: Keys,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
@@ -91,6 +94,7 @@ impl Server {
             routes,
             apps,
             clock: components.clock,
+            store: OnceLock::new(),
             keys: components.keys,
             metrics: Metrics::default(),
             request_ids: RequestIds::new(components.seed),

@@ -7,6 +7,7 @@ mod observe;
 mod probes;
 mod reports;
 mod request_id;
+mod rows;
 mod schema;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use body::BodyBudget;
 pub(crate) use gate::Gate;
@@ -26,7 +27,9 @@ use crate::server::Server;
 
 /// All paths of a server.
 pub fn router(server: &Arc<Server>) -> Router {
-    let mut work = Router::new().route("/v1/schema", read(get(schema::schema)));
+    let mut work = Router::new()
+        .route("/v1/schema", read(get(schema::schema)))
+        .route("/v1/tables/{table}/rows", write(post(rows::append)));
     for route in &server.routes {
         let path = route.route.path.clone();
         work = work.route(&path, read(reports::handler(route.clone())));
@@ -44,6 +47,10 @@ pub fn router(server: &Arc<Server>) -> Router {
 
 fn read(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
     methods.fallback(|| async { wrong_method("GET, HEAD") })
+}
+
+fn write(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
+    methods.fallback(|| async { wrong_method("POST") })
 }
 
 fn wrong_method(allowed: &'static str) -> Response {
