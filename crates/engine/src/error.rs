@@ -3,6 +3,8 @@
 use ebbtide_model::{ErrorKind, Fault};
 use ebbtide_store::StoreError;
 
+use crate::sql::SqlError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The definition names something that the app lacks, or that does not fit.
@@ -10,6 +12,8 @@ pub enum EngineError {
     Query(#[from] Fault),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Sql(#[from] SqlError),
 }
 
 impl EngineError {
@@ -17,6 +21,7 @@ impl EngineError {
         match self {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
+            Self::Sql(error) => error.kind(),
         }
     }
 }

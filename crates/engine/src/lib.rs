@@ -3,6 +3,7 @@
 
 mod error;
 mod exact;
+pub mod sql;
 
 pub use error::EngineError;
 pub use exact::{Decimal, ExactSum, Ratio, compare_ratios};
