@@ -2,10 +2,13 @@
 //! what speaks of the server to its log.
 
 use ebbtide_engine::EngineError;
-use ebbtide_model::{Fault, TableName};
+use ebbtide_engine::sql::SqlError;
+use ebbtide_model::pack::ParamError;
+use ebbtide_model::{ErrorKind, Fault, TableName};
 use ebbtide_store::StoreError;
 
 use crate::problem::{Code, Problem};
+use crate::report::ReportError;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -29,6 +32,38 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::Query(fault) => Self::from(fault),
             EngineError::Store(error) => Self::from(error),
+            EngineError::Sql(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<SqlError> for Problem {
+    fn from(error: SqlError) -> Self {
+        match error {
+            SqlError::Store(error) => Self::from(error),
+            error if error.kind() == ErrorKind::Invalid => Self::with_code(Code::SqlInvalid, &error),
+            error => Self::of(error.kind(), &error),
+        }
+    }
+}
+
+/// A parameter of a path or a query string.
+impl From<ParamError> for Problem {
+    fn from(error: ParamError) -> Self {
+        Self::with_code(Code::ParameterInvalid, &error)
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            // The statement is the pack's, and its limits the server's: nothing that the caller wrote.
+            ReportError::Engine(EngineError::Sql(error)) if error.kind() == ErrorKind::Invalid => {
+                Self::hidden(Code::Internal, error)
+            }
+            ReportError::Engine(EngineError::Query(fault)) => Self::hidden(Code::Internal, fault),
+            ReportError::Engine(error) => Self::from(error),
+            error => Self::of(error.kind(), &error),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ebbtide_engine::sql::Sql;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
-use ebbtide_store::Store;
+use ebbtide_store::{Store, StoreError};
 
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
@@ -17,6 +18,7 @@ use crate::sign_in::{Caller, Keys};
 pub struct Components {
     pub clock: Arc<dyn Clock>,
     pub keys: Keys,
+    pub sql: Sql,
     /// Sets the names of this process's requests apart from another's.
     pub seed: u64,
 }
@@ -33,6 +35,7 @@ pub struct Server {
     /// There once it is recovered.
     store: OnceLock<Store>,
     pub(crate) keys: Keys,
+    pub(crate) sql: Sql,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) request_ids: RequestIds,
@@ -96,6 +99,7 @@ impl Server {
             clock: components.clock,
             store: OnceLock::new(),
             keys: components.keys,
+            sql: components.sql,
             metrics: Metrics::default(),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),

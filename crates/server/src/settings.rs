@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ebbtide_engine::sql::Limits;
+
 use crate::sign_in::LEEWAY_S_MAX;
 
 /// Limits and times of the HTTP server.
@@ -13,6 +15,10 @@ pub struct Settings {
     pub bodies_bytes_max: usize,
     /// Rows of one `POST /v1/tables/…/rows`.
     pub rows_max: usize,
+    /// Bytes of one query or statement.
+    pub question_bytes_max: usize,
+    /// What one SQL statement may use.
+    pub sql_limits: Limits,
     /// Requests that run at one time; further ones are answered 503.
     pub requests_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
@@ -43,6 +49,12 @@ impl Default for Settings {
             body_bytes_max: 16 << 20,
             bodies_bytes_max: 128 << 20,
             rows_max: 50_000,
+            question_bytes_max: 1 << 20,
+            sql_limits: Limits {
+                rows_max: 100_000,
+                bytes_max: 64 << 20,
+                time_max: Duration::from_secs(30),
+            },
             requests_max: 256,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),

@@ -1,6 +1,7 @@
 //! The HTTP surface: the server's own paths and those of all packs, with what surrounds each request.
 
 mod access;
+mod answer;
 mod body;
 mod gate;
 mod observe;
@@ -9,6 +10,7 @@ mod reports;
 mod request_id;
 mod rows;
 mod schema;
+mod sql;
 
 use std::sync::Arc;
 
@@ -29,7 +31,8 @@ use crate::server::Server;
 pub fn router(server: &Arc<Server>) -> Router {
     let mut work = Router::new()
         .route("/v1/schema", read(get(schema::schema)))
-        .route("/v1/tables/{table}/rows", write(post(rows::append)));
+        .route("/v1/tables/{table}/rows", write(post(rows::append)))
+        .route("/v1/sql", write(post(sql::ask)));
     for route in &server.routes {
         let path = route.route.path.clone();
         work = work.route(&path, read(reports::handler(route.clone())));
