@@ -14,6 +14,10 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Sql(#[from] SqlError),
+    #[error("a stored column is not of its declared type: {found}")]
+    Layout { found: String },
+    #[error("a worker of a query stopped before its end")]
+    Worker,
 }
 
 impl EngineError {
@@ -22,6 +26,7 @@ impl EngineError {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
             Self::Sql(error) => error.kind(),
+            Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
         }
     }
 }

@@ -265,3 +265,91 @@ impl LogReader {
         Ok(self.chunk.get(from..block_end.min(self.chunk.len())).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ebbtide_model::{AppName, TableName};
+
+    use super::super::frame::FRAME_HEADER_BYTES;
+    use super::super::record::RecordKind;
+    use super::*;
+    use crate::fs::SimFs;
+
+    const SALT: Salt = Salt { folder: 3, file: 1 };
+
+    fn path() -> &'static Path {
+        Path::new("0000000001.log")
+    }
+
+    fn write(disk: &SimFs, payloads: &[&[u8]]) {
+        let mut writer = LogWriter::create(disk, path(), SALT, 0).unwrap();
+        let (app, table) = (AppName::new("a"), TableName::new("t"));
+        for payload in payloads {
+            let record = RecordRef {
+                kind: RecordKind::Rows,
+                app: &app,
+                table: &table,
+                first_sequence: 1,
+                rows: 1,
+                payload,
+            };
+            writer.append(&[record]).unwrap();
+        }
+    }
+
+    /// The payload of each record, and `None` for each run of bad bytes.
+    fn read(disk: &SimFs) -> Vec<Option<Bytes>> {
+        let mut reader = LogReader::open(Arc::new(disk.clone()), path(), SALT).unwrap();
+        let mut found = Vec::new();
+        while let Some(next) = reader.next().unwrap() {
+            found.push(match next {
+                Found::Record { record, .. } => Some(record.payload),
+                Found::Bad { .. } => None,
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn records_end_and_start_anywhere_in_a_block() {
+        let names_bytes = 27;
+        let taken = usize::try_from(HEADER_BYTES).unwrap() + FRAME_HEADER_BYTES + names_bytes;
+        for left in 0..=2 * FRAME_HEADER_BYTES {
+            for blocks in 1..=3 {
+                let headers = (blocks - 1) * FRAME_HEADER_BYTES;
+                let first = vec![7; blocks * BLOCK_BYTES - taken - headers - left];
+                let payloads: [&[u8]; 4] = [&first, b"", &[1; 40_000], b"last"];
+                let disk = SimFs::new(0);
+                write(&disk, &payloads);
+                let expected: Vec<_> =
+                    payloads.iter().map(|payload| Some(Bytes::copy_from_slice(payload))).collect();
+                assert_eq!(read(&disk), expected, "{left} bytes left in block {blocks}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sound_frame_around_what_is_no_record_is_bad() {
+        for contents in [&b""[..], b"\x09unknown kind", b"\x01short"] {
+            let disk = SimFs::new(0);
+            write(&disk, &[b"first"]);
+            let offset = disk.len(path()).unwrap();
+            let mut group = Vec::new();
+            let end = frame::encode(&mut group, offset, SALT, contents);
+            let (app, table) = (AppName::new("a"), TableName::new("t"));
+            let record = RecordRef {
+                kind: RecordKind::Rows,
+                app: &app,
+                table: &table,
+                first_sequence: 2,
+                rows: 1,
+                payload: b"third",
+            };
+            let header = record.encode_header(0);
+            frame::encode(&mut group, end, SALT, header.as_slice().chain(record.payload));
+            disk.open_append(path()).unwrap().write_all(&group).unwrap();
+            let expected = [Some(Bytes::from_static(b"first")), None, Some(Bytes::from_static(b"third"))];
+            assert_eq!(read(&disk), expected, "{contents:?}");
+        }
+    }
+}
