@@ -1,10 +1,12 @@
 //! An app's reports, queries and rows over HTTP, behind the host's own sign-in. Holds no analytics: what
 //! it answers is asked of the engine, what it takes is given to the store.
 
+pub mod apps;
 mod http;
 mod metrics;
 mod problem;
 mod refusals;
+pub mod report;
 mod routes;
 mod serve;
 mod server;

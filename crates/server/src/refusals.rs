@@ -33,6 +33,7 @@ impl From<EngineError> for Problem {
             EngineError::Query(fault) => Self::from(fault),
             EngineError::Store(error) => Self::from(error),
             EngineError::Sql(error) => Self::from(error),
+            error @ (EngineError::Layout { .. } | EngineError::Worker) => Self::of(error.kind(), &error),
         }
     }
 }

@@ -6,6 +6,7 @@ use ebbtide_engine::sql::Sql;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
 use ebbtide_store::{Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
@@ -41,6 +42,7 @@ pub struct Server {
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
+    turns: Arc<Semaphore>,
 }
 
 /// Why a server cannot be made of these parts.
@@ -104,6 +106,7 @@ impl Server {
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
+            turns: Arc::new(Semaphore::new(settings.questions_max)),
             settings,
         }))
     }
@@ -114,6 +117,12 @@ impl Server {
 
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// A behavioural question's turn: as many at one time as the machine is to work on.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = self.turns.clone().acquire_owned().await;
+        turn.map_err(|error| Problem::hidden(Code::Internal, error))
     }
 
     /// The app that a caller signed in to.

@@ -19,6 +19,8 @@ pub struct Settings {
     pub question_bytes_max: usize,
     /// What one SQL statement may use.
     pub sql_limits: Limits,
+    /// Behavioural questions that are worked on at one time; further ones wait their turn.
+    pub questions_max: usize,
     /// Requests that run at one time; further ones are answered 503.
     pub requests_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
@@ -55,6 +57,7 @@ impl Default for Settings {
                 bytes_max: 64 << 20,
                 time_max: Duration::from_secs(30),
             },
+            questions_max: 4,
             requests_max: 256,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
@@ -71,6 +74,7 @@ impl Settings {
         let at_least_one = [
             ("body_bytes_max", self.body_bytes_max),
             ("rows_max", self.rows_max),
+            ("questions_max", self.questions_max),
             ("requests_max", self.requests_max),
             ("connections_max", self.connections_max),
         ];

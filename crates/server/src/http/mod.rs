@@ -6,6 +6,7 @@ mod body;
 mod gate;
 mod observe;
 mod probes;
+mod query;
 mod reports;
 mod request_id;
 mod rows;
@@ -32,6 +33,7 @@ pub fn router(server: &Arc<Server>) -> Router {
     let mut work = Router::new()
         .route("/v1/schema", read(get(schema::schema)))
         .route("/v1/tables/{table}/rows", write(post(rows::append)))
+        .route("/v1/query", write(post(query::ask)))
         .route("/v1/sql", write(post(sql::ask)));
     for route in &server.routes {
         let path = route.route.path.clone();
