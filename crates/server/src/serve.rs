@@ -28,11 +28,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until `stopping` is done, then lets what runs finish (bounded), and returns. While it drains
 /// new requests are answered 503, `/readyz` too. True where everything that ran was finished.
-pub async fn serve(
-    server: Arc<Server>,
-    listener: TcpListener,
-    stopping: impl Future<Output = ()>,
-) -> bool {
+pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Future<Output = ()>) -> bool {
     let (closing, _) = watch::channel(());
     let mut connections = Connections::new(&server, closing.subscribe());
     let mut stopping = pin!(async {

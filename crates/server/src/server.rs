@@ -112,7 +112,29 @@ impl Server {
     }
 
     pub fn phase(&self) -> Phase {
-        if self.gate.is_closed() { Phase::Draining } else { Phase::Serving }
+        if self.gate.is_closed() {
+            Phase::Draining
+        } else if self.store.get().is_none() {
+            Phase::Recovering
+        } else {
+            Phase::Serving
+        }
+    }
+
+    /// The apps' rows are there: requests for them are answered from now on. A second store is not
+    /// taken, and given back.
+    pub fn opened(&self, store: Store) -> Result<(), Store> {
+        self.store.set(store)
+    }
+
+    /// Ends the store, where it is open: blocks until what was accepted is on disk.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.store.get().map_or(Ok(()), Store::close)
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store, Problem> {
+        let recovering = || Problem::new(Code::Recovering, "The server is still opening its data.");
+        self.store.get().ok_or_else(recovering)
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -52,11 +52,7 @@ impl Default for Settings {
             bodies_bytes_max: 128 << 20,
             rows_max: 50_000,
             question_bytes_max: 1 << 20,
-            sql_limits: Limits {
-                rows_max: 100_000,
-                bytes_max: 64 << 20,
-                time_max: Duration::from_secs(30),
-            },
+            sql_limits: Limits { rows_max: 100_000, bytes_max: 64 << 20, time_max: Duration::from_secs(30) },
             questions_max: 4,
             requests_max: 256,
             connections_max: 4_096,

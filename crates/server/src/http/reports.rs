@@ -81,8 +81,12 @@ fn path_pairs(path: PathParams) -> Result<Pairs, Problem> {
 enum Form {
     Json,
     /// The rows of the list at this path of the answer.
-    Csv { list: String },
-    Ndjson { list: String },
+    Csv {
+        list: String,
+    },
+    Ndjson {
+        list: String,
+    },
 }
 
 impl Form {
