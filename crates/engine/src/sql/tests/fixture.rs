@@ -122,8 +122,14 @@ pub(super) fn app() -> AppSchema {
 pub(super) fn snapshot() -> Snapshot {
     let app = app();
     let card = |id: i64, shop: i64, name: &str, created: Value| {
-        let row =
-            vec![Value::Int(id), Value::Int(shop), text(name), Value::Bool(id % 2 == 1), Value::Date(365), created];
+        let row = vec![
+            Value::Int(id),
+            Value::Int(shop),
+            text(name),
+            Value::Bool(id % 2 == 1),
+            Value::Date(365),
+            created,
+        ];
         (if shop == 1 { "1" } else { "2" }, row)
     };
     let sale = |id: i64, shop: i64, card: i64, amount: f64, price: i128, when: &str| {

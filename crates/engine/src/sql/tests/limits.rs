@@ -127,7 +127,9 @@ async fn long_chains_within_the_limit_are_answered() {
         assert_eq!(cells(&answer), want);
     };
     check(format!("SELECT 1{} AS x", "+1".repeat(2_900)), json!([[2_901]])).await;
-    check(format!("SELECT count(*) FROM sales WHERE id = 1{}", " OR id = 100".repeat(1_400)), json!([[1]])).await;
-    check(format!("SELECT count(*) FROM sales WHERE id > 0{}", " AND card < 9".repeat(1_400)), json!([[3]])).await;
+    check(format!("SELECT count(*) FROM sales WHERE id = 1{}", " OR id = 100".repeat(1_400)), json!([[1]]))
+        .await;
+    check(format!("SELECT count(*) FROM sales WHERE id > 0{}", " AND card < 9".repeat(1_400)), json!([[3]]))
+        .await;
     check(format!("SELECT id FROM sales WHERE id IN (1{})", ",100".repeat(2_900)), json!([[100]])).await;
 }

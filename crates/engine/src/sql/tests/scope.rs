@@ -14,8 +14,8 @@ async fn a_statement_sees_the_rows_of_its_scope_and_no_other() {
         "SELECT * FROM cards",
         "SELECT * FROM sales",
         "SELECT * FROM notes",
-        "SELECT * FROM sales s JOIN cards c ON s.card = c.id",
-        "SELECT * FROM cards a CROSS JOIN cards b",
+        "SELECT s.*, c.name FROM sales s JOIN cards c ON s.card = c.id",
+        "SELECT a.name AS a, b.name AS b FROM cards a CROSS JOIN cards b",
         "SELECT * FROM cards WHERE id IN (SELECT card FROM sales)",
         "SELECT (SELECT max(name) FROM cards) AS m, (SELECT string_agg(body, ',') FROM notes) AS n",
         "WITH everybody AS (SELECT * FROM cards) SELECT * FROM everybody",
@@ -48,9 +48,11 @@ async fn counts_and_existence_tell_nothing_of_other_tenants() {
     check("SELECT count(*) FROM sales", Tenants::All, json!([[5]])).await;
     check("SELECT count(*) FROM sales", nobody(), json!([[0]])).await;
     check("SELECT 1 AS one FROM sales", one(), json!([[1], [1], [1]])).await;
-    check("SELECT exists(SELECT 1 FROM cards WHERE shop = 2) AS e", one(), json!([[false]])).await;
+    check("SELECT 1 AS x FROM notes WHERE EXISTS (SELECT 1 FROM cards WHERE shop = 2)", one(), json!([]))
+        .await;
     check("SELECT count(*) FROM sales s, sales t", one(), json!([[9]])).await;
-    check("SELECT max(amount), min(id), count(DISTINCT shop) FROM sales", one(), json!([[0.3, 100, 1]])).await;
+    check("SELECT max(amount), min(id), count(DISTINCT shop) FROM sales", one(), json!([[0.3, 100, 1]]))
+        .await;
 }
 
 #[tokio::test]
@@ -113,7 +115,7 @@ async fn whatever_is_not_one_reading_statement_is_refused() {
         let error = ask(statement).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{statement}: {error}");
         let text = error.to_string();
-        assert!(!text.contains("/etc") && !text.contains("/tmp"), "{statement}: {text}");
+        assert!(!text.contains("os error") && !text.contains("No such file"), "{statement}: {text}");
     };
     for statement in [
         "",
@@ -188,7 +190,7 @@ async fn an_unknown_name_is_answered_with_those_that_there_are() {
     check("SELECT nam FROM cards", &["nam", "did you mean \"name\"?", "created_at"]).await;
     check("SELECT nosuch(1) AS x", &["nosuch"]).await;
     check("SELECT c.id, s.id FROM cards c JOIN sales s ON c.id = s.card", &["\"id\"", "AS"]).await;
-    check("SELECT FROM WHERE", &["parse"]).await;
+    check("SELECT (1", &["parse"]).await;
 }
 
 #[tokio::test]
@@ -211,12 +213,21 @@ async fn parameters_are_values_and_never_text() {
     check("SELECT $n + 1 AS x", vec![("n", Value::Int(-5))], json!([[-4]])).await;
     check("SELECT $n AS x", vec![("n", Value::Int(i64::MIN))], json!([[i64::MIN]])).await;
     check("SELECT $n IS NULL AS x, coalesce($n, 7) AS y", vec![("n", Value::Null)], json!([[true, 7]])).await;
-    check("SELECT id FROM sales WHERE at >= $f ORDER BY id", vec![("f", time("2024-02-01"))], json!([[101], [102]]))
-        .await;
+    check(
+        "SELECT id FROM sales WHERE at >= $f ORDER BY id",
+        vec![("f", time("2024-02-01"))],
+        json!([[101], [102]]),
+    )
+    .await;
     check("SELECT $d AS d", vec![("d", Value::Decimal(12_500_000_000))], json!([[12.5]])).await;
-    check("SELECT $d AS d, $b AS b", vec![("d", Value::Date(0)), ("b", Value::Bool(true))], json!([["1970-01-01", true]]))
+    check(
+        "SELECT $d AS d, $b AS b",
+        vec![("d", Value::Date(0)), ("b", Value::Bool(true))],
+        json!([["1970-01-01", true]]),
+    )
+    .await;
+    check("SELECT value FROM generate_series(1, $n)", vec![("n", Value::Int(3))], json!([[1], [2], [3]]))
         .await;
-    check("SELECT value FROM generate_series(1, $n)", vec![("n", Value::Int(3))], json!([[1], [2], [3]])).await;
     check("SELECT $as_of AS a", vec![], json!([["2024-06-30T12:00:00Z"]])).await;
     check("SELECT '$n' AS n", vec![], json!([["$n"]])).await;
 
@@ -245,6 +256,7 @@ async fn the_clock_of_a_statement_is_its_as_of() {
 #[tokio::test]
 async fn the_fixture_holds_what_the_tests_fear() {
     assert_eq!(app().tables.len(), 3);
-    let all = ask_with(&sql(), &snapshot(), &scope(Tenants::All), request("SELECT * FROM cards")).await.unwrap();
+    let all =
+        ask_with(&sql(), &snapshot(), &scope(Tenants::All), request("SELECT * FROM cards")).await.unwrap();
     assert!(all.to_string().contains("secret-yvonne"));
 }

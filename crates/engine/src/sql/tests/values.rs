@@ -34,8 +34,11 @@ async fn numbers_have_their_shortest_text() {
 async fn times_are_rfc_3339_and_spans_iso_8601() {
     check("TIMESTAMP '2024-02-01 00:00:00'", json!("2024-02-01T00:00:00Z")).await;
     check("TIMESTAMP '2024-02-01 09:00:00.000001+09:00'", json!("2024-02-01T00:00:00.000001Z")).await;
-    check("arrow_cast('2024-02-01T00:00:00.5', 'Timestamp(Nanosecond, None)')", json!("2024-02-01T00:00:00.500000Z"))
-        .await;
+    check(
+        "arrow_cast('2024-02-01T00:00:00.5', 'Timestamp(Nanosecond, None)')",
+        json!("2024-02-01T00:00:00.500000Z"),
+    )
+    .await;
     check("DATE '1969-12-31'", json!("1969-12-31")).await;
     check("TIME '09:30:00'", json!("09:30:00")).await;
     check("TIMESTAMP '2024-02-02' - TIMESTAMP '2024-02-01'", json!("PT86400S")).await;
