@@ -10,6 +10,8 @@ mod logging;
 mod check;
 mod completions;
 mod import;
+mod query;
+mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Import(import::Import),
+    Query(query::Query),
     Check(check::Check),
     Completions(completions::Completions),
 }
@@ -70,13 +73,14 @@ fn main() -> ExitCode {
 impl Command {
     fn log_level(&self) -> &'static str {
         match self {
-            Self::Import(_) | Self::Check(_) | Self::Completions(_) => "warn",
+            Self::Import(_) | Self::Query(_) | Self::Check(_) | Self::Completions(_) => "warn",
         }
     }
 
     fn run(self) -> Result<Outcome, Failure> {
         match self {
             Self::Import(import) => import.run(),
+            Self::Query(query) => query.run(),
             Self::Check(check) => check.run(),
             Self::Completions(completions) => completions.run(),
         }
