@@ -12,6 +12,10 @@ pub enum EngineError {
     Query(#[from] Fault),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("a stored column is not of its declared type: {found}")]
+    Layout { found: String },
+    #[error("a worker of a query stopped before its end")]
+    Worker,
     #[error(transparent)]
     Sql(#[from] SqlError),
 }
@@ -21,6 +25,7 @@ impl EngineError {
         match self {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
+            Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
             Self::Sql(error) => error.kind(),
         }
     }
