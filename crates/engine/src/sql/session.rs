@@ -350,7 +350,7 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
     config.options_mut().execution.time_zone = Some("+00:00".to_owned());
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let functions = functions::table_functions();
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::new(runtime_env(settings)?))
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
@@ -361,6 +361,9 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(functions)
         .build();
+    for function in functions::aggregate_functions() {
+        state.register_udaf(function)?;
+    }
     Ok(state)
 }
 
