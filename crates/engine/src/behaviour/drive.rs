@@ -209,8 +209,9 @@ where
 
 impl PartEvents {
     fn new(events: Events, tenants: &[Box<str>]) -> Self {
-        let rank = |name: &Box<str>| u32::try_from(tenants.binary_search(name).unwrap_or(0)).unwrap_or(0);
-        let ranks: Vec<u32> = events.runs.tenant_names.iter().map(rank).collect();
+        let rank = |name: &str| tenants.binary_search_by(|tenant| (**tenant).cmp(name)).unwrap_or(0);
+        let names = events.runs.tenant_names.iter();
+        let ranks: Vec<u32> = names.map(|name| u32::try_from(rank(name)).unwrap_or(u32::MAX)).collect();
         let tenant_ranks = events.runs.tenants.iter().map(|tenant| ranks[*tenant as usize]).collect();
         let runs = u32::try_from(events.runs.len()).unwrap_or(u32::MAX);
         let mut part = Self { events, tenant_ranks, order: (0..runs).collect() };

@@ -49,7 +49,8 @@ fn row(question: &Question<'_>, who: &Who, times: &[Instant]) -> Row {
     let at_risk = if intervals == 0 {
         days > query["default_days"].as_i64().unwrap()
     } else {
-        let multiplier: i128 = (query["inactivity_multiplier"].as_f64().unwrap() * 1e6).round() as i128;
+        let given = query["inactivity_multiplier"].as_f64().unwrap();
+        let multiplier: i128 = format!("{given:.6}").replace('.', "").parse().unwrap();
         i128::from(days * DAY * intervals) * 1_000_000 > i128::from(last - first) * multiplier
     };
     let mut json = json!({
