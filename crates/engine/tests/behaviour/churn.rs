@@ -13,7 +13,7 @@ fn random_query(random: &mut Random) -> Json {
     let mut query = json!({
         "kind": "churn", "entity": entity, "order": random.pick(&["days", "ratio"]),
         "list": random.pick(&["all", "at_risk"]), "limit": random.pick(&[1, 2, 1000]),
-        "min_events": random.pick(&[1, 1, 2, 4]), "default_days": random.pick(&[0, 7, 60]),
+        "min_events": random.pick(&[1, 1, 1, 2, 4]), "default_days": random.pick(&[0, 7, 60]),
         "inactivity_multiplier": random.pick(&[json!(0.5), json!(2), json!(1.000_001), json!(10)]),
     });
     if random.one_in(3) {

@@ -21,7 +21,7 @@ fn random_query(random: &mut Random) -> Json {
     }
     let measure = if random.one_in(3) { json!(measures) } else { json!(random.pick(&measures)) };
     let interval = random.pick(&["hour", "day", "day", "week", "month", "quarter", "year", "all"]);
-    let (from, to) = (random.instant(), random.instant());
+    let (from, to) = (random.early(), random.instant());
     let open = random.one_in(4) && interval != "hour";
     let mut query = json!({
         "kind": "trend", "entity": entity, "measure": measure, "prop": prop, "interval": interval,
@@ -46,7 +46,7 @@ fn random_query(random: &mut Random) -> Json {
         };
         query["breakdown"] = json!({"prop": prop, "limit": random.pick(&[json!(null), json!(1), json!(2)])});
     }
-    if sales && random.one_in(3) {
+    if sales && random.one_in(6) {
         query["filters"] = json!([random.filter(0)]);
     }
     if sales && random.one_in(5) {
