@@ -1,9 +1,11 @@
 //! An app's reports, queries and rows over HTTP, behind the host's own sign-in. Holds no analytics: what
 //! it answers is asked of the engine, what it takes is given to the store.
 
+pub mod apps;
 mod http;
 mod metrics;
 mod problem;
+pub mod report;
 mod routes;
 mod serve;
 mod server;

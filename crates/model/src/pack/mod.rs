@@ -18,7 +18,6 @@ use serde_json::Value as Json;
 pub use faults::{PackFault, render_faults};
 pub use params::ParamError;
 pub use parse::{Statement, StatementCheck};
-pub use tree::SHAPED_KINDS;
 
 use crate::{AppSchema, ColumnType, TableName, Value};
 

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::faults::Faults;
 use super::parse::{Statement, StatementCheck, name, short_text, unknown};
 use super::{AS_OF, Param, Report, Route, RouteTenant, params, tree, words};
+use crate::query::{BoundQuery, Query, bind};
 use crate::{AppSchema, ColumnType, Fault, Fields, Instant, Node, TableName, TenantRule, Value};
 
 const REPORTS_MAX: usize = 300;
@@ -333,7 +334,8 @@ impl<'c> Leaves<'c> {
         Ok(())
     }
 
-    pub(super) fn query(&mut self, node: &Node<'_>) -> Result<(), Fault> {
+    /// The query as it is with samples for its parameters; `None` where it cannot be tried.
+    pub(super) fn query(&mut self, node: &Node<'_>) -> Result<Option<BoundQuery>, Fault> {
         let mut names = Vec::new();
         let sample = words::fill(node.json(), &|name| {
             self.known.iter().find(|(known, ..)| known == name).map(|(_, value, _)| value.to_json())
@@ -343,14 +345,19 @@ impl<'c> Leaves<'c> {
             self.uses(node, name)?;
         }
         let Ok(sample) = sample else {
-            return Ok(());
+            return Ok(None);
         };
         if !self.sound {
-            return Ok(());
+            return Ok(None);
         }
-        let tables = query_tables(&sample, self.context.schema);
-        self.depends_on(tables);
-        Ok(())
+        let query = Query::parse(&sample).and_then(|query| bind(&query, self.context.schema));
+        let query = query
+            .map_err(|fault| Fault { path: nested(node.path(), &fault.path), problem: fault.problem })?;
+        if query.as_of.is_some() {
+            return Err(node.fault("has an `as_of`; a report's queries have the report's own"));
+        }
+        self.depends_on(query.tables().cloned().collect());
+        Ok(Some(query))
     }
 
     /// Parameters and statements that the response comes by nowhere.
@@ -377,28 +384,8 @@ impl<'c> Leaves<'c> {
     }
 }
 
-/// The tables that a query names; the first one where it names none.
-fn query_tables(query: &Json, schema: &AppSchema) -> Vec<TableName> {
-    let mut names = Vec::new();
-    collect_tables(query, schema, &mut names);
-    if names.is_empty() {
-        names.extend(schema.tables.first().map(|table| table.name.clone()));
-    }
-    names
-}
-
-fn collect_tables(query: &Json, schema: &AppSchema, names: &mut Vec<TableName>) {
-    match query {
-        Json::Array(items) => items.iter().for_each(|item| collect_tables(item, schema, names)),
-        Json::Object(map) => {
-            for (key, value) in map {
-                let named = value.as_str().map(TableName::new).filter(|name| schema.table(name).is_some());
-                names.extend(named.filter(|_| matches!(key.as_str(), "table" | "stream")));
-                collect_tables(value, schema, names);
-            }
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-    }
+fn nested(path: &str, inner: &str) -> String {
+    if inner.is_empty() { path.to_owned() } else { format!("{path}.{inner}") }
 }
 
 fn collect_names<'j>(json: &'j Json, names: &mut Vec<&'j str>) {

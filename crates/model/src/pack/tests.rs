@@ -277,10 +277,11 @@ fn leaves_name_what_there_is() {
             "\"strt\" is no field of a retention's rows; there is start, size, counts, percent (did you mean \"start\"?)",
         ],
     );
-    check(
-        "top: {query: {kind: funnel}, as: {a: start}}",
-        &["shapes queries of kind retention, trend, churn"],
-    );
+    check("top: {query: {kind: trend, measure: [total]}, as: {a: value}}", &["there is start, total"]);
+    check("top: {query: {kind: funel}, as: {a: start}}", &["top.query.kind: \"funel\" was given"]);
+    check("top: {query: {kind: trend, interval: mont}}", &["top.query.interval: \"mont\" was given"]);
+    check("top: {query: {kind: trend, as_of: 2024-01-01}}", &["has an `as_of`"]);
+    check("top: {query: {kind: churn, limit: $limit, entity: {event: x}}}", &[]);
     check("top: {query: {kind: retention}, decimals: 1}", &["top.as: is missing"]);
     check("top: {query: {kind: retention, periods: $x}}", &["$\"x\" is no parameter"]);
 }

@@ -10,6 +10,7 @@ use super::parse::{name, unknown};
 use super::reports::Leaves;
 use super::{BehaviourLeaf, Cells, EmptyRows, Shape, SqlShape, Tree, WHOLE, words};
 use crate::decode::join;
+use crate::query::{BoundQuery, Kind, Measures};
 use crate::{AppSchema, Fault, Fields, Node};
 
 const STATEMENT_BYTES_MAX: usize = 64 << 10;
@@ -23,30 +24,6 @@ const SQL_LEAVES: [(&str, SqlShape); 5] = [
     ("rows", SqlShape::Rows),
     ("column", SqlShape::Column),
     ("map", SqlShape::Map),
-];
-
-/// Kinds of queries that `as` shapes, with the fields of their rows.
-pub const SHAPED_KINDS: [(&str, &[&str]); 3] = [
-    ("retention", &["start", "size", "counts", "percent"]),
-    (
-        "trend",
-        &[
-            "start",
-            "value",
-            "total",
-            "unique",
-            "unique_prop",
-            "sum",
-            "avg",
-            "min",
-            "max",
-            "median",
-            "p90",
-            "p95",
-            "p99",
-        ],
-    ),
-    ("churn", &["actor", "last", "days_inactive", "interval_days", "ratio", "at_risk"]),
 ];
 
 pub(super) fn read(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults) -> Option<Tree> {
@@ -203,7 +180,6 @@ fn behaviour(
     leaves: &mut Leaves<'_>,
     faults: &mut Faults,
 ) -> Option<Tree> {
-    let kind = query.json().get("kind").and_then(Json::as_str).unwrap_or_default().to_owned();
     let names = fields.optional("as");
     let decimals = fields.optional("decimals").map(|node| node.integer(0, DECIMALS_MAX));
     let decimals = faults.keep(decimals.transpose())?;
@@ -228,11 +204,11 @@ fn behaviour(
         faults.add(fields.fault_at("as", "is missing; `decimals`, `cells` and `empty` shape what it names"));
     }
     faults.unknown(fields);
-    faults.keep(leaves.query(query));
+    let bound = faults.keep(leaves.query(query))?;
     let shape = match names {
         None => None,
         Some(node) => Some(Shape {
-            fields: faults.keep(shape_fields(&node, &kind))?,
+            fields: faults.keep(shape_fields(&node, bound.as_ref()))?,
             decimals: decimals.and_then(|decimals| u8::try_from(decimals).ok()),
             cells: cells.unwrap_or_default(),
             empty: empty.unwrap_or_default(),
@@ -241,24 +217,41 @@ fn behaviour(
     Some(Tree::Behaviour(Box::new(BehaviourLeaf { query: query.json().clone(), shape })))
 }
 
-fn shape_fields(node: &Node<'_>, kind: &str) -> Result<Vec<(String, String)>, Fault> {
-    let Some((_, known)) = SHAPED_KINDS.iter().find(|(name, _)| *name == kind) else {
-        let kinds: Vec<&str> = SHAPED_KINDS.iter().map(|(name, _)| *name).collect();
-        return Err(node.fault(format_args!("shapes queries of kind {}; leave it out", kinds.join(", "))));
-    };
+/// Names in the answer, each with a field of the query's rows. Where the query could not be tried any
+/// field is taken: the pack is at fault anyhow.
+fn shape_fields(node: &Node<'_>, query: Option<&BoundQuery>) -> Result<Vec<(String, String)>, Fault> {
     let entries = node.entries()?;
     if entries.is_empty() {
         return Err(node.expected("an object: name in the answer → field of the query's rows"));
     }
     let field = |(name, node): (&str, Node<'_>)| {
         let given = node.text()?;
-        if !known.contains(&given) {
-            let what = format!("field of a {kind}'s rows");
-            return Err(node.fault(unknown(&what, given, known.iter().copied())));
+        if let Some(query) = query {
+            let known = row_fields(&query.query.kind);
+            if !known.contains(&given) {
+                let what = format!("field of a {}'s rows", query.query.kind.name());
+                return Err(node.fault(unknown(&what, given, known.iter().copied())));
+            }
         }
         Ok((name.to_owned(), given.to_owned()))
     };
     entries.into_iter().map(field).collect()
+}
+
+/// What `as` may name, by the query's kind.
+fn row_fields(kind: &Kind) -> Vec<&'static str> {
+    match kind {
+        Kind::Retention(_) => vec!["start", "size", "counts", "percent"],
+        Kind::Trend(trend) => match &trend.measures {
+            Measures::One(measure) => vec!["start", "value", measure.name()],
+            Measures::Many(measures) => {
+                std::iter::once("start").chain(measures.iter().map(|measure| measure.name())).collect()
+            }
+        },
+        Kind::Churn(_) => {
+            vec!["actor", "events", "first", "last", "days_inactive", "interval_days", "ratio", "at_risk"]
+        }
+    }
 }
 
 impl BehaviourLeaf {

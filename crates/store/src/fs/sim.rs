@@ -35,8 +35,8 @@ struct Disk {
     full_from: Option<u64>,
     sync_fails_from: Option<u64>,
     is_down: bool,
-    /// Crashes so far: a file handle from before the last one is dead.
-    crashes: u64,
+    /// A file handle from before the last end is dead.
+    processes_ended: u64,
 }
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl SimFs {
             full_from: None,
             sync_fails_from: None,
             is_down: false,
-            crashes: 0,
+            processes_ended: 0,
         };
         Self { root: PathBuf::from("simulated"), disk: Arc::new(Mutex::new(disk)) }
     }
@@ -121,12 +121,13 @@ impl SimFs {
         for (_, contents) in files {
             contents.crash(&mut disk.random);
         }
-        disk.locks.clear();
-        disk.crash_at = None;
-        disk.full_from = None;
-        disk.sync_fails_from = None;
-        disk.is_down = false;
-        disk.crashes += 1;
+        disk.end_process();
+    }
+
+    /// The process is killed and the machine runs on: what was written stays to be read, and what was not
+    /// synced stays so. Locks are free, faults are cleared, open files are dead.
+    pub fn kill(&self) {
+        self.disk().end_process();
     }
 
     /// Rot: the file's bytes are changed behind everybody's back, durably.
@@ -154,12 +155,21 @@ impl SimFs {
         act(&mut self.disk()).map_err(|error| self.error(operation, path, error))
     }
 
-    fn handle(&self, path: &Path, file: FileId, crashes: u64) -> Box<dyn WritableFile> {
-        Box::new(SimFile { fs: self.clone(), path: path.to_owned(), file, crashes })
+    fn handle(&self, path: &Path, file: FileId, process: u64) -> Box<dyn WritableFile> {
+        Box::new(SimFile { fs: self.clone(), path: path.to_owned(), file, process })
     }
 }
 
 impl Disk {
+    fn end_process(&mut self) {
+        self.locks.clear();
+        self.crash_at = None;
+        self.full_from = None;
+        self.sync_fails_from = None;
+        self.is_down = false;
+        self.processes_ended += 1;
+    }
+
     /// Counts a changing operation and says whether it happens.
     fn count(&mut self, operation: FsOperation) -> Verdict {
         self.operations += 1;
@@ -239,12 +249,12 @@ impl FileSystem for SimFs {
     fn create_new(&self, path: &Path) -> Result<Box<dyn WritableFile>, FsError> {
         self.at(FsOperation::Create, path, |disk| {
             disk.change(FsOperation::Create, |disk| disk.add_file(path).map(|_| ()))?;
-            Ok(self.handle(path, disk.file(path)?, disk.crashes))
+            Ok(self.handle(path, disk.file(path)?, disk.processes_ended))
         })
     }
 
     fn open_append(&self, path: &Path) -> Result<Box<dyn WritableFile>, FsError> {
-        self.at(FsOperation::Open, path, |disk| Ok(self.handle(path, disk.file(path)?, disk.crashes)))
+        self.at(FsOperation::Open, path, |disk| Ok(self.handle(path, disk.file(path)?, disk.processes_ended)))
     }
 
     fn read(&self, path: &Path) -> Result<Bytes, FsError> {
@@ -363,7 +373,7 @@ struct SimFile {
     fs: SimFs,
     path: PathBuf,
     file: FileId,
-    crashes: u64,
+    process: u64,
 }
 
 impl SimFile {
@@ -373,8 +383,8 @@ impl SimFile {
         act: impl FnOnce(&mut Contents, Verdict, &mut Random) -> io::Result<()>,
     ) -> Result<(), FsError> {
         self.fs.at(operation, &self.path, |disk| {
-            if self.crashes != disk.crashes {
-                return Err(io::Error::other("the file was open before the crash"));
+            if self.process != disk.processes_ended {
+                return Err(io::Error::other("the process that had the file open has ended"));
             }
             let was_down = disk.is_down;
             let verdict = disk.count(operation);

@@ -13,9 +13,10 @@ use crate::fs::{FileSystem, FsError, WritableFile};
 const MAGIC: &[u8; 8] = b"EBBTLOG\n";
 pub(super) const VERSION: u32 = 1;
 
-/// Magic, version (u32), folder (u128), file number (u64), checksum of all these (u32). This layout
-/// holds for every version to come, so that an old Ebbtide can name the version it meets.
-pub(super) const HEADER_BYTES: u64 = 40;
+/// Magic, version (u32), folder (u128), file number (u64), length of the file before (u64), checksum of
+/// all these (u32). This layout holds for every version to come, so that an old Ebbtide can name the
+/// version it meets.
+pub(super) const HEADER_BYTES: u64 = 48;
 
 /// Bytes of a file that are read at once: whole blocks.
 const CHUNK_BYTES: u64 = 32 * BLOCK_BYTES as u64;
@@ -23,7 +24,10 @@ const CHUNK_BYTES: u64 = 32 * BLOCK_BYTES as u64;
 /// What a log file's header says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Header {
-    Good,
+    Good {
+        /// How long the file before was when it was synced for the last time; 0 for the first.
+        previous_bytes: u64,
+    },
     /// The magic is not ours.
     Foreign,
     OtherVersion(u32),
@@ -33,12 +37,13 @@ pub(super) enum Header {
     Damaged,
 }
 
-fn encode_header(salt: Salt) -> Vec<u8> {
+fn encode_header(salt: Salt, previous_bytes: u64) -> Vec<u8> {
     let mut header = Vec::with_capacity(64);
     header.put_slice(MAGIC);
     header.put_u32_le(VERSION);
     header.put_u128_le(salt.folder);
     header.put_u64_le(salt.file);
+    header.put_u64_le(previous_bytes);
     header.put_u32_le(crc32fast::hash(&header));
     header
 }
@@ -48,7 +53,7 @@ fn decode_header(bytes: &[u8], salt: Salt) -> Header {
     if magic != &MAGIC[..magic.len()] {
         return Header::Foreign;
     }
-    let Some((fields, mut checksum)) = bytes.split_at_checked(36) else { return Header::Damaged };
+    let Some((fields, mut checksum)) = bytes.split_at_checked(44) else { return Header::Damaged };
     if checksum.try_get_u32_le().ok() != Some(crc32fast::hash(fields)) {
         return Header::Damaged;
     }
@@ -60,7 +65,10 @@ fn decode_header(bytes: &[u8], salt: Salt) -> Header {
     if folder != salt.folder {
         return Header::OtherFolder;
     }
-    if number == salt.file { Header::Good } else { Header::OtherNumber(number) }
+    if number != salt.file {
+        return Header::OtherNumber(number);
+    }
+    Header::Good { previous_bytes: rest.get_u64_le() }
 }
 
 /// The file that records are appended to.
@@ -75,13 +83,20 @@ pub(super) struct LogWriter {
 
 impl LogWriter {
     /// A new file that is whole under its name or not there: header first, renamed into place after.
-    pub(super) fn create(fs: &dyn FileSystem, path: &Path, salt: Salt) -> Result<Self, FsError> {
+    pub(super) fn create(
+        fs: &dyn FileSystem,
+        path: &Path,
+        salt: Salt,
+        previous_bytes: u64,
+    ) -> Result<Self, FsError> {
         let temporary = path.with_extension("tmp");
         let mut file = fs.create_new(&temporary)?;
-        file.write_all(&encode_header(salt))?;
+        file.write_all(&encode_header(salt, previous_bytes))?;
         file.sync_data()?;
         fs.rename(&temporary, path)?;
         fs.sync_dir(path.parent().unwrap_or(Path::new("")))?;
+        // Opened anew, so that errors name it as it is called now.
+        let file = fs.open_append(path)?;
         Ok(Self { file, salt, written_bytes: HEADER_BYTES, durable_bytes: HEADER_BYTES, group: Vec::new() })
     }
 
@@ -122,6 +137,12 @@ impl LogWriter {
     }
 }
 
+/// What the header of this log file says.
+pub(super) fn read_header(fs: &dyn FileSystem, path: &Path, salt: Salt) -> Result<Header, FsError> {
+    let bytes = fs.len(path)?.min(HEADER_BYTES);
+    Ok(decode_header(&fs.read_range(path, 0..bytes)?, salt))
+}
+
 /// What lies next in a log file.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -148,12 +169,11 @@ pub(super) struct LogReader {
 }
 
 impl LogReader {
-    pub(super) fn open(fs: Arc<dyn FileSystem>, path: &Path, salt: Salt) -> Result<(Self, Header), FsError> {
+    /// Past the header, which is read by [`read_header`].
+    pub(super) fn open(fs: Arc<dyn FileSystem>, path: &Path, salt: Salt) -> Result<Self, FsError> {
         let bytes = fs.len(path)?;
-        let header = decode_header(&fs.read_range(path, 0..bytes.min(HEADER_BYTES))?, salt);
         let offset = HEADER_BYTES.min(bytes);
-        let path = path.to_owned();
-        Ok((Self { fs, path, salt, bytes, offset, chunk: Bytes::new(), chunk_offset: 0 }, header))
+        Ok(Self { fs, path: path.to_owned(), salt, bytes, offset, chunk: Bytes::new(), chunk_offset: 0 })
     }
 
     /// The file's length.
@@ -243,5 +263,93 @@ impl LogReader {
         let from = usize::try_from(offset - self.chunk_offset).unwrap_or(usize::MAX);
         let block_end = (from / BLOCK_BYTES + 1) * BLOCK_BYTES;
         Ok(self.chunk.get(from..block_end.min(self.chunk.len())).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ebbtide_model::{AppName, TableName};
+
+    use super::super::frame::FRAME_HEADER_BYTES;
+    use super::super::record::RecordKind;
+    use super::*;
+    use crate::fs::SimFs;
+
+    const SALT: Salt = Salt { folder: 3, file: 1 };
+
+    fn path() -> &'static Path {
+        Path::new("0000000001.log")
+    }
+
+    fn write(disk: &SimFs, payloads: &[&[u8]]) {
+        let mut writer = LogWriter::create(disk, path(), SALT, 0).unwrap();
+        let (app, table) = (AppName::new("a"), TableName::new("t"));
+        for payload in payloads {
+            let record = RecordRef {
+                kind: RecordKind::Rows,
+                app: &app,
+                table: &table,
+                first_sequence: 1,
+                rows: 1,
+                payload,
+            };
+            writer.append(&[record]).unwrap();
+        }
+    }
+
+    /// The payload of each record, and `None` for each run of bad bytes.
+    fn read(disk: &SimFs) -> Vec<Option<Bytes>> {
+        let mut reader = LogReader::open(Arc::new(disk.clone()), path(), SALT).unwrap();
+        let mut found = Vec::new();
+        while let Some(next) = reader.next().unwrap() {
+            found.push(match next {
+                Found::Record { record, .. } => Some(record.payload),
+                Found::Bad { .. } => None,
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn records_end_and_start_anywhere_in_a_block() {
+        let names_bytes = 27;
+        let taken = usize::try_from(HEADER_BYTES).unwrap() + FRAME_HEADER_BYTES + names_bytes;
+        for left in 0..=2 * FRAME_HEADER_BYTES {
+            for blocks in 1..=3 {
+                let headers = (blocks - 1) * FRAME_HEADER_BYTES;
+                let first = vec![7; blocks * BLOCK_BYTES - taken - headers - left];
+                let payloads: [&[u8]; 4] = [&first, b"", &[1; 40_000], b"last"];
+                let disk = SimFs::new(0);
+                write(&disk, &payloads);
+                let expected: Vec<_> =
+                    payloads.iter().map(|payload| Some(Bytes::copy_from_slice(payload))).collect();
+                assert_eq!(read(&disk), expected, "{left} bytes left in block {blocks}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sound_frame_around_what_is_no_record_is_bad() {
+        for contents in [&b""[..], b"\x09unknown kind", b"\x01short"] {
+            let disk = SimFs::new(0);
+            write(&disk, &[b"first"]);
+            let offset = disk.len(path()).unwrap();
+            let mut group = Vec::new();
+            let end = frame::encode(&mut group, offset, SALT, contents);
+            let (app, table) = (AppName::new("a"), TableName::new("t"));
+            let record = RecordRef {
+                kind: RecordKind::Rows,
+                app: &app,
+                table: &table,
+                first_sequence: 2,
+                rows: 1,
+                payload: b"third",
+            };
+            let header = record.encode_header(0);
+            frame::encode(&mut group, end, SALT, header.as_slice().chain(record.payload));
+            disk.open_append(path()).unwrap().write_all(&group).unwrap();
+            let expected = [Some(Bytes::from_static(b"first")), None, Some(Bytes::from_static(b"third"))];
+            assert_eq!(read(&disk), expected, "{contents:?}");
+        }
     }
 }

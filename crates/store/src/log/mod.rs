@@ -4,6 +4,7 @@
 //! Records are appended to the newest file only; a new file is made only once the one before is synced
 //! whole, so a file's existence proves all before it. See `docs/formats.md`.
 
+mod copy;
 mod error;
 mod file;
 mod frame;
@@ -52,6 +53,8 @@ pub struct Log {
     writer: Option<LogWriter>,
     /// Of the newest file; 0 where there is none.
     newest_file: u64,
+    /// What of it is synced, where it is not being written.
+    newest_file_bytes: u64,
     poison: Option<FsError>,
 }
 
@@ -62,8 +65,13 @@ impl Log {
         Recovery::start(fs, settings)
     }
 
-    fn after_recovery(fs: Arc<dyn FileSystem>, settings: LogSettings, newest_file: u64) -> Self {
-        Self { fs, settings, writer: None, newest_file, poison: None }
+    fn after_recovery(
+        fs: Arc<dyn FileSystem>,
+        settings: LogSettings,
+        newest_file: u64,
+    ) -> Result<Self, LogError> {
+        let newest_file_bytes = if newest_file == 0 { 0 } else { fs.len(&path_of(newest_file))? };
+        Ok(Self { fs, settings, writer: None, newest_file, newest_file_bytes, poison: None })
     }
 
     /// Writes a group of records, not yet durable; the number of the file they went to. Where a record
@@ -93,9 +101,11 @@ impl Log {
     fn follow(&mut self, full: Option<LogWriter>) -> Result<LogWriter, FsError> {
         if let Some(mut full) = full {
             full.sync()?;
+            self.newest_file_bytes = full.written_bytes();
         }
         let salt = Salt { folder: self.settings.folder.0, file: self.newest_file + 1 };
-        let writer = LogWriter::create(self.fs.as_ref(), &path_of(salt.file), salt)?;
+        let previous_bytes = self.newest_file_bytes;
+        let writer = LogWriter::create(self.fs.as_ref(), &path_of(salt.file), salt, previous_bytes)?;
         self.newest_file = salt.file;
         Ok(writer)
     }

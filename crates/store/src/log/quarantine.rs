@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::copy::copy;
 use super::recovery::DamageCause;
 use crate::fs::{FileSystem, FsError, FsErrorKind};
 
 const DIRECTORY: &str = "quarantine";
-const COPY_BYTES: u64 = 1 << 20;
 
 /// The names of the files in quarantine: none in a sound data folder. They stay until an operator has
 /// seen to them.
@@ -24,13 +24,13 @@ pub(super) fn path_of(file: u64, offset: u64, cause: DamageCause) -> PathBuf {
     let cause = match cause {
         DamageCause::Rot => "damaged",
         DamageCause::UnfinishedWrite => "unfinished",
-        DamageCause::MissingFile => "missing",
+        DamageCause::MissingEnd | DamageCause::MissingFile => "missing",
     };
     Path::new(DIRECTORY).join(format!("wal-{file:010}-at-{offset:010}.{cause}"))
 }
 
 /// Copies bytes of a log file, durably; fine where that was done before.
-pub(super) fn copy(
+pub(super) fn put(
     fs: &dyn FileSystem,
     from: &Path,
     offset: u64,
@@ -38,19 +38,5 @@ pub(super) fn copy(
     target: &Path,
 ) -> Result<(), FsError> {
     fs.create_dir_all(Path::new(DIRECTORY))?;
-    let temporary = target.with_extension("tmp");
-    match fs.remove_file(&temporary) {
-        Err(error) if error.kind() != FsErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs.create_new(&temporary)?;
-    let mut at = offset;
-    while at < end {
-        let next = end.min(at + COPY_BYTES);
-        file.write_all(&fs.read_range(from, at..next)?)?;
-        at = next;
-    }
-    file.sync_data()?;
-    fs.rename(&temporary, target)?;
-    fs.sync_dir(Path::new(DIRECTORY))
+    copy(fs, from, offset, end, target)
 }

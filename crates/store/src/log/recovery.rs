@@ -11,7 +11,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{Found, HEADER_BYTES, Header, LogReader};
+use super::copy::copy;
+use super::file::{self, Found, HEADER_BYTES, Header, LogReader};
 use super::frame::Salt;
 use super::quarantine;
 use super::record::Record;
@@ -45,6 +46,8 @@ pub enum DamageCause {
     /// Nothing proves that the bytes were ever synced: most likely a crash kept the later part of a
     /// write and lost this one, and no row in it was acknowledged.
     UnfinishedWrite,
+    /// The file is shorter than it was when it was synced: acknowledged rows are lost.
+    MissingEnd,
     /// A whole file is gone, with newer ones there.
     MissingFile,
 }
@@ -76,8 +79,6 @@ pub struct Recovery {
 impl Recovery {
     pub(super) fn start(fs: Arc<dyn FileSystem>, settings: LogSettings) -> Result<Self, LogError> {
         fs.create_dir_all(Path::new(DIRECTORY))?;
-        // A crash may have kept a rename that was never synced: what is read here must stay.
-        fs.sync_dir(Path::new(DIRECTORY))?;
         for name in fs.list_dir(Path::new(DIRECTORY))? {
             if name.ends_with(TEMPORARY_SUFFIX) {
                 fs.remove_file(&Path::new(DIRECTORY).join(name))?;
@@ -90,7 +91,7 @@ impl Recovery {
     pub fn finish(mut self) -> Result<(Log, RecoveryReport), LogError> {
         while self.scan.next()?.is_some() {}
         let LogScan { fs, settings, newest_file, report, .. } = self.scan;
-        Ok((Log::after_recovery(fs, settings, newest_file), report))
+        Ok((Log::after_recovery(fs, settings, newest_file)?, report))
     }
 }
 
@@ -194,11 +195,12 @@ impl LogScan {
     fn open_file(&self, number: u64) -> Result<OpenFile, LogError> {
         let path = path_of(number);
         let salt = Salt { folder: self.settings.folder.0, file: number };
-        let (reader, header) = LogReader::open(self.fs.clone(), &path, salt)?;
+        let header = file::read_header(self.fs.as_ref(), &path, salt)?;
+        let reader = LogReader::open(self.fs.clone(), &path, salt)?;
         let file = self.fs.root().join(path);
         let mut bad = Vec::new();
         match header {
-            Header::Good => {}
+            Header::Good { .. } => {}
             Header::Foreign => return Err(LogError::Foreign { file }),
             Header::OtherVersion(found) => return Err(LogError::UnknownVersion { file, found }),
             Header::OtherFolder => return Err(LogError::OtherFolder { file }),
@@ -212,44 +214,82 @@ impl LogScan {
     fn settle(&mut self, open: &OpenFile) -> Result<(), LogError> {
         let mut bad = open.bad.clone();
         // A header is durable before its file has its name, so a damaged one makes all of it suspect.
-        let is_torn_here = open.number == self.newest_file && open.header == Header::Good;
-        if is_torn_here && let Some(tail) = bad.pop_if(|extent| extent.end == open.reader.bytes()) {
-            self.cut(open.number, tail)?;
+        let is_sound = matches!(open.header, Header::Good { .. });
+        let is_torn_here = open.number == self.newest_file && is_sound;
+        let mut end = open.reader.bytes();
+        if is_torn_here && let Some(tail) = bad.pop_if(|extent| extent.end == end) {
+            end = tail.offset;
+            self.note_cut(open.number, tail);
         }
         for extent in bad {
-            let is_certain = !is_torn_here || open.durable_bytes > extent.offset;
-            self.put_aside(open.number, extent, is_certain)?;
+            let was_synced = !is_torn_here || open.durable_bytes > extent.offset;
+            let cause = if was_synced { DamageCause::Rot } else { DamageCause::UnfinishedWrite };
+            self.put_aside(open.number, extent, cause)?;
         }
+        self.check_length(open)?;
         if self.purpose == Purpose::Mend && open.number == self.newest_file {
-            // Records that a killed process had not synced were read all the same: from here on they
-            // count as stored.
-            self.fs.open_append(&path_of(open.number))?.sync_data()?;
+            self.keep(open, end)?;
         }
         Ok(())
     }
 
-    fn cut(&mut self, number: u64, tail: Extent) -> Result<(), FsError> {
-        let file = path_of(number);
-        if self.purpose == Purpose::Mend {
-            self.fs.truncate(&file, tail.offset)?;
+    /// Makes durable what was read of the newest file, and cuts what lies behind it. Records that a killed
+    /// process had not synced were read all the same and count as stored from here on. A sync may have
+    /// failed before, after which another one of the same file proves nothing: so the bytes are written
+    /// anew.
+    fn keep(&self, open: &OpenFile, end: u64) -> Result<(), FsError> {
+        let path = path_of(open.number);
+        let has_records = end > HEADER_BYTES;
+        if has_records {
+            match copy(self.fs.as_ref(), &path, 0, end, &path) {
+                Err(error) if error.kind() == FsErrorKind::DiskFull => {
+                    tracing::warn!(%error, "the log is synced in place for want of space");
+                }
+                copied => return copied,
+            }
         }
-        let cut = Cut { file, offset: tail.offset, bytes: tail.end - tail.offset };
+        if end < open.reader.bytes() {
+            return self.fs.truncate(&path, end);
+        }
+        if has_records { self.fs.open_append(&path)?.sync_data() } else { Ok(()) }
+    }
+
+    /// The next file's header says how long this one was when it was synced: a whole number of records
+    /// may be missing, which nothing in this file shows.
+    fn check_length(&mut self, open: &OpenFile) -> Result<(), LogError> {
+        let next = open.number + 1;
+        if self.files.last() != Some(&next) {
+            return Ok(());
+        }
+        let salt = Salt { folder: self.settings.folder.0, file: next };
+        let header = file::read_header(self.fs.as_ref(), &path_of(next), salt)?;
+        let offset = open.reader.bytes();
+        if let Header::Good { previous_bytes } = header
+            && previous_bytes > offset
+        {
+            let cause = DamageCause::MissingEnd;
+            let (file, bytes) = (path_of(open.number), previous_bytes - offset);
+            self.report.damage.push(Damage { file, offset, bytes, cause, quarantine: None });
+        }
+        Ok(())
+    }
+
+    fn note_cut(&mut self, number: u64, tail: Extent) {
+        let cut = Cut { file: path_of(number), offset: tail.offset, bytes: tail.end - tail.offset };
         tracing::info!(%cut, "the log ended in an unfinished write");
         self.report.cut = Some(cut);
-        Ok(())
     }
 
-    fn put_aside(&mut self, number: u64, extent: Extent, is_certain: bool) -> Result<(), FsError> {
+    fn put_aside(&mut self, number: u64, extent: Extent, judged: DamageCause) -> Result<(), FsError> {
         let (offset, end) = (extent.offset, extent.end);
         let unfinished = quarantine::path_of(number, offset, DamageCause::UnfinishedWrite);
-        // Once a newer file exists every damage looks certain; the first judgement stands.
+        // Once a newer file exists every damage looks like rot; the first judgement stands.
         let was_unfinished = self.fs.len(&unfinished).is_ok();
-        let cause =
-            if is_certain && !was_unfinished { DamageCause::Rot } else { DamageCause::UnfinishedWrite };
+        let cause = if was_unfinished { DamageCause::UnfinishedWrite } else { judged };
         let file = path_of(number);
         let target = quarantine::path_of(number, offset, cause);
         if self.purpose == Purpose::Mend {
-            quarantine::copy(self.fs.as_ref(), &file, offset, end, &target)?;
+            quarantine::put(self.fs.as_ref(), &file, offset, end, &target)?;
         }
         let quarantine = (self.purpose == Purpose::Mend).then_some(target);
         let damage = Damage { file, offset, bytes: end - offset, cause, quarantine };
@@ -268,6 +308,7 @@ impl fmt::Display for Damage {
             DamageCause::UnfinishedWrite => {
                 write!(formatter, "{file}: {bytes} bytes at {offset} were never written whole")?;
             }
+            DamageCause::MissingEnd => write!(formatter, "{file}: {bytes} bytes at {offset} are missing")?,
             DamageCause::MissingFile => write!(formatter, "{file} is missing")?,
         }
         match quarantine {

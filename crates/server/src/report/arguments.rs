@@ -1,0 +1,147 @@
+//! What a request gives a report: parameters from its path and query string, each of its type and
+//! within its bounds, and the instant as of which is asked.
+
+use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report, Route};
+use ebbtide_model::{Instant, Value};
+use serde_json::Value as Json;
+
+/// A name and its text, decoded.
+pub type Pair = (String, String);
+
+const AS_OF_ALLOWED: &str =
+    "an RFC 3339 instant, such as 2026-11-20T09:30:00Z, or a date, such as 2026-11-20, which means its end";
+
+/// Checked values for every name that the report's leaves may use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arguments {
+    /// Parameters of the report and of the path, then the pack's constants.
+    values: Vec<(String, Value)>,
+    as_of: Instant,
+}
+
+impl Arguments {
+    /// Parameters that the report does not know are passed over; of one that is given several times
+    /// the last counts. A parameter of the path is never taken from the query string. Without an
+    /// `as_of` it is `now`.
+    pub fn read(
+        pack: &Pack,
+        report: &Report,
+        route: &Route,
+        path: &[Pair],
+        query: &[Pair],
+        now: Instant,
+    ) -> Result<Self, ParamError> {
+        let mut values = Vec::new();
+        for param in &route.params {
+            let value = last(path, &param.name).map_or_else(|| param.absent(), |text| param.read(text))?;
+            values.push((param.name.clone(), value));
+        }
+        for param in &report.params {
+            if route.params.iter().any(|of_path| of_path.name == param.name) {
+                continue;
+            }
+            let value = last(query, &param.name).map_or_else(|| param.absent(), |text| param.read(text))?;
+            values.push((param.name.clone(), value));
+        }
+        values.extend(pack.constants.iter().cloned());
+        let as_of = match last(query, AS_OF) {
+            Some(text) => read_as_of(pack, text)?,
+            None => now,
+        };
+        Ok(Self { values, as_of })
+    }
+
+    pub fn as_of(&self) -> Instant {
+        self.as_of
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// All but `as_of`.
+    pub fn values(&self) -> &[(String, Value)] {
+        &self.values
+    }
+
+    pub(super) fn json(&self, name: &str) -> Option<Json> {
+        match name {
+            AS_OF => Some(Json::from(self.as_of.to_string())),
+            name => self.get(name).map(Value::to_json),
+        }
+    }
+}
+
+fn read_as_of(pack: &Pack, text: &str) -> Result<Instant, ParamError> {
+    let instant = Instant::parse_as_of(text, pack.schema.calendar.zone());
+    instant.map_err(|_| ParamError::refused(AS_OF, text, AS_OF_ALLOWED))
+}
+
+fn last<'p>(pairs: &'p [Pair], name: &str) -> Option<&'p str> {
+    pairs.iter().rev().find(|(given, _)| given == name).map(|(_, text)| text.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACK: &str = "pack: shop
+timezone: Asia/Seoul
+constants: {rate: 3}
+tables:
+  shops: {kind: entity, key: id, tenant: id, columns: {id: int}}
+reports:
+  sold:
+    routes:
+      - {path: \"/shops/{shop_id}/sold\", tenant: $shop_id}
+      - {path: /sold}
+    params: {limit: {type: int, default: 5, max: 9}, name: {type: text?}}
+    response: {limit: $limit, name: $name, rate: $rate, as_of: $as_of}
+";
+
+    fn read(route: usize, path: &[(&str, &str)], query: &[(&str, &str)]) -> Result<Arguments, ParamError> {
+        let pack = Pack::parse(PACK).unwrap();
+        let report = &pack.reports[0];
+        let pairs = |given: &[(&str, &str)]| -> Vec<Pair> {
+            given.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        };
+        let now = Instant::from_micros(1);
+        Arguments::read(&pack, report, &report.routes[route], &pairs(path), &pairs(query), now)
+    }
+
+    #[test]
+    fn a_parameter_comes_from_where_the_route_has_it() {
+        let named =
+            read(0, &[("shop_id", "7")], &[("shop_id", "8"), ("limit", "1"), ("limit", "2")]).unwrap();
+        assert_eq!(named.get("shop_id"), Some(&Value::Int(7)));
+        assert_eq!(named.get("limit"), Some(&Value::Int(2)));
+        assert_eq!(named.get("name"), Some(&Value::Null));
+        assert_eq!(named.get("rate"), Some(&Value::Int(3)));
+        assert_eq!(named.as_of(), Instant::from_micros(1));
+        let own = read(1, &[], &[("shop_id", "x"), ("elsewhere", "x")]).unwrap();
+        assert_eq!(own.get("shop_id"), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_its_name_and_text() {
+        let check = |path: &[(&str, &str)], query: &[(&str, &str)], want: &str| {
+            assert_eq!(read(0, path, query).unwrap_err().to_string(), want);
+        };
+        check(&[("shop_id", "abc")], &[], "parameter shop_id: \"abc\" was given; allowed is a whole number");
+        check(
+            &[("shop_id", "1")],
+            &[("limit", "10")],
+            "parameter limit: \"10\" was given; allowed is a whole number up to 9",
+        );
+        for bad in ["yesterday", "2023-02-29", "1709164800", ""] {
+            let told = read(0, &[("shop_id", "1")], &[("as_of", bad)]).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("parameter as_of: {bad:?} was given")), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_the_end_of_that_day_where_the_app_is() {
+        let arguments = read(1, &[], &[("as_of", "2024-02-29")]).unwrap();
+        assert_eq!(arguments.as_of().to_string(), "2024-02-29T14:59:59.999999Z");
+    }
+}

@@ -1,0 +1,10 @@
+//! A report's answer: parameters are checked, the leaves of its response are asked, and the result is
+//! written as JSON, CSV or NDJSON. Knows nothing of HTTP.
+
+mod arguments;
+mod encode;
+mod lists;
+
+pub use arguments::{Arguments, Pair};
+pub use encode::{to_csv, to_ndjson};
+pub use lists::choose_list;

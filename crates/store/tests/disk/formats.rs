@@ -1,0 +1,86 @@
+//! Version 1 of the formats, for ever: files that were once written are read, and what is written now
+//! is the same to the byte.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ebbtide_store::fs::{FileSystem, RealFs, SimFs};
+use ebbtide_store::log::{self, LogSettings, Record, RecordKind};
+use ebbtide_store::manifest::{AppState, HexId, Manifest, ManifestStore, TableState};
+
+use crate::support::{FOLDER, append, log_file, open_all, record, settings, shared};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1")
+}
+
+fn check_bytes(path: &Path, written: &dyn FileSystem) {
+    let committed = RealFs::new(&fixtures()).read(path).unwrap();
+    assert_eq!(written.read(path).unwrap(), committed, "{}", path.display());
+}
+
+/// One record of each kind, one of many frames, two files.
+fn records() -> Vec<Record> {
+    let large = Record { kind: RecordKind::Rows, ..record(8, 40_000) };
+    vec![record(1, 30), record(2, 20), record(3, 0), record(4, 200), large]
+}
+
+fn write_log(disk: &SimFs) {
+    let small = LogSettings { folder: FOLDER, file_bytes_max: 400 };
+    let (mut log, _, _) = open_all(shared(disk), small).unwrap();
+    for record in records() {
+        append(&mut log, &[record]).unwrap();
+        log.sync().unwrap();
+    }
+}
+
+fn manifest() -> Manifest<String> {
+    let segments = vec!["0000000001.parquet".to_owned()];
+    let tables = [("cards", 12, segments), ("transactions", 0, Vec::new())].into_iter();
+    let tables = tables
+        .map(|(name, next_logged_sequence, segments)| {
+            (name.to_owned(), TableState { next_logged_sequence, segments })
+        })
+        .collect();
+    let apps = [("loyalty".to_owned(), AppState { next_sequence: 17, tables })].into();
+    Manifest { folder: FOLDER, secret: HexId(42), apps }
+}
+
+#[test]
+fn a_log_of_version_1_is_read() {
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new(&fixtures()));
+    let report = log::verify(fs.clone(), settings()).unwrap();
+    assert_eq!((report.files, report.records), (2, 5));
+    assert!(report.cut.is_none() && report.damage.is_empty(), "{report:?}");
+
+    // Opening writes, so a copy is opened.
+    let folder = tempfile::tempdir().unwrap();
+    let copy = RealFs::new(folder.path());
+    copy.create_dir_all(Path::new("wal")).unwrap();
+    for number in 1..=2 {
+        let bytes = fs.read(&log_file(number)).unwrap();
+        copy.create_new(&log_file(number)).unwrap().write_all(&bytes).unwrap();
+    }
+    let (_, recovered, _) = open_all(Arc::new(copy), settings()).unwrap();
+    assert_eq!(recovered.into_iter().map(|found| found.record).collect::<Vec<_>>(), records());
+}
+
+#[test]
+fn a_log_is_written_as_version_1() {
+    let disk = SimFs::new(0);
+    write_log(&disk);
+    check_bytes(&log_file(1), &disk);
+    check_bytes(&log_file(2), &disk);
+}
+
+#[test]
+fn a_manifest_of_version_1_is_read_and_written() {
+    let disk = SimFs::new(0);
+    let (mut store, _) = ManifestStore::open::<Manifest<String>>(shared(&disk)).unwrap();
+    store.commit(&manifest()).unwrap();
+    let path = Path::new("manifest/0000000001.manifest");
+    check_bytes(path, &disk);
+    let committed = RealFs::new(&fixtures()).read(path).unwrap();
+    disk.rot(path, |bytes| *bytes = committed.to_vec()).unwrap();
+    assert_eq!(ManifestStore::open(shared(&disk)).unwrap().1, Some(manifest()));
+}
