@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// A command that failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
@@ -27,17 +27,20 @@ impl Failure {
         Self { hint: Some(hint.to_string()), ..self }
     }
 
-    /// Tells the user, and gives the exit code.
-    pub(crate) fn report(self) -> ExitCode {
+    /// Tells the user.
+    pub(crate) fn tell(&self) {
         let mut text = String::new();
         if !self.message.is_empty() {
             text = format!("error: {}\n", self.message);
         }
-        if let Some(hint) = self.hint {
+        if let Some(hint) = &self.hint {
             text.push_str(&format!("hint: {hint}\n"));
         }
         // There is nobody left to tell where stderr is closed.
         _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit_code)
     }
 }

@@ -1,9 +1,15 @@
 //! The `ebbtide` binary: commands over a data folder or a running server.
 
+mod apps;
+mod client;
+mod clock;
+mod data;
 mod failure;
 mod logging;
 
+mod check;
 mod completions;
+mod import;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -33,6 +39,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Import(import::Import),
+    Check(check::Check),
     Completions(completions::Completions),
 }
 
@@ -50,7 +58,10 @@ fn main() -> ExitCode {
     match catch_unwind(AssertUnwindSafe(|| cli.command.run())) {
         Ok(Ok(Outcome::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Outcome::RowsLeftOut)) => ExitCode::from(3),
-        Ok(Err(failure)) => failure.report(),
+        Ok(Err(failure)) => {
+            failure.tell();
+            failure.exit_code()
+        }
         // The log has said what happened.
         Err(_) => ExitCode::FAILURE,
     }
@@ -59,12 +70,14 @@ fn main() -> ExitCode {
 impl Command {
     fn log_level(&self) -> &'static str {
         match self {
-            Self::Completions(_) => "warn",
+            Self::Import(_) | Self::Check(_) | Self::Completions(_) => "warn",
         }
     }
 
     fn run(self) -> Result<Outcome, Failure> {
         match self {
+            Self::Import(import) => import.run(),
+            Self::Check(check) => check.run(),
             Self::Completions(completions) => completions.run(),
         }
     }

@@ -3,6 +3,8 @@
 use ebbtide_model::{ErrorKind, Fault};
 use ebbtide_store::StoreError;
 
+use crate::sql::SqlError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The definition names something that the app lacks, or that does not fit.
@@ -10,6 +12,12 @@ pub enum EngineError {
     Query(#[from] Fault),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("a stored column is not of its declared type: {found}")]
+    Layout { found: String },
+    #[error("a worker of a query stopped before its end")]
+    Worker,
+    #[error(transparent)]
+    Sql(#[from] SqlError),
 }
 
 impl EngineError {
@@ -17,6 +25,8 @@ impl EngineError {
         match self {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
+            Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
+            Self::Sql(error) => error.kind(),
         }
     }
 }

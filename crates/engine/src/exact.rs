@@ -173,6 +173,10 @@ impl Ratio {
         Self { numerator: BigInt::from(value), denominator: BigUint::from(1_u32) }
     }
 
+    pub fn count(count: u64) -> Self {
+        Self { numerator: BigInt::from(count), denominator: BigUint::from(1_u32) }
+    }
+
     /// `None` over nothing.
     pub fn new(numerator: impl Into<BigInt>, denominator: impl Into<BigUint>) -> Option<Self> {
         let denominator = denominator.into();

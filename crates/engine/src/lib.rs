@@ -1,8 +1,13 @@
 //! Questions answered from a snapshot: behavioural queries as folds over each actor's ordered events,
 //! SQL in DataFusion over a catalog that holds only the caller's scope. Knows no HTTP and no packs.
 
+pub mod answer;
+mod behaviour;
 mod error;
 mod exact;
+pub mod sql;
 
+pub use answer::{Answer, Meta, Outcome};
+pub use behaviour::ask;
 pub use error::EngineError;
 pub use exact::{Decimal, ExactSum, Ratio, compare_ratios};

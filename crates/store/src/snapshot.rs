@@ -53,7 +53,7 @@ impl Snapshot {
     }
 
     /// Rows that were never stored, for the oracles of tests: batches of
-    /// [`stored_schema`](crate::stored_schema).
+    /// [`stored_schema`](crate::stored_schema), each of which is a part.
     pub fn of_batches(
         app: Arc<AppSchema>,
         tables: Vec<(TableName, Vec<RecordBatch>)>,
@@ -61,11 +61,15 @@ impl Snapshot {
         let mut watermark = 0;
         let mut sorted = HashMap::new();
         for (name, batches) in tables {
-            let chunk = Chunk::of_batches(known(&app, &name)?, &batches)?;
-            let version = chunk.sequence_last;
-            watermark = watermark.max(version);
-            let run = Run::Memory { chunk: Arc::new(chunk), dead: Arc::default() };
-            sorted.insert(name, Arc::new(TableRows { runs: vec![run], version }));
+            let table = known(&app, &name)?;
+            let mut rows = TableRows::default();
+            for batch in &batches {
+                let chunk = Chunk::of_batches(table, std::slice::from_ref(batch))?;
+                rows.version = rows.version.max(chunk.sequence_last);
+                rows.runs.push(Run::Memory { chunk: Arc::new(chunk), dead: Arc::default() });
+            }
+            watermark = watermark.max(rows.version);
+            sorted.insert(name, Arc::new(rows));
         }
         Ok(Self { app, tables: Arc::new(sorted), watermark })
     }

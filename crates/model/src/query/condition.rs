@@ -57,6 +57,12 @@ pub enum Operand {
     Date(i32),
 }
 
+impl Operand {
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
 /// A number as JSON gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Num {

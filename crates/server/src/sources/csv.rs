@@ -5,17 +5,16 @@ use std::io::{self, Read};
 use csv_core::ReadRecordResult;
 use memchr::memchr_iter;
 
-use super::gathered::{Chunk, Gathered};
+use super::gathered::Gathered;
 use super::plan::{FilePlan, Target};
 use super::reject::{Refusal, RejectCode, SourceError, excerpt};
-use super::source::{ReadChunks, read_error};
+use super::source::{ReadRecords, Step, read_error};
 use super::window::{RECORD_BYTES_MAX, Window};
 
 pub(crate) struct CsvFile {
     plan: FilePlan,
     records: Records,
     bound: Vec<Option<Target>>,
-    gathered: Gathered,
 }
 
 impl CsvFile {
@@ -28,8 +27,7 @@ impl CsvFile {
             names = names.or(Some(header));
         }
         let bound = plan.bind(&names.unwrap_or_default())?;
-        let gathered = Gathered::new(plan.file.clone(), &plan.table);
-        Ok(Self { plan, records, bound, gathered })
+        Ok(Self { plan, records, bound })
     }
 }
 
@@ -47,30 +45,27 @@ fn header(plan: &FilePlan, records: &mut Records) -> Result<Vec<String>, SourceE
     }
 }
 
-impl ReadChunks for CsvFile {
-    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
-        while !self.gathered.is_full() {
-            let next = self.records.next().map_err(|source| read_error(&self.plan.file, source))?;
-            match next {
-                Next::End => break,
-                Next::Record(record) => {
-                    let outcome = write(&self.plan, &self.bound, &record, &mut self.gathered);
-                    self.gathered.close(outcome, record.line, record.raw);
-                }
-                Next::TooLong { line, bytes, head } => {
-                    let reason =
-                        format!("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed");
-                    self.gathered.reject(Refusal::of_row(RejectCode::RecordTooLong, reason), line, head);
-                }
-                Next::UnclosedQuote { line, last_line, head } => {
-                    let reason = format!(
-                        "a quoted cell is never closed, so all up to line {last_line} belongs to this record"
-                    );
-                    self.gathered.reject(Refusal::of_row(RejectCode::UnclosedQuote, reason), line, head);
-                }
+impl ReadRecords for CsvFile {
+    fn read_record(&mut self, gathered: &mut Gathered) -> Result<Step, SourceError> {
+        let next = self.records.next().map_err(|source| read_error(&self.plan.file, source))?;
+        match next {
+            Next::End => return Ok(Step::End),
+            Next::Record(record) => {
+                let outcome = write(&self.plan, &self.bound, &record, gathered);
+                gathered.close(outcome, record.line, record.raw);
+            }
+            Next::TooLong { line, bytes, head } => {
+                let reason = format!("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed");
+                gathered.reject(Refusal::of_row(RejectCode::RecordTooLong, reason), line, head);
+            }
+            Next::UnclosedQuote { line, last_line, head } => {
+                let reason = format!(
+                    "a quoted cell is never closed, so all up to line {last_line} belongs to this record"
+                );
+                gathered.reject(Refusal::of_row(RejectCode::UnclosedQuote, reason), line, head);
             }
         }
-        Ok(self.gathered.take()?)
+        Ok(Step::Read)
     }
 }
 
@@ -180,12 +175,12 @@ impl Records {
             (Ended::InQuotes, head) => {
                 Next::UnclosedQuote { line, last_line, head: head.unwrap_or_else(|| excerpt(raw)) }
             }
-            (Ended::Record, Some(head)) => {
-                let bytes = passed + u64::try_from(raw.len()).unwrap_or(0);
-                Next::TooLong { line, bytes, head }
-            }
-            (Ended::Record, None) => {
+            (Ended::Record, None) if raw.trim_ascii_end().len() <= RECORD_BYTES_MAX => {
                 Next::Record(Record { line, raw, text: &self.text[..text], ends: &self.ends[..ends] })
+            }
+            (Ended::Record, head) => {
+                let bytes = passed + u64::try_from(raw.len()).unwrap_or(0);
+                Next::TooLong { line, bytes, head: head.unwrap_or_else(|| excerpt(raw)) }
             }
         })
     }

@@ -65,12 +65,13 @@ impl Lines {
     fn find(&mut self) -> io::Result<Ending> {
         let mut searched = 0;
         loop {
-            if let Some(index) = memchr(b'\n', &self.window.unread()[searched..]) {
-                return Ok(Ending::Found { line: searched + index, ending: 1 });
-            }
-            searched = self.window.unread().len();
+            let found = memchr(b'\n', &self.window.unread()[searched..]);
+            searched = found.map_or(self.window.unread().len(), |index| searched + index);
             if searched > RECORD_BYTES_MAX {
                 return self.pass_over();
+            }
+            if found.is_some() {
+                return Ok(Ending::Found { line: searched, ending: 1 });
             }
             if self.window.more()? == 0 {
                 let nothing = searched == 0;

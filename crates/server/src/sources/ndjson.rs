@@ -6,43 +6,39 @@ use std::io::Read;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::builder::{Scalar, TableBuilder};
-use super::gathered::{Chunk, Gathered};
+use super::gathered::Gathered;
 use super::lines::{Line, Lines};
 use super::plan::{FilePlan, Target, wrong_type};
 use super::reject::{Refusal, RejectCode, SourceError};
-use super::source::{ReadChunks, line_too_long, read_error};
+use super::source::{ReadRecords, Step, line_too_long, read_error};
 
 pub(crate) struct NdjsonFile {
     plan: FilePlan,
     lines: Lines,
-    gathered: Gathered,
 }
 
 impl NdjsonFile {
     pub(crate) fn open(plan: FilePlan, input: Box<dyn Read + Send>) -> Result<Self, SourceError> {
         let lines = Lines::new(input).map_err(|source| read_error(&plan.file, source))?;
-        let gathered = Gathered::new(plan.file.clone(), &plan.table);
-        Ok(Self { plan, lines, gathered })
+        Ok(Self { plan, lines })
     }
 }
 
-impl ReadChunks for NdjsonFile {
-    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
-        while !self.gathered.is_full() {
-            let next = self.lines.next().map_err(|source| read_error(&self.plan.file, source))?;
-            match next {
-                None => break,
-                Some(Line::TooLong { number, bytes, head }) => {
-                    self.gathered.reject(line_too_long(bytes), number, head);
-                }
-                Some(Line::Whole { bytes, .. }) if bytes.trim_ascii().is_empty() => {}
-                Some(Line::Whole { number, bytes }) => {
-                    let outcome = write(&self.plan, bytes, &mut self.gathered.builder);
-                    self.gathered.close(outcome, number, bytes);
-                }
+impl ReadRecords for NdjsonFile {
+    fn read_record(&mut self, gathered: &mut Gathered) -> Result<Step, SourceError> {
+        let next = self.lines.next().map_err(|source| read_error(&self.plan.file, source))?;
+        match next {
+            None => return Ok(Step::End),
+            Some(Line::TooLong { number, bytes, head }) => {
+                gathered.reject(line_too_long(bytes), number, head);
+            }
+            Some(Line::Whole { bytes, .. }) if bytes.trim_ascii().is_empty() => {}
+            Some(Line::Whole { number, bytes }) => {
+                let outcome = write(&self.plan, bytes, &mut gathered.builder);
+                gathered.close(outcome, number, bytes);
             }
         }
-        Ok(self.gathered.take()?)
+        Ok(Step::Read)
     }
 }
 

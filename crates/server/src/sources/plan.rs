@@ -56,16 +56,24 @@ pub fn plan_file(pack: &Pack, path: &Path, table: Option<&TableName>) -> Result<
         Some(stem) => (stem, Packing::Gzip),
         None => (name.as_str(), Packing::Plain),
     };
+    let (stem, extension) = stem.rsplit_once('.').unwrap_or((stem, ""));
+    let format = match (extension, packing) {
+        ("csv", _) => Some(FileFormat::Csv),
+        ("ndjson" | "jsonl", _) => Some(FileFormat::Ndjson),
+        ("parquet", Packing::Plain) => Some(FileFormat::Parquet),
+        _ => None,
+    };
+    // A table that is given, and a name that says nothing: the table's own source tells the format.
+    let source = source.or_else(|| {
+        let nameless = table.filter(|_| format.is_none());
+        pack.sources.iter().find(|source| nameless == Some(&source.table))
+    });
     if let Some(source) = source {
         let table = known_table(pack, &file, source.table.as_str())?;
         return FilePlan::by_source(file, table, source, packing);
     }
-    let (stem, extension) = stem.rsplit_once('.').unwrap_or((stem, ""));
-    let format = match (extension, packing) {
-        ("csv", _) => FileFormat::Csv,
-        ("ndjson" | "jsonl", _) => FileFormat::Ndjson,
-        ("parquet", Packing::Plain) => FileFormat::Parquet,
-        _ => return Err(SourceError::UnknownFormat { file }),
+    let Some(format) = format else {
+        return Err(SourceError::UnknownFormat { file });
     };
     let table = known_table(pack, &file, table.map_or(stem, TableName::as_str))?;
     let plain = Source {

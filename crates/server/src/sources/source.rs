@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ebbtide_model::pack::FileFormat;
 
 use super::csv::CsvFile;
-use super::gathered::Chunk;
+use super::gathered::{Chunk, Gathered};
 use super::gzip::{Bomb, Broken, Counting, Unpacked};
 use super::ndjson::NdjsonFile;
 use super::parquet_file::ParquetFile;
@@ -21,6 +21,45 @@ use super::window::RECORD_BYTES_MAX;
 /// One way to read a file; `None` at its end. After an error nothing more is read.
 pub(crate) trait ReadChunks: Send {
     fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError>;
+}
+
+/// A text format: reads records one by one.
+pub(crate) trait ReadRecords: Send {
+    /// Reads the next record into what was gathered.
+    fn read_record(&mut self, gathered: &mut Gathered) -> Result<Step, SourceError>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Read,
+    End,
+}
+
+/// Gathers records into chunks. What was gathered before a failure is handed on before it.
+struct TextChunks {
+    records: Box<dyn ReadRecords>,
+    gathered: Gathered,
+    failure: Option<SourceError>,
+}
+
+impl ReadChunks for TextChunks {
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
+        while self.failure.is_none() && !self.gathered.is_full() {
+            match self.records.read_record(&mut self.gathered) {
+                Ok(Step::Read) => {}
+                Ok(Step::End) => break,
+                Err(failure) => self.failure = Some(failure),
+            }
+        }
+        match (self.gathered.take()?, self.failure.take()) {
+            (Some(chunk), failure) => {
+                self.failure = failure;
+                Ok(Some(chunk))
+            }
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 /// The chunks of a file, in order. An error is the last that it yields; what it yielded before stands.
@@ -81,12 +120,14 @@ impl Iterator for Source {
 }
 
 fn text_chunks(plan: &FilePlan, input: Box<dyn Read + Send>) -> Result<Box<dyn ReadChunks>, SourceError> {
-    Ok(match plan.format {
+    let records: Box<dyn ReadRecords> = match plan.format {
         FileFormat::Csv => Box::new(CsvFile::open(plan.clone(), input)?),
         FileFormat::Ndjson => Box::new(NdjsonFile::open(plan.clone(), input)?),
         FileFormat::Whitespace => Box::new(WhitespaceFile::open(plan.clone(), input)?),
         FileFormat::Parquet => return Err(SourceError::UnknownFormat { file: plan.file.clone() }),
-    })
+    };
+    let gathered = Gathered::new(plan.file.clone(), &plan.table);
+    Ok(Box::new(TextChunks { records, gathered, failure: None }))
 }
 
 #[expect(

@@ -2,17 +2,16 @@
 
 use std::io::Read;
 
-use super::gathered::{Chunk, Gathered};
+use super::gathered::Gathered;
 use super::lines::{Line, Lines};
 use super::plan::{FilePlan, Target};
 use super::reject::{Refusal, RejectCode, SourceError};
-use super::source::{ReadChunks, line_too_long, read_error};
+use super::source::{ReadRecords, Step, line_too_long, read_error};
 
 pub(crate) struct WhitespaceFile {
     plan: FilePlan,
     lines: Lines,
     bound: Vec<Option<Target>>,
-    gathered: Gathered,
 }
 
 impl WhitespaceFile {
@@ -25,8 +24,7 @@ impl WhitespaceFile {
             names = names.or(Some(header));
         }
         let bound = plan.bind(&names.unwrap_or_default())?;
-        let gathered = Gathered::new(plan.file.clone(), &plan.table);
-        Ok(Self { plan, lines, bound, gathered })
+        Ok(Self { plan, lines, bound })
     }
 }
 
@@ -47,23 +45,21 @@ fn header(plan: &FilePlan, lines: &mut Lines) -> Result<Vec<String>, SourceError
     }
 }
 
-impl ReadChunks for WhitespaceFile {
-    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
-        while !self.gathered.is_full() {
-            let next = self.lines.next().map_err(|source| read_error(&self.plan.file, source))?;
-            match next {
-                None => break,
-                Some(Line::TooLong { number, bytes, head }) => {
-                    self.gathered.reject(line_too_long(bytes), number, head);
-                }
-                Some(Line::Whole { bytes, .. }) if bytes.trim_ascii().is_empty() => {}
-                Some(Line::Whole { number, bytes }) => {
-                    let outcome = write(&self.plan, &self.bound, bytes, &mut self.gathered);
-                    self.gathered.close(outcome, number, bytes);
-                }
+impl ReadRecords for WhitespaceFile {
+    fn read_record(&mut self, gathered: &mut Gathered) -> Result<Step, SourceError> {
+        let next = self.lines.next().map_err(|source| read_error(&self.plan.file, source))?;
+        match next {
+            None => return Ok(Step::End),
+            Some(Line::TooLong { number, bytes, head }) => {
+                gathered.reject(line_too_long(bytes), number, head);
+            }
+            Some(Line::Whole { bytes, .. }) if bytes.trim_ascii().is_empty() => {}
+            Some(Line::Whole { number, bytes }) => {
+                let outcome = write(&self.plan, &self.bound, bytes, gathered);
+                gathered.close(outcome, number, bytes);
             }
         }
-        Ok(self.gathered.take()?)
+        Ok(Step::Read)
     }
 }
 

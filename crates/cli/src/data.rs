@@ -1,0 +1,47 @@
+//! The data folder, as commands that hold it themselves open it.
+
+use std::path::Path;
+
+use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
+use ebbtide_store::{Components, Settings, Store, StoreError};
+
+use crate::failure::Failure;
+
+/// Takes the folder for this process; it is made where there is none.
+pub(crate) fn open_store(_data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
+    let components = Components { fresh_secret: [0; 32] };
+    Store::open(components, Settings::default(), apps).map_err(store_failure)
+}
+
+/// What the operator may see: all of an app, or one tenant where that was asked for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the operator holds the data folder, so there is nothing to keep from them"
+)]
+pub(crate) fn operator_scope(app: &AppName, tenant: Option<&str>) -> Scope {
+    let tenants = tenant.map_or(Tenants::All, |tenant| Tenants::One(TenantId::new(tenant)));
+    Scope::grant(app.clone(), tenants)
+}
+
+/// What a user can do about a store that refuses.
+pub(crate) fn store_failure(error: StoreError) -> Failure {
+    let failure = Failure::new(&error);
+    match error.kind() {
+        ErrorKind::Conflict => failure.hint(
+            "a server may hold the folder; load into it with --server URL --token JWT, or stop it first",
+        ),
+        ErrorKind::Corrupt => failure.hint("ebbtide verify --data FOLDER tells what is damaged"),
+        ErrorKind::Unavailable => {
+            failure.hint("see that the disk has room and that the folder may be written")
+        }
+        ErrorKind::Invalid
+        | ErrorKind::Unauthenticated
+        | ErrorKind::PlanRequired
+        | ErrorKind::Forbidden
+        | ErrorKind::NotFound
+        | ErrorKind::TooLarge
+        | ErrorKind::RateLimited
+        | ErrorKind::Timeout
+        | ErrorKind::Internal => failure,
+    }
+}

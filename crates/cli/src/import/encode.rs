@@ -1,0 +1,47 @@
+//! Typed rows as the JSON that `POST /v1/tables/{table}/rows` takes: decimals as text, so that no digit
+//! is lost on the way.
+
+use std::fmt::Write as _;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
+};
+use ebbtide_model::{Instant, Value};
+
+/// Appends a row as an object; columns that are null are left out.
+pub(super) fn push_row(batch: &RecordBatch, row: usize, text: &mut String) {
+    text.push('{');
+    let schema = batch.schema_ref();
+    let mut first = true;
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        if column.is_null(row) {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            text.push(',');
+        }
+        // Writing to a text cannot fail.
+        _ = write!(text, "{}:{}", serde_json::Value::from(field.name().as_str()), cell(column, row));
+    }
+    text.push('}');
+}
+
+fn cell(column: &ArrayRef, row: usize) -> serde_json::Value {
+    match column.data_type() {
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).into(),
+        DataType::Float64 => column.as_primitive::<Float64Type>().value(row).into(),
+        DataType::Boolean => column.as_boolean().value(row).into(),
+        DataType::Utf8 => column.as_string::<i32>().value(row).into(),
+        DataType::Decimal128(_, _) => {
+            Value::Decimal(column.as_primitive::<Decimal128Type>().value(row)).canonical_text().into()
+        }
+        DataType::Timestamp(_, _) => {
+            let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
+            Instant::from_micros(micros).to_string().into()
+        }
+        DataType::Date32 => Value::Date(column.as_primitive::<Date32Type>().value(row)).to_json(),
+        // The declared columns have no other types.
+        _ => serde_json::Value::Null,
+    }
+}

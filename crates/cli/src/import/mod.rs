@@ -1,0 +1,259 @@
+//! `ebbtide import`: files into a data folder, or into a running server. Loading the same file twice
+//! changes nothing, and every row is accounted for.
+
+mod encode;
+mod files;
+mod folder;
+mod positions;
+mod progress;
+mod rejects;
+mod remote;
+
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant as Stopwatch;
+
+use clap::Args;
+use ebbtide_model::TableName;
+use ebbtide_model::pack::Pack;
+use ebbtide_server::sources::{Chunk, Source, SourceError};
+
+use crate::apps::AppChoice;
+use crate::failure::{Failure, print};
+use crate::{Outcome, clock};
+
+use self::files::{PlannedFile, plan_files, source_failure};
+use self::positions::Positions;
+use self::progress::Progress;
+use self::rejects::{RejectedRow, Rejects};
+
+/// Load files into a data folder or a running server.
+///
+/// CSV, NDJSON (both also .gz) and Parquet files named after their tables, or as the pack's sources
+/// say. Parents are loaded before children. Loading a file again changes nothing; rows that cannot be
+/// taken are written to a file with line, column and reason, and the rest still loads.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    ebbtide import --data ./data --app loyalty ./exports/\n  \
+    ebbtide import --data ./data --app loyalty --table transactions ./march.csv\n  \
+    ebbtide import --data ./data --app ./my-pack events.parquet\n  \
+    ebbtide import --server http://127.0.0.1:8080 --token \"$TOKEN\" --app loyalty ./exports/\n\n\
+    Exit codes: 0 all rows loaded or there already, 1 failed, 2 wrong usage, 3 some rows rejected or waiting.")]
+pub(crate) struct Import {
+    /// The data folder; it is made where there is none.
+    #[arg(long, value_name = "FOLDER", required_unless_present = "server", conflicts_with = "server")]
+    data: Option<PathBuf>,
+    /// A bundled pack's name, a pack's folder, or NAME=FOLDER.
+    #[arg(long, value_name = "APP")]
+    app: AppChoice,
+    /// The table, for files that are not named after theirs.
+    #[arg(long, value_name = "TABLE")]
+    table: Option<String>,
+    /// Load into a running server instead, by its address.
+    #[arg(long, value_name = "URL", requires = "token")]
+    server: Option<String>,
+    /// A token of role admin or writer for the server.
+    #[arg(long, value_name = "JWT", env = "EBBTIDE_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Where rejected rows are written [default: a file in the data folder's `rejects`].
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Files, or folders of files.
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+}
+
+/// Where rows go.
+pub(crate) trait Destination {
+    /// A file of this table begins.
+    fn begin(&mut self, table: &TableName) -> Result<(), Failure>;
+    /// Rows of it. What became of them may be told later.
+    fn push(&mut self, chunk: &Chunk) -> Result<(), Failure>;
+    /// The file is over: all its rows are durable, and accounted for by their number in the file.
+    fn finish(&mut self) -> Result<FileOutcome, Failure>;
+}
+
+/// What became of the rows of a file that could be read.
+#[derive(Debug, Default)]
+pub(crate) struct FileOutcome {
+    accepted: usize,
+    duplicates: usize,
+    waiting: usize,
+    rejected: Vec<RefusedRow>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RefusedRow {
+    /// Its number among them, from 0.
+    row: usize,
+    column: Option<String>,
+    code: String,
+    detail: String,
+}
+
+impl Import {
+    pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        let pack = self.app.load()?;
+        let table = self.table.as_deref().map(TableName::new);
+        let files = plan_files(&pack, &self.paths, table.as_ref())?;
+        let mut destination: Box<dyn Destination> = match (&self.server, &self.token, &self.data) {
+            (Some(server), Some(token), _) => Box::new(remote::Remote::new(server, token, &pack)?),
+            (_, _, Some(data)) => Box::new(folder::Folder::open(data, &pack)?),
+            _ => return Err(Failure::usage("give a data folder with --data, or a server with --server")),
+        };
+        let mut rejects = Rejects::new(self.rejects_path());
+        let totals = load(&pack, &files, destination.as_mut(), &mut rejects)?;
+        drop(destination);
+        report(&totals, &mut rejects)
+    }
+
+    fn rejects_path(&self) -> PathBuf {
+        if let Some(path) = &self.rejects {
+            return path.clone();
+        }
+        let name = format!("{}.ndjson", clock::now().to_string().replace([':', '.'], "-"));
+        match &self.data {
+            Some(data) => data.join("rejects").join(name),
+            None => PathBuf::from(format!("rejects-{name}")),
+        }
+    }
+}
+
+/// What became of a table's rows.
+#[derive(Debug, Default)]
+pub(crate) struct TableTotal {
+    table: String,
+    accepted: usize,
+    duplicates: usize,
+    waiting: usize,
+    rejected: usize,
+    seconds: f64,
+    /// Files that could not be read to their end.
+    failures: Vec<Failure>,
+}
+
+impl TableTotal {
+    fn rows(&self) -> usize {
+        self.accepted + self.duplicates + self.waiting + self.rejected
+    }
+}
+
+/// Loads the files in their order.
+fn load(
+    pack: &Pack,
+    files: &[PlannedFile],
+    destination: &mut dyn Destination,
+    rejects: &mut Rejects,
+) -> Result<Vec<TableTotal>, Failure> {
+    let mut totals: Vec<TableTotal> = Vec::new();
+    let progress = Progress::new(files);
+    for file in files {
+        let name = file.plan.table.name.as_str();
+        if totals.last().is_none_or(|total| total.table != name) {
+            totals.push(TableTotal { table: name.to_owned(), ..TableTotal::default() });
+        }
+        let watch = Stopwatch::now();
+        if let Some(total) = totals.last_mut() {
+            load_file(file, destination, rejects, &progress, total)?;
+            total.seconds += watch.elapsed().as_secs_f64();
+        }
+    }
+    progress.finish();
+    tracing::info!(app = %pack.schema.app, files = files.len(), "loaded");
+    Ok(totals)
+}
+
+/// Chunks that are read ahead while others are stored.
+const CHUNKS_AHEAD: usize = 2;
+
+fn load_file(
+    file: &PlannedFile,
+    destination: &mut dyn Destination,
+    rejects: &mut Rejects,
+    progress: &Progress,
+    total: &mut TableTotal,
+) -> Result<(), Failure> {
+    let source = Source::open(&file.path, &file.plan).map_err(source_failure)?;
+    let table = &file.plan.table.name;
+    destination.begin(table)?;
+    let mut positions = Positions::default();
+    let mut failed = None;
+    std::thread::scope(|scope| -> Result<(), Failure> {
+        let (sender, chunks) = sync_channel::<(Result<Chunk, SourceError>, u64)>(CHUNKS_AHEAD);
+        scope.spawn(move || {
+            let mut source = source;
+            while let Some(chunk) = source.next() {
+                if sender.send((chunk, source.bytes_read())).is_err() {
+                    return;
+                }
+            }
+        });
+        for (chunk, bytes_read) in chunks {
+            match chunk {
+                Err(error) => failed = Some(source_failure(error)),
+                Ok(chunk) => {
+                    positions.extend(&chunk.rows.positions);
+                    total.rejected += chunk.rejects.len();
+                    for reject in &chunk.rejects {
+                        rejects.write(&RejectedRow::unread(table.as_str(), reject))?;
+                    }
+                    destination.push(&chunk)?;
+                    progress.add(chunk.rows.positions.len());
+                }
+            }
+            progress.file_bytes(bytes_read);
+        }
+        Ok(())
+    })?;
+    let outcome = destination.finish()?;
+    progress.file_over();
+    for rejection in &outcome.rejected {
+        rejects.write(&RejectedRow {
+            table: table.as_str(),
+            file: &file.plan.file,
+            line: positions.line(rejection.row),
+            column: rejection.column.as_deref(),
+            code: &rejection.code,
+            reason: &rejection.detail,
+            raw: None,
+        })?;
+    }
+    total.accepted += outcome.accepted;
+    total.duplicates += outcome.duplicates;
+    total.waiting += outcome.waiting;
+    total.rejected += outcome.rejected.len();
+    total.failures.extend(failed);
+    Ok(())
+}
+
+/// Tells what became of all rows.
+fn report(totals: &[TableTotal], rejects: &mut Rejects) -> Result<Outcome, Failure> {
+    let width = totals.iter().map(|total| total.table.len()).max().unwrap_or(0).max("table".len());
+    let mut text = format!(
+        "{:width$} {:>12} {:>12} {:>12} {:>12} {:>12}\n",
+        "table", "accepted", "duplicate", "waiting", "rejected", "rows/s"
+    );
+    for total in totals {
+        let rate = total.rows() as f64 / total.seconds.max(1e-3);
+        text.push_str(&format!(
+            "{:width$} {:>12} {:>12} {:>12} {:>12} {rate:>12.0}\n",
+            total.table, total.accepted, total.duplicates, total.waiting, total.rejected
+        ));
+    }
+    let told = std::mem::take(&mut rejects.told);
+    if let Some(path) = rejects.finish()? {
+        text.push_str(&format!("rejected rows, with the reason of each: {}\n", path.display()));
+        told.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+    }
+    if totals.iter().any(|total| total.waiting > 0) {
+        text.push_str("waiting rows are kept, and appear once their parent's row is loaded\n");
+    }
+    print(&text)?;
+    let failures: Vec<&Failure> = totals.iter().flat_map(|total| &total.failures).collect();
+    if let [first, rest @ ..] = failures.as_slice() {
+        rest.iter().for_each(|failure| failure.tell());
+        return Err((*first).clone());
+    }
+    let left_out = totals.iter().any(|total| total.waiting + total.rejected > 0);
+    Ok(if left_out { Outcome::RowsLeftOut } else { Outcome::Done })
+}

@@ -1,0 +1,119 @@
+//! `ebbtide query`: one behavioural question, over a data folder or asked of a running server.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use clap::Args;
+use ebbtide_model::query::{Query as Definition, bind};
+use ebbtide_model::Fault;
+use serde_json::Value as Json;
+
+use crate::apps::AppChoice;
+use crate::client::Client;
+use crate::data::{open_store, operator_scope, store_failure};
+use crate::failure::{Failure, print};
+use crate::table::tables_of;
+use crate::{Outcome, clock};
+
+/// A question's JSON is at most this large.
+const QUERY_BYTES_MAX: u64 = 1 << 20;
+
+/// Ask a behavioural question: retention, churn or trend.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    ebbtide query --data ./data --app loyalty '{\"kind\": \"churn\", \"limit\": 10}'\n  \
+    ebbtide query --data ./data --app loyalty --tenant 1 --json @retention.json\n  \
+    echo '{\"kind\": \"trend\", \"interval\": \"month\"}' | ebbtide query --data ./data --app loyalty -\n  \
+    ebbtide query --server http://127.0.0.1:8080 --token \"$TOKEN\" '{\"kind\": \"churn\"}'")]
+pub(crate) struct Query {
+    #[command(flatten)]
+    of: Asked,
+    /// Print the whole answer as JSON, not as tables.
+    #[arg(long)]
+    json: bool,
+    /// The question as JSON, @FILE, or - for stdin.
+    #[arg(value_name = "QUERY")]
+    query: String,
+}
+
+/// What is asked: a data folder, or a server.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// The data folder. No server may hold it.
+    #[arg(long, value_name = "FOLDER", required_unless_present = "server", conflicts_with = "server")]
+    pub(crate) data: Option<PathBuf>,
+    /// A bundled pack's name, a pack's folder, or NAME=FOLDER.
+    #[arg(long, value_name = "APP", required_unless_present = "server")]
+    pub(crate) app: Option<AppChoice>,
+    /// Only this tenant's rows; a server takes the tenant from the token.
+    #[arg(long, value_name = "TENANT", conflicts_with = "server")]
+    pub(crate) tenant: Option<String>,
+    /// A running server's address.
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub(crate) server: Option<String>,
+    /// A token for the server.
+    #[arg(long, value_name = "JWT", env = "EBBTIDE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+impl Query {
+    pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        let text = given(&self.query)?;
+        let question: Json = serde_json::from_str(&text).map_err(|error| {
+            Failure::usage(format_args!("the question is no JSON: {error}"))
+                .hint("a file is given as @FILE, and - reads from stdin")
+        })?;
+        let answer = match (&self.of.server, &self.of.token) {
+            (Some(server), Some(token)) => {
+                Client::new(server, token)?.post("/v1/query", &question.to_string())?.into_json()?
+            }
+            _ => self.of.ask(&question)?,
+        };
+        if self.json {
+            print(&format!("{answer}\n"))?;
+        } else {
+            print(&tables_of(&answer["result"]))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Asked {
+    /// The data folder and the app, which are there where no server was named.
+    pub(crate) fn folder(&self) -> Result<(&PathBuf, &AppChoice), Failure> {
+        match (&self.data, &self.app) {
+            (Some(data), Some(app)) => Ok((data, app)),
+            _ => Err(Failure::usage("give a data folder with --data and its app with --app, or a server with --server")),
+        }
+    }
+
+    fn ask(&self, question: &Json) -> Result<Json, Failure> {
+        let (data, app) = self.folder()?;
+        let pack = app.load()?;
+        let fault = |fault: Fault| Failure::new(fault).hint("see docs/query.md for the query language");
+        let definition = Definition::parse(question).map_err(fault)?;
+        let bound = bind(&definition, &pack.schema).map_err(fault)?;
+        let scope = operator_scope(&pack.schema.app, self.tenant.as_deref());
+        let store = open_store(data, vec![pack.schema.clone()])?;
+        let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
+        let as_of = bound.as_of.unwrap_or_else(clock::now);
+        let answer = ebbtide_engine::ask(&snapshot, &scope, &bound, as_of).map_err(Failure::new)?;
+        Ok(answer.to_json())
+    }
+}
+
+/// The text itself, a file's, or what comes on stdin.
+fn given(text: &str) -> Result<String, Failure> {
+    let mut input: Box<dyn Read> = match text.strip_prefix('@') {
+        Some(path) => {
+            let file = std::fs::OpenOptions::new().read(true).open(path);
+            Box::new(file.map_err(|error| Failure::new(format_args!("{path} cannot be read: {error}")))?)
+        }
+        None if text == "-" => Box::new(io::stdin()),
+        None => return Ok(text.to_owned()),
+    };
+    let mut read = String::new();
+    let result = input.by_ref().take(QUERY_BYTES_MAX).read_to_string(&mut read);
+    result.map_err(|error| Failure::new(format_args!("the question cannot be read: {error}")))?;
+    Ok(read)
+}

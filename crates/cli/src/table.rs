@@ -1,0 +1,108 @@
+//! Answers as aligned tables, for people at a terminal.
+
+use serde_json::Value as Json;
+
+/// The lists of a result as tables, one below the other, and what is no list as `name: value`.
+pub(crate) fn tables_of(result: &Json) -> String {
+    let Json::Object(fields) = result else {
+        return format!("{result:#}\n");
+    };
+    let mut text = String::new();
+    let starts = fields.get("starts").and_then(Json::as_array);
+    for (name, value) in fields {
+        match (value, starts) {
+            (_, Some(_)) if name == "starts" => {}
+            (Json::Array(rows), Some(starts)) if rows.len() == starts.len() && name != "complete" => {
+                text.push_str(&format!("{name}\n{}\n", by_period(starts, rows)));
+            }
+            (Json::Object(series), Some(starts)) if name == "data" => {
+                let lists: Vec<(&String, &Vec<Json>)> =
+                    series.iter().filter_map(|(name, list)| Some((name, list.as_array()?))).collect();
+                let header = std::iter::once("start").chain(lists.iter().map(|(name, _)| name.as_str()));
+                let rows = starts.iter().enumerate().map(|(index, start)| {
+                    let cells = lists.iter().map(|(_, list)| list.get(index).unwrap_or(&Json::Null));
+                    std::iter::once(start).chain(cells).map(cell).collect()
+                });
+                text.push_str(&aligned(header.map(str::to_owned).collect(), rows.collect()));
+            }
+            (Json::Array(rows), _) if rows.iter().all(Json::is_object) && !rows.is_empty() => {
+                text.push_str(&format!("{name}\n{}\n", of_objects(rows)));
+            }
+            (value, _) => text.push_str(&format!("{name}: {value}\n")),
+        }
+    }
+    text
+}
+
+/// A line for each period: its start, then its value or its cells.
+fn by_period(starts: &[Json], rows: &[Json]) -> String {
+    let lines: Vec<Vec<String>> = starts
+        .iter()
+        .zip(rows)
+        .map(|(start, row)| match row {
+            Json::Array(cells) => std::iter::once(start).chain(cells).map(cell).collect(),
+            one => vec![cell(start), cell(one)],
+        })
+        .collect();
+    let width = lines.iter().map(Vec::len).max().unwrap_or(1);
+    let header = std::iter::once("start".to_owned()).chain((0..width.saturating_sub(1)).map(|k| k.to_string()));
+    aligned(header.collect(), lines)
+}
+
+fn of_objects(rows: &[Json]) -> String {
+    let mut header: Vec<String> = Vec::new();
+    for name in rows.iter().filter_map(Json::as_object).flat_map(|row| row.keys()) {
+        if !header.contains(name) {
+            header.push(name.clone());
+        }
+    }
+    let lines = rows.iter().map(|row| header.iter().map(|name| cell(&row[name])).collect()).collect();
+    aligned(header, lines)
+}
+
+fn cell(value: &Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn aligned(header: Vec<String>, lines: Vec<Vec<String>>) -> String {
+    let all: Vec<Vec<String>> = std::iter::once(header).chain(lines).collect();
+    let columns = all.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        all.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for line in &all {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
+        text.push_str(&format!("  {}\n", cells.collect::<Vec<_>>().join("  ")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_become_tables_and_all_else_is_named() {
+        let check = |result: Json, want: &str| assert_eq!(tables_of(&result), want);
+        check(
+            json!({"actors": [{"actor": 17, "ratio": 2.5}, {"actor": 4, "ratio": null}], "total": 2}),
+            "actors\n  actor  ratio\n     17    2.5\n      4       \n\ntotal: 2\n",
+        );
+        check(
+            json!({"starts": ["2026-01", "2026-02"], "matrix": [[10, 5], [7]]}),
+            "matrix\n    start   0  1\n  2026-01  10  5\n  2026-02   7\n\n",
+        );
+        check(
+            json!({"starts": ["2026-01"], "data": {"total": [3], "sum": [1.5]}}),
+            "    start  total  sum\n  2026-01      3  1.5\n",
+        );
+    }
+}

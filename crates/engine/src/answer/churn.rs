@@ -1,0 +1,60 @@
+//! A churn's result.
+
+use ebbtide_model::Instant;
+use serde_json::{Map, Value as Json, json};
+
+use super::ActorId;
+use crate::Ratio;
+
+#[derive(Clone, Debug)]
+pub struct ChurnAnswer {
+    /// In the order asked for, cut at the limit.
+    pub actors: Vec<ChurnActor>,
+    /// How many are at risk, listed or not.
+    pub at_risk: u64,
+    /// How many were looked at.
+    pub total: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct ChurnActor {
+    pub id: ActorId,
+    pub events: u64,
+    pub first: Instant,
+    pub last: Instant,
+    /// Whole days of 86,400 seconds from `last` to `as_of`.
+    pub days_inactive: u64,
+    /// (last − first) / (events − 1), in days; `None` with one event.
+    pub interval_days: Option<Ratio>,
+    /// The exact time since `last` over the interval; `None` where that is none or nothing.
+    pub ratio: Option<Ratio>,
+    pub at_risk: bool,
+}
+
+impl ChurnAnswer {
+    pub fn to_json(&self) -> Json {
+        let actors: Json = self.actors.iter().map(ChurnActor::to_json).collect();
+        json!({"actors": actors, "at_risk": self.at_risk, "total": self.total})
+    }
+}
+
+impl ChurnActor {
+    fn to_json(&self) -> Json {
+        let float =
+            |ratio: &Option<Ratio>| ratio.as_ref().map_or(Json::Null, |ratio| Json::from(ratio.to_f64()));
+        let mut json = Map::new();
+        let mut put = |name: &str, value: Json| json.insert(name.to_owned(), value);
+        put("actor", self.id.actor.to_json());
+        if let Some(tenant) = &self.id.tenant {
+            put("tenant", Json::from(tenant.as_str()));
+        }
+        put("events", Json::from(self.events));
+        put("first", Json::from(self.first.to_string()));
+        put("last", Json::from(self.last.to_string()));
+        put("days_inactive", Json::from(self.days_inactive));
+        put("interval_days", float(&self.interval_days));
+        put("ratio", float(&self.ratio));
+        put("at_risk", Json::from(self.at_risk));
+        Json::Object(json)
+    }
+}

@@ -1,0 +1,79 @@
+//! From a bound query to its answer: load, fold, and make sense of the counts.
+
+mod churn;
+mod retention;
+mod trend;
+
+use ebbtide_model::query::{BoundQuery, Kind};
+use ebbtide_model::{ColumnType, Instant, Scope, TenantId, Tenants, Value};
+use ebbtide_store::Snapshot;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::drive::{self, Loaded};
+use super::key::OwnedKey;
+use super::load::{Actors, Times};
+use crate::EngineError;
+use crate::answer::{ActorId, Answer, Meta, Outcome};
+
+/// Answers a query from the rows that the scope sees, as if it were `as_of`. The same rows and the same
+/// question give the same answer, to the byte.
+pub fn ask(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    query: &BoundQuery,
+    as_of: Instant,
+) -> Result<Answer, EngineError> {
+    let mut asking = Asking { snapshot, scope, query, as_of, warnings: Vec::new() };
+    let outcome = match &query.query.kind {
+        Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
+        Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
+        Kind::Trend(trend) => Outcome::Trend(asking.trend(trend)?),
+    };
+    let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
+    let meta = Meta {
+        as_of,
+        watermark: snapshot.watermark(),
+        definition,
+        complete: asking.warnings.is_empty(),
+        warnings: asking.warnings,
+    };
+    Ok(Answer { outcome, query: query.to_json(), meta })
+}
+
+struct Asking<'a> {
+    snapshot: &'a Snapshot,
+    scope: &'a Scope,
+    query: &'a BoundQuery,
+    as_of: Instant,
+    warnings: Vec<String>,
+}
+
+impl Asking<'_> {
+    fn load(&self, times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
+        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors)
+    }
+
+    /// The type of the values that the answer is split by.
+    fn breakdown_type(&self) -> Option<ColumnType> {
+        self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.breakdown?))
+    }
+
+    /// The type of the numbers that are measured.
+    fn number_type(&self) -> Option<ColumnType> {
+        self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.number?))
+    }
+
+    fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {
+        let table = self.snapshot.app().table(table)?;
+        table.columns.get(column).map(|column| column.column_type)
+    }
+
+    fn actor_id(&self, tenant: &str, actor: &OwnedKey) -> ActorId {
+        let tenant = match self.scope.tenants() {
+            Tenants::One(_) => None,
+            Tenants::All => Some(TenantId::new(tenant)),
+        };
+        let actor = self.query.actor_type.map_or(Value::Null, |column_type| actor.value(column_type));
+        ActorId { tenant, actor }
+    }
+}

@@ -1,0 +1,154 @@
+//! The churn fold: how long each actor has been away, beside how often they used to come.
+
+use std::cmp::Ordering;
+
+use ebbtide_model::Instant;
+use ebbtide_model::query::{Churn, ChurnList, ChurnOrder};
+
+use super::fold::{Actor, Fold, Run};
+use super::key::OwnedKey;
+use crate::exact::compare_ratios;
+
+const MILLION: u128 = 1_000_000;
+
+#[derive(Debug)]
+pub(crate) struct ChurnFold {
+    as_of: i64,
+    multiplier_millionths: u64,
+    default_days: u32,
+    min_events: u64,
+    order: ChurnOrder,
+    list: ChurnList,
+    limit: usize,
+}
+
+/// One actor's history in brief.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    pub(crate) tenant: Box<str>,
+    pub(crate) actor: OwnedKey,
+    pub(crate) events: u64,
+    /// Microseconds since 1970.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) at_risk: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ChurnState {
+    pub(crate) total: u64,
+    pub(crate) at_risk: u64,
+    /// The foremost of the list, and some more until they are cut.
+    pub(crate) histories: Vec<History>,
+}
+
+impl ChurnFold {
+    pub(crate) fn new(churn: &Churn, as_of: Instant) -> Self {
+        Self {
+            as_of: as_of.micros(),
+            multiplier_millionths: churn.multiplier_millionths,
+            default_days: churn.default_days,
+            min_events: u64::from(churn.min_events),
+            order: churn.order,
+            list: churn.list,
+            limit: churn.limit as usize,
+        }
+    }
+
+    fn elapsed(&self, history: &History) -> u128 {
+        u128::from(self.as_of.abs_diff(history.last))
+    }
+
+    /// Whole days of 86,400 seconds since the last event.
+    pub(crate) fn days_inactive(&self, history: &History) -> u64 {
+        self.as_of.abs_diff(history.last) / Instant::MICROS_PER_DAY.unsigned_abs()
+    }
+
+    /// Time away over the mean interval, as a fraction; `None` where the interval is none or nothing.
+    pub(crate) fn ratio(&self, history: &History) -> Option<(u128, u128)> {
+        let span = u128::from(history.last.abs_diff(history.first));
+        let intervals = u128::from(history.events.checked_sub(1)?);
+        // At most 2^64 times the number of rows, so it cannot overflow.
+        (span > 0).then(|| (self.elapsed(history) * intervals, span))
+    }
+
+    /// More whole days than the interval (or the default, where there is none) times the multiplier.
+    fn at_risk(&self, history: &History) -> bool {
+        let days = u128::from(self.days_inactive(history));
+        if history.events < 2 {
+            return days > u128::from(self.default_days);
+        }
+        let span = u128::from(history.last.abs_diff(history.first));
+        let away = days * u128::from(Instant::MICROS_PER_DAY.unsigned_abs()) * u128::from(history.events - 1);
+        let usual = span * u128::from(self.multiplier_millionths);
+        away.checked_mul(MILLION).is_none_or(|away| away > usual)
+    }
+
+    /// Foremost first: total, since no two histories are of one actor.
+    fn compare(&self, left: &History, right: &History) -> Ordering {
+        let greatest_first = match self.order {
+            ChurnOrder::Days => self.days_inactive(right).cmp(&self.days_inactive(left)),
+            ChurnOrder::Ratio => match (self.ratio(left), self.ratio(right)) {
+                (Some(left), Some(right)) => compare_ratios(right, left),
+                (left, right) => right.is_some().cmp(&left.is_some()),
+            },
+        };
+        greatest_first.then_with(|| left.actor.cmp(&right.actor)).then_with(|| left.tenant.cmp(&right.tenant))
+    }
+
+    /// Cuts the list to its limit, in order.
+    pub(crate) fn cut(&self, state: &mut ChurnState) {
+        state.histories.sort_unstable_by(|left, right| self.compare(left, right));
+        state.histories.truncate(self.limit);
+    }
+
+    fn cut_sometimes(&self, state: &mut ChurnState) {
+        const SLACK: usize = 1_024;
+        if state.histories.len() >= self.limit.saturating_mul(2) + SLACK {
+            self.cut(state);
+        }
+    }
+}
+
+impl Fold for ChurnFold {
+    type State = ChurnState;
+
+    fn fresh(&self) -> ChurnState {
+        ChurnState::default()
+    }
+
+    fn take(&self, state: &mut ChurnState, actor: Actor<'_>, run: Run<'_>) {
+        let (Some(first), Some(last)) = (run.times.first(), run.times.last()) else {
+            return;
+        };
+        let events = run.len() as u64;
+        if events < self.min_events {
+            return;
+        }
+        let mut history = History {
+            tenant: Box::default(),
+            actor: OwnedKey::Null,
+            events,
+            first: *first,
+            last: *last,
+            at_risk: false,
+        };
+        history.at_risk = self.at_risk(&history);
+        state.total += 1;
+        state.at_risk += u64::from(history.at_risk);
+        if self.list == ChurnList::AtRisk && !history.at_risk {
+            return;
+        }
+        history.tenant = Box::from(actor.tenant);
+        history.actor = actor.key.to_owned();
+        state.histories.push(history);
+        self.cut_sometimes(state);
+    }
+
+    fn merge(&self, into: &mut ChurnState, other: ChurnState) {
+        into.total += other.total;
+        into.at_risk += other.at_risk;
+        into.histories.extend(other.histories);
+        self.cut_sometimes(into);
+    }
+}

@@ -1,0 +1,118 @@
+//! The columns of a table that a query touches, and where they are in a batch that holds just those.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use ebbtide_model::query::{Condition, EventSource};
+use ebbtide_store::ColumnRef;
+
+use crate::EngineError;
+
+/// Which columns to scan: the tenant, then these.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    declared: Vec<usize>,
+}
+
+impl Projection {
+    pub(crate) fn of(source: &EventSource) -> Self {
+        let mut declared = vec![source.time];
+        declared
+            .extend([source.actor, source.breakdown, source.number, source.distinct].into_iter().flatten());
+        collect(&source.filters, &mut declared);
+        for matcher in &source.matchers {
+            declared.extend(matcher.event.as_ref().map(|(column, _)| *column));
+            collect(&matcher.filters, &mut declared);
+        }
+        declared.sort_unstable();
+        declared.dedup();
+        Self { declared }
+    }
+
+    pub(crate) fn columns(&self) -> Vec<ColumnRef> {
+        let declared = self.declared.iter().map(|column| ColumnRef::Declared(*column));
+        std::iter::once(ColumnRef::Tenant).chain(declared).collect()
+    }
+}
+
+fn collect(conditions: &[Condition], into: &mut Vec<usize>) {
+    for condition in conditions {
+        match condition {
+            Condition::Any(inner) | Condition::All(inner) => collect(inner, into),
+            Condition::Column(column, _) => into.push(*column),
+        }
+    }
+}
+
+/// A batch of a projection.
+pub(crate) struct Columns<'a> {
+    projection: &'a Projection,
+    batch: &'a RecordBatch,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn new(projection: &'a Projection, batch: &'a RecordBatch) -> Self {
+        Self { projection, batch }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    pub(crate) fn tenant(&self) -> Result<Tenants<'a>, EngineError> {
+        Tenants::of(self.batch.column(0))
+    }
+
+    /// A column by its index among the declared ones.
+    pub(crate) fn declared(&self, column: usize) -> Result<&'a ArrayRef, EngineError> {
+        let found = self.projection.declared.binary_search(&column).ok();
+        let array = found.and_then(|index| self.batch.columns().get(index + 1));
+        array.ok_or_else(|| EngineError::Layout { found: format!("no column {column}") })
+    }
+
+    pub(crate) fn times(&self, column: usize) -> Result<Times<'a>, EngineError> {
+        let array = self.declared(column)?;
+        let times = array.as_primitive_opt::<TimestampMicrosecondType>();
+        times.map(|times| Times { times }).ok_or_else(|| unexpected(array))
+    }
+}
+
+pub(crate) fn unexpected(array: &ArrayRef) -> EngineError {
+    EngineError::Layout { found: array.data_type().to_string() }
+}
+
+/// The times of a batch's rows, in microseconds.
+pub(crate) struct Times<'a> {
+    times: &'a arrow::array::TimestampMicrosecondArray,
+}
+
+impl Times<'_> {
+    pub(crate) fn at(&self, row: usize) -> Option<i64> {
+        self.times.is_valid(row).then(|| self.times.value(row))
+    }
+}
+
+/// The tenants of a batch's rows.
+pub(crate) struct Tenants<'a> {
+    keys: &'a [i32],
+    names: &'a arrow::array::StringArray,
+}
+
+impl<'a> Tenants<'a> {
+    fn of(array: &'a ArrayRef) -> Result<Self, EngineError> {
+        let is_dictionary = matches!(array.data_type(), DataType::Dictionary(_, _));
+        let dictionary =
+            if is_dictionary { array.as_dictionary_opt::<arrow::datatypes::Int32Type>() } else { None };
+        let dictionary = dictionary.ok_or_else(|| unexpected(array))?;
+        let names = dictionary.values().as_string_opt::<i32>().ok_or_else(|| unexpected(array))?;
+        Ok(Self { keys: dictionary.keys().values(), names })
+    }
+
+    /// The dictionary's key: equal keys of one batch are the same tenant.
+    pub(crate) fn code(&self, row: usize) -> i32 {
+        self.keys[row]
+    }
+
+    pub(crate) fn name(&self, row: usize) -> &'a str {
+        usize::try_from(self.keys[row]).map_or("", |key| self.names.value(key))
+    }
+}

@@ -1,0 +1,345 @@
+//! Brings each actor's events together from the parts of all tables, and feeds them to a fold: parts
+//! are loaded side by side, then each worker merges the runs of its own range of actors. No event is
+//! hashed by its actor; what is compared is one key per run.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ebbtide_model::Scope;
+use ebbtide_model::query::EventSource;
+use ebbtide_store::{Part, Snapshot};
+
+use super::fold::{Actor, Fold, Run};
+use super::key::{Key, OwnedKey};
+use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
+use crate::EngineError;
+
+/// Below so many events a second thread costs more than it saves.
+const EVENTS_PER_WORKER_MIN: usize = 50_000;
+const WORKERS_MAX: usize = 16;
+
+/// The marked events of a query, from all parts of all its tables.
+pub(crate) struct Loaded {
+    parts: Vec<PartEvents>,
+    /// Sorted; runs name their tenant by its rank here.
+    tenants: Vec<Box<str>>,
+    actors: Actors,
+    /// By rank, ascending with null last; events name their group by its rank here.
+    pub(crate) groups: Vec<OwnedKey>,
+}
+
+struct PartEvents {
+    events: Events,
+    /// By run.
+    tenant_ranks: Vec<u32>,
+    /// The runs by actor, ascending.
+    order: Vec<u32>,
+}
+
+pub(crate) fn load(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    sources: &[EventSource],
+    times: &Times,
+    actors: Actors,
+) -> Result<Loaded, EngineError> {
+    let mut work: Vec<(&EventSource, Part)> = Vec::new();
+    for source in sources {
+        let view = snapshot.table(scope, &source.table)?;
+        work.extend(view.parts().iter().map(|part| (source, part.clone())));
+    }
+    let load_one = |(source, part): &(&EventSource, Part)| Loader { source, times, actors }.load(part);
+    let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
+    let events = side_by_side(&work, workers(rows), load_one)?;
+    let mut loaded = Loaded { parts: Vec::new(), tenants: Vec::new(), actors, groups: Vec::new() };
+    loaded.place(events);
+    Ok(loaded)
+}
+
+fn workers(events: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (events / EVENTS_PER_WORKER_MIN).clamp(1, cores.min(WORKERS_MAX))
+}
+
+/// Does each piece of work on one of the workers; results are in the order of the work.
+fn side_by_side<W: Sync, R: Send>(
+    work: &[W],
+    workers: usize,
+    run: impl Fn(&W) -> Result<R, EngineError> + Sync,
+) -> Result<Vec<R>, EngineError> {
+    if workers <= 1 || work.len() <= 1 {
+        return work.iter().map(run).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Result<R, EngineError>)>> = Mutex::new(Vec::new());
+    let worker = || {
+        while let Some((index, piece)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            work.get(index).map(|piece| (index, piece))
+        } {
+            let result = run(piece);
+            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
+        }
+    };
+    std::thread::scope(|threads| {
+        let handles: Vec<_> = (0..workers.min(work.len())).map(|_| threads.spawn(worker)).collect();
+        let joined = handles.into_iter().map(|handle| handle.join().map_err(|_| EngineError::Worker));
+        joined.collect::<Result<Vec<()>, EngineError>>()
+    })?;
+    let mut results = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+impl Loaded {
+    /// Gives parts one numbering of tenants, groups and distinct values, and orders their runs.
+    fn place(&mut self, parts: Vec<Events>) {
+        let names = parts.iter().flat_map(|events| events.runs.tenant_names.iter().cloned());
+        self.tenants = names.collect();
+        self.tenants.sort_unstable();
+        self.tenants.dedup();
+        let mut parts = parts;
+        self.groups = unify(&mut parts, |events| {
+            (&mut events.groups, std::mem::take(&mut events.group_keys).into_keys())
+        });
+        unify(&mut parts, |events| {
+            (&mut events.distinct, std::mem::take(&mut events.distinct_keys).into_keys())
+        });
+        self.parts = parts.into_iter().map(|events| PartEvents::new(events, &self.tenants)).collect();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.events.times.len()).sum()
+    }
+
+    /// How many events there are of each group, by rank.
+    pub(crate) fn group_sizes(&self) -> Vec<u64> {
+        let mut sizes = vec![0; self.groups.len()];
+        for group in self.parts.iter().flat_map(|part| &part.events.groups) {
+            sizes[*group as usize] += 1;
+        }
+        sizes
+    }
+
+    /// Feeds every actor's events to the fold, on as many threads as that is worth.
+    pub(crate) fn fold<F: Fold>(&self, fold: &F) -> Result<F::State, EngineError> {
+        let workers = workers(self.len());
+        let ranges = match self.actors {
+            Actors::Ignored => self.parts.iter().flat_map(|part| part.shares(workers)).collect(),
+            Actors::Required | Actors::Optional => self.ranges(workers),
+        };
+        let states = side_by_side(&ranges, workers, |range: &Vec<Cursor<'_>>| {
+            let mut state = fold.fresh();
+            self.fold_range(fold, &mut state, range.clone());
+            Ok(state)
+        })?;
+        let mut states = states.into_iter();
+        let mut all = states.next().unwrap_or_else(|| fold.fresh());
+        for state in states {
+            fold.merge(&mut all, state);
+        }
+        Ok(all)
+    }
+
+    /// Splits the actors into ranges of about as many events each: by actors from the largest part.
+    fn ranges(&self, workers: usize) -> Vec<Vec<Cursor<'_>>> {
+        let Some(largest) = self.parts.iter().max_by_key(|part| part.events.times.len()) else {
+            return Vec::new();
+        };
+        let mut bounds: Vec<Vec<usize>> = vec![vec![0; self.parts.len()]];
+        for worker in 1..workers {
+            let run = largest.order.len() * worker / workers;
+            let Some(pivot) = largest.order.get(run).map(|run| largest.id(*run)) else {
+                continue;
+            };
+            let before = |part: &PartEvents| part.order.partition_point(|run| part.id(*run) < pivot);
+            bounds.push(self.parts.iter().map(before).collect());
+        }
+        bounds.push(self.parts.iter().map(|part| part.order.len()).collect());
+        let range = |pair: &[Vec<usize>]| {
+            let cursors = self.parts.iter().zip(pair[0].iter().zip(&pair[1]));
+            cursors.map(|(part, (next, end))| Cursor { part, next: *next, end: *end }).collect()
+        };
+        bounds.windows(2).map(range).collect()
+    }
+
+    fn fold_range<F: Fold>(&self, fold: &F, state: &mut F::State, mut cursors: Vec<Cursor<'_>>) {
+        let mut gathered = Gathered::default();
+        cursors.retain(|cursor| cursor.next < cursor.end);
+        while let Some(id) = cursors.iter().filter_map(Cursor::id).min() {
+            gathered.runs.clear();
+            for cursor in &mut cursors {
+                while cursor.id() == Some(id) {
+                    gathered.runs.push((cursor.part, cursor.part.order[cursor.next] as usize));
+                    cursor.next += 1;
+                    if self.actors == Actors::Ignored {
+                        break;
+                    }
+                }
+            }
+            cursors.retain(|cursor| cursor.next < cursor.end);
+            let tenant = self.tenants.get(id.0 as usize).map_or("", |name| name);
+            let actor = Actor { tenant, key: id.1 };
+            match gathered.runs.as_slice() {
+                [(part, run)] => fold.take(state, actor, part.run(*run)),
+                _ => fold.take(state, actor, gathered.merged()),
+            }
+        }
+    }
+}
+
+/// Renumbers a column of all parts by one list of keys: ascending, null last.
+fn unify<F>(parts: &mut [Events], column: F) -> Vec<OwnedKey>
+where
+    F: Fn(&mut Events) -> (&mut Vec<u32>, Vec<OwnedKey>),
+{
+    let keys: Vec<Vec<OwnedKey>> = parts.iter_mut().map(|events| column(events).1).collect();
+    let mut all: Vec<OwnedKey> = keys.iter().flatten().cloned().collect();
+    all.sort_unstable_by(OwnedKey::cmp_null_last);
+    all.dedup();
+    for (events, keys) in parts.iter_mut().zip(keys) {
+        let rank = |key: &OwnedKey| all.binary_search_by(|probe| probe.cmp_null_last(key)).unwrap_or(0);
+        let ranks: Vec<u32> = keys.iter().map(|key| u32::try_from(rank(key)).unwrap_or(u32::MAX)).collect();
+        for code in column(events).0 {
+            *code = ranks.get(*code as usize).copied().unwrap_or(NO_CODE);
+        }
+    }
+    all
+}
+
+impl PartEvents {
+    fn new(events: Events, tenants: &[Box<str>]) -> Self {
+        let rank = |name: &Box<str>| u32::try_from(tenants.binary_search(name).unwrap_or(0)).unwrap_or(0);
+        let ranks: Vec<u32> = events.runs.tenant_names.iter().map(rank).collect();
+        let tenant_ranks = events.runs.tenants.iter().map(|tenant| ranks[*tenant as usize]).collect();
+        let runs = u32::try_from(events.runs.len()).unwrap_or(u32::MAX);
+        let mut part = Self { events, tenant_ranks, order: (0..runs).collect() };
+        // In storage order unless the query asks by another property than the table's actor.
+        if !part.order.is_sorted_by(|left, right| part.id(*left) <= part.id(*right)) {
+            let mut order = std::mem::take(&mut part.order);
+            order.sort_by(|left, right| part.id(*left).cmp(&part.id(*right)));
+            part.order = order;
+        }
+        part
+    }
+
+    fn id(&self, run: u32) -> (u32, Key<'_>) {
+        let run = run as usize;
+        (self.tenant_ranks[run], self.events.runs.keys.get(run))
+    }
+
+    /// All runs, in as many shares.
+    fn shares(&self, workers: usize) -> Vec<Vec<Cursor<'_>>> {
+        let bound = |worker: usize| self.order.len() * worker / workers;
+        (0..workers)
+            .map(|worker| vec![Cursor { part: self, next: bound(worker), end: bound(worker + 1) }])
+            .collect()
+    }
+
+    fn run(&self, run: usize) -> Run<'_> {
+        let start = self.events.runs.starts[run];
+        let end = self.events.runs.starts.get(run + 1).copied().unwrap_or(self.events.times.len());
+        Run {
+            times: &self.events.times[start..end],
+            marks: &self.events.marks[start..end],
+            groups: self.events.groups.get(start..end).unwrap_or(&[]),
+            distinct: self.events.distinct.get(start..end).unwrap_or(&[]),
+            numbers: self.events.numbers.get(start..end).unwrap_or(&[]),
+        }
+    }
+}
+
+/// A place in a part's runs.
+#[derive(Clone)]
+struct Cursor<'a> {
+    part: &'a PartEvents,
+    next: usize,
+    end: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn id(&self) -> Option<(u32, Key<'a>)> {
+        (self.next < self.end).then(|| self.part.id(self.part.order[self.next]))
+    }
+}
+
+/// Several runs of one actor, made into one.
+#[derive(Default)]
+struct Gathered<'a> {
+    runs: Vec<(&'a PartEvents, usize)>,
+    order: Vec<(i64, usize)>,
+    unsorted: Columns,
+    sorted: Columns,
+}
+
+#[derive(Default)]
+struct Columns {
+    times: Vec<i64>,
+    marks: Vec<u64>,
+    groups: Vec<u32>,
+    distinct: Vec<u32>,
+    numbers: Vec<Option<Number>>,
+}
+
+impl Gathered<'_> {
+    fn merged(&mut self) -> Run<'_> {
+        self.unsorted.clear();
+        for (part, run) in &self.runs {
+            self.unsorted.append(part.run(*run));
+        }
+        let times = self.unsorted.times.iter().copied();
+        self.order.clear();
+        self.order.extend(times.enumerate().map(|(index, time)| (time, index)));
+        self.order.sort_by_key(|(time, _)| *time);
+        self.sorted.clear();
+        self.sorted.gather(&self.unsorted, &self.order);
+        self.sorted.as_run()
+    }
+}
+
+impl Columns {
+    fn clear(&mut self) {
+        self.times.clear();
+        self.marks.clear();
+        self.groups.clear();
+        self.distinct.clear();
+        self.numbers.clear();
+    }
+
+    fn append(&mut self, run: Run<'_>) {
+        self.times.extend_from_slice(run.times);
+        self.marks.extend_from_slice(run.marks);
+        // Parts of a table without the property have no such column: their events take a place in it.
+        extend_aligned(&mut self.groups, run.groups, self.times.len(), 0);
+        extend_aligned(&mut self.distinct, run.distinct, self.times.len(), NO_CODE);
+        extend_aligned(&mut self.numbers, run.numbers, self.times.len(), None);
+    }
+
+    fn gather(&mut self, from: &Self, order: &[(i64, usize)]) {
+        let indices = || order.iter().map(|(_, index)| *index);
+        self.times.extend(order.iter().map(|(time, _)| *time));
+        self.marks.extend(indices().map(|index| from.marks[index]));
+        self.groups.extend(indices().filter_map(|index| from.groups.get(index)));
+        self.distinct.extend(indices().filter_map(|index| from.distinct.get(index)));
+        self.numbers.extend(indices().filter_map(|index| from.numbers.get(index)));
+    }
+
+    fn as_run(&self) -> Run<'_> {
+        Run {
+            times: &self.times,
+            marks: &self.marks,
+            groups: &self.groups,
+            distinct: &self.distinct,
+            numbers: &self.numbers,
+        }
+    }
+}
+
+/// Appends a run's values to a column, or as many blanks where only other runs have values.
+fn extend_aligned<T: Copy>(column: &mut Vec<T>, values: &[T], len: usize, blank: T) {
+    if values.is_empty() && column.is_empty() {
+        return;
+    }
+    column.resize(len - values.len(), blank);
+    column.extend_from_slice(values);
+}

@@ -1,0 +1,57 @@
+//! What a behavioural query computes: a small state machine that takes the events of one actor at a time.
+//! Batch, live and distributed running feed the same fold, so they cannot disagree.
+
+use super::key::Key;
+use super::load::Number;
+
+/// Whose events a run holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Actor<'a> {
+    pub(crate) tenant: &'a str,
+    /// [`Key::Null`]: no one in particular.
+    pub(crate) key: Key<'a>,
+}
+
+impl Actor<'_> {
+    pub(crate) fn is_no_one(&self) -> bool {
+        self.key == Key::Null
+    }
+}
+
+/// All marked events of one actor, ascending in time, as columns of one length. Of simultaneous events
+/// any may come first, so a fold must not care. A column that a query does not ask for is empty.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a> {
+    /// Microseconds since 1970.
+    pub(crate) times: &'a [i64],
+    /// By bit: the matchers that the event satisfies.
+    pub(crate) marks: &'a [u64],
+    /// Ranks of the breakdown's values.
+    pub(crate) groups: &'a [u32],
+    /// Codes of the values that are counted once.
+    pub(crate) distinct: &'a [u32],
+    pub(crate) numbers: &'a [Option<Number>],
+}
+
+impl Run<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// The event's group, 0 where there are no groups.
+    pub(crate) fn group(&self, index: usize) -> u32 {
+        self.groups.get(index).copied().unwrap_or(0)
+    }
+}
+
+/// The definition is in the fold, and does not change; the state is plain data. An actor is given to
+/// one state only, once, and states of different actors merge in any order.
+pub(crate) trait Fold: Sync {
+    type State: Send;
+
+    fn fresh(&self) -> Self::State;
+
+    fn take(&self, state: &mut Self::State, actor: Actor<'_>, run: Run<'_>);
+
+    fn merge(&self, into: &mut Self::State, other: Self::State);
+}

@@ -1,0 +1,267 @@
+//! Values by which events are told apart: actors, groups of a breakdown, distinct values. Kept small and
+//! in the order in which parts are sorted.
+
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
+};
+use ebbtide_model::{ColumnType, Instant, Value};
+use hashbrown::HashMap;
+
+use crate::EngineError;
+
+/// A value of a column; which type it has, the column knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key<'a> {
+    Null,
+    /// Whatever fits 64 bits, so that the order is that of the values.
+    Int(i64),
+    Decimal(i128),
+    Text(&'a str),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum OwnedKey {
+    Null,
+    Int(i64),
+    Decimal(i128),
+    Text(Box<str>),
+}
+
+impl Key<'_> {
+    pub(crate) fn to_owned(self) -> OwnedKey {
+        match self {
+            Self::Null => OwnedKey::Null,
+            Self::Int(value) => OwnedKey::Int(value),
+            Self::Decimal(value) => OwnedKey::Decimal(value),
+            Self::Text(text) => OwnedKey::Text(Box::from(text)),
+        }
+    }
+}
+
+impl OwnedKey {
+    /// The value that this was made from.
+    pub(crate) fn value(&self, column_type: ColumnType) -> Value {
+        match (self, column_type) {
+            (Self::Int(value), ColumnType::Int) => Value::Int(*value),
+            (Self::Int(value), ColumnType::Bool) => Value::Bool(*value != 0),
+            (Self::Int(value), ColumnType::Float) => Value::Float(float_of_bits(*value)),
+            (Self::Int(value), ColumnType::Timestamp) => Value::Timestamp(Instant::from_micros(*value)),
+            (Self::Int(value), ColumnType::Date) => i32::try_from(*value).map_or(Value::Null, Value::Date),
+            (Self::Decimal(units), _) => Value::Decimal(*units),
+            (Self::Text(text), _) => Value::Text(text.as_ref().into()),
+            (Self::Null, _) | (Self::Int(_), ColumnType::Decimal | ColumnType::Text) => Value::Null,
+        }
+    }
+
+    /// In the order of values, null last.
+    pub(crate) fn cmp_null_last(&self, other: &Self) -> Ordering {
+        let null = |key: &Self| *key == Self::Null;
+        null(self).cmp(&null(other)).then_with(|| self.cmp(other))
+    }
+}
+
+/// An integer that is ordered as the float is; both zeros are one.
+fn bits_of_float(value: f64) -> i64 {
+    let bits = (value + 0.0).to_bits().cast_signed();
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
+fn float_of_bits(ordered: i64) -> f64 {
+    let bits = ordered ^ ((ordered >> 63).cast_unsigned() >> 1).cast_signed();
+    f64::from_bits(bits.cast_unsigned())
+}
+
+/// A column of a batch, read as keys.
+pub(crate) struct KeyColumn {
+    values: KeyValues,
+    nulls: Option<NullBuffer>,
+}
+
+enum KeyValues {
+    Int(ScalarBuffer<i64>),
+    Decimal(ScalarBuffer<i128>),
+    Text(StringArray),
+}
+
+impl KeyColumn {
+    pub(crate) fn of(array: &ArrayRef) -> Result<Self, EngineError> {
+        let values = match array.data_type() {
+            DataType::Int64 => KeyValues::Int(array.as_primitive::<Int64Type>().values().clone()),
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => {
+                KeyValues::Int(array.as_primitive::<TimestampMicrosecondType>().values().clone())
+            }
+            DataType::Date32 => {
+                let days = array.as_primitive::<Date32Type>().values().iter();
+                KeyValues::Int(days.map(|days| i64::from(*days)).collect())
+            }
+            DataType::Boolean => KeyValues::Int(array.as_boolean().values().iter().map(i64::from).collect()),
+            DataType::Float64 => {
+                let floats = array.as_primitive::<Float64Type>().values().iter();
+                KeyValues::Int(floats.map(|value| bits_of_float(*value)).collect())
+            }
+            DataType::Decimal128(_, _) => {
+                KeyValues::Decimal(array.as_primitive::<Decimal128Type>().values().clone())
+            }
+            DataType::Utf8 => KeyValues::Text(array.as_string::<i32>().clone()),
+            other => return Err(EngineError::Layout { found: other.to_string() }),
+        };
+        Ok(Self { values, nulls: array.nulls().cloned() })
+    }
+
+    pub(crate) fn at(&self, row: usize) -> Key<'_> {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return Key::Null;
+        }
+        match &self.values {
+            KeyValues::Int(values) => Key::Int(values[row]),
+            KeyValues::Decimal(values) => Key::Decimal(values[row]),
+            KeyValues::Text(values) => Key::Text(values.value(row)),
+        }
+    }
+}
+
+/// A growing list of keys of one type.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    ints: Vec<i64>,
+    decimals: Vec<i128>,
+    text: String,
+    text_ends: Vec<usize>,
+    /// Where there are nulls: they take a place among the values, too.
+    nulls: Vec<usize>,
+    len: usize,
+}
+
+impl Keys {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn push(&mut self, key: Key<'_>) {
+        match key {
+            Key::Null => self.push_null(),
+            Key::Int(value) => self.ints.push(value),
+            Key::Decimal(value) => self.decimals.push(value),
+            Key::Text(text) => {
+                self.text.push_str(text);
+                self.text_ends.push(self.text.len());
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Nulls keep the lists aligned: which of them is in use is known with the first value, and nulls
+    /// that come before it are filled in then.
+    fn push_null(&mut self) {
+        self.nulls.push(self.len);
+        if !self.ints.is_empty() {
+            self.ints.push(0);
+        } else if !self.decimals.is_empty() {
+            self.decimals.push(0);
+        } else if !self.text_ends.is_empty() {
+            self.text_ends.push(self.text.len());
+        }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Key<'_> {
+        if !self.nulls.is_empty() && self.nulls.binary_search(&index).is_ok() {
+            return Key::Null;
+        }
+        let present = self.ints.len().max(self.decimals.len()).max(self.text_ends.len());
+        // Nulls before the first value have no place in the lists.
+        let place = index - (self.len - present);
+        if let Some(value) = self.ints.get(place) {
+            Key::Int(*value)
+        } else if let Some(value) = self.decimals.get(place) {
+            Key::Decimal(*value)
+        } else {
+            let start = place.checked_sub(1).map_or(0, |before| self.text_ends[before]);
+            Key::Text(&self.text[start..self.text_ends[place]])
+        }
+    }
+}
+
+/// Numbers distinct keys in the order of their first appearance.
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    ints: HashMap<i64, u32>,
+    decimals: HashMap<i128, u32>,
+    texts: HashMap<Box<str>, u32>,
+    null: Option<u32>,
+    keys: Vec<OwnedKey>,
+}
+
+impl Interner {
+    pub(crate) fn code(&mut self, key: Key<'_>) -> u32 {
+        let known = match key {
+            Key::Null => self.null,
+            Key::Int(value) => self.ints.get(&value).copied(),
+            Key::Decimal(value) => self.decimals.get(&value).copied(),
+            Key::Text(text) => self.texts.get(text).copied(),
+        };
+        known.unwrap_or_else(|| self.add(key))
+    }
+
+    fn add(&mut self, key: Key<'_>) -> u32 {
+        // There are fewer keys than rows of a part, which are counted in 32 bits.
+        let code = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        match key {
+            Key::Null => self.null = Some(code),
+            Key::Int(value) => {
+                self.ints.insert(value, code);
+            }
+            Key::Decimal(value) => {
+                self.decimals.insert(value, code);
+            }
+            Key::Text(text) => {
+                self.texts.insert(Box::from(text), code);
+            }
+        }
+        self.keys.push(key.to_owned());
+        code
+    }
+
+    pub(crate) fn into_keys(self) -> Vec<OwnedKey> {
+        self.keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_float_key_is_ordered_as_the_float_and_reads_back() {
+        let floats = [f64::MIN, -1.5, -1.0, -f64::MIN_POSITIVE, 0.0, 5e-324, 1.0, 1.5, f64::MAX];
+        for pair in floats.windows(2) {
+            assert!(bits_of_float(pair[0]) < bits_of_float(pair[1]), "{pair:?}");
+        }
+        for float in floats {
+            assert_eq!(float_of_bits(bits_of_float(float)).to_bits(), float.to_bits());
+        }
+        assert_eq!(bits_of_float(-0.0), bits_of_float(0.0));
+    }
+
+    #[test]
+    fn keys_read_back_with_nulls_wherever_they_are() {
+        let cases: [&[Key<'_>]; 5] = [
+            &[],
+            &[Key::Null, Key::Null, Key::Text("a"), Key::Text(""), Key::Null, Key::Text("bc")],
+            &[Key::Null, Key::Int(4), Key::Null, Key::Int(-4)],
+            &[Key::Decimal(1), Key::Decimal(2), Key::Null],
+            &[Key::Null, Key::Null],
+        ];
+        for case in cases {
+            let mut keys = Keys::default();
+            for key in case {
+                keys.push(*key);
+            }
+            let read: Vec<Key<'_>> = (0..keys.len()).map(|index| keys.get(index)).collect();
+            assert_eq!(read, case);
+        }
+    }
+}

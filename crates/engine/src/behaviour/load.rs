@@ -1,0 +1,284 @@
+//! From a part's rows to its marked events: the columns that a query needs are scanned once, every
+//! matcher is put to whole batches, and what no matcher wants is dropped.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
+use ebbtide_model::query::{BoundMatcher, EventSource};
+use ebbtide_store::Part;
+
+use super::columns::{Columns, Projection, unexpected};
+use super::key::{Interner, Key, KeyColumn, Keys};
+use super::probe;
+use crate::EngineError;
+use crate::exact::Decimal;
+
+/// A number of an event's property, of the type that its column has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Number {
+    Int(i64),
+    Float(f64),
+    /// In units of 10^-9.
+    Decimal(i128),
+}
+
+impl Number {
+    pub(crate) fn exact(self) -> Decimal {
+        match self {
+            Self::Int(value) => Decimal::of_int(value),
+            Self::Float(value) => Decimal::of_f64(value).unwrap_or(Decimal::of_int(0)),
+            Self::Decimal(units) => Decimal::of_units(units),
+        }
+    }
+}
+
+/// What times matter, in microseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Times {
+    /// By matcher: earlier events are not marked with it.
+    pub(crate) since: Vec<i64>,
+    /// Inclusive; later events do not exist.
+    pub(crate) until: i64,
+}
+
+/// What is kept of events besides time and marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Actors {
+    /// Events without an actor are dropped.
+    Required,
+    /// Events without an actor are kept, as no one's.
+    Optional,
+    /// Whose the events are does not matter.
+    Ignored,
+}
+
+/// A part's marked events, in runs: each is one actor's, in order of time. An actor may have several.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    pub(crate) runs: Runs,
+    pub(crate) times: Vec<i64>,
+    pub(crate) marks: Vec<u64>,
+    /// By the breakdown's property; empty where there is none.
+    pub(crate) groups: Vec<u32>,
+    pub(crate) group_keys: Interner,
+    /// By the property whose distinct values are counted; empty where there is none.
+    pub(crate) distinct: Vec<u32>,
+    pub(crate) distinct_keys: Interner,
+    /// Empty where nothing is measured.
+    pub(crate) numbers: Vec<Option<Number>>,
+}
+
+/// Whose events are where.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    pub(crate) tenant_names: Vec<Box<str>>,
+    /// By run: an index into `tenant_names`.
+    pub(crate) tenants: Vec<u32>,
+    pub(crate) keys: Keys,
+    /// By run: its first event.
+    pub(crate) starts: Vec<usize>,
+}
+
+impl Runs {
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len()
+    }
+}
+
+/// The code of a value that is missing, where that counts for nothing.
+pub(crate) const NO_CODE: u32 = u32::MAX;
+
+/// Rows in a run where whose they are does not matter.
+const ANONYMOUS_RUN_EVENTS: usize = 65_536;
+
+/// Loads one part of a source.
+pub(crate) struct Loader<'a> {
+    pub(crate) source: &'a EventSource,
+    pub(crate) times: &'a Times,
+    pub(crate) actors: Actors,
+}
+
+impl Loader<'_> {
+    pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
+        let projection = Projection::of(self.source);
+        let mut events = Events::default();
+        let mut marks = Vec::new();
+        for batch in part.scan(&projection.columns())? {
+            let batch = batch?;
+            let columns = Columns::new(&projection, &batch);
+            marks.clear();
+            marks.resize(columns.rows(), 0);
+            self.mark(&columns, &mut marks)?;
+            self.append(&columns, &marks, &mut events)?;
+        }
+        Ok(events)
+    }
+
+    /// Sets each matcher's bit for the rows that satisfy it.
+    fn mark(&self, columns: &Columns<'_>, marks: &mut [u64]) -> Result<(), EngineError> {
+        let common = probe::all(&self.source.filters, columns)?;
+        let times = columns.times(self.source.time)?;
+        for matcher in &self.source.matchers {
+            let matched = &common & &self.matched(matcher, columns)?;
+            let since = self.times.since.get(usize::from(matcher.bit)).copied().unwrap_or(i64::MIN);
+            for row in matched.set_indices() {
+                if times.at(row).is_some_and(|time| time >= since && time <= self.times.until) {
+                    marks[row] |= 1 << matcher.bit;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn matched(&self, matcher: &BoundMatcher, columns: &Columns<'_>) -> Result<BooleanBuffer, EngineError> {
+        let filtered = probe::all(&matcher.filters, columns)?;
+        let Some((column, name)) = &matcher.event else {
+            return Ok(filtered);
+        };
+        let array = columns.declared(*column)?;
+        let names = array.as_string_opt::<i32>().ok_or_else(|| unexpected(array))?;
+        let named =
+            BooleanBuffer::collect_bool(names.len(), |row| names.value(row) == name && names.is_valid(row));
+        Ok(&filtered & &named)
+    }
+
+    fn append(&self, columns: &Columns<'_>, marks: &[u64], into: &mut Events) -> Result<(), EngineError> {
+        let kept: Vec<usize> = (0..marks.len()).filter(|row| marks[*row] != 0).collect();
+        let kept = match self.actors {
+            Actors::Ignored => anonymous_runs(kept, into),
+            Actors::Required | Actors::Optional => self.actor_runs(kept, columns, into)?,
+        };
+        let times = columns.times(self.source.time)?;
+        into.times.extend(kept.iter().filter_map(|row| times.at(*row)));
+        into.marks.extend(kept.iter().map(|row| marks[*row]));
+        let source = self.source;
+        if let Some(column) = source.breakdown {
+            let keys = KeyColumn::of(columns.declared(column)?)?;
+            append_codes(&kept, &mut into.groups, |row| Some(keys.at(row)), &mut into.group_keys);
+        }
+        if let Some(column) = source.distinct {
+            let keys = KeyColumn::of(columns.declared(column)?)?;
+            let present = |row| Some(keys.at(row)).filter(|key| *key != Key::Null);
+            append_codes(&kept, &mut into.distinct, present, &mut into.distinct_keys);
+        }
+        if let Some(column) = source.number {
+            append_numbers(columns.declared(column)?, &kept, &mut into.numbers)?;
+        }
+        Ok(())
+    }
+
+    /// Continues or opens runs for the rows, and gives those that are kept.
+    fn actor_runs(
+        &self,
+        rows: Vec<usize>,
+        columns: &Columns<'_>,
+        into: &mut Events,
+    ) -> Result<Vec<usize>, EngineError> {
+        let Some(actor) = self.source.actor else {
+            return Ok(anonymous_runs(rows, into));
+        };
+        let keys = KeyColumn::of(columns.declared(actor)?)?;
+        let times = columns.times(self.source.time)?;
+        let tenants = columns.tenant()?;
+        let mut place = into.times.len();
+        let mut kept = Vec::with_capacity(rows.len());
+        let mut last: Option<(i32, i64)> = None;
+        let mut tenant_index = None;
+        for row in rows {
+            let (Some(time), key) = (times.at(row), keys.at(row)) else {
+                continue;
+            };
+            if key == Key::Null && self.actors == Actors::Required {
+                continue;
+            }
+            let code = tenants.code(row);
+            if last.is_none_or(|(last_code, _)| last_code != code) {
+                tenant_index = Some(into.runs.tenant(tenants.name(row)));
+            }
+            let index = tenant_index.unwrap_or(0);
+            let latest = last.map_or_else(|| into.times.last().copied(), |(_, time)| Some(time));
+            if !into.runs.continues(index, key) || latest.is_some_and(|latest| time < latest) {
+                into.runs.open(index, key, place);
+            }
+            last = Some((code, time));
+            kept.push(row);
+            place += 1;
+        }
+        Ok(kept)
+    }
+}
+
+fn anonymous_runs(rows: Vec<usize>, into: &mut Events) -> Vec<usize> {
+    if !rows.is_empty() {
+        let tenant = into.runs.tenant("");
+        let mut place = into.times.len();
+        for chunk in rows.chunks(ANONYMOUS_RUN_EVENTS) {
+            into.runs.open(tenant, Key::Null, place);
+            place += chunk.len();
+        }
+    }
+    rows
+}
+
+impl Runs {
+    fn tenant(&mut self, name: &str) -> u32 {
+        if self.tenant_names.last().is_none_or(|last| **last != *name) {
+            self.tenant_names.push(Box::from(name));
+        }
+        u32::try_from(self.tenant_names.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the last run is of this actor.
+    fn continues(&self, tenant: u32, key: Key<'_>) -> bool {
+        self.tenants.last() == Some(&tenant) && self.keys.get(self.keys.len() - 1) == key
+    }
+
+    fn open(&mut self, tenant: u32, key: Key<'_>, start: usize) {
+        self.tenants.push(tenant);
+        self.keys.push(key);
+        self.starts.push(start);
+    }
+}
+
+fn append_codes<'k>(
+    kept: &[usize],
+    codes: &mut Vec<u32>,
+    key: impl Fn(usize) -> Option<Key<'k>>,
+    interner: &mut Interner,
+) {
+    let mut last: Option<(Option<Key<'_>>, u32)> = None;
+    for row in kept {
+        let key = key(*row);
+        let code = match (last, key) {
+            (Some((last_key, code)), _) if last_key == key => code,
+            (_, Some(key)) => interner.code(key),
+            (_, None) => NO_CODE,
+        };
+        last = Some((key, code));
+        codes.push(code);
+    }
+}
+
+fn append_numbers(
+    array: &ArrayRef,
+    kept: &[usize],
+    into: &mut Vec<Option<Number>>,
+) -> Result<(), EngineError> {
+    let number: Box<dyn Fn(usize) -> Number> = match array.data_type() {
+        DataType::Int64 => {
+            let values = array.as_primitive::<Int64Type>().values();
+            Box::new(|row| Number::Int(values[row]))
+        }
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>().values();
+            Box::new(|row| Number::Float(values[row]))
+        }
+        DataType::Decimal128(_, _) => {
+            let values = array.as_primitive::<Decimal128Type>().values();
+            Box::new(|row| Number::Decimal(values[row]))
+        }
+        _ => return Err(unexpected(array)),
+    };
+    into.extend(kept.iter().map(|row| array.is_valid(*row).then(|| number(*row))));
+    Ok(())
+}

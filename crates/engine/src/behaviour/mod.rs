@@ -1,0 +1,16 @@
+//! Behavioural queries: marked events of each actor, brought together from all parts of all tables a
+//! query names, and folded. Loading (columns → marks) and driving (runs → folds) know no query kind; a
+//! fold knows no storage.
+
+mod ask;
+mod churn;
+mod columns;
+mod drive;
+mod fold;
+mod key;
+mod load;
+mod probe;
+mod retention;
+mod trend;
+
+pub use ask::ask;

@@ -1,0 +1,158 @@
+//! Conditions put to whole columns: a bit per row of a batch.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
+};
+use ebbtide_model::query::{Condition, Num, Operand, Probe};
+use hashbrown::HashSet;
+use std::cmp::Ordering;
+
+use super::columns::Columns;
+use crate::EngineError;
+
+/// Past so many texts in a list, looking one up beats comparing with each.
+const LISTED_TEXTS_FEW: usize = 8;
+
+/// Which rows satisfy all of the conditions.
+pub(crate) fn all(conditions: &[Condition], columns: &Columns<'_>) -> Result<BooleanBuffer, EngineError> {
+    let mut holds = BooleanBuffer::new_set(columns.rows());
+    for condition in conditions {
+        holds = &holds & &evaluate(condition, columns)?;
+    }
+    Ok(holds)
+}
+
+fn evaluate(condition: &Condition, columns: &Columns<'_>) -> Result<BooleanBuffer, EngineError> {
+    match condition {
+        Condition::All(conditions) => all(conditions, columns),
+        Condition::Any(conditions) => {
+            let mut holds = BooleanBuffer::new_unset(columns.rows());
+            for condition in conditions {
+                holds = &holds | &evaluate(condition, columns)?;
+            }
+            Ok(holds)
+        }
+        Condition::Column(column, probe) => probe_column(probe, columns.declared(*column)?),
+    }
+}
+
+fn probe_column(probe: &Probe, array: &ArrayRef) -> Result<BooleanBuffer, EngineError> {
+    let set =
+        array.nulls().map_or_else(|| BooleanBuffer::new_set(array.len()), |nulls| nulls.inner().clone());
+    Ok(match probe {
+        Probe::IsSet => set,
+        Probe::IsNotSet => !&set,
+        Probe::In { operands, null } => one_of(array, operands, *null, &set)?,
+        Probe::NotIn { operands, null } => !&one_of(array, operands, *null, &set)?,
+        Probe::Contains(needle) => &texts(array, |text| holds_text(text, needle))? & &set,
+        Probe::NotContains(needle) => !&(&texts(array, |text| holds_text(text, needle))? & &set),
+        Probe::Matches(pattern) => &texts(array, |text| pattern.is_match(text))? & &set,
+        Probe::Compare(order, operand) => {
+            let holds = |cell: Cell<'_>| cell.compare(operand).is_some_and(|found| order.holds(found));
+            &cells(array, holds)? & &set
+        }
+    })
+}
+
+fn one_of(
+    array: &ArrayRef,
+    operands: &[Operand],
+    null: bool,
+    set: &BooleanBuffer,
+) -> Result<BooleanBuffer, EngineError> {
+    let listed: HashSet<&str> = if operands.len() > LISTED_TEXTS_FEW {
+        operands.iter().filter_map(Operand::as_text).collect()
+    } else {
+        HashSet::new()
+    };
+    let equal = |operand: &Operand, cell: &Cell<'_>| cell.compare(operand) == Some(Ordering::Equal);
+    let found = if listed.is_empty() {
+        cells(array, |cell| operands.iter().any(|operand| equal(operand, &cell)))?
+    } else {
+        texts(array, |text| listed.contains(text))?
+    };
+    let found = &found & set;
+    Ok(if null { &found | &!set } else { found })
+}
+
+/// Whether the text has the needle, which is in lower case, in whatever case.
+fn holds_text(text: &str, needle: &str) -> bool {
+    if text.is_ascii() {
+        return needle.is_empty()
+            || text
+                .as_bytes()
+                .windows(needle.len())
+                .any(|part| part.eq_ignore_ascii_case(needle.as_bytes()));
+    }
+    text.to_lowercase().contains(needle)
+}
+
+/// A stored value that is not null.
+enum Cell<'a> {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Decimal(i128),
+    Text(&'a str),
+    Micros(i64),
+    Days(i32),
+}
+
+impl Cell<'_> {
+    /// `None` where the two are of different kinds, which binding has ruled out.
+    fn compare(&self, operand: &Operand) -> Option<Ordering> {
+        Some(match (self, operand) {
+            (Self::Bool(own), Operand::Bool(other)) => own.cmp(other),
+            (Self::Int(own), Operand::Number(Num::Int(other))) => i128::from(*own).cmp(other),
+            (Self::Int(own), Operand::Number(other)) => other.compare_int(*own),
+            (Self::Float(own), Operand::Number(other)) => other.compare_float(*own),
+            (Self::Decimal(own), Operand::Number(other)) => other.compare_decimal(*own),
+            (Self::Text(own), Operand::Text(other)) => (*own).cmp(other.as_str()),
+            (Self::Micros(own), Operand::Instant(other)) => own.cmp(&other.micros()),
+            (Self::Days(own), Operand::Date(other)) => own.cmp(other),
+            (_, _) => return None,
+        })
+    }
+}
+
+fn texts(array: &ArrayRef, holds: impl Fn(&str) -> bool) -> Result<BooleanBuffer, EngineError> {
+    let Some(texts) = array.as_string_opt::<i32>() else {
+        return Err(EngineError::Layout { found: array.data_type().to_string() });
+    };
+    Ok(BooleanBuffer::collect_bool(texts.len(), |row| holds(texts.value(row))))
+}
+
+/// Asks every cell, null ones too: what is answered there is for the caller to mask.
+fn cells(array: &ArrayRef, holds: impl Fn(Cell<'_>) -> bool) -> Result<BooleanBuffer, EngineError> {
+    let rows = array.len();
+    Ok(match array.data_type() {
+        DataType::Boolean => {
+            let values = array.as_boolean().values();
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Bool(values.value(row))))
+        }
+        DataType::Int64 => {
+            let values = array.as_primitive::<Int64Type>().values();
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Int(values[row])))
+        }
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>().values();
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Float(values[row])))
+        }
+        DataType::Decimal128(_, _) => {
+            let values = array.as_primitive::<Decimal128Type>().values();
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Decimal(values[row])))
+        }
+        DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => {
+            let values = array.as_primitive::<TimestampMicrosecondType>().values();
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Micros(values[row])))
+        }
+        DataType::Date32 => {
+            let values = array.as_primitive::<Date32Type>().values();
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Days(values[row])))
+        }
+        DataType::Utf8 => texts(array, |text| holds(Cell::Text(text)))?,
+        other => return Err(EngineError::Layout { found: other.to_string() }),
+    })
+}

@@ -1,0 +1,325 @@
+//! The retention fold: an actor's start events put it in rows, its return events in their cells.
+
+use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
+use ebbtide_model::{Fault, Instant, Unit};
+
+use super::fold::{Actor, Fold, Run};
+use super::key::OwnedKey;
+use super::load::Times;
+
+/// Actors that are listed in a row of cohort members, at most.
+pub(crate) const MEMBERS_MAX: usize = 100_000;
+/// Cells over all groups, at most.
+const CELLS_MAX: usize = 8_000_000;
+
+/// A retention's definition in numbers.
+#[derive(Debug)]
+pub(crate) struct RetentionFold {
+    /// Starts of the periods, and the end of the last one, in microseconds.
+    pub(crate) bounds: Vec<i64>,
+    pub(crate) columns: usize,
+    cohorts: Cohorts,
+    min_occurrences: u32,
+    cumulative: bool,
+    cell_zero: CellZero,
+    /// The length of a rolling period in microseconds; `None`: calendar periods.
+    pub(crate) rolling: Option<i64>,
+    groups: usize,
+    list_actors: bool,
+}
+
+/// Counts of one group, or of all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Grid {
+    /// By row.
+    pub(crate) sizes: Vec<u64>,
+    /// By row and column.
+    pub(crate) cells: Vec<u64>,
+}
+
+/// A member of a row: tenant and actor.
+pub(crate) type Member = (Box<str>, OwnedKey);
+
+#[derive(Debug)]
+pub(crate) struct RetentionState {
+    pub(crate) all: Grid,
+    /// By group; empty grids where it has no member.
+    pub(crate) groups: Vec<Grid>,
+    /// By row.
+    pub(crate) members: Vec<Vec<Member>>,
+    scratch: Scratch,
+}
+
+/// What is known of the actor at hand.
+#[derive(Debug, Default)]
+struct Scratch {
+    starts: Vec<Start>,
+    /// Periods with return events, ascending, and how many.
+    returns: Vec<(usize, u32)>,
+    /// Times of return events, where periods roll.
+    return_times: Vec<i64>,
+    /// Return events by rolling period.
+    rolled: Vec<u32>,
+    /// Return events by period after the start at hand.
+    after: Vec<(usize, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    row: usize,
+    time: i64,
+    group: u32,
+}
+
+impl RetentionFold {
+    pub(crate) fn new(query: &BoundQuery, retention: &Retention, as_of: Instant) -> Result<Self, Fault> {
+        let rows = retention.periods.unwrap_or(1).max(1) as usize;
+        let unit = retention.period;
+        let back = i64::try_from(rows - 1).unwrap_or(i64::MAX);
+        let from = query.from.unwrap_or_else(|| query.calendar.advance(unit, as_of, -back));
+        let mut bounds = vec![query.calendar.floor(unit, from)];
+        for row in 0..rows {
+            let next = query.calendar.advance(unit, bounds[row], 1);
+            if next <= bounds[row] {
+                let problem = format!("{from} was given; {rows} periods from there pass the end of time");
+                return Err(Fault { path: "from".to_owned(), problem });
+            }
+            bounds.push(next);
+        }
+        Ok(Self {
+            bounds: bounds.into_iter().map(Instant::micros).collect(),
+            columns: retention.columns.unwrap_or(1).max(1) as usize,
+            cohorts: retention.cohorts,
+            min_occurrences: retention.min_occurrences,
+            cumulative: retention.cumulative,
+            cell_zero: retention.cell_zero,
+            rolling: (retention.window == Window::Rolling).then(|| rolling_micros(unit)),
+            groups: 0,
+            list_actors: retention.list_actors,
+        })
+    }
+
+    /// Which events matter: starts of all history where the first one counts; returns from row 0 on.
+    pub(crate) fn times(&self, as_of: Instant) -> Times {
+        let first = self.bounds[0];
+        let starts_since = match self.cohorts {
+            Cohorts::Recurring => first,
+            Cohorts::FirstTime => i64::MIN,
+        };
+        let last = self.bounds[self.rows()];
+        let span = self.rolling.map_or(0, |period| period.saturating_mul(i64::from(RETENTION_PERIODS_MAX)));
+        Times { since: vec![starts_since, first], until: as_of.micros().min(last.saturating_add(span) - 1) }
+    }
+
+    /// So many groups are to be told apart.
+    pub(crate) fn with_groups(mut self, groups: usize) -> Result<Self, Fault> {
+        if groups.saturating_mul(self.rows() * self.columns) > CELLS_MAX {
+            let problem = format!(
+                "the property has {groups} values, each with {} rows of up to {} cells; allowed are {CELLS_MAX} cells \
+                 in all: ask for fewer periods, or filter",
+                self.rows(),
+                self.columns
+            );
+            return Err(Fault { path: "breakdown".to_owned(), problem });
+        }
+        self.groups = groups;
+        Ok(self)
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    /// How many cells a row has.
+    pub(crate) fn row_cells(&self, row: usize) -> usize {
+        self.columns.min(self.rows() - row)
+    }
+
+    fn grid(&self) -> Grid {
+        Grid { sizes: vec![0; self.rows()], cells: vec![0; self.rows() * self.columns] }
+    }
+
+    /// The period that holds a time, given one that is not after it.
+    fn row_of(&self, time: i64, hint: usize) -> Option<usize> {
+        if time < self.bounds[0] || time >= self.bounds[self.rows()] {
+            return None;
+        }
+        let mut row = hint;
+        while time >= self.bounds[row + 1] {
+            row += 1;
+        }
+        Some(row)
+    }
+
+    /// Fills the scratch with the actor's starts and returns. `false`: it is in no row.
+    fn read(&self, scratch: &mut Scratch, run: Run<'_>) -> bool {
+        scratch.starts.clear();
+        scratch.returns.clear();
+        scratch.return_times.clear();
+        let mut hint = 0;
+        let mut first_start = None;
+        for index in 0..run.len() {
+            let (time, marks) = (run.times[index], run.marks[index]);
+            let row = self.row_of(time, hint);
+            hint = row.unwrap_or(hint);
+            if marks & (1 << BoundQuery::START) != 0 {
+                let first = *first_start.get_or_insert(time);
+                let counts = self.cohorts == Cohorts::Recurring || first == time;
+                match row {
+                    Some(row) if counts => scratch.start(Start { row, time, group: run.group(index) }),
+                    None if counts && time < self.bounds[0] => return false,
+                    _ => {}
+                }
+            }
+            if marks & (1 << BoundQuery::RETURN) != 0 {
+                match (self.rolling, row) {
+                    (Some(_), _) => scratch.return_times.push(time),
+                    (None, Some(row)) => scratch.return_in(row),
+                    (None, None) => {}
+                }
+            }
+        }
+        !scratch.starts.is_empty()
+    }
+
+    fn count(&self, grid: &mut Grid, start: Start, returns: &[(usize, u32)]) {
+        grid.sizes[start.row] += 1;
+        let cells = self.row_cells(start.row);
+        let row = &mut grid.cells[start.row * self.columns..][..cells];
+        let enough = |count: u32| count >= self.min_occurrences;
+        let zero = returns.iter().any(|(period, count)| *period == 0 && *count > 0);
+        let counted = match self.cell_zero {
+            CellZero::Size => true,
+            CellZero::Returned => zero,
+        };
+        row[0] += u64::from(counted);
+        let later = || returns.iter().filter(|(period, count)| *period > 0 && enough(*count));
+        if self.cumulative {
+            let last = later().map(|(period, _)| *period).max().unwrap_or(0);
+            row.iter_mut().take(last + 1).skip(1).for_each(|cell| *cell += 1);
+        } else {
+            for (period, _) in later() {
+                if let Some(cell) = row.get_mut(*period) {
+                    *cell += 1;
+                }
+            }
+        }
+    }
+
+    /// Fills `after`: return events by how many periods after the start they are.
+    fn returns_after(&self, start: Start, scratch: &mut Scratch) {
+        let Scratch { returns, return_times, rolled, after, .. } = scratch;
+        after.clear();
+        let Some(period) = self.rolling else {
+            let since = returns.iter().filter(|(row, _)| *row >= start.row);
+            after.extend(since.map(|(row, count)| (row - start.row, *count)));
+            return;
+        };
+        rolled.clear();
+        rolled.resize(self.rows() - start.row, 0);
+        let first = return_times.partition_point(|time| *time < start.time);
+        for time in &return_times[first..] {
+            let elapsed = usize::try_from((time - start.time) / period).unwrap_or(usize::MAX);
+            let Some(count) = rolled.get_mut(elapsed) else {
+                break;
+            };
+            *count = count.saturating_add(1);
+        }
+        after.extend(rolled.iter().copied().enumerate().filter(|(_, count)| *count > 0));
+    }
+}
+
+impl Scratch {
+    /// Only the first start in a row matters; of simultaneous ones, that of the lowest group.
+    fn start(&mut self, start: Start) {
+        match self.starts.last_mut() {
+            Some(last) if last.row == start.row => {
+                if last.time == start.time {
+                    last.group = last.group.min(start.group);
+                }
+            }
+            _ => self.starts.push(start),
+        }
+    }
+
+    fn return_in(&mut self, row: usize) {
+        match self.returns.last_mut() {
+            Some((last, count)) if *last == row => *count = count.saturating_add(1),
+            _ => self.returns.push((row, 1)),
+        }
+    }
+}
+
+fn rolling_micros(unit: Unit) -> i64 {
+    let days = match unit {
+        Unit::Week => 7,
+        Unit::Month => 30,
+        // Parsing allows no other unit to roll.
+        Unit::Day | Unit::Hour | Unit::Quarter | Unit::Year => 1,
+    };
+    days * Instant::MICROS_PER_DAY
+}
+
+impl Fold for RetentionFold {
+    type State = RetentionState;
+
+    fn fresh(&self) -> RetentionState {
+        RetentionState {
+            all: self.grid(),
+            groups: vec![Grid::default(); self.groups],
+            members: vec![Vec::new(); if self.list_actors { self.rows() } else { 0 }],
+            scratch: Scratch::default(),
+        }
+    }
+
+    fn take(&self, state: &mut RetentionState, actor: Actor<'_>, run: Run<'_>) {
+        let mut scratch = std::mem::take(&mut state.scratch);
+        if self.read(&mut scratch, run) {
+            let starts = std::mem::take(&mut scratch.starts);
+            for start in &starts {
+                self.returns_after(*start, &mut scratch);
+                let returns = &scratch.after;
+                self.count(&mut state.all, *start, returns);
+                if let Some(group) = state.groups.get_mut(start.group as usize) {
+                    if group.sizes.is_empty() {
+                        *group = self.grid();
+                    }
+                    self.count(group, *start, returns);
+                }
+                if let Some(members) = state.members.get_mut(start.row) {
+                    // One more than is listed, by which a cut is known.
+                    if members.len() <= MEMBERS_MAX {
+                        members.push((Box::from(actor.tenant), actor.key.to_owned()));
+                    }
+                }
+            }
+            scratch.starts = starts;
+        }
+        state.scratch = scratch;
+    }
+
+    fn merge(&self, into: &mut RetentionState, other: RetentionState) {
+        into.all.merge(&other.all);
+        for (own, theirs) in into.groups.iter_mut().zip(&other.groups) {
+            own.merge(theirs);
+        }
+        for (own, theirs) in into.members.iter_mut().zip(other.members) {
+            own.extend(theirs);
+        }
+    }
+}
+
+impl Grid {
+    fn merge(&mut self, other: &Self) {
+        if self.sizes.is_empty() {
+            *self = other.clone();
+            return;
+        }
+        for (own, theirs) in self.sizes.iter_mut().zip(&other.sizes) {
+            *own += theirs;
+        }
+        for (own, theirs) in self.cells.iter_mut().zip(&other.cells) {
+            *own += theirs;
+        }
+    }
+}

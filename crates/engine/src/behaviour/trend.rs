@@ -1,0 +1,285 @@
+//! The trend fold: measures of events by bucket, over all of them and by group.
+
+use std::cmp::Ordering;
+
+use ebbtide_model::query::{BoundQuery, Interval, Measure, TREND_BUCKETS_MAX, Trend};
+use ebbtide_model::{ColumnType, Fault, Instant};
+use hashbrown::HashSet;
+
+use super::fold::{Actor, Fold, Run};
+use super::load::{NO_CODE, Number, Times};
+use crate::exact::{ExactSum, Ratio};
+
+/// Buckets of a trend whose `from` is not given, where it needs one.
+const BUCKETS_DEFAULT: i64 = 30;
+/// Buckets over all groups, at most.
+const CELLS_MAX: usize = 4_000_000;
+/// The group of events that are not asked for by the breakdown's limit.
+pub(crate) const NO_SERIES: u32 = u32::MAX;
+
+/// A trend's definition in numbers. Series 0 is all events; each group that is kept has one more.
+#[derive(Debug)]
+pub(crate) struct TrendFold {
+    /// Starts of the buckets and the end of the last one, in microseconds. The first is where counting
+    /// starts, which may be inside its calendar period.
+    pub(crate) bounds: Vec<i64>,
+    /// Starts of the calendar periods; `None` where the interval is all of history.
+    pub(crate) starts: Vec<Option<Instant>>,
+    /// By rank of the breakdown's value: its series.
+    series: Vec<u32>,
+    series_count: usize,
+    cumulative: bool,
+    wants: Wants,
+    /// Whether the measured numbers are floats.
+    pub(crate) float_column: bool,
+}
+
+/// What the measures need to be kept.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wants {
+    unique: bool,
+    distinct: bool,
+    sum: bool,
+    extremes: bool,
+    values: bool,
+}
+
+/// Each list is by cell, which is series · buckets + bucket; empty where it is not wanted.
+#[derive(Debug)]
+pub(crate) struct TrendState {
+    pub(crate) totals: Vec<u64>,
+    /// Distinct actors; cumulatively, those that were not in an earlier bucket.
+    pub(crate) unique: Vec<u64>,
+    pub(crate) distinct: HashSet<(u32, u32)>,
+    pub(crate) sums: Vec<ExactSum>,
+    /// Events with a number.
+    pub(crate) numbered: Vec<u64>,
+    pub(crate) extremes: Vec<Option<(Number, Number)>>,
+    pub(crate) values: Vec<Vec<Number>>,
+    /// By series: which actor was seen last, and in which bucket.
+    seen: Vec<(u64, usize)>,
+    actors: u64,
+}
+
+impl TrendFold {
+    pub(crate) fn new(
+        query: &BoundQuery,
+        trend: &Trend,
+        number_type: Option<ColumnType>,
+        as_of: Instant,
+    ) -> Result<Self, Fault> {
+        // Up to as_of means with it.
+        let after = Instant::from_micros(as_of.micros().saturating_add(1));
+        let to = query.to.unwrap_or(after);
+        let calendar = &query.calendar;
+        let (starts, bounds) = match trend.interval {
+            Interval::All => {
+                let first = query.from.map_or(i64::MIN, Instant::micros);
+                (vec![query.from], vec![first, to.micros().max(first)])
+            }
+            Interval::Unit(unit) => {
+                let last = Instant::from_micros(to.micros().saturating_sub(1));
+                let from = query.from.unwrap_or_else(|| calendar.advance(unit, last, 1 - BUCKETS_DEFAULT));
+                let found = calendar.boundaries(unit, from, to, TREND_BUCKETS_MAX).ok_or_else(|| {
+                    let problem = format!(
+                        "{from} was given; from there to {to} there are more than {TREND_BUCKETS_MAX} buckets, the limit"
+                    );
+                    Fault { path: "from".to_owned(), problem }
+                })?;
+                let starts = found[..found.len().saturating_sub(1)].iter().copied().map(Some).collect();
+                let clip = |bound: Instant| bound.clamp(from, to.max(from)).micros();
+                (starts, found.into_iter().map(clip).collect())
+            }
+        };
+        let measures = trend.measures.as_slice();
+        let wants = |wanted: &[Measure]| measures.iter().any(|measure| wanted.contains(measure));
+        Ok(Self {
+            bounds,
+            starts,
+            series: Vec::new(),
+            series_count: 1,
+            cumulative: trend.cumulative,
+            float_column: number_type == Some(ColumnType::Float),
+            wants: Wants {
+                unique: wants(&[Measure::Unique]),
+                distinct: wants(&[Measure::UniqueProp]),
+                sum: wants(&[Measure::Sum, Measure::Avg]),
+                extremes: wants(&[Measure::Min, Measure::Max]),
+                values: measures.iter().any(|measure| measure.percentile().is_some()),
+            },
+        })
+    }
+
+    pub(crate) fn times(&self, as_of: Instant) -> Times {
+        let first = self.bounds.first().copied().unwrap_or(i64::MAX);
+        let end = self.bounds.last().copied().unwrap_or(i64::MIN);
+        Times { since: vec![first], until: as_of.micros().min(end.saturating_sub(1)) }
+    }
+
+    /// The groups by rank of their value: each one's series, from 1 on, or [`NO_SERIES`].
+    pub(crate) fn with_series(mut self, series: Vec<u32>) -> Result<Self, Fault> {
+        let kept = series.iter().filter(|one| **one != NO_SERIES).count();
+        if (kept + 1).saturating_mul(self.buckets()) > CELLS_MAX {
+            let problem = format!(
+                "the property has {kept} values, each with {} buckets; allowed are {CELLS_MAX} buckets in all: set \
+                 `breakdown.limit`, or a wider `interval`",
+                self.buckets()
+            );
+            return Err(Fault { path: "breakdown".to_owned(), problem });
+        }
+        self.series = series;
+        self.series_count = kept + 1;
+        Ok(self)
+    }
+
+    pub(crate) fn buckets(&self) -> usize {
+        self.bounds.len().saturating_sub(1)
+    }
+
+    fn bucket_of(&self, time: i64, hint: usize) -> usize {
+        let inside = |bucket: usize| {
+            bucket < self.buckets() && self.bounds[bucket] <= time && time < self.bounds[bucket + 1]
+        };
+        if inside(hint) {
+            return hint;
+        }
+        if inside(hint + 1) {
+            return hint + 1;
+        }
+        // Loading lets only times within the bounds through.
+        self.bounds.partition_point(|bound| *bound <= time).saturating_sub(1).min(self.buckets() - 1)
+    }
+
+    fn count(&self, state: &mut TrendState, series: usize, bucket: usize, run: Run<'_>, index: usize) {
+        let cell = series * self.buckets() + bucket;
+        state.totals[cell] += 1;
+        if self.wants.distinct
+            && let Some(code) = run.distinct.get(index).filter(|code| **code != NO_CODE)
+            && let Ok(cell) = u32::try_from(cell)
+        {
+            state.distinct.insert((cell, *code));
+        }
+        let Some(number) = run.numbers.get(index).copied().flatten() else {
+            return;
+        };
+        state.numbered[cell] += 1;
+        if self.wants.sum {
+            state.sums[cell].add(number.exact());
+        }
+        if self.wants.extremes {
+            state.extremes[cell] = widen(state.extremes[cell], Some((number, number)));
+        }
+        if self.wants.values {
+            state.values[cell].push(number);
+        }
+    }
+
+    /// An actor's events come in order of time, so one that was seen in this bucket was seen in it last.
+    fn count_actor(&self, state: &mut TrendState, series: usize, bucket: usize) {
+        let (actor, last) = state.seen[series];
+        let seen = actor == state.actors && (self.cumulative || last == bucket);
+        if !seen {
+            state.unique[series * self.buckets() + bucket] += 1;
+            state.seen[series] = (state.actors, bucket);
+        }
+    }
+}
+
+impl Fold for TrendFold {
+    type State = TrendState;
+
+    fn fresh(&self) -> TrendState {
+        let cells = self.series_count * self.buckets();
+        let wanted = |wanted: bool| if wanted { cells } else { 0 };
+        let Wants { unique, sum, extremes, values, .. } = self.wants;
+        TrendState {
+            totals: vec![0; cells],
+            unique: vec![0; wanted(unique)],
+            distinct: HashSet::new(),
+            sums: vec![ExactSum::default(); wanted(sum)],
+            numbered: vec![0; wanted(sum || extremes || values)],
+            extremes: vec![None; wanted(extremes)],
+            values: vec![Vec::new(); wanted(values)],
+            seen: vec![(0, 0); self.series_count],
+            actors: 0,
+        }
+    }
+
+    fn take(&self, state: &mut TrendState, actor: Actor<'_>, run: Run<'_>) {
+        state.actors += 1;
+        let unique = self.wants.unique && !actor.is_no_one();
+        let mut bucket = 0;
+        for index in 0..run.len() {
+            bucket = self.bucket_of(run.times[index], bucket);
+            let group = self.series.get(run.group(index) as usize).copied().unwrap_or(NO_SERIES);
+            for series in [0, group] {
+                if series == NO_SERIES {
+                    continue;
+                }
+                let series = series as usize;
+                self.count(state, series, bucket, run, index);
+                if unique {
+                    self.count_actor(state, series, bucket);
+                }
+            }
+        }
+    }
+
+    fn merge(&self, into: &mut TrendState, other: TrendState) {
+        let add = |own: &mut Vec<u64>, theirs: &[u64]| {
+            own.iter_mut().zip(theirs).for_each(|(own, theirs)| *own += theirs);
+        };
+        add(&mut into.totals, &other.totals);
+        add(&mut into.unique, &other.unique);
+        add(&mut into.numbered, &other.numbered);
+        into.distinct.extend(other.distinct);
+        into.sums.iter_mut().zip(&other.sums).for_each(|(own, theirs)| own.merge(theirs));
+        for (own, theirs) in into.extremes.iter_mut().zip(other.extremes) {
+            *own = widen(*own, theirs);
+        }
+        for (own, theirs) in into.values.iter_mut().zip(other.values) {
+            own.extend(theirs);
+        }
+    }
+}
+
+/// Numbers of one column are of one type.
+fn compare(left: Number, right: Number) -> Ordering {
+    match (left, right) {
+        (Number::Int(left), Number::Int(right)) => left.cmp(&right),
+        (Number::Float(left), Number::Float(right)) => left.total_cmp(&right),
+        (Number::Decimal(left), Number::Decimal(right)) => left.cmp(&right),
+        (Number::Int(_) | Number::Float(_) | Number::Decimal(_), _) => Ordering::Equal,
+    }
+}
+
+fn lesser(left: Number, right: Number) -> Number {
+    if compare(right, left) == Ordering::Less { right } else { left }
+}
+
+fn greater(left: Number, right: Number) -> Number {
+    if compare(right, left) == Ordering::Greater { right } else { left }
+}
+
+/// Lowest and highest of two lots.
+pub(crate) fn widen(
+    left: Option<(Number, Number)>,
+    right: Option<(Number, Number)>,
+) -> Option<(Number, Number)> {
+    match (left, right) {
+        (Some((low, high)), Some((lower, higher))) => Some((lesser(low, lower), greater(high, higher))),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The percentile of numbers by linear interpolation between the two closest ranks, exactly.
+pub(crate) fn percentile(numbers: &mut [Number], percent: u32) -> Option<Ratio> {
+    let last = numbers.len().checked_sub(1)?;
+    numbers.sort_unstable_by(|left, right| compare(*left, *right));
+    let place = last * percent as usize;
+    let (rank, between) = (place / 100, u32::try_from(place % 100).unwrap_or(0));
+    let mut sum = ExactSum::default();
+    sum.add_times(numbers[rank].exact(), 100 - between);
+    sum.add_times(numbers[(rank + 1).min(last)].exact(), between);
+    sum.mean(100)
+}

@@ -1,0 +1,80 @@
+//! The catalog of one request: the tables of one app, each with the rows of one scope up to `as_of`.
+//! There is nothing else in it to be found, so a statement cannot name another's rows.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use ebbtide_model::{Instant, Scope, TableName};
+use ebbtide_store::Snapshot;
+
+use super::SqlError;
+use super::scan::ScopedTable;
+
+/// The one catalog, and its one schema. Statements name tables without either.
+pub(super) const CATALOG: &str = "app";
+pub(super) const SCHEMA: &str = "public";
+
+/// Whose rows a statement reads, and up to when.
+#[derive(Clone, Debug)]
+pub(super) struct ScopedCatalog {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) scope: Scope,
+    pub(super) as_of: Instant,
+    pub(super) partitions: usize,
+}
+
+impl ScopedCatalog {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.snapshot.app().table(&TableName::new(name)).is_some()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for ScopedCatalog {
+    fn table_names(&self) -> Vec<String> {
+        self.snapshot.app().tables.iter().map(|table| table.name.to_string()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if !self.has(name) {
+            return Ok(None);
+        }
+        let view = self.snapshot.table(&self.scope, &TableName::new(name));
+        let view = view.map_err(|error| DataFusionError::External(Box::new(SqlError::Store(error))))?;
+        Ok(Some(Arc::new(ScopedTable::new(&view, self.as_of, self.partitions))))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.has(name)
+    }
+}
+
+impl CatalogProvider for ScopedCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        vec![SCHEMA.to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        (name == SCHEMA).then(|| Arc::new(self.clone()) as Arc<dyn SchemaProvider>)
+    }
+}
+
+impl CatalogProviderList for ScopedCatalog {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![CATALOG.to_owned()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == CATALOG).then(|| Arc::new(self.clone()) as Arc<dyn CatalogProvider>)
+    }
+}

@@ -1,0 +1,273 @@
+//! Functions of the request's calendar and moment: `bucket`, `bucket_label`, and what time it is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
+use ebbtide_model::{Calendar, ColumnType, Instant, Unit, Value, nearest};
+
+use super::arguments::{evaluated, refused};
+use super::parameter::{timestamp, timestamp_type};
+
+/// The functions of a request's calendar and of its moment.
+pub(in crate::sql) fn calendar_functions(calendar: &Calendar, as_of: Instant) -> Vec<ScalarUDF> {
+    let today = match Value::from_text(&calendar.label(Unit::Day, as_of), ColumnType::Date) {
+        Ok(Value::Date(days)) => Some(days),
+        Ok(_) | Err(_) => None,
+    };
+    let near = vec![DataType::Utf8, timestamp_type()];
+    let moved = vec![DataType::Utf8, timestamp_type(), DataType::Int64];
+    let bucket = vec![TypeSignature::Exact(near.clone()), TypeSignature::Exact(moved)];
+    let moment = |name, aliases: &[&str], value| Moment {
+        name,
+        aliases: aliases.iter().copied().map(str::to_owned).collect(),
+        value,
+        signature: Signature::nullary(Volatility::Immutable),
+    };
+    vec![
+        ScalarUDF::from(Bucket {
+            calendar: calendar.clone(),
+            signature: Signature::one_of(bucket, Volatility::Immutable),
+        }),
+        ScalarUDF::from(BucketLabel {
+            calendar: calendar.clone(),
+            signature: Signature::exact(near, Volatility::Immutable),
+        }),
+        ScalarUDF::from(moment("now", &["current_timestamp"], timestamp(Some(as_of.micros())))),
+        ScalarUDF::from(moment("current_date", &["today"], ScalarValue::Date32(today))),
+    ]
+}
+
+fn unit(name: &str) -> Result<Unit> {
+    Unit::from_name(name).ok_or_else(|| {
+        let hint = nearest(name, Unit::NAMES).map(|name| format!(" (did you mean {name:?}?)"));
+        let allowed = Unit::NAMES.join(", ");
+        refused(format!("{name:?} is no calendar unit{}; allowed are {allowed}", hint.unwrap_or_default()))
+    })
+}
+
+/// Periods that were looked up already. Rows of a batch share a few of them, and finding one in the
+/// zone's rules costs much more than finding it here.
+struct Periods<'a> {
+    calendar: &'a Calendar,
+    unit: Unit,
+    /// Start → end.
+    known: BTreeMap<i64, i64>,
+    last: (i64, i64),
+    moved: HashMap<(i64, i64), i64>,
+}
+
+impl<'a> Periods<'a> {
+    fn new(calendar: &'a Calendar, unit: Unit) -> Self {
+        Self { calendar, unit, known: BTreeMap::new(), last: (0, 0), moved: HashMap::new() }
+    }
+
+    fn start(&mut self, micros: i64) -> i64 {
+        // The wall clock's hours are no partition of time where summer time is half an hour.
+        if self.unit == Unit::Hour {
+            return self.calendar.floor(Unit::Hour, Instant::from_micros(micros)).micros();
+        }
+        if self.last.0 <= micros && micros < self.last.1 {
+            return self.last.0;
+        }
+        if let Some((start, end)) = self.known.range(..=micros).next_back()
+            && micros < *end
+        {
+            self.last = (*start, *end);
+            return *start;
+        }
+        let start = self.calendar.floor(self.unit, Instant::from_micros(micros));
+        let end = self.calendar.advance(self.unit, start, 1).micros();
+        self.known.insert(start.micros(), end);
+        self.last = (start.micros(), end);
+        start.micros()
+    }
+
+    fn start_moved(&mut self, micros: i64, offset: i64) -> i64 {
+        let start = self.start(micros);
+        if offset == 0 {
+            return start;
+        }
+        let (calendar, unit) = (self.calendar, self.unit);
+        let advance = || calendar.advance(unit, Instant::from_micros(start), offset).micros();
+        *self.moved.entry((start, offset)).or_insert_with(advance)
+    }
+}
+
+/// Calls `each` for every row with the periods of its unit, which is mostly the same in all rows.
+fn by_unit<'a>(
+    calendar: &'a Calendar,
+    units: &ArrayRef,
+    mut each: impl FnMut(usize, Option<&mut Periods<'a>>),
+) -> Result<()> {
+    let units = units.as_string::<i32>();
+    let mut periods: Vec<(String, Periods<'a>)> = Vec::new();
+    for row in 0..units.len() {
+        if units.is_null(row) {
+            each(row, None);
+            continue;
+        }
+        let name = units.value(row);
+        let index = match periods.iter().position(|(known, _)| known == name) {
+            Some(index) => index,
+            None => {
+                periods.push((name.to_owned(), Periods::new(calendar, unit(name)?)));
+                periods.len() - 1
+            }
+        };
+        each(row, periods.get_mut(index).map(|(_, periods)| periods));
+    }
+    Ok(())
+}
+
+/// `bucket(unit, ts [, offset])`: the start of the period that holds `ts`, or of the `offset`-th after it.
+#[derive(Debug, PartialEq, Eq)]
+struct Bucket {
+    calendar: Calendar,
+    signature: Signature,
+}
+
+impl Hash for Bucket {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Bucket {
+    fn name(&self) -> &'static str {
+        "bucket"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(timestamp_type())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        evaluated(&args, |arrays| {
+            let [units, times, offsets @ ..] = arrays else {
+                return Err(refused("bucket takes a unit and an instant".to_owned()));
+            };
+            let times = times.as_primitive::<TimestampMicrosecondType>();
+            let offsets = offsets.first().map(|offsets| offsets.as_primitive::<Int64Type>());
+            let mut starts = Vec::with_capacity(times.len());
+            by_unit(&self.calendar, units, |row, periods| {
+                let offset = match offsets {
+                    Some(offsets) => offsets.is_valid(row).then(|| offsets.value(row)),
+                    None => Some(0),
+                };
+                let start = match (periods, offset) {
+                    (Some(periods), Some(offset)) if times.is_valid(row) => {
+                        Some(periods.start_moved(times.value(row), offset))
+                    }
+                    _ => None,
+                };
+                starts.push(start);
+            })?;
+            Ok(Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("+00:00")))
+        })
+    }
+}
+
+/// `bucket_label(unit, ts)`: the name of the period that holds `ts`, such as `2026-06`.
+#[derive(Debug, PartialEq, Eq)]
+struct BucketLabel {
+    calendar: Calendar,
+    signature: Signature,
+}
+
+impl Hash for BucketLabel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl ScalarUDFImpl for BucketLabel {
+    fn name(&self) -> &'static str {
+        "bucket_label"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        evaluated(&args, |arrays| {
+            let [units, times] = arrays else {
+                return Err(refused("bucket_label takes a unit and an instant".to_owned()));
+            };
+            let times = times.as_primitive::<TimestampMicrosecondType>();
+            let mut labels = StringBuilder::new();
+            let mut known: HashMap<(Unit, i64), String> = HashMap::new();
+            by_unit(&self.calendar, units, |row, periods| match periods {
+                Some(periods) if times.is_valid(row) => {
+                    let start = periods.start(times.value(row));
+                    let label = known
+                        .entry((periods.unit, start))
+                        .or_insert_with(|| self.calendar.label(periods.unit, Instant::from_micros(start)));
+                    labels.append_value(label);
+                }
+                _ => labels.append_null(),
+            })?;
+            let labels: StringArray = labels.finish();
+            Ok(Arc::new(labels))
+        })
+    }
+}
+
+/// `now()` and its like: a statement's clock is its `as_of`, so it says the same whenever it is run.
+#[derive(Debug, PartialEq)]
+struct Moment {
+    name: &'static str,
+    aliases: Vec<String>,
+    value: ScalarValue,
+    signature: Signature,
+}
+
+impl Eq for Moment {}
+
+impl Hash for Moment {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Moment {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.value.data_type())
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Scalar(self.value.clone()))
+    }
+
+    fn simplify(&self, _: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        Ok(ExprSimplifyResult::Simplified(Expr::Literal(self.value.clone(), None)))
+    }
+}

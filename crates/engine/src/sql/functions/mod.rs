@@ -1,0 +1,37 @@
+//! What statements may call besides the engine's own: parameters, the calendar, exact rounding and
+//! exact aggregates. Functions that read a clock or make something up are not there, since the same
+//! statement must give the same answer.
+
+mod arguments;
+mod calendar;
+mod numbers;
+mod parameter;
+mod series;
+
+use std::sync::Arc;
+
+use datafusion::catalog::{TableFunction, TableFunctionImpl};
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::ScalarUDF;
+
+pub(super) use calendar::calendar_functions;
+pub(super) use parameter::{parameter, timestamp_type};
+
+/// Functions of the engine that are left out: their answer depends on chance, or on the binary.
+const LEFT_OUT: [&str; 3] = ["random", "uuid", "version"];
+
+/// The engine's scalar functions that a statement may call.
+pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    let functions = SessionStateDefaults::default_scalar_functions();
+    let engine = functions.into_iter().filter(|function| !LEFT_OUT.contains(&function.name()));
+    engine.chain(numbers::number_functions().into_iter().map(Arc::new)).collect()
+}
+
+/// The functions that stand where a table may: bounded series of whole numbers.
+pub(super) fn table_functions() -> Vec<Arc<TableFunction>> {
+    let bounded = |function: &Arc<TableFunction>| {
+        let series: Arc<dyn TableFunctionImpl> = Arc::new(series::BoundedSeries::new(function.clone()));
+        Arc::new(TableFunction::new(function.name().to_owned(), series))
+    };
+    SessionStateDefaults::default_table_functions().iter().map(bounded).collect()
+}

@@ -1,0 +1,20 @@
+//! Read-only SQL over a snapshot. A statement runs in a session of its own, whose catalog holds this
+//! scope's rows up to `as_of` and nothing else, on threads of its own, within limits of rows, bytes,
+//! memory and time; whoever asked may leave, and the statement stops.
+//!
+//! DataFusion is known to this module alone: what comes in and goes out are our types and Arrow batches.
+
+mod catalog;
+mod error;
+mod functions;
+mod rows;
+mod scan;
+mod session;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use error::SqlError;
+pub use rows::{SqlColumn, SqlRows, rows_to_json};
+pub use session::{Limits, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};

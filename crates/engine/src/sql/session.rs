@@ -1,0 +1,321 @@
+//! One statement, from its text to its rows.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::temporal_conversions::timestamp_us_to_datetime;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryReservation, TrackConsumersPool,
+};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionStateDefaults};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
+use ebbtide_model::{Calendar, Instant, Scope, Value};
+use ebbtide_store::Snapshot;
+use futures::StreamExt;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
+use super::rows::columns_of;
+use super::{SqlError, SqlRows, functions, statement, types};
+use crate::EngineError;
+
+/// The parameter that a statement may name without being given it.
+const AS_OF: &str = "as_of";
+/// The stack of a thread that plans. Trees of expressions are walked and dropped by recursion, and a
+/// statement within its limits may be some thousand levels deep. Pages that are not touched cost nothing.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+/// Rows in a batch between operators.
+const BATCH_ROWS: usize = 8_192;
+/// How many of the biggest holders of memory are named in the log when it runs out.
+const CONSUMERS_TRACKED: usize = 5;
+
+/// What all statements share.
+#[derive(Clone, Debug)]
+pub struct SqlSettings {
+    /// Threads that plan and run statements.
+    pub threads: usize,
+    /// Into how many streams a plan is split.
+    pub partitions: usize,
+    /// Statements under way at once; more wait their turn within their time.
+    pub concurrent_max: usize,
+    /// Memory of all statements together.
+    pub memory_bytes_max: usize,
+    /// Where sorts and aggregates may spill; they fail without.
+    pub spill: Option<Spill>,
+}
+
+/// A folder for temporary files, and how much they may hold.
+#[derive(Clone, Debug)]
+pub struct Spill {
+    pub directory: PathBuf,
+    pub bytes_max: u64,
+}
+
+impl Default for SqlSettings {
+    fn default() -> Self {
+        Self {
+            threads: 2,
+            partitions: 2,
+            concurrent_max: 16,
+            memory_bytes_max: 512 * 1024 * 1024,
+            spill: None,
+        }
+    }
+}
+
+/// What one statement may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// More rows in the answer are an error, never cut.
+    pub rows_max: usize,
+    /// Bytes of the answer in memory.
+    pub bytes_max: usize,
+    pub time_max: Duration,
+}
+
+/// What a given parameter that the statement does not name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnusedParameters {
+    /// A fault: the caller wrote both.
+    Refused,
+    /// Nothing: a report offers all of its parameters to each of its statements.
+    PassedOver,
+}
+
+/// A question in SQL. Unquoted names of tables and columns are in lower case, as SQL has it.
+#[derive(Clone, Debug)]
+pub struct SqlRequest {
+    pub statement: Arc<str>,
+    /// Values of `$name`. `$as_of` needs none.
+    pub params: Vec<(String, Value)>,
+    pub unused_params: UnusedParameters,
+    /// Rows of a later time do not exist; it is also what `now()` answers.
+    pub as_of: Instant,
+    /// The calendar of `bucket` and of `current_date`.
+    pub calendar: Calendar,
+    pub limits: Limits,
+}
+
+/// Runs statements. Cheap to share; dropping it stops what is under way.
+#[derive(Debug)]
+pub struct Sql {
+    base: SessionState,
+    partitions: usize,
+    turns: Arc<Semaphore>,
+    /// Always there until the drop, which must not wait for it.
+    runtime: Option<Runtime>,
+}
+
+impl Sql {
+    pub fn new(settings: &SqlSettings) -> Result<Self, EngineError> {
+        let internal = |error: std::io::Error| SqlError::Internal(Box::new(error));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(settings.threads.max(1))
+            .thread_name("sql")
+            .thread_stack_size(STACK_BYTES)
+            .enable_time()
+            .build()
+            .map_err(internal)?;
+        Ok(Self {
+            base: base_state(settings)?,
+            partitions: settings.partitions.max(1),
+            turns: Arc::new(Semaphore::new(settings.concurrent_max.max(1))),
+            runtime: Some(runtime),
+        })
+    }
+
+    /// The statement's rows over what the scope sees of the snapshot. Must be called within a Tokio
+    /// runtime with time; dropping the future stops the statement.
+    pub async fn run(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        request: SqlRequest,
+    ) -> Result<SqlRows, EngineError> {
+        let Some(runtime) = &self.runtime else {
+            return Err(SqlError::Internal("the runtime is gone".into()).into());
+        };
+        let catalog = ScopedCatalog {
+            snapshot: Arc::new(snapshot.clone()),
+            scope: scope.clone(),
+            as_of: request.as_of,
+            partitions: self.partitions,
+        };
+        let (state, turns, time_max) = (self.base.clone(), self.turns.clone(), request.limits.time_max);
+        // On threads of its own: a plan that never yields would starve a timeout beside it.
+        let task = runtime.spawn(async move {
+            let turn = turns.acquire_owned().await;
+            let _turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
+            answer(state, catalog, &request).await
+        });
+        let _guard = AbortOnDrop(task.abort_handle());
+        let result = match tokio::time::timeout(time_max, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panicked)) => Err(SqlError::Internal(Box::new(panicked))),
+            Err(_) => Err(SqlError::Timeout(time_max)),
+        };
+        if let Err(SqlError::Internal(source)) = &result {
+            tracing::error!(%source, "a statement failed");
+        }
+        Ok(result?)
+    }
+}
+
+impl Drop for Sql {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Plans and runs a statement in a session of its own.
+async fn answer(
+    mut state: SessionState,
+    catalog: ScopedCatalog,
+    request: &SqlRequest,
+) -> Result<SqlRows, SqlError> {
+    let checked = statement::check(&request.statement)?;
+    statement::check_tables(&checked.statement, &state, &catalog)?;
+    bind(&mut state, &checked, request)?;
+    state.register_catalog_list(Arc::new(catalog));
+    let plan = state.statement_to_plan(checked.statement).await?;
+    read_only().verify_plan(&plan)?;
+    collect(&state, &plan, request.limits).await
+}
+
+/// The plan's own check that nothing is written, besides that of the text.
+fn read_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+/// Gives the session its clock, its calendar and its parameters.
+fn bind(
+    state: &mut SessionState,
+    checked: &statement::Checked,
+    request: &SqlRequest,
+) -> Result<(), SqlError> {
+    let config = state.config_options().clone();
+    let properties = state.execution_props_mut();
+    properties.query_execution_start_time =
+        timestamp_us_to_datetime(request.as_of.micros()).map(|now| now.and_utc());
+    properties.config_options = Some(config);
+    for function in functions::calendar_functions(&request.calendar, request.as_of) {
+        state.register_udf(Arc::new(function))?;
+    }
+    for name in &checked.parameters {
+        let given = request.params.iter().find(|(given, _)| given == name);
+        let value = match given {
+            Some((_, value)) => value.clone(),
+            None if name == AS_OF => Value::Timestamp(request.as_of),
+            None => {
+                let given = request.params.iter().map(|(name, _)| name.clone()).collect();
+                return Err(SqlError::MissingParameter { name: name.clone(), given });
+            }
+        };
+        state.register_udf(Arc::new(functions::parameter(name, &value)))?;
+    }
+    if request.unused_params == UnusedParameters::Refused {
+        let unused = request.params.iter().find(|(name, _)| !checked.parameters.contains(name));
+        if let Some((name, _)) = unused {
+            return Err(SqlError::UnusedParameter { name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Runs a plan to its end within the limits.
+async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<SqlRows, SqlError> {
+    let columns = columns_of(plan.schema().as_arrow())?;
+    let physical = state.create_physical_plan(plan).await?;
+    let held = MemoryConsumer::new("answer").register(&state.runtime_env().memory_pool);
+    let mut stream = execute_stream(physical, state.task_ctx())?;
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        rows += batch.num_rows();
+        if rows > limits.rows_max {
+            return Err(SqlError::TooManyRows { allowed: limits.rows_max });
+        }
+        hold(&held, &batch, limits.bytes_max)?;
+        batches.push(batch);
+    }
+    Ok(SqlRows { columns, batches })
+}
+
+/// Counts a batch's own bytes: a slice does not count the whole that it is of.
+fn hold(held: &MemoryReservation, batch: &RecordBatch, bytes_max: usize) -> Result<(), SqlError> {
+    let mut bytes = 0;
+    for column in batch.columns() {
+        bytes += column.to_data().get_slice_memory_size()?;
+    }
+    held.try_grow(bytes)?;
+    if held.size() > bytes_max {
+        return Err(SqlError::OutOfMemory);
+    }
+    Ok(())
+}
+
+/// A session without a catalog: what all statements have in common.
+fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.partitions.max(1))
+        .with_batch_size(BATCH_ROWS)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false);
+    config.options_mut().execution.time_zone = Some("+00:00".to_owned());
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    let functions = functions::table_functions();
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::new(runtime_env(settings)?))
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_type_planner(Arc::new(types::Types))
+        .with_scalar_functions(functions::scalar_functions())
+        .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_table_function_list(functions)
+        .build();
+    Ok(state)
+}
+
+/// Memory with a budget, spilling where a folder for it is given, and no way to any other file.
+fn runtime_env(settings: &SqlSettings) -> Result<RuntimeEnv, SqlError> {
+    let pool = TrackConsumersPool::new(
+        FairSpillPool::new(settings.memory_bytes_max),
+        std::num::NonZeroUsize::MIN.saturating_add(CONSUMERS_TRACKED - 1),
+    );
+    let disk = DiskManagerBuilder::default();
+    let disk = match &settings.spill {
+        Some(spill) => disk
+            .with_mode(DiskManagerMode::Directories(vec![spill.directory.clone()]))
+            .with_max_temp_directory_size(spill.bytes_max),
+        None => disk.with_mode(DiskManagerMode::Disabled),
+    };
+    let env =
+        RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build()?;
+    env.deregister_object_store(ObjectStoreUrl::local_filesystem().as_ref())?;
+    Ok(env)
+}

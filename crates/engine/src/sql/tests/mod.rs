@@ -1,0 +1,4 @@
+mod fixture;
+mod limits;
+mod scope;
+mod values;

@@ -1,0 +1,139 @@
+//! Cases with known answers, from the folder beside the project where it is there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt64Array,
+};
+use arrow::datatypes::Int32Type;
+use ebbtide_model::{
+    AppName, AppSchema, Calendar, ColumnType, TableKind, TableName, TableSchema, TenantId, TenantRule,
+};
+use ebbtide_store::{Snapshot, stored_schema};
+use serde_json::Value as Json;
+
+use super::world::{at, column, try_ask};
+
+fn folder() -> PathBuf {
+    let shared = std::env::var_os("EBBTIDE_SHARED").map(PathBuf::from);
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    shared.unwrap_or_else(beside).join("conformance/engine/cases")
+}
+
+/// A case's own stream: its properties are columns of the type that their values have.
+fn schema(events: &[Json]) -> TableSchema {
+    let mut columns = vec![
+        column("event", ColumnType::Text),
+        column("actor", ColumnType::Text),
+        column("ts", ColumnType::Timestamp),
+    ];
+    let mut props: BTreeMap<&str, ColumnType> = BTreeMap::new();
+    for (name, value) in events.iter().filter_map(|event| event["props"].as_object()).flatten() {
+        let column_type = match value {
+            Json::String(_) => ColumnType::Text,
+            Json::Number(number) if number.is_i64() => ColumnType::Int,
+            Json::Number(_) => ColumnType::Float,
+            other => panic!("no column holds {other}"),
+        };
+        props.insert(name, column_type);
+    }
+    columns.extend(props.iter().map(|(name, column_type)| column(name, *column_type)));
+    TableSchema {
+        name: TableName::new("events"),
+        kind: TableKind::Events,
+        columns,
+        key: Vec::new(),
+        tenant: TenantRule::Fixed(TenantId::new("case")),
+        actor: Some(1),
+        time: Some(2),
+        event_name: Some(0),
+    }
+}
+
+fn rows(table: &TableSchema, events: &[Json]) -> RecordBatch {
+    let tenants: DictionaryArray<Int32Type> = events.iter().map(|_| "case").collect();
+    let sequences: UInt64Array = (1..).take(events.len()).map(Some).collect();
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(tenants), Arc::new(sequences)];
+    for column in &table.columns {
+        let value = |event: &Json| event.get(&column.name).unwrap_or(&event["props"][&column.name]).clone();
+        let values: Vec<Json> = events.iter().map(value).collect();
+        columns.push(match column.column_type {
+            ColumnType::Text => Arc::new(values.iter().map(Json::as_str).collect::<StringArray>()),
+            ColumnType::Int => Arc::new(values.iter().map(Json::as_i64).collect::<Int64Array>()),
+            ColumnType::Float => Arc::new(values.iter().map(Json::as_f64).collect::<Float64Array>()),
+            _ => {
+                let micros = values.iter().map(|value| Some(at(value.as_str().unwrap()).micros()));
+                Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))
+            }
+        });
+    }
+    RecordBatch::try_new(stored_schema(table), columns).unwrap()
+}
+
+/// What the case names must be there and equal; numbers to a millionth, groups in any order.
+fn same(got: &Json, want: &Json) -> bool {
+    match (got, want) {
+        (Json::Object(got), Json::Object(want)) => want.iter().all(|(name, want)| {
+            let mut got = got.get(name).cloned().unwrap_or_default();
+            let mut want = want.clone();
+            if name == "groups" {
+                for list in [&mut got, &mut want] {
+                    list.as_array_mut().unwrap().sort_by_key(|group| group["value"].to_string());
+                }
+            }
+            same(&got, &want)
+        }),
+        (Json::Array(got), Json::Array(want)) => {
+            got.len() == want.len() && got.iter().zip(want).all(|(got, want)| same(got, want))
+        }
+        (Json::Number(got), Json::Number(want)) if got.is_f64() || want.is_f64() => {
+            (got.as_f64().unwrap() - want.as_f64().unwrap()).abs() <= 1e-6
+        }
+        (got, want) => got == want,
+    }
+}
+
+fn run(case: &Json) {
+    let events = case["events"].as_array().unwrap();
+    let table = schema(events);
+    let app =
+        AppSchema { app: AppName::new("cases"), calendar: Calendar::utc(), tables: vec![table.clone()] };
+    let parts = vec![(table.name.clone(), vec![rows(&table, events)])];
+    let snapshot = Snapshot::of_batches(Arc::new(app), parts).unwrap();
+    let mut query = case["query"].clone();
+    query["kind"] = case["kind"].clone();
+    query["list_actors"] = match case["expected"].get("members") {
+        Some(_) => Json::from(true),
+        None => Json::Null,
+    };
+    if query["list_actors"].is_null() {
+        query.as_object_mut().unwrap().remove("list_actors");
+    }
+    let answer = try_ask(&snapshot, Some("case"), &query, at("2030-01-01")).unwrap();
+    let (got, want) = (answer.result(), &case["expected"]);
+    assert!(same(&got, want), "{}\ngot  {got}\nwant {want}", case["id"]);
+}
+
+#[test]
+fn cases_with_known_answers_have_them() {
+    for kind in ["retention", "trend"] {
+        let file = folder().join(format!("{kind}.json"));
+        #[expect(clippy::disallowed_methods, reason = "a test reads its cases")]
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            println!("skipped: there is no {}", file.display());
+            continue;
+        };
+        let cases: Vec<Json> = serde_json::from_str(&text).unwrap();
+        let needs_capture = |case: &Json| {
+            case.get("aliases").is_some()
+                || case.get("actors").is_some()
+                || case["query"].get("conditions").is_some()
+        };
+        for case in cases.iter().filter(|case| !needs_capture(case)) {
+            run(case);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Random rows and the random parts of a query, repeatable by their seed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ebbtide_model::{Instant, Value};
+use serde_json::{Value as Json, json};
+
+use super::world::{Event, at};
+
+/// Xorshift, warmed up so that neighbouring seeds differ.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..8 {
+            random.next();
+        }
+        random
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        (self.next() >> 11) % bound
+    }
+
+    pub(crate) fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[usize::try_from(self.below(from.len() as u64)).unwrap()].clone()
+    }
+
+    /// About the end of summer time, in steps that make ties and meet the starts of periods.
+    pub(crate) fn instant(&mut self) -> Instant {
+        let start = at("2024-10-14T00:00:00Z").micros();
+        let hours = i64::try_from(self.below(24 * 60)).unwrap();
+        let step = self.pick(&[1, 1, 6, 24]);
+        let nudge = self.pick(&[0, 0, 0, 0, 1, -1]);
+        Instant::from_micros(start + hours / step * step * 3_600_000_000 + nudge)
+    }
+
+    pub(crate) fn as_of(&mut self) -> Instant {
+        if self.one_in(3) { self.instant() } else { at("2025-06-01T00:00:00Z") }
+    }
+
+    pub(crate) fn tenant(&mut self) -> Option<&'static str> {
+        self.pick(&[None, Some("a"), Some("a"), Some("b"), Some("nobody")])
+    }
+
+    pub(crate) fn zone(&mut self) -> &'static str {
+        self.pick(&["UTC", "UTC", "America/New_York", "Europe/Paris", "Asia/Kolkata", "Pacific/Apia"])
+    }
+
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        let count = self.pick(&[0, 1, 3, 20, 60, 120]);
+        let actors = self.pick(&[1, 3, 8]);
+        (0..count).map(|_| self.event(actors)).collect()
+    }
+
+    fn event(&mut self, actors: u64) -> Event {
+        let table = self.pick(&["cards", "sales", "sales", "sales", "views"]);
+        let tenant = self.pick(&["a", "a", "b", "c"]);
+        let actor = i64::try_from(self.below(actors)).unwrap() - 1;
+        let mut values = BTreeMap::new();
+        let mut put =
+            |name: &'static str, value: Option<Value>| values.insert(name, value.unwrap_or(Value::Null));
+        put("shop", Some(text(tenant)));
+        let time = (!self.one_in(20)).then(|| Value::Timestamp(self.instant()));
+        put("at", time);
+        let no_one = self.one_in(25);
+        put("id", Some(Value::Int(actor)));
+        put("card", (!no_one).then_some(Value::Int(actor)));
+        put("who", (!no_one).then(|| text(&"x".repeat(usize::try_from(actor + 1).unwrap()))));
+        put("tier", self.pick(&[None, Some(text("gold")), Some(text("tin"))]));
+        put(
+            "type",
+            self.pick(&[None, Some(text("buy")), Some(text("buy")), Some(text("look")), Some(text("Buy"))]),
+        );
+        put(
+            "amount",
+            self.pick(&[None, Some(0.1), Some(0.2), Some(-3.25), Some(1e-7), Some(12.5)]).map(Value::Float),
+        );
+        put(
+            "cost",
+            self.pick(&[None, Some(1), Some(2_500_000_000), Some(-1_000_000_000)]).map(Value::Decimal),
+        );
+        put("points", self.pick(&[None, Some(0), Some(1), Some(2), Some(100), Some(-5)]).map(Value::Int));
+        put(
+            "place",
+            self.pick(&[
+                None,
+                Some(text("")),
+                Some(text("Gare")),
+                Some(text("gare du Nord")),
+                Some(text("0")),
+            ]),
+        );
+        put("open", self.pick(&[None, Some(false), Some(true)]).map(Value::Bool));
+        put("day", self.pick(&[None, Some(20_000), Some(20_001)]).map(Value::Date));
+        Event { table, tenant, values }
+    }
+
+    /// A matcher of the sales, or now and then of the cards.
+    pub(crate) fn matcher(&mut self, tables: &[&str]) -> Json {
+        let table = self.pick(tables);
+        let event = if table == "cards" {
+            Json::Null
+        } else {
+            self.pick(&[json!(null), json!("buy"), json!("look")])
+        };
+        let filters = if table == "sales" && self.one_in(3) { vec![self.filter(0)] } else { Vec::new() };
+        json!({"table": table, "event": event, "where": filters})
+    }
+
+    /// A filter on the sales.
+    pub(crate) fn filter(&mut self, depth: u32) -> Json {
+        if depth < 3 && self.one_in(4) {
+            let list: Vec<Json> = (0..self.below(3)).map(|_| self.filter(depth + 1)).collect();
+            return if self.one_in(2) { json!({"any": list}) } else { json!({"all": list}) };
+        }
+        let (prop, values) = self.pick(&[
+            ("place", vec![json!("Gare"), json!("gare"), json!(""), json!("0"), json!("É"), json!(null)]),
+            ("points", vec![json!(0), json!(1), json!(1.5), json!(100.0), json!(null)]),
+            ("amount", vec![json!(0.1), json!(-3.25), json!(12), json!(1e-7), json!(null)]),
+            ("cost", vec![json!(2.5), json!(-1), json!(0.000_000_001), json!(null)]),
+            ("open", vec![json!(true), json!(false), json!(null)]),
+            ("event", vec![json!("buy"), json!("look"), json!("Buy")]),
+            ("day", vec![json!("2024-10-04"), json!("2024-10-05"), json!("1999-01-01")]),
+            ("at", vec![json!("2024-11-01T00:00:00Z"), json!("2024-10-20T02:00:00+02:00")]),
+        ]);
+        let text = matches!(prop, "place" | "event");
+        let ordered = prop != "open";
+        let op = self.pick(&[
+            "eq",
+            "neq",
+            "in",
+            "not_in",
+            "is_set",
+            "is_not_set",
+            "lt",
+            "lte",
+            "gt",
+            "gte",
+            "contains",
+            "not_contains",
+            "matches",
+        ]);
+        let value = self.pick(&values);
+        match op {
+            "contains" | "not_contains" | "matches" if !text || value.is_null() => {
+                json!({"prop": prop, "op": "is_set"})
+            }
+            "lt" | "lte" | "gt" | "gte" if !ordered || value.is_null() => {
+                json!({"prop": prop, "op": "is_not_set"})
+            }
+            "is_set" | "is_not_set" => json!({"prop": prop, "op": op}),
+            "in" | "not_in" => json!({"prop": prop, "op": op, "value": [value, self.pick(&values)]}),
+            _ => json!({"prop": prop, "op": op, "value": value}),
+        }
+    }
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value::Text(Arc::from(text))
+}

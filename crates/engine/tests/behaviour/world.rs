@@ -1,0 +1,163 @@
+//! An app with a few tables, its rows as plain events, and the same rows as a snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+};
+use arrow::datatypes::Int32Type;
+use ebbtide_engine::{Answer, EngineError, ask};
+use ebbtide_model::query::{Query, bind};
+use ebbtide_model::{
+    AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName, TableSchema,
+    TenantId, TenantRule, Tenants, Value,
+};
+use ebbtide_store::{Snapshot, stored_schema};
+use serde_json::Value as Json;
+
+/// A row of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) table: &'static str,
+    pub(crate) tenant: &'static str,
+    pub(crate) values: BTreeMap<&'static str, Value>,
+}
+
+impl Event {
+    pub(crate) fn value(&self, column: &str) -> &Value {
+        self.values.get(column).unwrap_or(&Value::Null)
+    }
+}
+
+pub(crate) fn column(name: &str, column_type: ColumnType) -> Column {
+    Column { name: name.to_owned(), column_type, nullable: true }
+}
+
+fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSchema {
+    let columns: Vec<Column> = columns.iter().map(|(name, kind)| column(name, *kind)).collect();
+    let index = |name: &str| columns.iter().position(|column| column.name == name);
+    TableSchema {
+        name: TableName::new(name),
+        kind,
+        key: index("id").into_iter().collect(),
+        tenant: TenantRule::Column { column: 0, default: None },
+        actor: index("card").or(index("who")),
+        time: index("at"),
+        event_name: index("type"),
+        columns,
+    }
+}
+
+pub(crate) fn app() -> Arc<AppSchema> {
+    use ColumnType::{Bool, Date, Decimal, Float, Int, Text, Timestamp};
+    Arc::new(AppSchema {
+        app: AppName::new("shop"),
+        calendar: Calendar::utc(),
+        tables: vec![
+            table(
+                "cards",
+                TableKind::Entity,
+                &[("shop", Text), ("id", Int), ("at", Timestamp), ("tier", Text)],
+            ),
+            table(
+                "sales",
+                TableKind::Events,
+                &[
+                    ("shop", Text),
+                    ("card", Int),
+                    ("at", Timestamp),
+                    ("type", Text),
+                    ("amount", Float),
+                    ("cost", Decimal),
+                    ("points", Int),
+                    ("place", Text),
+                    ("open", Bool),
+                    ("day", Date),
+                ],
+            ),
+            table(
+                "views",
+                TableKind::Events,
+                &[("shop", Text), ("who", Text), ("at", Timestamp), ("type", Text), ("place", Text)],
+            ),
+        ],
+    })
+}
+
+/// The rows as a snapshot, in which each table's are spread over its parts.
+pub(crate) fn snapshot(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> Snapshot {
+    let mut tables = Vec::new();
+    for table in &app.tables {
+        let rows: Vec<(u64, &Event)> =
+            (1..).zip(events).filter(|(_, event)| *event.table == *table.name.as_str()).collect();
+        let part = |part: usize| rows.iter().skip(part).step_by(parts).copied().collect::<Vec<_>>();
+        let batches = (0..parts).map(part).filter(|rows| !rows.is_empty());
+        tables.push((table.name.clone(), batches.map(|rows| batch(table, &rows)).collect()));
+    }
+    Snapshot::of_batches(app.clone(), tables).unwrap()
+}
+
+fn batch(table: &TableSchema, rows: &[(u64, &Event)]) -> RecordBatch {
+    let tenants: DictionaryArray<Int32Type> = rows.iter().map(|(_, event)| event.tenant).collect();
+    let sequences: UInt64Array = rows.iter().map(|(sequence, _)| Some(*sequence)).collect();
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(tenants), Arc::new(sequences)];
+    for column in &table.columns {
+        let values: Vec<&Value> = rows.iter().map(|(_, event)| event.value(&column.name)).collect();
+        columns.push(array(column.column_type, &values));
+    }
+    RecordBatch::try_new(stored_schema(table), columns).unwrap()
+}
+
+fn array(column_type: ColumnType, values: &[&Value]) -> ArrayRef {
+    macro_rules! collect {
+        ($array:ty, $variant:ident, $map:expr) => {
+            values
+                .iter()
+                .map(|value| if let Value::$variant(value) = value { Some($map(value)) } else { None })
+                .collect::<$array>()
+        };
+    }
+    match column_type {
+        ColumnType::Int => Arc::new(collect!(Int64Array, Int, |value: &i64| *value)),
+        ColumnType::Float => Arc::new(collect!(Float64Array, Float, |value: &f64| *value)),
+        ColumnType::Decimal => {
+            let units = collect!(Decimal128Array, Decimal, |value: &i128| *value);
+            Arc::new(units.with_precision_and_scale(38, 9).unwrap())
+        }
+        ColumnType::Bool => Arc::new(BooleanArray::from_iter(collect!(Vec<_>, Bool, |value: &bool| *value))),
+        ColumnType::Text => Arc::new(collect!(StringArray, Text, |value: &Arc<str>| value.to_string())),
+        ColumnType::Timestamp => {
+            let micros = collect!(TimestampMicrosecondArray, Timestamp, |value: &Instant| value.micros());
+            Arc::new(micros.with_timezone("+00:00"))
+        }
+        ColumnType::Date => Arc::new(collect!(Date32Array, Date, |value: &i32| *value)),
+    }
+}
+
+/// The scope of a tenant, or of all.
+#[expect(clippy::disallowed_methods, reason = "a test is its own sign-in")]
+pub(crate) fn scope(app: &AppSchema, tenant: Option<&str>) -> Scope {
+    let tenants = tenant.map_or(Tenants::All, |tenant| Tenants::One(TenantId::new(tenant)));
+    Scope::grant(app.app.clone(), tenants)
+}
+
+pub(crate) fn try_ask(
+    snapshot: &Snapshot,
+    tenant: Option<&str>,
+    query: &Json,
+    as_of: Instant,
+) -> Result<Answer, EngineError> {
+    let bound = bind(&Query::parse(query)?, snapshot.app())?;
+    ask(snapshot, &scope(snapshot.app(), tenant), &bound, as_of)
+}
+
+pub(crate) fn at(text: &str) -> Instant {
+    Instant::parse(text).unwrap()
+}
+
+/// How many random data sets a test looks at.
+pub(crate) fn data_sets() -> u64 {
+    if std::env::var("EBBTIDE_TEST_CASES").is_ok_and(|cases| cases == "quick") { 100 } else { 1_000 }
+}
