@@ -1,15 +1,17 @@
 //! The data folder, as commands that hold it themselves open it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
-use ebbtide_store::{Components, Settings, Store, StoreError};
+use ebbtide_store::fs::RealFs;
+use ebbtide_store::{Components, FreshIds, Settings, Store, StoreError};
 
 use crate::failure::Failure;
 
 /// Takes the folder for this process; it is made where there is none.
-pub(crate) fn open_store(_data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
-    let components = Components { fresh_secret: [0; 32] };
+pub(crate) fn open_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
+    let components = Components { fs: Arc::new(RealFs::new(data)), fresh: FreshIds::random() };
     Store::open(components, Settings::default(), apps).map_err(store_failure)
 }
 

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::Args;
-use ebbtide_model::query::{Query as Definition, bind};
 use ebbtide_model::Fault;
+use ebbtide_model::query::{Query as Definition, bind};
 use serde_json::Value as Json;
 
 use crate::apps::AppChoice;
@@ -83,7 +83,9 @@ impl Asked {
     pub(crate) fn folder(&self) -> Result<(&PathBuf, &AppChoice), Failure> {
         match (&self.data, &self.app) {
             (Some(data), Some(app)) => Ok((data, app)),
-            _ => Err(Failure::usage("give a data folder with --data and its app with --app, or a server with --server")),
+            _ => Err(Failure::usage(
+                "give a data folder with --data and its app with --app, or a server with --server",
+            )),
         }
     }
 

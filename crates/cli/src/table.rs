@@ -45,7 +45,8 @@ fn by_period(starts: &[Json], rows: &[Json]) -> String {
         })
         .collect();
     let width = lines.iter().map(Vec::len).max().unwrap_or(1);
-    let header = std::iter::once("start".to_owned()).chain((0..width.saturating_sub(1)).map(|k| k.to_string()));
+    let header =
+        std::iter::once("start".to_owned()).chain((0..width.saturating_sub(1)).map(|k| k.to_string()));
     aligned(header.collect(), lines)
 }
 

@@ -4,28 +4,26 @@
 mod encode;
 mod files;
 mod folder;
+mod load;
 mod positions;
 mod progress;
 mod rejects;
 mod remote;
 
 use std::path::PathBuf;
-use std::sync::mpsc::sync_channel;
-use std::time::Instant as Stopwatch;
 
 use clap::Args;
 use ebbtide_model::TableName;
-use ebbtide_model::pack::Pack;
-use ebbtide_server::sources::{Chunk, Source, SourceError};
+use ebbtide_server::sources::{Chunk, Source};
 
 use crate::apps::AppChoice;
 use crate::failure::{Failure, print};
 use crate::{Outcome, clock};
 
-use self::files::{PlannedFile, plan_files, source_failure};
-use self::positions::Positions;
+use self::files::{plan_files, source_failure};
+use self::load::{Loader, TableTotal};
 use self::progress::Progress;
-use self::rejects::{RejectedRow, Rejects};
+use self::rejects::Rejects;
 
 /// Load files into a data folder or a running server.
 ///
@@ -102,9 +100,19 @@ impl Import {
             _ => return Err(Failure::usage("give a data folder with --data, or a server with --server")),
         };
         let mut rejects = Rejects::new(self.rejects_path());
-        let totals = load(&pack, &files, destination.as_mut(), &mut rejects)?;
+        let progress = Progress::new(&files);
+        let mut loader =
+            Loader { destination: destination.as_mut(), rejects: &mut rejects, progress, totals: Vec::new() };
+        let loaded = files.iter().try_for_each(|file| {
+            let source = Source::open(&file.path, &file.plan).map_err(source_failure)?;
+            loader.load(source, &file.plan)
+        });
+        loader.progress.finish();
+        let totals = loader.totals;
+        // The folder is given back before anything is said of it.
         drop(destination);
-        report(&totals, &mut rejects)
+        let outcome = report(&totals, &mut rejects)?;
+        loaded.map(|()| outcome)
     }
 
     fn rejects_path(&self) -> PathBuf {
@@ -117,113 +125,6 @@ impl Import {
             None => PathBuf::from(format!("rejects-{name}")),
         }
     }
-}
-
-/// What became of a table's rows.
-#[derive(Debug, Default)]
-pub(crate) struct TableTotal {
-    table: String,
-    accepted: usize,
-    duplicates: usize,
-    waiting: usize,
-    rejected: usize,
-    seconds: f64,
-    /// Files that could not be read to their end.
-    failures: Vec<Failure>,
-}
-
-impl TableTotal {
-    fn rows(&self) -> usize {
-        self.accepted + self.duplicates + self.waiting + self.rejected
-    }
-}
-
-/// Loads the files in their order.
-fn load(
-    pack: &Pack,
-    files: &[PlannedFile],
-    destination: &mut dyn Destination,
-    rejects: &mut Rejects,
-) -> Result<Vec<TableTotal>, Failure> {
-    let mut totals: Vec<TableTotal> = Vec::new();
-    let progress = Progress::new(files);
-    for file in files {
-        let name = file.plan.table.name.as_str();
-        if totals.last().is_none_or(|total| total.table != name) {
-            totals.push(TableTotal { table: name.to_owned(), ..TableTotal::default() });
-        }
-        let watch = Stopwatch::now();
-        if let Some(total) = totals.last_mut() {
-            load_file(file, destination, rejects, &progress, total)?;
-            total.seconds += watch.elapsed().as_secs_f64();
-        }
-    }
-    progress.finish();
-    tracing::info!(app = %pack.schema.app, files = files.len(), "loaded");
-    Ok(totals)
-}
-
-/// Chunks that are read ahead while others are stored.
-const CHUNKS_AHEAD: usize = 2;
-
-fn load_file(
-    file: &PlannedFile,
-    destination: &mut dyn Destination,
-    rejects: &mut Rejects,
-    progress: &Progress,
-    total: &mut TableTotal,
-) -> Result<(), Failure> {
-    let source = Source::open(&file.path, &file.plan).map_err(source_failure)?;
-    let table = &file.plan.table.name;
-    destination.begin(table)?;
-    let mut positions = Positions::default();
-    let mut failed = None;
-    std::thread::scope(|scope| -> Result<(), Failure> {
-        let (sender, chunks) = sync_channel::<(Result<Chunk, SourceError>, u64)>(CHUNKS_AHEAD);
-        scope.spawn(move || {
-            let mut source = source;
-            while let Some(chunk) = source.next() {
-                if sender.send((chunk, source.bytes_read())).is_err() {
-                    return;
-                }
-            }
-        });
-        for (chunk, bytes_read) in chunks {
-            match chunk {
-                Err(error) => failed = Some(source_failure(error)),
-                Ok(chunk) => {
-                    positions.extend(&chunk.rows.positions);
-                    total.rejected += chunk.rejects.len();
-                    for reject in &chunk.rejects {
-                        rejects.write(&RejectedRow::unread(table.as_str(), reject))?;
-                    }
-                    destination.push(&chunk)?;
-                    progress.add(chunk.rows.positions.len());
-                }
-            }
-            progress.file_bytes(bytes_read);
-        }
-        Ok(())
-    })?;
-    let outcome = destination.finish()?;
-    progress.file_over();
-    for rejection in &outcome.rejected {
-        rejects.write(&RejectedRow {
-            table: table.as_str(),
-            file: &file.plan.file,
-            line: positions.line(rejection.row),
-            column: rejection.column.as_deref(),
-            code: &rejection.code,
-            reason: &rejection.detail,
-            raw: None,
-        })?;
-    }
-    total.accepted += outcome.accepted;
-    total.duplicates += outcome.duplicates;
-    total.waiting += outcome.waiting;
-    total.rejected += outcome.rejected.len();
-    total.failures.extend(failed);
-    Ok(())
 }
 
 /// Tells what became of all rows.

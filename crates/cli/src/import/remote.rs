@@ -1,7 +1,9 @@
 //! Rows into a running server, in batches over HTTP.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use ebbtide_model::TableName;
 use ebbtide_model::pack::Pack;
-use ebbtide_model::{TableName, TableSchema};
 use ebbtide_server::sources::Chunk;
 use serde_json::Value as Json;
 
@@ -13,88 +15,150 @@ use crate::failure::Failure;
 /// Rows of one request, and bytes of its body.
 const BATCH_ROWS_MAX: usize = 5_000;
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// A file without a key is held whole, up to this size.
+const HELD_BYTES_MAX: usize = 512 << 20;
 
 pub(super) struct Remote {
     client: Client,
-    tables: Vec<TableSchema>,
+    /// Tables whose rows have no key of their own.
+    keyless: Vec<TableName>,
     table: TableName,
-    outcome: FileOutcome,
-    /// Rows of the file that were sent.
+    /// Rows of the file so far.
     rows: usize,
+    batch: Batch,
+    /// The file's rows, where its table has no key.
+    held: Vec<HeldRow>,
+    held_bytes: usize,
+    outcome: FileOutcome,
+}
+
+/// A request in the making.
+#[derive(Default)]
+struct Batch {
+    body: String,
+    /// The number of each row in its file.
+    rows: Vec<usize>,
+}
+
+struct HeldRow {
+    /// The same for the same contents.
+    hash: u64,
+    row: usize,
+    json: String,
+}
+
+impl Batch {
+    fn push(&mut self, row: usize, json: &str) {
+        self.body.push(if self.rows.is_empty() { '[' } else { ',' });
+        self.body.push_str(json);
+        self.rows.push(row);
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= BATCH_ROWS_MAX || self.body.len() >= BATCH_BYTES_MAX
+    }
 }
 
 impl Remote {
     pub(super) fn new(server: &str, token: &str, pack: &Pack) -> Result<Self, Failure> {
+        let keyless = pack.schema.tables.iter().filter(|table| table.key.is_empty());
         Ok(Self {
             client: Client::new(server, token)?,
-            tables: pack.schema.tables.clone(),
+            keyless: keyless.map(|table| table.name.clone()).collect(),
             table: TableName::new(""),
-            outcome: FileOutcome::default(),
             rows: 0,
+            batch: Batch::default(),
+            held: Vec::new(),
+            held_bytes: 0,
+            outcome: FileOutcome::default(),
         })
     }
 
-    fn send(&mut self, rows: usize, body: &str) -> Result<(), Failure> {
-        let path = format!("/v1/tables/{}/rows", self.table);
-        let answer = self.client.post(&path, body)?.into_json()?;
-        let count =
-            |name: &str| answer[name].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-        self.outcome.accepted += count("accepted");
-        self.outcome.duplicates += count("duplicates");
-        self.outcome.waiting += count("waiting");
-        let rejected = answer["rejected"].as_array().map(Vec::as_slice).unwrap_or_default();
-        self.outcome.rejected.extend(rejected.iter().map(|row| refused(row, self.rows)));
-        self.rows += rows;
+    fn send(&mut self) -> Result<(), Failure> {
+        if self.batch.rows.is_empty() {
+            return Ok(());
+        }
+        let Batch { mut body, rows } = std::mem::take(&mut self.batch);
+        body.push(']');
+        let answer = self.client.post(&format!("/v1/tables/{}/rows", self.table), &body)?.into_json()?;
+        let number = |json: &Json| json.as_u64().and_then(|number| usize::try_from(number).ok());
+        self.outcome.accepted += number(&answer["accepted"]).unwrap_or(0);
+        self.outcome.duplicates += number(&answer["duplicates"]).unwrap_or(0);
+        self.outcome.waiting += number(&answer["waiting"]).unwrap_or(0);
+        for refused in answer["rejected"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            let text = |name: &str| refused[name].as_str().map(str::to_owned);
+            let row = number(&refused["index"]).and_then(|index| rows.get(index).copied());
+            self.outcome.rejected.push(RefusedRow {
+                row: row.unwrap_or(0),
+                column: text("column"),
+                code: text("code").unwrap_or_default(),
+                detail: text("detail").unwrap_or_default(),
+            });
+        }
         Ok(())
     }
-}
 
-fn refused(row: &Json, rows_before: usize) -> RefusedRow {
-    let index = row["index"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
-    let text = |name: &str| row[name].as_str().map(str::to_owned);
-    RefusedRow {
-        row: rows_before + index,
-        column: text("column"),
-        code: text("code").unwrap_or_default(),
-        detail: text("detail").unwrap_or_default(),
+    fn hold(&mut self, row: usize, json: String) -> Result<(), Failure> {
+        self.held_bytes += json.len();
+        if self.held_bytes > HELD_BYTES_MAX {
+            return Err(Failure::new(format_args!(
+                "table {} has no key, and the file is too large to be sent so that its repeats are counted right",
+                self.table
+            ))
+            .hint("stop the server and import into its data folder with --data"));
+        }
+        let mut hasher = DefaultHasher::new();
+        json.hash(&mut hasher);
+        self.held.push(HeldRow { hash: hasher.finish(), row, json });
+        Ok(())
+    }
+
+    /// Rows without a key are told apart by how often their contents came in one request, as they are
+    /// by how often they came in one file. So rows of the same contents go into the same request.
+    fn send_held(&mut self) -> Result<(), Failure> {
+        let mut held = std::mem::take(&mut self.held);
+        self.held_bytes = 0;
+        held.sort_by_key(|held| (held.hash, held.row));
+        let mut last = None;
+        for HeldRow { hash, row, json } in held {
+            if last.replace(hash) != Some(hash) && self.batch.is_full() {
+                self.send()?;
+            }
+            self.batch.push(row, &json);
+        }
+        self.send()
     }
 }
 
 impl Destination for Remote {
     fn begin(&mut self, table: &TableName) -> Result<(), Failure> {
-        let keyless = self.tables.iter().any(|known| known.name == *table && known.key.is_empty());
-        if keyless {
-            return Err(Failure::new(format_args!(
-                "table {table} has no key, so repeats in its file can be told from a second loading only where the file is loaded whole"
-            ))
-            .hint("stop the server and import into its data folder with --data"));
-        }
         self.table = table.clone();
         self.rows = 0;
         Ok(())
     }
 
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure> {
+        let keyless = self.keyless.contains(&self.table);
         let batch = &chunk.rows.batch;
-        let mut body = String::from("[");
-        let mut rows = 0;
-        for row in 0..batch.num_rows() {
-            if rows > 0 {
-                body.push(',');
+        for index in 0..batch.num_rows() {
+            let mut json = String::new();
+            push_row(batch, index, &mut json);
+            let row = self.rows;
+            self.rows += 1;
+            if keyless {
+                self.hold(row, json)?;
+                continue;
             }
-            push_row(batch, row, &mut body);
-            rows += 1;
-            if rows == BATCH_ROWS_MAX || body.len() >= BATCH_BYTES_MAX || row + 1 == batch.num_rows() {
-                body.push(']');
-                self.send(rows, &body)?;
-                body.truncate(1);
-                rows = 0;
+            self.batch.push(row, &json);
+            if self.batch.is_full() {
+                self.send()?;
             }
         }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<FileOutcome, Failure> {
+        self.send_held()?;
         Ok(std::mem::take(&mut self.outcome))
     }
 }

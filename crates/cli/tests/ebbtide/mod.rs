@@ -19,7 +19,7 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// Shops and their orders; messages find their tenant through their conversation.
+/// Shops and their orders.
 pub const SHOP: &str = r#"
 pack: shop
 tables:
@@ -31,14 +31,6 @@ tables:
     actor: customer_id
     time: at
     columns: {id: int, shop_id: int, customer_id: int, cents: int?, note: text?, at: timestamp}
-  chats: {kind: entity, key: id, tenant: shop_id, columns: {id: text, shop_id: int}}
-  messages:
-    kind: events
-    key: id
-    tenant: {parent: chats, by: chat_id}
-    actor: chat_id
-    time: at
-    columns: {id: text, chat_id: text, at: timestamp}
 "#;
 
 impl Folder {
