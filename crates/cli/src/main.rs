@@ -6,12 +6,15 @@ mod clock;
 mod data;
 mod failure;
 mod logging;
+mod secret;
 
 mod check;
 mod completions;
 mod import;
 mod query;
+mod serve;
 mod table;
+mod token;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -41,8 +44,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Import(import::Import),
     Query(query::Query),
+    Token(token::Token),
     Check(check::Check),
     Completions(completions::Completions),
 }
@@ -73,12 +78,17 @@ fn main() -> ExitCode {
 impl Command {
     fn log_level(&self) -> &'static str {
         match self {
-            Self::Import(_) | Self::Query(_) | Self::Check(_) | Self::Completions(_) => "warn",
+            Self::Serve(_) => "info",
+            Self::Import(_) | Self::Query(_) | Self::Token(_) | Self::Check(_) | Self::Completions(_) => {
+                "warn"
+            }
         }
     }
 
     fn run(self) -> Result<Outcome, Failure> {
         match self {
+            Self::Serve(serve) => serve.run(),
+            Self::Token(token) => token.run(),
             Self::Import(import) => import.run(),
             Self::Query(query) => query.run(),
             Self::Check(check) => check.run(),
