@@ -1,16 +1,31 @@
 //! The data folder, as commands that hold it themselves open it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
-use ebbtide_store::{Components, Settings, Store, StoreError};
+use ebbtide_store::fs::{FileSystem, RealFs};
+use ebbtide_store::{Components, FreshIds, Settings, Store, StoreError};
 
 use crate::failure::Failure;
 
+/// The files of a data folder.
+pub(crate) fn open_folder(data: &Path) -> Arc<dyn FileSystem> {
+    Arc::new(RealFs::new(data))
+}
+
 /// Takes the folder for this process; it is made where there is none.
-pub(crate) fn open_store(_data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
-    let components = Components { fresh_secret: [0; 32] };
+pub(crate) fn open_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
+    let fresh = FreshIds { folder: random()?, secret: random()? };
+    let components = Components { fs: open_folder(data), fresh };
     Store::open(components, Settings::default(), apps).map_err(store_failure)
+}
+
+fn random() -> Result<u128, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(format_args!("the system gives no random bytes: {error}")))?;
+    Ok(u128::from_ne_bytes(bytes))
 }
 
 /// What the operator may see: all of an app, or one tenant where that was asked for.

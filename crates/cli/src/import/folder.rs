@@ -5,7 +5,7 @@ use std::path::Path;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Scope, TableName};
 use ebbtide_server::sources::Chunk;
-use ebbtide_store::{NewRows, Occurrences, Store};
+use ebbtide_store::{Importer, Occurrences, Receipt, Store};
 
 use super::{Destination, FileOutcome, RefusedRow};
 use crate::data::{open_store, operator_scope, store_failure};
@@ -14,9 +14,9 @@ use crate::failure::Failure;
 pub(super) struct Folder {
     store: Store,
     scope: Scope,
-    table: TableName,
+    /// Of the file that is being loaded.
+    importer: Option<Importer>,
     occurrences: Occurrences,
-    rows: usize,
     outcome: FileOutcome,
 }
 
@@ -25,44 +25,50 @@ impl Folder {
         Ok(Self {
             store: open_store(data, vec![pack.schema.clone()])?,
             scope: operator_scope(&pack.schema.app, None),
-            table: TableName::new(""),
+            importer: None,
             occurrences: Occurrences::new(),
-            rows: 0,
             outcome: FileOutcome::default(),
         })
+    }
+
+    fn count(&mut self, receipt: Receipt) {
+        self.outcome.accepted += receipt.accepted;
+        self.outcome.duplicates += receipt.duplicates;
+        self.outcome.waiting += receipt.waiting;
+        self.outcome.rejected.extend(receipt.rejected.into_iter().map(|rejection| RefusedRow {
+            row: rejection.row,
+            column: rejection.column,
+            code: rejection.code.as_str().to_owned(),
+            detail: rejection.detail,
+        }));
     }
 }
 
 impl Destination for Folder {
     fn begin(&mut self, table: &TableName) -> Result<(), Failure> {
-        self.table = table.clone();
         self.occurrences = Occurrences::new();
-        self.rows = 0;
+        self.importer = Some(self.store.import(&self.scope, table).map_err(store_failure)?);
         Ok(())
     }
 
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure> {
-        let rows = NewRows {
-            table: self.table.clone(),
-            batch: chunk.rows.batch.clone(),
-            occurrences: self.occurrences.clone(),
-        };
-        let receipt = self.store.append(&self.scope, rows).map_err(store_failure)?;
-        self.outcome.accepted += receipt.accepted;
-        self.outcome.duplicates += receipt.duplicates;
-        self.outcome.waiting += receipt.waiting;
-        let before = self.rows;
-        self.outcome.rejected.extend(receipt.rejected.into_iter().map(|rejection| RefusedRow {
-            row: before + rejection.row,
-            column: rejection.column,
-            code: rejection.code.as_str().to_owned(),
-            detail: rejection.detail,
-        }));
-        self.rows += chunk.rows.batch.num_rows();
+        if let Some(importer) = &mut self.importer {
+            let receipt = importer.push(&chunk.rows.batch, &self.occurrences).map_err(store_failure)?;
+            self.count(receipt);
+        }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<FileOutcome, Failure> {
+        if let Some(importer) = self.importer.take() {
+            let receipt = importer.finish().map_err(store_failure)?;
+            self.count(receipt);
+        }
         Ok(std::mem::take(&mut self.outcome))
+    }
+
+    fn close(&mut self) -> Result<(), Failure> {
+        self.importer = None;
+        self.store.close().map_err(store_failure)
     }
 }
