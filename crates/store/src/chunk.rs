@@ -61,10 +61,7 @@ impl Unsorted {
             }
         };
         let mut directory = Directory::default();
-        for run in tenant_codes.chunk_by(|a, b| a == b) {
-            let tenant = &self.tenants.names[run[0] as usize];
-            directory.push(tenant, u32::try_from(run.len()).unwrap_or(u32::MAX));
-        }
+        extend(&mut directory, &self.tenants.names, &tenant_codes);
         Ok(Sorted { chunk: Chunk::new(schema, directory, sequences, columns)?, order })
     }
 }
@@ -87,12 +84,16 @@ impl Chunk {
         Ok(Self { batch, directory, sequence_first, sequence_last, bytes })
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.batch.num_rows()
+    /// A stored batch that is in storage order already.
+    pub(crate) fn of_sorted(schema: &SchemaRef, batch: RecordBatch) -> Result<Self, StoreError> {
+        let rows = Unsorted::of_batch(&batch)?;
+        let mut directory = Directory::default();
+        extend(&mut directory, &rows.tenants.names, &rows.tenants.codes);
+        Self::new(schema, directory, rows.sequences, rows.columns)
     }
 
-    pub(crate) fn sequences(&self) -> &UInt64Array {
-        sequences(&self.batch)
+    pub(crate) fn rows(&self) -> usize {
+        self.batch.num_rows()
     }
 
     /// The rows of several runs as one run.
@@ -109,6 +110,19 @@ impl Chunk {
     pub(crate) fn of_batches(table: &TableSchema, batches: &[RecordBatch]) -> Result<Self, StoreError> {
         let schema = stored_schema(table);
         Ok(Self::merge(table, &schema, batches)?.chunk)
+    }
+}
+
+/// Adds the tenants of a sorted stored batch to a directory.
+pub(crate) fn extend_directory(directory: &mut Directory, stored: &RecordBatch) -> Result<(), StoreError> {
+    let tenants = tenants_of(stored.column(ColumnRef::Tenant.stored_index()))?;
+    extend(directory, &tenants.names, &tenants.codes);
+    Ok(())
+}
+
+fn extend(directory: &mut Directory, names: &[Arc<str>], codes: &[u32]) {
+    for run in codes.chunk_by(|a, b| a == b) {
+        directory.push(&names[run[0] as usize], u32::try_from(run.len()).unwrap_or(u32::MAX));
     }
 }
 

@@ -1,11 +1,14 @@
 //! What can go wrong in the store, by what the caller can do about it.
 
+use std::path::PathBuf;
+
 use ebbtide_model::{AppName, ErrorKind, TableName};
 
 use crate::fs::FsError;
 use crate::lock::LockError;
 use crate::log::LogError;
 use crate::manifest::ManifestError;
+use crate::segment::Damage;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -39,6 +42,14 @@ pub enum StoreError {
         "the store takes no more writes since {reason}; the disk must be mended and the server restarted"
     )]
     Failed { reason: String },
+    #[error("{} has format version {found}, which this Ebbtide does not read: use the version that wrote it, or a newer one", file.display())]
+    UnknownVersion { file: PathBuf, found: u32 },
+    #[error("the data folder contradicts itself: {detail}")]
+    Inconsistent { detail: String },
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    #[error("a segment could not be read or written: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
     #[error("rows could not be laid out: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
     #[error(transparent)]
@@ -64,7 +75,8 @@ impl StoreError {
             Self::Overloaded | Self::Importing { .. } | Self::Closed | Self::Failed { .. } => {
                 ErrorKind::Unavailable
             }
-            Self::Arrow(_) => ErrorKind::Internal,
+            Self::UnknownVersion { .. } | Self::Inconsistent { .. } | Self::Damaged(_) => ErrorKind::Corrupt,
+            Self::Arrow(_) | Self::Parquet(_) => ErrorKind::Internal,
             Self::Lock(error) => error.kind(),
             Self::Log(error) => error.kind(),
             Self::Manifest(error) => error.kind(),

@@ -24,15 +24,11 @@ pub(crate) fn occurrence(contents: Fingerprint, number: u32) -> Fingerprint {
 
 /// Made once with the data folder, from the process's own randomness.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct FolderSecret([u8; 32]);
+pub(crate) struct FolderSecret(u128);
 
 impl FolderSecret {
-    pub(crate) fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8; 32] {
-        &self.0
+    pub(crate) fn new(secret: u128) -> Self {
+        Self(secret)
     }
 }
 
@@ -172,7 +168,7 @@ impl RowHasher {
 /// The table's own secret, as long as the hash wants it.
 fn table_secret(folder: &FolderSecret, app: &str, table: &str) -> Box<[u8]> {
     const BLOCKS: u64 = 12;
-    let mut name = folder.0.to_vec();
+    let mut name = folder.0.to_le_bytes().to_vec();
     write_text(app, &mut name);
     write_text(table, &mut name);
     let mut secret = Vec::new();

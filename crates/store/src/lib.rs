@@ -2,32 +2,51 @@
 //! Synchronous; the filesystem and the clock come in as values. Knows no HTTP and no SQL.
 
 mod admission;
+mod catalog;
 mod cells;
 mod chunk;
 mod columns;
+mod compact;
 mod directory;
 mod error;
 mod fingerprint;
+mod flush;
 pub mod fs;
+mod group;
+mod import;
 pub mod lock;
 pub mod log;
+mod maintenance;
 pub mod manifest;
 mod memtable;
+mod merge;
 mod occurrences;
 mod order;
+mod payload;
+mod probe;
+mod recover;
 mod rows;
 mod scan;
+mod segment;
 mod settings;
 mod snapshot;
 mod store;
 mod table;
+mod verify;
 mod writer;
 
 pub use columns::{ColumnRef, SEQUENCE_COLUMN, TENANT_COLUMN, arrow_type, declared_schema, stored_schema};
 pub use error::StoreError;
+pub use import::Importer;
+pub use maintenance::Health;
 pub use occurrences::Occurrences;
 pub use rows::{NewRows, Receipt, Rejection, RejectionCode};
 pub use scan::Scan;
+pub use segment::Damage;
 pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
-pub use store::{Components, Store};
+pub use store::{Components, FreshIds, Store};
+pub use verify::{Verified, verify};
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use crate::occurrences::AsItIs;
 
 /// Runs are merged up to this size: larger merges would hold up the writer.
 const CHUNK_ROWS_MAX: usize = 65_536;
+const CHUNK_BYTES_MAX: usize = 64 << 20;
 /// What a key in the map takes, its share of empty slots included.
 const KEY_BYTES: usize = 96;
 
@@ -48,7 +49,7 @@ pub(crate) struct Memtable {
     pub(crate) chunks: Vec<Arc<Chunk>>,
     /// The sequences of rows that were replaced or deleted.
     pub(crate) dead: Arc<RoaringTreemap>,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Arc<Keys>,
 }
 
 impl Memtable {
@@ -71,6 +72,30 @@ impl Memtable {
         Arc::make_mut(&mut self.dead).insert(sequence);
     }
 
+    pub(crate) fn put(&mut self, fingerprint: Fingerprint, state: KeyState) {
+        Arc::make_mut(&mut self.keys).insert(fingerprint, state);
+    }
+
+    /// Kills what a tenant, or everybody, had here before this arrival number; how many were alive.
+    pub(crate) fn clear(&mut self, tenant: Option<&str>, before: u64) -> u64 {
+        let dead = Arc::make_mut(&mut self.dead);
+        let dead_before = dead.len();
+        for chunk in &self.chunks {
+            let rows = match tenant {
+                Some(tenant) => chunk.directory.range(tenant),
+                None => 0..chunk.directory.rows(),
+            };
+            let sequences = &sequences(&chunk.batch).values()[rows.start as usize..rows.end as usize];
+            dead.extend(sequences.iter().copied().filter(|&sequence| sequence < before));
+        }
+        dead.len() - dead_before
+    }
+
+    /// The lowest arrival number that anything here has.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.keys.values().map(|state| state.sequence).min()
+    }
+
     /// Adds the rows that arrived last.
     pub(crate) fn push(
         &mut self,
@@ -80,11 +105,16 @@ impl Memtable {
     ) -> Result<(), StoreError> {
         let mut rows = chunk.rows();
         let mut merged = 1;
+        let mut bytes = chunk.bytes;
         for earlier in self.chunks.iter().rev() {
-            if earlier.rows() > 2 * rows || earlier.rows() + rows > CHUNK_ROWS_MAX {
+            rows += earlier.rows();
+            bytes += earlier.bytes;
+            if earlier.rows() > 2 * (rows - earlier.rows())
+                || rows > CHUNK_ROWS_MAX
+                || bytes > CHUNK_BYTES_MAX
+            {
                 break;
             }
-            rows += earlier.rows();
             merged += 1;
         }
         self.chunks.push(Arc::new(chunk));

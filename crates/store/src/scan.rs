@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
 use roaring::RoaringTreemap;
 
 use crate::chunk::Chunk;
 use crate::memtable::live_mask;
+use crate::segment::{LiveSegment, SegmentScan};
 use crate::{ColumnRef, StoreError};
 
 /// Rows in a batch that a scan yields, at most.
@@ -23,6 +25,7 @@ pub struct Scan {
 #[derive(Debug)]
 enum Source {
     Memory(MemoryScan),
+    Segment(Box<SegmentScan>),
 }
 
 impl Scan {
@@ -38,6 +41,18 @@ impl Scan {
     }
 }
 
+impl Scan {
+    pub(crate) fn segment(
+        live: &LiveSegment,
+        rows: Range<u32>,
+        stored: &SchemaRef,
+        columns: &[ColumnRef],
+    ) -> Result<Self, StoreError> {
+        let scan = SegmentScan::new(live, rows, stored, columns)?;
+        Ok(Self { source: Source::Segment(Box::new(scan)) })
+    }
+}
+
 impl Iterator for Scan {
     type Item = Result<RecordBatch, StoreError>;
 
@@ -45,6 +60,7 @@ impl Iterator for Scan {
         loop {
             let batch = match &mut self.source {
                 Source::Memory(scan) => scan.next()?,
+                Source::Segment(scan) => scan.next()?,
             };
             match batch {
                 Ok(batch) if batch.num_rows() == 0 => {}

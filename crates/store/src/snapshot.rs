@@ -10,12 +10,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use ebbtide_model::{AppSchema, Scope, TableName, TableSchema, Tenants};
 use roaring::RoaringTreemap;
 
 use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::scan::Scan;
+use crate::segment::LiveSegment;
 use crate::{ColumnRef, StoreError};
 
 /// All tables of an app at one moment. Cheap to clone.
@@ -40,6 +42,11 @@ pub(crate) enum Run {
         chunk: Arc<Chunk>,
         /// By sequence.
         dead: Arc<RoaringTreemap>,
+    },
+    Segment {
+        live: LiveSegment,
+        /// The table's stored columns of today; the segment may be older.
+        stored: SchemaRef,
     },
 }
 
@@ -156,6 +163,16 @@ impl Part {
     pub fn scan(&self, columns: &[ColumnRef]) -> Result<Scan, StoreError> {
         match &self.run {
             Run::Memory { chunk, dead } => Scan::memory(chunk, dead, self.rows.clone(), columns),
+            Run::Segment { live, stored } => Scan::segment(live, self.rows.clone(), stored, columns),
+        }
+    }
+
+    /// The lowest and highest time of its rows, in microseconds, and perhaps of some more; `None` where
+    /// that is not known, or no row has a time.
+    pub fn time_range(&self) -> Option<(i64, i64)> {
+        match &self.run {
+            Run::Memory { .. } => None,
+            Run::Segment { live, .. } => live.segment.descriptor.times,
         }
     }
 }
@@ -164,6 +181,7 @@ impl Run {
     fn directory(&self) -> &Directory {
         match self {
             Self::Memory { chunk, .. } => &chunk.directory,
+            Self::Segment { live, .. } => &live.segment.directory,
         }
     }
 }

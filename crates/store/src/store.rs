@@ -6,23 +6,42 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use arrow::array::RecordBatch;
 use ebbtide_model::{AppName, AppSchema, Scope, TableName, Tenants};
 
 use crate::admission::prepare;
-use crate::fingerprint::FolderSecret;
+use crate::fs::FileSystem;
+use crate::import::Importer;
+use crate::log::RecoveryReport;
+use crate::maintenance::{Health, Job, Shared};
+use crate::recover::{self, Opened};
 use crate::snapshot::Snapshot;
 use crate::table::TableInfo;
-use crate::writer::{Published, Request, TableIndex, Writer};
+use crate::verify::{Verified, verify_manifest_and_log, verify_segments};
+use crate::writer::{Answer, Request, TableIndex};
 use crate::{NewRows, Receipt, Settings, StoreError};
+
+/// Bytes of rows that are made durable by one fdatasync, about.
+const GROUP_BYTES_MAX: usize = 64 << 20;
 
 /// What the store is given instead of reaching for it.
 #[derive(Clone, Debug)]
 pub struct Components {
-    /// Random bytes, by which a new data folder hashes keys.
-    pub fresh_secret: [u8; 32],
+    /// The data folder.
+    pub fs: Arc<dyn FileSystem>,
+    pub fresh: FreshIds,
 }
 
-/// A data folder that this process holds. Clones are the same store.
+/// Random numbers, 128 bits each, which a new data folder takes for good. An old one keeps its own.
+#[derive(Clone, Copy, Debug)]
+pub struct FreshIds {
+    /// Tells its files from those of other folders.
+    pub folder: u128,
+    /// Keys of rows are hashed with it, so that nobody outside can aim for collisions.
+    pub secret: u128,
+}
+
+/// A data folder that this process holds, until the last clone is dropped. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -30,52 +49,61 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
+    fs: Arc<dyn FileSystem>,
     apps: Vec<AppSchema>,
     tables: Vec<Arc<TableInfo>>,
     indices: HashMap<(AppName, TableName), TableIndex>,
-    published: Arc<Published>,
+    shared: Arc<Shared>,
     queue: Mutex<Option<SyncSender<Waiting>>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    writing: Mutex<Option<JoinHandle<()>>>,
+    background: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A request and where its answer goes.
 #[derive(Debug)]
 struct Waiting {
     request: Request,
-    answer: SyncSender<Result<Receipt, StoreError>>,
+    answer: SyncSender<Result<Answer, StoreError>>,
 }
 
 impl Store {
-    /// Takes the data folder, recovers what was acknowledged, and starts the writer.
+    /// Takes the data folder, recovers what was acknowledged, and starts to write, flush and compact.
+    ///
+    /// A folder that another process holds, that is damaged, or whose tables were stored otherwise than
+    /// `apps` declare them, is an error. A folder may hold apps that are not among `apps`: their rows
+    /// stay as they are.
     pub fn open(
         components: Components,
         settings: Settings,
         apps: Vec<AppSchema>,
     ) -> Result<Self, StoreError> {
-        settings.validate()?;
-        let secret = FolderSecret::new(components.fresh_secret);
-        let writer = Writer::open(&secret, apps.clone())?;
-        let tables = writer.infos();
-        let indices = tables
-            .iter()
-            .enumerate()
-            .map(|(index, info)| ((info.app.clone(), info.schema.name.clone()), index))
-            .collect();
-        let published = writer.published();
-        let (sender, receiver) = sync_channel(settings.queue_requests_max);
-        let group_rows_max = settings.group_rows_max;
-        let thread = std::thread::Builder::new()
-            .name("ebbtide-writer".to_owned())
-            .spawn(move || write_groups(writer, &receiver, group_rows_max))
-            .map_err(|error| StoreError::Failed { reason: format!("a thread cannot start: {error}") })?;
+        let queue_requests_max = settings.queue_requests_max;
+        let Opened { writer, log } =
+            recover::open(components.fs.clone(), settings, &components.fresh, apps.clone())?;
+        let tables: Vec<Arc<TableInfo>> = writer.tables.iter().map(|table| table.info.clone()).collect();
+        let deployed = tables.iter().enumerate().filter(|(_, info)| info.deployed);
+        let indices =
+            deployed.map(|(index, info)| ((info.app.clone(), info.schema.name.clone()), index)).collect();
+        let shared = Arc::new(Shared::new(writer, concerns(&log)));
+        let (sender, receiver) = sync_channel(queue_requests_max);
         let inner = Inner {
+            fs: components.fs,
             apps,
             tables,
             indices,
-            published,
+            shared: shared.clone(),
             queue: Mutex::new(Some(sender)),
-            threads: Mutex::new(vec![thread]),
+            writing: Mutex::new(None),
+            background: Mutex::new(Vec::new()),
         };
+        // From here on a failure drops `inner`, which ends the threads that have started.
+        let own = shared.clone();
+        *lock(&inner.writing) = Some(spawn("ebbtide-writer", move || write_groups(&own, &receiver))?);
+        for (name, job) in [("ebbtide-flush", Job::Flush), ("ebbtide-compact", Job::Compaction)] {
+            let own = shared.clone();
+            let thread = spawn(name, move || own.work(job))?;
+            lock(&inner.background).push(thread);
+        }
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -86,22 +114,94 @@ impl Store {
 
     /// Blocks until each row of the batch is durable and visible, or accounted for otherwise.
     ///
-    /// A full queue is [`StoreError::Overloaded`]: nothing of the batch was stored.
+    /// A full queue is [`StoreError::Overloaded`], and nothing of the batch was stored. After
+    /// [`StoreError::Failed`] it is not known whether it was, and a restart tells.
     pub fn append(&self, scope: &Scope, rows: NewRows) -> Result<Receipt, StoreError> {
         let (table, info) = self.table_to_write(scope, &rows.table)?;
         let prepared = prepare(&info.schema, &info.hasher, scope, &rows.batch)?;
-        self.ask(Request::Append { table, prepared, occurrences: rows.occurrences })
+        match self.ask(Request::Append { table, prepared, occurrences: rows.occurrences })? {
+            Answer::Appended(receipt) => Ok(receipt),
+            Answer::Deleted(_) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Deletes rows by key: `keys` has the key's columns, in the key's order and in their storage types.
+    /// The number of rows that there were; a row of another tenant is none.
+    pub fn delete_rows(
+        &self,
+        scope: &Scope,
+        table: &TableName,
+        keys: &RecordBatch,
+    ) -> Result<u64, StoreError> {
+        let (index, info) = self.table_of(scope, table)?;
+        let (tenant, mark) = match scope.tenants() {
+            Tenants::One(tenant) => (tenant.as_str(), Some(info.tenant_mark(tenant.as_str()))),
+            Tenants::All if info.parent => ("", None),
+            Tenants::All => return Err(StoreError::TenantNeeded { table: table.clone() }),
+        };
+        let fingerprints = info.hasher.hash_keys(&info.schema, keys, tenant)?;
+        let tenant = mark.filter(|_| info.parent);
+        self.deleted(Request::Delete { table: index, fingerprints, tenant })
+    }
+
+    /// Deletes all rows that the scope sees in a table: a tenant's, or everybody's. How many there were.
+    pub fn clear(&self, scope: &Scope, table: &TableName) -> Result<u64, StoreError> {
+        let (index, _) = self.table_of(scope, table)?;
+        let tenant = match scope.tenants() {
+            Tenants::One(tenant) => Some(tenant.as_str().to_owned()),
+            Tenants::All => None,
+        };
+        self.deleted(Request::Clear { table: index, tenant })
+    }
+
+    /// Begins to load rows in bulk; see [`Importer`]. Others are refused to write the table meanwhile.
+    pub fn import(&self, scope: &Scope, table: &TableName) -> Result<Importer, StoreError> {
+        let (index, info) = self.table_to_write(scope, table)?;
+        Importer::begin(self.inner.shared.clone(), scope.clone(), index, info.clone())
     }
 
     /// All tables of an app as they are now.
     pub fn snapshot(&self, app: &AppName) -> Result<Snapshot, StoreError> {
-        self.inner.published.snapshot(app)
+        self.inner.shared.published.snapshot(app)
     }
 
-    /// Waits for the writes under way and ends. Writes after it are refused; snapshots still read.
+    pub fn health(&self) -> Health {
+        self.inner.shared.health()
+    }
+
+    /// Writes what is in memory to segments. Needed for nothing but tests and tidiness: rows are durable
+    /// before.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.inner.shared.flush()
+    }
+
+    /// Merges segments until none are worth merging.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        self.inner.shared.compact()
+    }
+
+    /// Reads every byte of the data folder and checks it; writes wait a part of that time.
+    pub fn verify(&self) -> Result<Verified, StoreError> {
+        let shared = &self.inner.shared;
+        let _quiet = shared.quiet();
+        let mut found = Verified::default();
+        let catalog = {
+            let _writer = shared.writer();
+            verify_manifest_and_log(&self.inner.fs, &mut found)?
+        };
+        if let Some(catalog) = catalog {
+            verify_segments(self.inner.fs.as_ref(), &catalog, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// Finishes the writes under way, writes what is in memory to segments, and ends. Writes after it are
+    /// refused; snapshots still read. The folder is free for others once the last clone is dropped.
     pub fn close(&self) -> Result<(), StoreError> {
-        self.inner.stop();
-        Ok(())
+        self.inner.end_writing();
+        let flushed = self.inner.shared.flush();
+        self.inner.end_background();
+        flushed
     }
 
     fn table_to_write(
@@ -109,22 +209,33 @@ impl Store {
         scope: &Scope,
         name: &TableName,
     ) -> Result<(TableIndex, &Arc<TableInfo>), StoreError> {
-        let inner = &self.inner;
-        let Some(&index) = inner.indices.get(&(scope.app().clone(), name.clone())) else {
-            // Names the app, or else the table, that is unknown.
-            self.snapshot(scope.app())?.table(scope, name)?;
-            return Err(StoreError::UnknownTable { table: name.clone(), known: Vec::new() });
-        };
-        let info = &inner.tables[index];
+        let (index, info) = self.table_of(scope, name)?;
         if info.parent && matches!(scope.tenants(), Tenants::One(_)) {
             return Err(StoreError::ScopeTooNarrow { table: name.clone() });
         }
         Ok((index, info))
     }
 
-    fn ask(&self, request: Request) -> Result<Receipt, StoreError> {
+    fn table_of(&self, scope: &Scope, name: &TableName) -> Result<(TableIndex, &Arc<TableInfo>), StoreError> {
+        let inner = &self.inner;
+        let Some(&index) = inner.indices.get(&(scope.app().clone(), name.clone())) else {
+            // Names the app, or else the table, that is unknown.
+            self.snapshot(scope.app())?.table(scope, name)?;
+            return Err(StoreError::UnknownTable { table: name.clone(), known: Vec::new() });
+        };
+        Ok((index, &inner.tables[index]))
+    }
+
+    fn deleted(&self, request: Request) -> Result<u64, StoreError> {
+        match self.ask(request)? {
+            Answer::Deleted(rows) => Ok(rows),
+            Answer::Appended(_) => Err(StoreError::Closed),
+        }
+    }
+
+    fn ask(&self, request: Request) -> Result<Answer, StoreError> {
         let (answer, answered) = sync_channel(1);
-        let queue = self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = lock(&self.inner.queue).clone();
         match queue.ok_or(StoreError::Closed)?.try_send(Waiting { request, answer }) {
             Ok(()) => answered.recv().map_err(|_| StoreError::Closed)?,
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded),
@@ -134,36 +245,81 @@ impl Store {
 }
 
 impl Inner {
-    fn stop(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store ended in a panic");
-            }
-        }
+    fn end_writing(&self) {
+        lock(&self.queue).take();
+        join(lock(&self.writing).take());
+    }
+
+    fn end_background(&self) {
+        self.shared.stop();
+        join(std::mem::take(&mut *lock(&self.background)));
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.stop();
+        self.shared.stop();
+        self.end_writing();
+        self.end_background();
     }
 }
 
-/// The writer's thread: takes all that waits as a group, until every sender is gone.
-fn write_groups(mut writer: Writer, queue: &Receiver<Waiting>, group_rows_max: usize) {
-    while let Ok(first) = queue.recv() {
-        let mut rows = first.request.rows();
-        let (mut requests, mut callers) = (vec![first.request], vec![first.answer]);
-        while rows < group_rows_max
-            && let Ok(next) = queue.try_recv()
-        {
-            rows += next.request.rows();
-            requests.push(next.request);
-            callers.push(next.answer);
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    thread.map_err(|error| StoreError::Failed { reason: format!("a thread cannot start: {error}") })
+}
+
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store ended in a panic");
         }
-        for (caller, answer) in callers.into_iter().zip(writer.commit_group(requests)) {
+    }
+}
+
+/// What an operator should know of how the log was read back.
+fn concerns(report: &RecoveryReport) -> Vec<String> {
+    let damage = report.damage.iter().map(|damage| {
+        format!(
+            "{} bytes of the log {} from byte {} on are not what was written ({:?}) and were put aside",
+            damage.bytes,
+            damage.file.display(),
+            damage.offset,
+            damage.cause
+        )
+    });
+    damage.collect()
+}
+
+/// The writer's thread: takes all that waits as a group, until every sender is gone.
+fn write_groups(shared: &Shared, queue: &Receiver<Waiting>) {
+    while let Ok(first) = queue.recv() {
+        let (mut rows, mut bytes) = (first.request.rows(), first.request.bytes());
+        let (mut requests, mut callers) = (vec![first.request], vec![first.answer]);
+        let answers = match shared.writer_with_room() {
+            Ok(mut writer) => {
+                while rows < writer.settings.group_rows_max
+                    && bytes < GROUP_BYTES_MAX
+                    && let Ok(next) = queue.try_recv()
+                {
+                    rows += next.request.rows();
+                    bytes += next.request.bytes();
+                    requests.push(next.request);
+                    callers.push(next.answer);
+                }
+                let answers = writer.commit_group(requests);
+                if writer.wants_flush() {
+                    shared.want(Job::Flush);
+                }
+                answers
+            }
+            Err(error) => vec![Err(error)],
+        };
+        for (caller, answer) in callers.into_iter().zip(answers) {
             if caller.send(answer).is_err() {
                 tracing::debug!("a caller did not wait for its answer");
             }

@@ -1,0 +1,181 @@
+//! What the manifest says: which tables there are, how they are laid out, which segments they have, and
+//! from which record on the log is needed.
+
+use ebbtide_model::{AppName, Column, ColumnType, TableKind, TableName, TableSchema, TenantId, TenantRule};
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::manifest::HexId;
+use crate::segment::Descriptor;
+
+/// The body of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Catalog {
+    /// Made once with the folder: its log files carry it, so that those of another are refused.
+    pub(crate) folder: HexId,
+    /// Keys of rows are hashed with it, so that nobody outside can aim for collisions.
+    pub(crate) secret: HexId,
+    /// No row in a segment has this number or a higher one; the log may.
+    pub(crate) sequence_next: u64,
+    /// No segment has this number or a higher one, not even one that a crash left unfinished.
+    pub(crate) segment_next: u64,
+    /// Log records with lower numbers are in segments, or void.
+    pub(crate) logged_next: u64,
+    pub(crate) tables: Vec<CatalogTable>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CatalogTable {
+    pub(crate) app: String,
+    pub(crate) table: String,
+    pub(crate) layout: Layout,
+    /// The number of the last write.
+    pub(crate) version: u64,
+    pub(crate) segments: Vec<Descriptor>,
+    pub(crate) clears: Vec<Clear>,
+}
+
+/// Rows of a tenant, or of everybody, that arrived before this number are deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Clear {
+    pub(crate) tenant: Option<String>,
+    pub(crate) before: u64,
+}
+
+/// What of a table's declaration its stored rows depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Layout {
+    kind: Kind,
+    columns: Vec<LayoutColumn>,
+    key: Vec<String>,
+    actor: Option<String>,
+    time: Option<String>,
+    tenant: Tenant,
+    /// Others find their tenant through this table.
+    parent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Events,
+    Entity,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayoutColumn {
+    name: String,
+    r#type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Tenant {
+    Column(String),
+    Parent { parent: String, by: String },
+    Fixed(String),
+}
+
+impl Layout {
+    pub(crate) fn of(table: &TableSchema, parent: bool) -> Self {
+        let name = |index: usize| table.columns[index].name.clone();
+        Self {
+            kind: match table.kind {
+                TableKind::Events => Kind::Events,
+                TableKind::Entity => Kind::Entity,
+            },
+            columns: table
+                .columns
+                .iter()
+                .map(|column| LayoutColumn {
+                    name: column.name.clone(),
+                    r#type: column.column_type.name().to_owned(),
+                })
+                .collect(),
+            key: table.key.iter().copied().map(name).collect(),
+            actor: table.actor.map(name),
+            time: table.time.map(name),
+            tenant: match &table.tenant {
+                TenantRule::Column { column, .. } => Tenant::Column(name(*column)),
+                TenantRule::Parent { parent, by } => {
+                    Tenant::Parent { parent: parent.as_str().to_owned(), by: name(*by) }
+                }
+                TenantRule::Fixed(tenant) => Tenant::Fixed(tenant.as_str().to_owned()),
+            },
+            parent,
+        }
+    }
+
+    pub(crate) fn is_parent(&self) -> bool {
+        self.parent
+    }
+
+    /// Whether rows that were stored by this layout are read by that of `declared`: columns may come
+    /// and go, and nothing else may change.
+    pub(crate) fn check(&self, app: &AppName, table: &TableName, declared: &Self) -> Result<(), StoreError> {
+        let changed = |what: &str, was: String, is: String| {
+            Err(StoreError::SchemaChanged {
+                app: app.clone(),
+                table: table.clone(),
+                detail: format!(
+                    "{what} was {was} and is now {is}; import it into a new data folder, or undo that"
+                ),
+            })
+        };
+        for column in &declared.columns {
+            if let Some(stored) = self.columns.iter().find(|stored| stored.name == column.name)
+                && stored.r#type != column.r#type
+            {
+                let what = format!("the type of column {:?}", column.name);
+                return changed(&what, stored.r#type.clone(), column.r#type.clone());
+            }
+        }
+        let parts = [
+            ("the kind", format!("{:?}", self.kind), format!("{:?}", declared.kind)),
+            ("the key", format!("{:?}", self.key), format!("{:?}", declared.key)),
+            ("the actor", format!("{:?}", self.actor), format!("{:?}", declared.actor)),
+            ("the time", format!("{:?}", self.time), format!("{:?}", declared.time)),
+            ("the tenant", format!("{:?}", self.tenant), format!("{:?}", declared.tenant)),
+            ("being a parent", self.parent.to_string(), declared.parent.to_string()),
+        ];
+        match parts.into_iter().find(|(_, was, is)| was != is) {
+            Some((what, was, is)) => changed(what, was, is),
+            None => Ok(()),
+        }
+    }
+
+    /// The table as it was last declared, for one that no deployed pack has; `None` if the layout is
+    /// not one of ours.
+    pub(crate) fn schema(&self, table: &TableName) -> Option<TableSchema> {
+        let index = |name: &String| self.columns.iter().position(|column| column.name == *name);
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let column_type = ColumnType::from_name(&column.r#type)?;
+            columns.push(Column { name: column.name.clone(), column_type, nullable: true });
+        }
+        Some(TableSchema {
+            name: table.clone(),
+            kind: match self.kind {
+                Kind::Events => TableKind::Events,
+                Kind::Entity => TableKind::Entity,
+            },
+            columns,
+            key: self.key.iter().map(index).collect::<Option<_>>()?,
+            tenant: match &self.tenant {
+                Tenant::Column(column) => TenantRule::Column { column: index(column)?, default: None },
+                Tenant::Parent { parent, by } => {
+                    TenantRule::Parent { parent: TableName::new(parent), by: index(by)? }
+                }
+                Tenant::Fixed(tenant) => TenantRule::Fixed(TenantId::new(tenant)),
+            },
+            actor: self.actor.as_ref().and_then(index),
+            time: self.time.as_ref().and_then(index),
+            event_name: None,
+        })
+    }
+}

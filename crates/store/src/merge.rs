@@ -1,0 +1,136 @@
+//! Sorted segments as one sorted stream of live rows, in bounded memory.
+
+use std::cmp::Ordering;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::interleave_record_batch;
+use arrow::row::{RowConverter, Rows, SortField};
+
+use crate::order::order_columns;
+use crate::scan::{BATCH_ROWS_MAX, Scan};
+use crate::segment::LiveSegment;
+use crate::table::TableInfo;
+use crate::{ColumnRef, StoreError};
+
+/// Merges segments of one table.
+pub(crate) struct RowMerge {
+    converter: RowConverter,
+    order: Vec<usize>,
+    cursors: Vec<Cursor>,
+    /// Cursors that have a row, the one with the lowest row first: a binary heap.
+    heap: Vec<usize>,
+    batch_rows: usize,
+}
+
+/// Rows of a merge, and which segment each came from.
+pub(crate) struct Merged {
+    pub(crate) batch: RecordBatch,
+    pub(crate) sources: Vec<usize>,
+}
+
+struct Cursor {
+    scan: Scan,
+    batch: RecordBatch,
+    keys: Option<Rows>,
+    row: usize,
+}
+
+impl RowMerge {
+    pub(crate) fn new(segments: &[LiveSegment], info: &TableInfo) -> Result<Self, StoreError> {
+        let mut columns = vec![ColumnRef::Tenant];
+        columns.extend(order_columns(&info.schema).into_iter().map(ColumnRef::Declared));
+        columns.push(ColumnRef::Sequence);
+        let order: Vec<usize> = columns.into_iter().map(ColumnRef::stored_index).collect();
+        let field = |index: &usize| SortField::new(info.stored.field(*index).data_type().clone());
+        let converter = RowConverter::new(order.iter().map(field).collect())?;
+        let mut all = vec![ColumnRef::Tenant, ColumnRef::Sequence];
+        all.extend((0..info.schema.columns.len()).map(ColumnRef::Declared));
+        let mut cursors = Vec::with_capacity(segments.len());
+        let mut batch_rows = BATCH_ROWS_MAX;
+        for live in segments {
+            batch_rows = batch_rows.min(live.segment.batch_rows());
+            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, &info.stored, &all)?;
+            let batch = RecordBatch::new_empty(info.stored.clone());
+            cursors.push(Cursor { scan, batch, keys: None, row: 0 });
+        }
+        let mut merge = Self { converter, order, cursors, heap: Vec::new(), batch_rows };
+        for index in 0..merge.cursors.len() {
+            if merge.load(index)? {
+                merge.heap.push(index);
+            }
+        }
+        for place in (0..merge.heap.len()).rev() {
+            merge.sink(place);
+        }
+        Ok(merge)
+    }
+
+    /// The next rows in order; `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Merged>, StoreError> {
+        if self.heap.is_empty() {
+            return Ok(None);
+        }
+        // Batches that the output takes rows from; each cursor's current one is at its slot.
+        let mut batches: Vec<RecordBatch> = self.cursors.iter().map(|cursor| cursor.batch.clone()).collect();
+        let mut slots: Vec<usize> = (0..self.cursors.len()).collect();
+        let mut picks = Vec::with_capacity(self.batch_rows);
+        let mut sources = Vec::with_capacity(self.batch_rows);
+        while picks.len() < self.batch_rows
+            && let Some(&index) = self.heap.first()
+        {
+            picks.push((slots[index], self.cursors[index].row));
+            sources.push(index);
+            self.cursors[index].row += 1;
+            if self.cursors[index].row == self.cursors[index].batch.num_rows() {
+                if self.load(index)? {
+                    slots[index] = batches.len();
+                    batches.push(self.cursors[index].batch.clone());
+                } else {
+                    self.heap.swap_remove(0);
+                }
+            }
+            self.sink(0);
+        }
+        let batches: Vec<&RecordBatch> = batches.iter().collect();
+        Ok(Some(Merged { batch: interleave_record_batch(&batches, &picks)?, sources }))
+    }
+
+    /// Reads a cursor's next batch; false at its end.
+    fn load(&mut self, index: usize) -> Result<bool, StoreError> {
+        let cursor = &mut self.cursors[index];
+        let Some(batch) = cursor.scan.next().transpose()? else { return Ok(false) };
+        let columns: Vec<ArrayRef> = self.order.iter().map(|&column| batch.column(column).clone()).collect();
+        cursor.keys = Some(self.converter.convert_columns(&columns)?);
+        cursor.batch = batch;
+        cursor.row = 0;
+        Ok(true)
+    }
+
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        let key = |index: usize| {
+            let cursor = &self.cursors[index];
+            cursor.keys.as_ref().map(|keys| keys.row(cursor.row))
+        };
+        key(a).cmp(&key(b))
+    }
+
+    /// Puts the heap in order below this place.
+    fn sink(&mut self, place: usize) {
+        let mut place = place;
+        loop {
+            let mut least = place;
+            for child in [2 * place + 1, 2 * place + 2] {
+                if child < self.heap.len()
+                    && self.compare(self.heap[child], self.heap[least]) == Ordering::Less
+                {
+                    least = child;
+                }
+            }
+            if least == place {
+                return;
+            }
+            self.heap.swap(place, least);
+            place = least;
+        }
+    }
+}

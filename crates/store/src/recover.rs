@@ -1,0 +1,254 @@
+//! Opening a data folder: the manifest, the segments it names, what of them is dead, and what the log
+//! has that is in no segment yet.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use ebbtide_model::{AppName, AppSchema, TableName};
+
+use crate::catalog::{Catalog, Clear};
+use crate::chunk::{Chunk, sequences};
+use crate::fingerprint::{Fingerprint, FolderSecret};
+use crate::fs::FileSystem;
+use crate::lock::FolderLock;
+use crate::log::{Log, LogSettings, Record, RecordKind, RecoveryReport};
+use crate::manifest::{HexId, ManifestStore};
+use crate::memtable::{KeyKind, KeyState};
+use crate::payload::{decode_rows, take_keys};
+use crate::segment::{self, LiveSegment, Segment};
+use crate::store::FreshIds;
+use crate::table::{Table, TableInfo};
+use crate::writer::{TableIndex, Writer};
+use crate::{Settings, StoreError};
+
+/// The writer of a folder, and what reading its log back has found.
+pub(crate) struct Opened {
+    pub(crate) writer: Writer,
+    pub(crate) log: RecoveryReport,
+}
+
+pub(crate) fn open(
+    fs: Arc<dyn FileSystem>,
+    settings: Settings,
+    fresh: &FreshIds,
+    apps: Vec<AppSchema>,
+) -> Result<Opened, StoreError> {
+    settings.validate()?;
+    let lock = FolderLock::take(fs.as_ref())?;
+    fs.create_dir_all(Path::new(segment::DIRECTORY))?;
+    let (mut manifest, found) = ManifestStore::open::<Catalog>(fs.clone())?;
+    let catalog = found.clone().unwrap_or_else(|| Catalog {
+        folder: HexId(fresh.folder),
+        secret: HexId(fresh.secret),
+        sequence_next: 1,
+        segment_next: 1,
+        logged_next: 1,
+        tables: Vec::new(),
+    });
+    let secret = FolderSecret::new(catalog.secret.0);
+    let mut tables = declare(&secret, &catalog, &apps)?;
+    restore(fs.as_ref(), &catalog, &mut tables)?;
+    let known: BTreeSet<u64> =
+        tables.iter().flat_map(|table| &table.segments).map(|live| live.segment.descriptor.id).collect();
+    segment::remove_orphans(fs.as_ref(), |id| known.contains(&id))?;
+    // Whatever the log will name is in the manifest first: no record is ever of an unknown table.
+    let declared = Catalog { tables: tables.iter().map(Table::catalog).collect(), ..catalog };
+    if found.as_ref() != Some(&declared) {
+        manifest.commit(&declared)?;
+    }
+    let mut recovery = Log::open(fs.clone(), LogSettings::new(declared.folder))?;
+    let mut replay = Replay { tables, logged_next: declared.logged_next, ..Replay::default() };
+    for recovered in recovery.by_ref() {
+        replay.apply(recovered?.record)?;
+    }
+    let (log, report) = recovery.finish()?;
+    let writer = Writer {
+        fs,
+        settings,
+        apps: apps.into_iter().map(Arc::new).collect(),
+        tables: replay.tables,
+        folder: declared.folder,
+        secret: declared.secret,
+        sequence_next: declared.sequence_next.max(replay.sequence_last + 1),
+        segment_next: declared.segment_next,
+        logged_next: declared.logged_next,
+        log,
+        log_bytes: replay.bytes,
+        unflushed: report.files > 0,
+        flushing: None,
+        manifest,
+        published: Arc::default(),
+        failed: None,
+        _lock: lock,
+    };
+    for schema in &writer.apps {
+        writer.publish_app(schema);
+    }
+    Ok(Opened { writer, log: report })
+}
+
+/// The tables of the apps, and then those that only the manifest knows.
+fn declare(secret: &FolderSecret, catalog: &Catalog, apps: &[AppSchema]) -> Result<Vec<Table>, StoreError> {
+    let mut tables = Vec::new();
+    for app in apps {
+        for schema in &app.tables {
+            let parent = app.is_parent(&schema.name);
+            let info = TableInfo::declared(secret, &app.app, schema.clone(), parent)?;
+            let is_it = |stored: &&crate::catalog::CatalogTable| {
+                stored.app == app.app.as_str() && stored.table == schema.name.as_str()
+            };
+            if let Some(stored) = catalog.tables.iter().find(is_it) {
+                stored.layout.check(&app.app, &schema.name, &info.layout)?;
+            }
+            tables.push(Table::new(Arc::new(info)));
+        }
+    }
+    for stored in &catalog.tables {
+        let (app, name) = (AppName::new(&stored.app), TableName::new(&stored.table));
+        if find(&tables, &app, &name).is_none() {
+            let schema = stored.layout.schema(&name).ok_or_else(|| StoreError::Inconsistent {
+                detail: format!("the manifest's table {:?} has a type that this Ebbtide lacks", stored.table),
+            })?;
+            let info = TableInfo::undeployed(secret, &app, stored.layout.clone(), schema);
+            tables.push(Table::new(Arc::new(info)));
+        }
+    }
+    Ok(tables)
+}
+
+fn find(tables: &[Table], app: &AppName, name: &TableName) -> Option<TableIndex> {
+    tables.iter().position(|table| table.info.app == *app && table.info.schema.name == *name)
+}
+
+/// Opens the segments that the manifest names.
+fn restore(fs: &dyn FileSystem, catalog: &Catalog, tables: &mut [Table]) -> Result<(), StoreError> {
+    for stored in &catalog.tables {
+        let Some(index) = find(tables, &AppName::new(&stored.app), &TableName::new(&stored.table)) else {
+            continue;
+        };
+        let table = &mut tables[index];
+        table.version = stored.version;
+        table.clears.clone_from(&stored.clears);
+        for descriptor in &stored.segments {
+            let segment = Segment::open(fs, descriptor.clone())?;
+            table.segments.push(LiveSegment::new(Arc::new(segment)));
+        }
+        table.find_dead();
+    }
+    Ok(())
+}
+
+/// Puts the log's records back into memory. The newest word on a key counts, whatever the order.
+#[derive(Default)]
+struct Replay {
+    tables: Vec<Table>,
+    logged_next: u64,
+    sequence_last: u64,
+    bytes: u64,
+}
+
+impl Replay {
+    fn apply(&mut self, record: Record) -> Result<(), StoreError> {
+        if record.first_sequence < self.logged_next {
+            return Ok(());
+        }
+        let index =
+            find(&self.tables, &record.app, &record.table).ok_or_else(|| StoreError::Inconsistent {
+                detail: format!(
+                    "the log has rows of table {:?}, which the manifest lacks",
+                    record.table.as_str()
+                ),
+            })?;
+        self.bytes += record.payload.len() as u64;
+        let table = &mut self.tables[index];
+        let last = match record.kind {
+            RecordKind::Rows => replay_rows(table, record)?,
+            RecordKind::DeleteRows => replay_delete(table, record)?,
+            RecordKind::DeleteTenant | RecordKind::DeleteTable => replay_clear(table, &record)?,
+        };
+        table.version = table.version.max(last);
+        self.sequence_last = self.sequence_last.max(last);
+        Ok(())
+    }
+}
+
+fn replay_rows(table: &mut Table, record: Record) -> Result<u64, StoreError> {
+    let info = table.info.clone();
+    let logged = decode_rows(record.payload, record.rows, &info.stored)?;
+    let chunk = Chunk::of_sorted(&info.stored, logged.batch)?;
+    let arrivals = sequences(&chunk.batch).values().to_vec();
+    let stored = table.stored(&logged.fingerprints);
+    let mut by_arrival: Vec<usize> = (0..arrivals.len()).collect();
+    by_arrival.sort_unstable_by_key(|&row| arrivals[row]);
+    for row in by_arrival {
+        let fingerprint = logged.fingerprints[row];
+        let tenant = chunk.directory.tenant_of(u32::try_from(row).unwrap_or(u32::MAX));
+        let state = KeyState {
+            sequence: arrivals[row],
+            content: logged.contents[row],
+            tenant: tenant.map_or(0, |tenant| info.tenant_mark(tenant)),
+            kind: KeyKind::Row,
+            overrides: false,
+        };
+        if !replay_word(table, fingerprint, state, stored[row]) {
+            table.active.kill(arrivals[row]);
+        }
+    }
+    let last = chunk.sequence_last;
+    table.active.push(&info.schema, &info.stored, chunk)?;
+    Ok(last)
+}
+
+/// Applies the newest word on a key; false where a newer one is known.
+fn replay_word(
+    table: &mut Table,
+    fingerprint: Fingerprint,
+    state: KeyState,
+    stored: Option<crate::table::Live>,
+) -> bool {
+    let newer = |sequence: u64| sequence > state.sequence;
+    if table.active.state(fingerprint).is_some_and(|known| newer(known.sequence)) {
+        return false;
+    }
+    let known = table.known(fingerprint, stored);
+    if let Some(live) = known.live {
+        if newer(live.sequence) {
+            return false;
+        }
+        table.kill(fingerprint, live);
+    }
+    table.active.put(fingerprint, KeyState { overrides: known.overrides, ..state });
+    true
+}
+
+fn replay_delete(table: &mut Table, record: Record) -> Result<u64, StoreError> {
+    let mut payload = record.payload;
+    let fingerprints = take_keys(&mut payload, record.rows)?;
+    let stored = table.stored(&fingerprints);
+    for (fingerprint, stored) in fingerprints.into_iter().zip(stored) {
+        let state = KeyState {
+            sequence: record.first_sequence,
+            content: 0,
+            tenant: 0,
+            kind: KeyKind::Tombstone,
+            overrides: false,
+        };
+        replay_word(table, fingerprint, state, stored);
+    }
+    Ok(record.first_sequence)
+}
+
+fn replay_clear(table: &mut Table, record: &Record) -> Result<u64, StoreError> {
+    let tenant = match record.kind {
+        RecordKind::DeleteTenant => {
+            let text = std::str::from_utf8(&record.payload).map_err(|_| StoreError::Inconsistent {
+                detail: "a record of the log names a tenant that is no text".to_owned(),
+            })?;
+            Some(text.to_owned())
+        }
+        RecordKind::DeleteTable | RecordKind::Rows | RecordKind::DeleteRows => None,
+    };
+    table.clear(Clear { tenant, before: record.first_sequence });
+    Ok(record.first_sequence)
+}

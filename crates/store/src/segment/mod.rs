@@ -1,0 +1,233 @@
+//! A segment: an immutable run of a table's rows in storage order. One Parquet file that any tool reads,
+//! and one key file beside it.
+
+mod blocks;
+mod keys;
+mod scan;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::PageIndexPolicy;
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::directory::Directory;
+use crate::fingerprint::Fingerprint;
+use crate::fs::{FileSystem, FsError};
+use crate::scan::BATCH_ROWS_MAX;
+
+pub use blocks::Damage;
+pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
+pub(crate) use scan::SegmentScan;
+pub(crate) use write::{SegmentKeyWriter, SegmentWriter};
+
+use blocks::Blocks;
+use keys::OpenKeyFile;
+use scan::RowFile;
+
+pub(crate) const DIRECTORY: &str = "segments";
+const ROWS_SUFFIX: &str = "parquet";
+const KEYS_SUFFIX: &str = "keys";
+/// What a batch takes in memory, about, at most.
+const BATCH_BYTES: u64 = 32 << 20;
+/// Of the layout of both files.
+const FORMAT: u32 = 1;
+
+/// What the manifest says of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Descriptor {
+    pub(crate) id: u64,
+    pub(crate) format: u32,
+    pub(crate) rows: u32,
+    /// What the rows take in memory.
+    pub(crate) arrow_bytes: u64,
+    pub(crate) row_bytes: u64,
+    pub(crate) key_bytes: u64,
+    /// Of the key file's footer, from which all other checksums hang.
+    pub(crate) checksum: u32,
+    /// The lowest and highest arrival number of its entries.
+    pub(crate) sequence_first: u64,
+    pub(crate) sequence_last: u64,
+    /// The lowest and highest time, in microseconds, where the table has one and a row has it.
+    pub(crate) times: Option<(i64, i64)>,
+    /// How many of its keys may kill rows in other segments.
+    pub(crate) overriding: u64,
+}
+
+/// A segment that is read.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) keys: KeyFile,
+    pub(crate) directory: Directory,
+    rows: RowFile,
+    metadata: OnceLock<ArrowReaderMetadata>,
+}
+
+/// The rows file of a segment, in the data folder.
+pub(crate) fn rows_path(id: u64) -> PathBuf {
+    Path::new(DIRECTORY).join(format!("{id:016}.{ROWS_SUFFIX}"))
+}
+
+pub(crate) fn keys_path(id: u64) -> PathBuf {
+    Path::new(DIRECTORY).join(format!("{id:016}.{KEYS_SUFFIX}"))
+}
+
+/// The id in a segment file's name.
+pub(crate) fn id_of(name: &str) -> Option<u64> {
+    let (id, suffix) = name.split_once('.')?;
+    if suffix != ROWS_SUFFIX && suffix != KEYS_SUFFIX { None } else { id.parse().ok() }
+}
+
+impl Segment {
+    pub(crate) fn open(fs: &dyn FileSystem, descriptor: Descriptor) -> Result<Self, StoreError> {
+        let rows_path = rows_path(descriptor.id);
+        let keys_path = keys_path(descriptor.id);
+        let full_rows_path = fs.root().join(&rows_path);
+        let full_keys_path = fs.root().join(&keys_path);
+        if descriptor.format != FORMAT {
+            return Err(StoreError::UnknownVersion { file: full_rows_path, found: descriptor.format });
+        }
+        let key_bytes = fs.read(&keys_path)?;
+        let open = OpenKeyFile::read(full_keys_path, &key_bytes, descriptor.id, descriptor.checksum)?;
+        let row_bytes = fs.read(&rows_path)?;
+        if row_bytes.len() as u64 != descriptor.row_bytes {
+            let detail = format!("it has {} bytes and had {}", row_bytes.len(), descriptor.row_bytes);
+            return Err(Damage::new(&full_rows_path, 0, detail).into());
+        }
+        let blocks = Blocks::new(full_rows_path, row_bytes, open.row_checksums)?;
+        Ok(Self {
+            descriptor,
+            keys: open.keys,
+            directory: open.directory,
+            rows: RowFile::new(blocks),
+            metadata: OnceLock::new(),
+        })
+    }
+
+    /// The Parquet footer, read when it is first needed.
+    fn metadata(&self) -> Result<&ArrowReaderMetadata, StoreError> {
+        if let Some(metadata) = self.metadata.get() {
+            return Ok(metadata);
+        }
+        let options = ArrowReaderOptions::new()
+            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Required);
+        let loaded = ArrowReaderMetadata::load(&self.rows, options);
+        let loaded = loaded.map_err(|error| self.rows.explain(error.into()))?;
+        Ok(self.metadata.get_or_init(|| loaded))
+    }
+
+    /// Every damaged place of both files.
+    pub(crate) fn verify(&self) -> Vec<Damage> {
+        let mut damage = self.keys.verify();
+        damage.extend(self.rows.verify());
+        damage
+    }
+
+    /// Rows of a batch that is read at once: fewer where rows are large.
+    pub(crate) fn batch_rows(&self) -> usize {
+        let row_bytes = self.descriptor.arrow_bytes / u64::from(self.descriptor.rows.max(1));
+        let rows = usize::try_from(BATCH_BYTES / row_bytes.max(1)).unwrap_or(usize::MAX);
+        rows.clamp(1, BATCH_ROWS_MAX)
+    }
+}
+
+/// Removes a segment's files. What cannot be removed now is an orphan, and removed at the next start.
+pub(crate) fn remove(fs: &dyn FileSystem, id: u64) {
+    for path in [rows_path(id), keys_path(id)] {
+        if let Err(error) = fs.remove_file(&path) {
+            tracing::debug!(%error, "a segment's file stays until the next start");
+        }
+    }
+}
+
+/// Removes the files of segments that no manifest knows: what a crash has left.
+pub(crate) fn remove_orphans(fs: &dyn FileSystem, is_known: impl Fn(u64) -> bool) -> Result<(), FsError> {
+    for name in fs.list_dir(Path::new(DIRECTORY))? {
+        if id_of(&name).is_some_and(|id| !is_known(id)) {
+            fs.remove_file(&Path::new(DIRECTORY).join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// A segment and which of its rows are dead.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveSegment {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) dead: Arc<RoaringBitmap>,
+}
+
+impl LiveSegment {
+    pub(crate) fn new(segment: Arc<Segment>) -> Self {
+        Self { segment, dead: Arc::default() }
+    }
+
+    pub(crate) fn live_rows(&self) -> u64 {
+        u64::from(self.segment.descriptor.rows) - self.dead.len()
+    }
+
+    pub(crate) fn kill(&mut self, row: u32) {
+        Arc::make_mut(&mut self.dead).insert(row);
+    }
+
+    /// Kills the rows of these keys that are older than what killed them. `killers` ascend by key.
+    pub(crate) fn kill_older(&mut self, killers: &[(Fingerprint, u64)]) {
+        self.kill_where(killers, |entry, sequence| entry < sequence);
+    }
+
+    /// Kills these very rows, named by key and sequence. `rows` ascend by key.
+    pub(crate) fn kill_exactly(&mut self, rows: &[(Fingerprint, u64)]) {
+        self.kill_where(rows, |entry, sequence| entry == sequence);
+    }
+
+    fn kill_where(&mut self, keys: &[(Fingerprint, u64)], is_killed: impl Fn(u64, u64) -> bool) {
+        let mut rows = Vec::new();
+        self.segment.keys.matches(
+            keys,
+            |(fingerprint, _)| fingerprint,
+            |position, entry| {
+                if let EntryPlace::Row { row, .. } = entry.place
+                    && is_killed(entry.sequence, keys[position].1)
+                {
+                    rows.push(row);
+                }
+            },
+        );
+        if !rows.is_empty() {
+            Arc::make_mut(&mut self.dead).extend(rows);
+        }
+    }
+
+    /// Kills what a tenant, or everybody, had here before this arrival number; how many were alive.
+    pub(crate) fn clear(&mut self, tenant: Option<&str>, before: u64) -> u64 {
+        let descriptor = &self.segment.descriptor;
+        let range = match tenant {
+            Some(tenant) => self.segment.directory.range(tenant),
+            None => 0..descriptor.rows,
+        };
+        if range.is_empty() || descriptor.sequence_first >= before {
+            return 0;
+        }
+        let dead = Arc::make_mut(&mut self.dead);
+        let dead_before = dead.len();
+        if descriptor.sequence_last < before {
+            dead.insert_range(range);
+        } else {
+            for entry in self.segment.keys.iter().filter(|entry| entry.sequence < before) {
+                if let EntryPlace::Row { row, .. } = entry.place
+                    && range.contains(&row)
+                {
+                    dead.insert(row);
+                }
+            }
+        }
+        dead.len() - dead_before
+    }
+}

@@ -1,0 +1,156 @@
+//! Damaged bytes, full disks and failed syncs: each is told, and harms nothing else.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ebbtide_model::ErrorKind;
+
+use super::harness::{Dice, Machine, rows};
+use super::model::{Model, ModelFile, TABLES};
+use crate::fs::{FileSystem, SimFs};
+use crate::maintenance::Health;
+use crate::{StoreError, verify};
+
+/// A folder with segments of each table, some rows of them dead, and a log.
+fn folder() -> (SimFs, Model) {
+    let disk = SimFs::new(5);
+    let mut model = Model::default();
+    let machine = Machine::open(&disk).unwrap();
+    let mut dice = Dice::new(3);
+    for round in 0..3 {
+        for table in 0..TABLES.len() {
+            let rows = dice.rows(30);
+            machine.append(table, &rows).unwrap();
+            model.append(table, &rows, &mut ModelFile::default());
+        }
+        if round < 2 {
+            machine.flush().unwrap();
+        }
+    }
+    (disk, model)
+}
+
+fn files(disk: &SimFs) -> Vec<PathBuf> {
+    let in_directory = |directory: &str| -> Vec<PathBuf> {
+        let names = disk.list_dir(Path::new(directory)).unwrap();
+        names.into_iter().map(|name| Path::new(directory).join(name)).collect()
+    };
+    ["segments", "manifest", "wal"].into_iter().flat_map(in_directory).collect()
+}
+
+#[test]
+fn a_sound_folder_is_found_sound() {
+    let (disk, _) = folder();
+    let fs: Arc<dyn FileSystem> = Arc::new(disk);
+    let found = verify(&fs).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(found.segments, 6);
+    assert!(found.rows > 0);
+}
+
+#[test]
+fn a_changed_byte_is_found_in_every_file() {
+    let (disk, _) = folder();
+    let files = files(&disk);
+    assert!(files.len() > 12);
+    for file in files {
+        let length = usize::try_from(disk.len(&file).unwrap()).unwrap();
+        for place in [0, length / 3, length / 2, length - 1] {
+            disk.rot(&file, |bytes| bytes[place] ^= 0x10).unwrap();
+            let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+            let found = verify(&fs);
+            let is_told = match &found {
+                Ok(found) => found.damage.iter().any(|damage| {
+                    damage.file.ends_with(&file) && usize::try_from(damage.offset).unwrap() <= place
+                }),
+                Err(error) => {
+                    error.kind() == ErrorKind::Corrupt && error.to_string().contains(file.to_str().unwrap())
+                }
+            };
+            assert!(is_told, "byte {place} of {length} of {}: {found:?}", file.display());
+            disk.rot(&file, |bytes| bytes[place] ^= 0x10).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_damaged_segment_is_an_error_and_never_an_answer() {
+    let (disk, _) = folder();
+    let victims: Vec<PathBuf> = files(&disk)
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|end| end == "parquet"))
+        .collect();
+    for victim in victims {
+        let middle = usize::try_from(disk.len(&victim).unwrap()).unwrap() / 2;
+        disk.rot(&victim, |bytes| bytes[middle] ^= 1).unwrap();
+        let machine = Machine::open(&disk).unwrap();
+        let snapshot = machine.snapshot();
+        let mut errors = Vec::new();
+        for table in 0..TABLES.len() {
+            let view =
+                snapshot.table(&super::harness::scope(None), &super::harness::table_name(table)).unwrap();
+            let columns: Vec<_> = (0..5).map(crate::ColumnRef::Declared).collect();
+            for part in view.parts() {
+                match part.scan(&columns) {
+                    Ok(scan) => errors.extend(scan.filter_map(Result::err)),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        assert_eq!(errors.len(), 1, "{}", victim.display());
+        assert_eq!(errors[0].kind(), ErrorKind::Corrupt);
+        assert!(errors[0].to_string().contains(victim.to_str().unwrap()), "{}", errors[0]);
+        drop(machine);
+        disk.rot(&victim, |bytes| bytes[middle] ^= 1).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_keeps_what_was_acknowledged() {
+    for full_at in 1..30 {
+        let disk = SimFs::new(full_at);
+        let mut model = Model::default();
+        let mut machine = Machine::open(&disk).unwrap();
+        let mut dice = Dice::new(full_at);
+        disk.fill_after(full_at);
+        let mut refused = None;
+        for _ in 0..20 {
+            let rows = dice.rows(6);
+            match machine.append(0, &rows) {
+                Ok(_) => _ = model.append(0, &rows, &mut ModelFile::default()),
+                Err(error) => refused = Some(error),
+            }
+            if let Err(error) = machine.flush() {
+                refused = Some(error);
+            }
+        }
+        let refused = refused.unwrap();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        assert_eq!(machine.rows(0, None), model.tables[0].sorted(None), "it still reads");
+        disk.free_space();
+        machine = machine.reopen().unwrap();
+        let found = machine.rows(0, None);
+        for row in model.tables[0].sorted(None) {
+            assert!(found.contains(&row), "an acknowledged row is lost");
+        }
+        machine.append(0, &dice.rows(6)).unwrap();
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_all_writing_and_reading_goes_on() {
+    let disk = SimFs::new(2);
+    let machine = Machine::open(&disk).unwrap();
+    let row = Dice::new(1).row();
+    machine.append(0, std::slice::from_ref(&row)).unwrap();
+    assert_eq!(machine.shared.health(), Health::Ready);
+    disk.fail_sync_after(1);
+    let mut other = row.clone();
+    other.id += 1;
+    let error = machine.append(0, &[other.clone()]).unwrap_err();
+    assert!(matches!(error, StoreError::Failed { .. }), "{error}");
+    assert!(matches!(machine.append(0, &[other.clone()]), Err(StoreError::Failed { .. })));
+    assert!(matches!(machine.flush(), Err(StoreError::Failed { .. })));
+    assert!(matches!(machine.shared.health(), Health::Failed { .. }));
+    assert_eq!(rows(&machine.snapshot(), 0, None), [row]);
+}

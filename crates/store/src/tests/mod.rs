@@ -1,0 +1,9 @@
+//! The store against a naive model, through restarts, crashes, damage and full disks.
+
+mod crash;
+mod damage;
+mod harness;
+mod model;
+mod random_operations;
+mod rules;
+mod threads;

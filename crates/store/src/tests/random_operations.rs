@@ -1,0 +1,174 @@
+//! Random operations, restarts among them, against the model.
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use super::harness::{Dice, Machine};
+use super::model::{Model, ModelFile, TABLES, TENANTS};
+use crate::Occurrences;
+use crate::fs::SimFs;
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Append {
+        table: usize,
+        seed: u64,
+        most: u64,
+    },
+    /// The rows of an append, once more.
+    Repeat {
+        table: usize,
+        seed: u64,
+        most: u64,
+    },
+    Import {
+        table: usize,
+        seed: u64,
+        most: u64,
+    },
+    Delete {
+        table: usize,
+        tenant: usize,
+        ids: Vec<i64>,
+    },
+    Clear {
+        table: usize,
+        tenant: Option<usize>,
+    },
+    Flush,
+    Compact,
+    /// Appends and deletes while memory is being flushed.
+    FlushBusily {
+        table: usize,
+        seed: u64,
+    },
+    CompactBusily {
+        table: usize,
+        seed: u64,
+    },
+    Reopen,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let keyed = || prop_oneof![Just(0_usize), Just(2)];
+    let ids = || proptest::collection::vec(0_i64..12, 1..5);
+    prop_oneof![
+        6 => (0..3_usize, any::<u64>(), 0..12_u64)
+            .prop_map(|(table, seed, most)| Operation::Append { table, seed, most }),
+        2 => (0..3_usize, any::<u64>(), 0..12_u64)
+            .prop_map(|(table, seed, most)| Operation::Repeat { table, seed, most }),
+        2 => (0..3_usize, any::<u64>(), 0..24_u64)
+            .prop_map(|(table, seed, most)| Operation::Import { table, seed, most }),
+        2 => (keyed(), 0..3_usize, ids())
+            .prop_map(|(table, tenant, ids)| Operation::Delete { table, tenant, ids }),
+        1 => (0..3_usize, proptest::option::of(0..3_usize))
+            .prop_map(|(table, tenant)| Operation::Clear { table, tenant }),
+        2 => Just(Operation::Flush),
+        2 => Just(Operation::Compact),
+        2 => (0..3_usize, any::<u64>()).prop_map(|(table, seed)| Operation::FlushBusily { table, seed }),
+        2 => (0..3_usize, any::<u64>()).prop_map(|(table, seed)| Operation::CompactBusily { table, seed }),
+        2 => Just(Operation::Reopen),
+    ]
+}
+
+fn append(machine: &Machine, model: &mut Model, table: usize, seed: u64, most: u64) {
+    let rows = Dice::new(seed).rows(most);
+    let receipt = machine.append(table, &rows).unwrap();
+    let expected = model.append(table, &rows, &mut ModelFile::default());
+    assert_eq!((receipt.accepted, receipt.duplicates), expected);
+    assert_eq!(receipt.rows(), rows.len());
+}
+
+fn import(machine: &Machine, model: &mut Model, table: usize, seed: u64, most: u64) {
+    let mut dice = Dice::new(seed);
+    let mut file = ModelFile::default();
+    let occurrences = Occurrences::new();
+    let mut importer = machine.import(table).unwrap();
+    let (mut receipt, mut expected) = (crate::Receipt::default(), (0, 0));
+    for _ in 0..3 {
+        let rows = dice.rows(most);
+        receipt.add(importer.push(&super::harness::batch(&rows), &occurrences).unwrap());
+        let (accepted, duplicates) = model.append(table, &rows, &mut file);
+        expected = (expected.0 + accepted, expected.1 + duplicates);
+    }
+    receipt.add(importer.finish().unwrap());
+    assert_eq!((receipt.accepted, receipt.duplicates), expected);
+}
+
+fn disturb(machine: &Machine, model: &mut Model, table: usize, seed: u64) {
+    append(machine, model, table, seed, 8);
+    if TABLES[table].0 != "visits" {
+        let deleted = machine.delete(table, "a", &[1, 2, 3]).unwrap();
+        assert_eq!(deleted, model.delete(table, "a", &[1, 2, 3]));
+    }
+    if seed.is_multiple_of(3) {
+        assert_eq!(machine.clear(table, Some("b")).unwrap(), model.clear(table, Some("b")));
+    }
+    append(machine, model, table, seed ^ 1, 4);
+}
+
+fn apply(machine: Machine, model: &mut Model, operation: Operation) -> Machine {
+    match operation {
+        Operation::Append { table, seed, most } => append(&machine, model, table, seed, most),
+        Operation::Repeat { table, seed, most } => {
+            append(&machine, model, table, seed, most);
+            append(&machine, model, table, seed, most);
+        }
+        Operation::Import { table, seed, most } => import(&machine, model, table, seed, most),
+        Operation::Delete { table, tenant, ids } => {
+            let deleted = machine.delete(table, TENANTS[tenant], &ids).unwrap();
+            assert_eq!(deleted, model.delete(table, TENANTS[tenant], &ids));
+        }
+        Operation::Clear { table, tenant } => {
+            let tenant = tenant.map(|tenant| TENANTS[tenant]);
+            assert_eq!(machine.clear(table, tenant).unwrap(), model.clear(table, tenant));
+        }
+        Operation::Flush => machine.flush().unwrap(),
+        Operation::Compact => machine.compact().unwrap(),
+        Operation::FlushBusily { table, seed } => {
+            machine.flush_with(|| disturb(&machine, model, table, seed)).unwrap();
+        }
+        Operation::CompactBusily { table, seed } => {
+            let and_flush = || {
+                disturb(&machine, model, table, seed);
+                machine.flush().unwrap();
+            };
+            machine.compact_with(and_flush).unwrap();
+        }
+        Operation::Reopen => return machine.reopen().unwrap(),
+    }
+    machine
+}
+
+fn check(machine: &Machine, model: &Model) {
+    for table in 0..TABLES.len() {
+        for tenant in [None, Some("a"), Some("b"), Some("c"), Some("nobody")] {
+            assert_eq!(machine.rows(table, tenant), model.tables[table].sorted(tenant), "table {table}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn any_operations_leave_what_the_model_holds(
+        operations in proptest::collection::vec(operation(), 1..24),
+    ) {
+        let mut machine = Machine::open(&SimFs::new(1)).unwrap();
+        let mut model = Model::default();
+        let early = (machine.snapshot(), model.clone());
+        let mut kept = early;
+        for operation in operations {
+            machine = apply(machine, &mut model, operation);
+            check(&machine, &model);
+            // A snapshot from before still shows what it showed.
+            for table in 0..TABLES.len() {
+                assert_eq!(super::harness::rows(&kept.0, table, None), kept.1.tables[table].sorted(None));
+            }
+            kept = (machine.snapshot(), model.clone());
+        }
+        let machine = machine.reopen().unwrap();
+        check(&machine, &model);
+    }
+}

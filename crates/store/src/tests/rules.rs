@@ -1,0 +1,246 @@
+//! Rules of the contract, one by one.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use ebbtide_model::{Column, ColumnType, ErrorKind, TableName, TenantId, TenantRule};
+
+use super::harness::{Machine, app, batch, scope, settings, table_name};
+use super::model::{Row, TENANTS};
+use crate::fs::SimFs;
+use crate::{ColumnRef, RejectionCode, StoreError, declared_schema};
+
+fn row(tenant: &'static str, id: i64) -> Row {
+    Row { tenant, id, actor: Some(1), at: Some(5), note: None }
+}
+
+fn nulled(rows: &RecordBatch, column: usize) -> RecordBatch {
+    let mut columns = rows.columns().to_vec();
+    columns[column] = arrow::array::new_null_array(columns[column].data_type(), rows.num_rows());
+    RecordBatch::try_new(rows.schema(), columns).unwrap()
+}
+
+#[test]
+fn a_null_in_a_key_or_in_a_column_without_nulls_is_rejected_and_the_rest_is_stored() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let rows = batch(&[row("a", 1), row("a", 2)]);
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(2)]));
+    let mut columns = rows.columns().to_vec();
+    columns[1] = ids;
+    let rows = RecordBatch::try_new(rows.schema(), columns).unwrap();
+    let receipt = machine.append_batch(0, None, &rows).unwrap();
+    assert_eq!((receipt.accepted, receipt.rejected.len()), (1, 1));
+    assert_eq!((receipt.rejected[0].row, receipt.rejected[0].code), (0, RejectionCode::Null));
+    assert_eq!(receipt.rejected[0].column.as_deref(), Some("id"));
+    assert_eq!(machine.rows(0, None), [row("a", 2)]);
+}
+
+#[test]
+fn a_row_without_a_tenant_is_the_callers_or_is_rejected() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let rows = nulled(&batch(&[row("a", 1)]), 0);
+    let receipt = machine.append_batch(0, None, &rows).unwrap();
+    assert_eq!(receipt.rejected[0].code, RejectionCode::TenantMissing);
+    let receipt = machine.append_batch(0, Some("b"), &rows).unwrap();
+    assert_eq!(receipt.accepted, 1);
+    assert_eq!(machine.rows(0, Some("b")), [row("b", 1)], "and its column says so");
+}
+
+#[test]
+fn a_row_of_another_tenant_is_rejected_and_not_seen() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let receipt = machine.append_batch(0, Some("a"), &batch(&[row("a", 1), row("b", 1)])).unwrap();
+    assert_eq!((receipt.accepted, receipt.rejected.len()), (1, 1));
+    assert_eq!((receipt.rejected[0].row, receipt.rejected[0].code), (1, RejectionCode::TenantForeign));
+    assert_eq!(machine.rows(0, Some("b")), []);
+}
+
+#[test]
+fn two_tenants_may_have_one_key() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    for table in [0, 2] {
+        let receipt = machine.append(table, &[row("a", 1), row("b", 1)]).unwrap();
+        assert_eq!(receipt.accepted, 2);
+    }
+}
+
+#[test]
+fn a_default_tenant_stands_for_a_null_and_a_number_is_its_decimal_text() {
+    let mut app = app();
+    app.tables[0].columns[0].column_type = ColumnType::Int;
+    app.tables[0].tenant = TenantRule::Column { column: 0, default: Some(TenantId::new("7")) };
+    let machine = Machine::open_with(&SimFs::new(1), settings(), vec![app.clone()]).unwrap();
+    let mut columns = batch(&[row("a", 1), row("a", 2)]).columns().to_vec();
+    columns[0] = Arc::new(Int64Array::from(vec![None, Some(-12)]));
+    let rows = RecordBatch::try_new(declared_schema(&app.tables[0]), columns).unwrap();
+    assert_eq!(machine.append_batch(0, None, &rows).unwrap().accepted, 2);
+    let snapshot = machine.snapshot();
+    for tenant in ["7", "-12"] {
+        let view = snapshot.table(&scope(Some(tenant)), &table_name(0)).unwrap();
+        assert_eq!(view.parts().iter().map(crate::Part::rows_max).sum::<usize>(), 1, "tenant {tenant}");
+    }
+}
+
+#[test]
+fn floats_that_are_no_numbers_are_rejected() {
+    let mut app = app();
+    app.tables[0].columns[2].column_type = ColumnType::Float;
+    let machine = Machine::open_with(&SimFs::new(1), settings(), vec![app.clone()]).unwrap();
+    let mut columns = batch(&[row("a", 1), row("a", 2)]).columns().to_vec();
+    columns[2] = Arc::new(Float64Array::from(vec![f64::NAN, -0.0]));
+    let rows = RecordBatch::try_new(declared_schema(&app.tables[0]), columns).unwrap();
+    let receipt = machine.append_batch(0, None, &rows).unwrap();
+    assert_eq!((receipt.accepted, receipt.rejected[0].code), (1, RejectionCode::NotFinite));
+}
+
+#[test]
+fn columns_of_another_type_or_number_are_refused_as_a_whole() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let info = machine.shared.writer().tables[0].info.clone();
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let few = RecordBatch::try_from_iter([("tenant", text.clone())]).unwrap();
+    let prepare =
+        |rows: &RecordBatch| crate::admission::prepare(&info.schema, &info.hasher, &scope(None), rows);
+    assert!(matches!(prepare(&few), Err(StoreError::WrongShape { .. })));
+    let texts = ["tenant", "id", "actor", "at", "note"].map(|name| (name, text.clone()));
+    let wrong = RecordBatch::try_from_iter(texts).unwrap();
+    assert_eq!(prepare(&wrong).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn an_app_is_read_by_its_own_scope_only() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "tests stand in for sign-in")]
+    let foreign =
+        ebbtide_model::Scope::grant(ebbtide_model::AppName::new("other"), ebbtide_model::Tenants::All);
+    let error = machine.snapshot().table(&foreign, &table_name(0)).unwrap_err();
+    assert!(matches!(error, StoreError::ForeignScope));
+    let error = machine.snapshot().table(&scope(None), &TableName::new("nothing")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_column_that_the_pack_gains_is_null_in_old_rows_and_changes_no_key() {
+    let disk = SimFs::new(1);
+    let machine = Machine::open(&disk).unwrap();
+    machine.append(1, &[row("a", 1)]).unwrap();
+    machine.flush().unwrap();
+    machine.append(1, &[row("a", 2)]).unwrap();
+    drop(machine);
+    let mut app = app();
+    let wider = Column { name: "extra".to_owned(), column_type: ColumnType::Decimal, nullable: true };
+    app.tables[1].columns.push(wider);
+    let machine = Machine::open_with(&disk, settings(), vec![app.clone()]).unwrap();
+    let mut columns = batch(&[row("a", 1), row("a", 2), row("a", 3)]).columns().to_vec();
+    columns.push(arrow::array::new_null_array(&crate::arrow_type(ColumnType::Decimal), 3));
+    let again = RecordBatch::try_new(declared_schema(&app.tables[1]), columns).unwrap();
+    let receipt = machine.append_batch(1, None, &again).unwrap();
+    assert_eq!((receipt.accepted, receipt.duplicates), (1, 2));
+    let view = machine.snapshot().table(&scope(None), &table_name(1)).unwrap();
+    let mut nulls = 0;
+    for part in view.parts() {
+        for scanned in part.scan(&[ColumnRef::Declared(5)]).unwrap() {
+            nulls += scanned.unwrap().column(0).null_count();
+        }
+    }
+    assert_eq!(nulls, 3);
+}
+
+#[test]
+fn a_changed_type_key_or_actor_is_refused_at_the_start_by_name() {
+    let disk = SimFs::new(1);
+    drop(Machine::open(&disk).unwrap());
+    let mut retyped = app();
+    retyped.tables[0].columns[4].column_type = ColumnType::Int;
+    let mut rekeyed = app();
+    rekeyed.tables[0].key = vec![2];
+    let mut reordered = app();
+    reordered.tables[0].actor = None;
+    for (changed, word) in [(retyped, "note"), (rekeyed, "key"), (reordered, "actor")] {
+        let error = Machine::open_with(&disk, settings(), vec![changed]).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(error.to_string().contains(word) && error.to_string().contains("events"), "{error}");
+    }
+}
+
+#[test]
+fn an_app_that_is_not_deployed_keeps_its_rows() {
+    let disk = SimFs::new(1);
+    let machine = Machine::open(&disk).unwrap();
+    for (id, tenant) in (0..).zip(TENANTS) {
+        machine.append(0, &[row(tenant, id)]).unwrap();
+        machine.append(2, &[row(tenant, id)]).unwrap();
+    }
+    drop(machine);
+    let elsewhere = Machine::open_with(&disk, settings(), Vec::new()).unwrap();
+    elsewhere.flush().unwrap();
+    elsewhere.compact().unwrap();
+    drop(elsewhere);
+    let machine = Machine::open(&disk).unwrap();
+    assert_eq!((machine.rows(0, None).len(), machine.rows(2, None).len()), (3, 3));
+}
+
+#[test]
+fn a_table_with_a_parent_is_refused_at_the_start() {
+    let mut app = app();
+    app.tables[0].tenant = TenantRule::Parent { parent: table_name(2), by: 2 };
+    let error = Machine::open_with(&SimFs::new(1), settings(), vec![app]).err().unwrap();
+    assert!(matches!(error, StoreError::Unsupported { .. }), "{error}");
+}
+
+#[test]
+fn versions_grow_with_writes_and_outlive_a_restart() {
+    let disk = SimFs::new(1);
+    let machine = Machine::open(&disk).unwrap();
+    let version = |machine: &Machine, table: usize| {
+        machine.snapshot().table(&scope(None), &table_name(table)).unwrap().version()
+    };
+    assert_eq!((version(&machine, 0), machine.snapshot().watermark()), (0, 0));
+    machine.append(0, &[row("a", 1)]).unwrap();
+    let first = version(&machine, 0);
+    assert!(first > 0 && version(&machine, 2) == 0);
+    machine.append(0, &[row("a", 1)]).unwrap();
+    assert_eq!(version(&machine, 0), first, "a duplicate is no write");
+    machine.flush().unwrap();
+    assert_eq!(version(&machine, 0), first);
+    machine.delete(0, "a", &[1]).unwrap();
+    let second = version(&machine, 0);
+    assert!(second > first);
+    assert_eq!(machine.snapshot().watermark(), second);
+    let machine = machine.reopen().unwrap();
+    assert_eq!(version(&machine, 0), second);
+    machine.clear(0, None).unwrap();
+    assert!(version(&machine, 0) > second);
+}
+
+#[test]
+fn a_table_of_no_rows_and_of_one_row_work_alike() {
+    for count in 0..2 {
+        let disk = SimFs::new(1);
+        let mut machine = Machine::open(&disk).unwrap();
+        let rows: Vec<Row> = (0..count).map(|id| row("a", id)).collect();
+        for table in 0..3 {
+            assert_eq!(machine.append(table, &rows).unwrap().accepted, rows.len());
+        }
+        for _ in 0..2 {
+            machine.flush().unwrap();
+            machine.compact().unwrap();
+            machine = machine.reopen().unwrap();
+            for table in 0..3 {
+                assert_eq!(machine.rows(table, None), rows);
+                assert_eq!(machine.append(table, &rows).unwrap().duplicates, rows.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_import_keeps_others_from_the_table_until_it_ends() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let importer = machine.import(0).unwrap();
+    assert!(matches!(machine.append(0, &[row("a", 1)]), Err(StoreError::Importing { .. })));
+    assert!(matches!(machine.import(0), Err(StoreError::Importing { .. })));
+    machine.append(1, &[row("a", 1)]).unwrap();
+    drop(importer);
+    machine.append(0, &[row("a", 1)]).unwrap();
+}
