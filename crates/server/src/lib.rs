@@ -5,6 +5,7 @@ pub mod apps;
 mod http;
 mod metrics;
 mod problem;
+mod refusals;
 pub mod report;
 mod routes;
 mod serve;

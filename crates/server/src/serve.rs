@@ -1,6 +1,5 @@
 //! Connections: accepted, bounded in number and time, and ended in order when the server stops.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,11 +28,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until `stopping` is done, then lets what runs finish (bounded), and returns. While it drains
 /// new requests are answered 503, `/readyz` too. True where everything that ran was finished.
-pub async fn serve(
-    server: Arc<Server>,
-    listener: TcpListener,
-    stopping: impl Future<Output = ()>,
-) -> io::Result<bool> {
+pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Future<Output = ()>) -> bool {
     let (closing, _) = watch::channel(());
     let mut connections = Connections::new(&server, closing.subscribe());
     let mut stopping = pin!(async {
@@ -51,7 +46,7 @@ pub async fn serve(
     // Every connection ends after the answer that it is writing.
     closing.send_replace(());
     let ended = tokio::time::timeout(CLOSE_TIMEOUT, connections.ended()).await;
-    Ok(finished && ended.is_ok())
+    finished && ended.is_ok()
 }
 
 struct Connections {

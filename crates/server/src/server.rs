@@ -1,9 +1,12 @@
 //! What a running server holds, as one value: its apps, its keys, its clock, its limits. No globals.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use ebbtide_engine::sql::Sql;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
+use ebbtide_store::{Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
@@ -16,6 +19,7 @@ use crate::sign_in::{Caller, Keys};
 pub struct Components {
     pub clock: Arc<dyn Clock>,
     pub keys: Keys,
+    pub sql: Sql,
     /// Sets the names of this process's requests apart from another's.
     pub seed: u64,
 }
@@ -28,13 +32,17 @@ pub struct App {
 pub struct Server {
     pub(crate) apps: Vec<Arc<App>>,
     pub(crate) routes: Vec<Arc<ReportRoute>>,
-    pub(crate) clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
+    /// There once it is recovered.
+    store: OnceLock<Store>,
     pub(crate) keys: Keys,
+    pub(crate) sql: Sql,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
+    turns: Arc<Semaphore>,
 }
 
 /// Why a server cannot be made of these parts.
@@ -91,21 +99,52 @@ impl Server {
             routes,
             apps,
             clock: components.clock,
+            store: OnceLock::new(),
             keys: components.keys,
+            sql: components.sql,
             metrics: Metrics::default(),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
+            turns: Arc::new(Semaphore::new(settings.questions_max)),
             settings,
         }))
     }
 
     pub fn phase(&self) -> Phase {
-        if self.gate.is_closed() { Phase::Draining } else { Phase::Serving }
+        if self.gate.is_closed() {
+            Phase::Draining
+        } else if self.store.get().is_none() {
+            Phase::Recovering
+        } else {
+            Phase::Serving
+        }
+    }
+
+    /// The apps' rows are there: requests for them are answered from now on. A second store is not
+    /// taken, and given back.
+    pub fn opened(&self, store: Store) -> Result<(), Store> {
+        self.store.set(store)
+    }
+
+    /// Ends the store, where it is open: blocks until what was accepted is on disk.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.store.get().map_or(Ok(()), Store::close)
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store, Problem> {
+        let recovering = || Problem::new(Code::Recovering, "The server is still opening its data.");
+        self.store.get().ok_or_else(recovering)
     }
 
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// A behavioural question's turn: as many at one time as the machine is to work on.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = self.turns.clone().acquire_owned().await;
+        turn.map_err(|error| Problem::hidden(Code::Internal, error))
     }
 
     /// The app that a caller signed in to.

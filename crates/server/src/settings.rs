@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ebbtide_engine::sql::Limits;
+
 use crate::sign_in::LEEWAY_S_MAX;
 
 /// Limits and times of the HTTP server.
@@ -13,6 +15,12 @@ pub struct Settings {
     pub bodies_bytes_max: usize,
     /// Rows of one `POST /v1/tables/…/rows`.
     pub rows_max: usize,
+    /// Bytes of one query or statement.
+    pub question_bytes_max: usize,
+    /// What one SQL statement may use.
+    pub sql_limits: Limits,
+    /// Behavioural questions that are worked on at one time; further ones wait their turn.
+    pub questions_max: usize,
     /// Requests that run at one time; further ones are answered 503.
     pub requests_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
@@ -43,6 +51,9 @@ impl Default for Settings {
             body_bytes_max: 16 << 20,
             bodies_bytes_max: 128 << 20,
             rows_max: 50_000,
+            question_bytes_max: 1 << 20,
+            sql_limits: Limits { rows_max: 100_000, bytes_max: 64 << 20, time_max: Duration::from_secs(30) },
+            questions_max: 4,
             requests_max: 256,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
@@ -59,6 +70,7 @@ impl Settings {
         let at_least_one = [
             ("body_bytes_max", self.body_bytes_max),
             ("rows_max", self.rows_max),
+            ("questions_max", self.questions_max),
             ("requests_max", self.requests_max),
             ("connections_max", self.connections_max),
         ];

@@ -1,13 +1,17 @@
 //! The HTTP surface: the server's own paths and those of all packs, with what surrounds each request.
 
 mod access;
+mod answer;
 mod body;
 mod gate;
 mod observe;
 mod probes;
+mod query;
 mod reports;
 mod request_id;
+mod rows;
 mod schema;
+mod sql;
 
 use std::sync::Arc;
 
@@ -15,7 +19,7 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use body::BodyBudget;
 pub(crate) use gate::Gate;
@@ -26,7 +30,11 @@ use crate::server::Server;
 
 /// All paths of a server.
 pub fn router(server: &Arc<Server>) -> Router {
-    let mut work = Router::new().route("/v1/schema", read(get(schema::schema)));
+    let mut work = Router::new()
+        .route("/v1/schema", read(get(schema::schema)))
+        .route("/v1/tables/{table}/rows", write(post(rows::append)))
+        .route("/v1/query", write(post(query::ask)))
+        .route("/v1/sql", write(post(sql::ask)));
     for route in &server.routes {
         let path = route.route.path.clone();
         work = work.route(&path, read(reports::handler(route.clone())));
@@ -44,6 +52,10 @@ pub fn router(server: &Arc<Server>) -> Router {
 
 fn read(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
     methods.fallback(|| async { wrong_method("GET, HEAD") })
+}
+
+fn write(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
+    methods.fallback(|| async { wrong_method("POST") })
 }
 
 fn wrong_method(allowed: &'static str) -> Response {

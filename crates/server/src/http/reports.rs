@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
+use ebbtide_model::pack::{ParamError, Report};
 
 use super::access::{self, Pairs};
+use super::answer::{Stopwatch, encoded_answer};
+use super::request_id::RequestId;
 use crate::problem::{Code, Problem};
+use crate::report::{Answer, Arguments, Engines, choose_list, evaluate, to_csv, to_ndjson};
 use crate::routes::ReportRoute;
 use crate::server::Server;
 
@@ -17,10 +22,16 @@ type PathParams = Result<RawPathParams, RawPathParamsRejection>;
 
 /// The handler of one route of one report.
 pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
-    get(move |State(server): State<Arc<Server>>, path: PathParams, uri: Uri, headers: HeaderMap| {
-        let route = route.clone();
-        async move { answer(&server, &route, path, &uri, &headers).await }
-    })
+    get(
+        move |State(server): State<Arc<Server>>,
+              Extension(id): Extension<RequestId>,
+              path: PathParams,
+              uri: Uri,
+              headers: HeaderMap| {
+            let route = route.clone();
+            async move { answer(&server, &route, path, &uri, &headers, &id).await }
+        },
+    )
 }
 
 async fn answer(
@@ -29,16 +40,96 @@ async fn answer(
     path: PathParams,
     uri: &Uri,
     headers: &HeaderMap,
+    id: &RequestId,
 ) -> Result<Response, Problem> {
-    let caller = access::sign_in_to(server, headers, route)?;
-    let _reach = access::reach(&caller, &route.route)?;
-    let _pairs = access::query_pairs(uri)?;
-    let _path = path_pairs(path)?;
-    Err(Problem::new(Code::Recovering, "The server is still opening its data."))
+    let mut watch = Stopwatch::start();
+    let ReportRoute { app, report, route } = route;
+    let caller = access::sign_in_to(server, headers, app)?;
+    let reach = access::reach(&caller, route)?;
+    let (path, query) = (path_pairs(path)?, access::query_pairs(uri)?);
+    let arguments = Arguments::read(&app.pack, report, route, &path, &query, server.now())?;
+    let form = Form::read(report, access::last(&query, "format"), access::last(&query, "table"))?;
+    let scope = reach.scope(&caller, &arguments)?;
+    let snapshot = access::snapshot(server, app, &scope).await?;
+    let engines = Engines { sql: &server.sql, limits: server.settings.sql_limits };
+    let answer = evaluate(&app.pack, report, &arguments, &engines, &snapshot, &scope).await?;
+    watch.lap("engine");
+    let started = watch.started();
+    let response = form.encode(answer, &report.name, watch).await?;
+    let elapsed = started.elapsed();
+    server.metrics.report(app.name().as_str(), &report.name, elapsed);
+    let milliseconds = elapsed.as_secs_f64() * 1e3;
+    tracing::info!(
+        target: "ebbtide::report",
+        request_id = id.as_str(),
+        app = app.name().as_str(),
+        report = report.name,
+        ms = format_args!("{milliseconds:.1}"),
+        "reported"
+    );
+    Ok(response)
 }
 
 fn path_pairs(path: PathParams) -> Result<Pairs, Problem> {
     let broken = |_| Problem::new(Code::ParameterInvalid, "The path is not UTF-8 once it is decoded.");
     let path = path.map_err(broken)?;
     Ok(path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// How an answer is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
+    /// The rows of the list at this path of the answer.
+    Csv {
+        list: String,
+    },
+    Ndjson {
+        list: String,
+    },
+}
+
+impl Form {
+    fn read(report: &Report, format: Option<&str>, table: Option<&str>) -> Result<Self, ParamError> {
+        let list = |format| choose_list(report, format, table).map(str::to_owned);
+        match format {
+            None | Some("json") => Ok(Self::Json),
+            Some(format @ "csv") => Ok(Self::Csv { list: list(format)? }),
+            Some(format @ "ndjson") => Ok(Self::Ndjson { list: list(format)? }),
+            Some(given) => Err(ParamError::refused("format", given, "json, csv or ndjson")),
+        }
+    }
+
+    async fn encode(self, answer: Answer, report: &str, watch: Stopwatch) -> Result<Response, Problem> {
+        let internal = |error: &dyn std::fmt::Display| Problem::hidden(Code::Internal, error);
+        match self {
+            Self::Json => {
+                let encode = move || serde_json::to_vec(&answer.body).map_err(|error| internal(&error));
+                encoded_answer(watch, "application/json", encode).await
+            }
+            Self::Csv { list } => {
+                let encode = move || {
+                    let Some(list) = answer.lists.iter().find(|found| found.path == list) else {
+                        return Err(internal(&"a declared list is not in the answer"));
+                    };
+                    to_csv(&list.columns, answer.rows(list)).map_err(|error| internal(&error))
+                };
+                let mut response = encoded_answer(watch, "text/csv; charset=utf-8", encode).await?;
+                let name = HeaderValue::from_str(&format!("attachment; filename=\"{report}.csv\""));
+                if let Ok(name) = name {
+                    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+                }
+                Ok(response)
+            }
+            Self::Ndjson { list } => {
+                let encode = move || {
+                    let Some(list) = answer.lists.iter().find(|found| found.path == list) else {
+                        return Err(internal(&"a declared list is not in the answer"));
+                    };
+                    Ok(to_ndjson(answer.rows(list)))
+                };
+                encoded_answer(watch, "application/x-ndjson", encode).await
+            }
+        }
+    }
 }

@@ -3,8 +3,11 @@
 
 mod arguments;
 mod encode;
+mod evaluate;
 mod lists;
+mod shape;
 
 pub use arguments::{Arguments, Pair};
 pub use encode::{to_csv, to_ndjson};
+pub use evaluate::{Answer, Engines, List, ReportError, evaluate};
 pub use lists::choose_list;

@@ -202,6 +202,12 @@ impl Caller {
         self.tenant_scope()
     }
 
+    /// Where the caller's rows go: to the token's tenant, or wherever each row itself says. That the
+    /// caller may write at all is checked before, by its role.
+    pub fn writing_scope(&self) -> Scope {
+        self.grant(self.tenant().map_or(Tenants::All, |tenant| Tenants::One(tenant.clone())))
+    }
+
     /// The rows of the tenant that a path names. A token that names a tenant reaches no other: that one
     /// is as unknown to it as one that does not exist.
     pub fn named_scope(&self, tenant: TenantId) -> Result<Scope, Problem> {

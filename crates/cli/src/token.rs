@@ -1,0 +1,95 @@
+//! `ebbtide token`: a token of one's own, for trying out and for machines of the operator.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ebbtide_model::{Clock, Instant};
+use ebbtide_server::sign_in::{Claims, SigningKey};
+
+use crate::Outcome;
+use crate::clock::SystemClock;
+use crate::failure::{Failure, print};
+use crate::secret::{Secret, VARIABLE};
+
+/// Sign a token with the server's secret.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    ebbtide token --data ./data --app loyalty --role admin\n  \
+    ebbtide token --app loyalty --role merchant --tenant 1 --expires 7d")]
+pub(crate) struct Token {
+    /// The app that the token is for.
+    #[arg(long, value_name = "NAME")]
+    app: String,
+    /// What its bearer may do, as the app's reports name roles.
+    #[arg(long)]
+    role: String,
+    /// Whose rows its bearer sees; an admin without one sees all.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Who its bearer is.
+    #[arg(long, value_name = "ID")]
+    sub: Option<String>,
+    /// The bearer's plan.
+    #[arg(long)]
+    plan: Option<String>,
+    /// How long the token is good, such as 30m, 12h or 7d.
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_seconds)]
+    expires: i64,
+    /// The data folder whose `jwt-secret` signs, where EBBTIDE_JWT_SECRET is not set.
+    #[arg(long, value_name = "FOLDER", env = "EBBTIDE_DATA")]
+    data: Option<PathBuf>,
+}
+
+impl Token {
+    pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        let secret = Secret::find(std::env::var_os(VARIABLE), self.data.as_deref())?;
+        let key = SigningKey::hs256(&secret.bytes).map_err(Failure::usage)?;
+        let expires = SystemClock.now().micros() + self.expires * Instant::MICROS_PER_SECOND;
+        let claims = Claims {
+            app: self.app,
+            role: self.role,
+            tenant: self.tenant,
+            subject: self.sub,
+            plan: self.plan,
+            expires: Instant::from_micros(expires),
+        };
+        let token = claims.sign(&key).map_err(Failure::new)?;
+        print(&format!("{token}\n"))?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Seconds of `30s`, `15m`, `12h` or `7d`.
+fn parse_seconds(text: &str) -> Result<i64, String> {
+    const SECONDS_MAX: i64 = 10 * 366 * 86_400;
+    let refused = || format!("{text:?} was given; allowed is a number with s, m, h or d, up to ten years, such as 12h");
+    let unit = text.chars().last().ok_or_else(refused)?;
+    let seconds_per_unit = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(refused()),
+    };
+    let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number: i64 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(refused)?;
+    let seconds = number.checked_mul(seconds_per_unit).filter(|seconds| (1..=SECONDS_MAX).contains(seconds));
+    seconds.ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_with_a_unit() {
+        let check = |text: &str, want: Option<i64>| assert_eq!(parse_seconds(text).ok(), want, "{text:?}");
+        check("30s", Some(30));
+        check("15m", Some(900));
+        check("12h", Some(43_200));
+        check("7d", Some(604_800));
+        for bad in ["", "h", "12", "-1h", "+1h", "1.5h", "0s", "12 h", "12H", "1w", "99999999999d", "9223372036854775807d", "1é"] {
+            check(bad, None);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Answers as bytes, with their timings in a header and never in the body: the same question over the
+//! same rows is the same bytes.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use serde_json::Value as Json;
+
+use crate::problem::{Code, Problem};
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Measures the parts of an answer.
+pub(super) struct Stopwatch {
+    started: Instant,
+    lap_started: Instant,
+    laps: Vec<(&'static str, f64)>,
+}
+
+impl Stopwatch {
+    pub(super) fn start() -> Self {
+        let now = Instant::now();
+        Self { started: now, lap_started: now, laps: Vec::new() }
+    }
+
+    /// What happened since the last lap has this name.
+    pub(super) fn lap(&mut self, name: &'static str) {
+        let now = Instant::now();
+        let milliseconds = now.duration_since(self.lap_started).as_secs_f64() * 1e3;
+        self.laps.push((name, milliseconds));
+        self.lap_started = now;
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    fn header(&self) -> Option<HeaderValue> {
+        let total = self.started.elapsed().as_secs_f64() * 1e3;
+        let laps = self.laps.iter().copied().chain([("total", total)]);
+        let parts: Vec<String> =
+            laps.map(|(name, milliseconds)| format!("{name};dur={milliseconds:.3}")).collect();
+        HeaderValue::from_str(&parts.join(", ")).ok()
+    }
+}
+
+/// An answer of JSON, put together away from the threads that serve connections.
+pub(super) async fn json_answer(
+    watch: Stopwatch,
+    make: impl FnOnce() -> Result<Json, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let encode = move || serde_json::to_vec(&make()?).map_err(|error| Problem::hidden(Code::Internal, error));
+    encoded_answer(watch, "application/json", encode).await
+}
+
+/// As [`json_answer`], of any media type.
+pub(super) async fn encoded_answer(
+    mut watch: Stopwatch,
+    media_type: &'static str,
+    encode: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let encoded = tokio::task::spawn_blocking(encode).await;
+    let bytes = encoded.map_err(|error| Problem::hidden(Code::Internal, error))??;
+    watch.lap("encode");
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    // Answers depend on the token, and are one caller's own.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Some(timing) = watch.header() {
+        headers.insert(SERVER_TIMING, timing);
+    }
+    Ok(response)
+}

@@ -1,0 +1,245 @@
+//! From a report's response tree to its JSON: every leaf is asked over one snapshot as of one instant,
+//! then the answers are put where the leaves stand.
+
+use std::sync::Arc;
+
+use ebbtide_engine::sql::{Limits, Sql, SqlRequest, SqlRows, UnusedParameters, rows_to_json};
+use ebbtide_engine::{EngineError, ask};
+use ebbtide_model::pack::{BehaviourLeaf, Pack, Report, SqlShape, Tree, WHOLE};
+use ebbtide_model::query::{Query, bind};
+use ebbtide_model::{ErrorKind, Scope};
+use ebbtide_store::Snapshot;
+use futures::future::try_join_all;
+use serde_json::{Map, Value as Json};
+
+use super::{Arguments, shape};
+
+/// What leaves are asked of.
+pub struct Engines<'e> {
+    pub sql: &'e Sql,
+    /// For each statement.
+    pub limits: Limits,
+}
+
+/// A report's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Keys in the order of the declaration.
+    pub body: Json,
+    /// The lists of objects in it, as the report has them in [`Report::lists`].
+    pub lists: Vec<List>,
+}
+
+/// A list of objects in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Dotted, or [`WHOLE`].
+    pub path: String,
+    /// As declared, even where the list is empty.
+    pub columns: Vec<String>,
+}
+
+impl Answer {
+    /// The rows of a list.
+    pub fn rows(&self, list: &List) -> &[Json] {
+        let found = match list.path.as_str() {
+            WHOLE => Some(&self.body),
+            path => path.split('.').try_fold(&self.body, |json, name| json.get(name)),
+        };
+        found.and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Why a report has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("a statement of the report gives {given}; for {shape} there {allowed}")]
+    Shape { shape: &'static str, given: String, allowed: &'static str },
+    #[error("the report names {name:?}, which has no value")]
+    NoValue { name: String },
+    #[error("a leaf of the report was not answered: {0}")]
+    Unanswered(String),
+}
+
+impl ReportError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Engine(error) => error.kind(),
+            // The pack's author wrote a statement that does not fit, which no caller can mend.
+            Self::Shape { .. } | Self::NoValue { .. } | Self::Unanswered(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Asks the report's leaves, all over the same rows, and puts its response together.
+pub async fn evaluate(
+    pack: &Pack,
+    report: &Report,
+    arguments: &Arguments,
+    engines: &Engines<'_>,
+    snapshot: &Snapshot,
+    scope: &Scope,
+) -> Result<Answer, ReportError> {
+    let mut leaves = Vec::new();
+    collect_leaves(&report.response, &mut leaves);
+    let asked = Asked { pack, arguments, engines, snapshot, scope };
+    let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
+    let mut assembly = Assembly { arguments, found: found.into_iter(), lists: Vec::new() };
+    let body = assembly.tree(&report.response, "")?;
+    let mut lists = Vec::new();
+    for path in &report.lists {
+        lists.extend(assembly.lists.iter().find(|list| list.path == *path).cloned());
+    }
+    Ok(Answer { body, lists })
+}
+
+/// The leaves that are asked, in the order of the declaration.
+fn collect_leaves<'t>(tree: &'t Tree, leaves: &mut Vec<&'t Tree>) {
+    match tree {
+        Tree::Sql { .. } | Tree::Behaviour(_) => leaves.push(tree),
+        Tree::Object(entries) => entries.iter().for_each(|(_, tree)| collect_leaves(tree, leaves)),
+        Tree::List(items) => items.iter().for_each(|tree| collect_leaves(tree, leaves)),
+        Tree::Literal(_) | Tree::Param(_) => {}
+    }
+}
+
+/// What a leaf gave.
+struct Found {
+    json: Json,
+    /// Of a list of objects.
+    columns: Vec<String>,
+}
+
+struct Asked<'e> {
+    pack: &'e Pack,
+    arguments: &'e Arguments,
+    engines: &'e Engines<'e>,
+    snapshot: &'e Snapshot,
+    scope: &'e Scope,
+}
+
+impl Asked<'_> {
+    async fn leaf(&self, leaf: &Tree) -> Result<Found, ReportError> {
+        match leaf {
+            Tree::Sql { shape, statement } => self.sql(*shape, statement).await,
+            Tree::Behaviour(leaf) => self.behaviour(leaf).await,
+            Tree::Literal(_) | Tree::Param(_) | Tree::Object(_) | Tree::List(_) => {
+                Ok(Found { json: Json::Null, columns: Vec::new() })
+            }
+        }
+    }
+
+    async fn sql(&self, shape: SqlShape, statement: &Arc<str>) -> Result<Found, ReportError> {
+        let request = SqlRequest {
+            statement: Arc::clone(statement),
+            params: self.arguments.values().to_vec(),
+            unused_params: UnusedParameters::PassedOver,
+            as_of: self.arguments.as_of(),
+            calendar: self.pack.schema.calendar.clone(),
+            limits: self.engines.limits,
+        };
+        let rows = self.engines.sql.run(self.snapshot, self.scope, request).await?;
+        let columns = rows.columns.iter().map(|column| column.name.clone()).collect();
+        Ok(Found { json: shaped(shape, &rows)?, columns })
+    }
+
+    async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
+        let filled = leaf.filled(|name| self.arguments.json(name));
+        let filled = filled.map_err(|name| ReportError::NoValue { name })?;
+        let query = Query::parse(&filled).and_then(|query| bind(&query, &self.pack.schema));
+        let query = query.map_err(EngineError::from)?;
+        let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
+        // Folding is computing throughout: the threads that serve connections are not for it.
+        let asked = tokio::task::spawn_blocking(move || ask(&snapshot, &scope, &query, as_of));
+        let answer = asked.await.map_err(|error| ReportError::Unanswered(error.to_string()))??;
+        Ok(match &leaf.shape {
+            None => Found { json: answer.result(), columns: Vec::new() },
+            Some(shape) => Found {
+                json: Json::Array(shape::rows(&answer.outcome, shape)),
+                columns: shape.fields.iter().map(|(name, _)| name.clone()).collect(),
+            },
+        })
+    }
+}
+
+/// What a statement's rows become.
+fn shaped(shape: SqlShape, rows: &SqlRows) -> Result<Json, ReportError> {
+    let objects = rows_to_json(rows).map_err(EngineError::from)?;
+    let (height, width) = (objects.len(), rows.columns.len());
+    let refused = |shape, allowed| {
+        let given = format!("{height} rows of {width} columns");
+        Err(ReportError::Shape { shape, given, allowed })
+    };
+    let cells = |object: Map<String, Json>| object.into_iter().map(|(_, cell)| cell);
+    let mut objects = objects.into_iter();
+    match shape {
+        SqlShape::Rows => Ok(objects.map(Json::Object).collect()),
+        SqlShape::Row if height <= 1 => Ok(objects.next().map_or(Json::Null, Json::Object)),
+        SqlShape::Row => refused("row", "is one at most"),
+        SqlShape::Value if height <= 1 && width == 1 => {
+            Ok(objects.next().and_then(|object| cells(object).next()).unwrap_or_default())
+        }
+        SqlShape::Value => refused("value", "is one row at most, of one column"),
+        SqlShape::Column if width == 1 => Ok(objects.flat_map(cells).collect()),
+        SqlShape::Column => refused("column", "is one column"),
+        SqlShape::Map if width == 2 => {
+            let entry = |object: Map<String, Json>| {
+                let mut cells = cells(object);
+                let key = match cells.next().unwrap_or_default() {
+                    Json::String(text) => text,
+                    other => other.to_string(),
+                };
+                (key, cells.next().unwrap_or_default())
+            };
+            Ok(Json::Object(objects.map(entry).collect()))
+        }
+        SqlShape::Map => refused("map", "are two columns"),
+    }
+}
+
+/// Puts answers where their leaves stand.
+struct Assembly<'a> {
+    arguments: &'a Arguments,
+    found: std::vec::IntoIter<Found>,
+    lists: Vec<List>,
+}
+
+impl Assembly<'_> {
+    fn tree(&mut self, tree: &Tree, path: &str) -> Result<Json, ReportError> {
+        match tree {
+            Tree::Literal(json) => Ok(json.clone()),
+            Tree::Param(name) => {
+                self.arguments.json(name).ok_or_else(|| ReportError::NoValue { name: name.clone() })
+            }
+            Tree::Object(entries) => {
+                let mut object = Map::new();
+                for (name, tree) in entries {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    object.insert(name.clone(), self.tree(tree, &path)?);
+                }
+                Ok(Json::Object(object))
+            }
+            Tree::List(items) => {
+                let items = items.iter().map(|item| self.tree(item, path)).collect::<Result<Vec<_>, _>>()?;
+                let first = items.first().and_then(Json::as_object);
+                let columns = first.map(|row| row.keys().cloned().collect()).unwrap_or_default();
+                self.list(path, columns);
+                Ok(Json::Array(items))
+            }
+            Tree::Sql { .. } | Tree::Behaviour(_) => {
+                let found = self.found.next().ok_or_else(|| {
+                    ReportError::Unanswered("there are fewer answers than leaves".to_owned())
+                })?;
+                self.list(path, found.columns);
+                Ok(found.json)
+            }
+        }
+    }
+
+    fn list(&mut self, path: &str, columns: Vec<String>) {
+        let path = if path.is_empty() { WHOLE } else { path };
+        self.lists.push(List { path: path.to_owned(), columns });
+    }
+}

@@ -1,0 +1,238 @@
+//! The result of a behavioural query as a list of objects: one row per cohort, bucket or actor, with
+//! the names, cells and decimals that the pack asks for. Fractions are exact until here.
+
+use ebbtide_engine::answer::{ChurnActor, CohortCell, CohortRow, Quantity, TrendAnswer};
+use ebbtide_engine::{Outcome, Ratio};
+use ebbtide_model::pack::{Cells, EmptyRows, Shape};
+use serde_json::{Map, Value as Json};
+
+/// A result's rows as the shape has them.
+pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
+    match outcome {
+        Outcome::Retention(retention) => {
+            let shown =
+                |row: &&CohortRow| shape.empty == EmptyRows::Keep || row.size.is_some_and(|size| size > 0);
+            retention.all.rows.iter().filter(shown).map(|row| cohort(row, shape)).collect()
+        }
+        Outcome::Trend(trend) => {
+            let shown = |bucket: &usize| shape.empty == EmptyRows::Keep || !is_empty(trend, *bucket);
+            (0..trend.buckets.len()).filter(shown).map(|index| bucket(trend, index, shape)).collect()
+        }
+        Outcome::Churn(churn) => churn.actors.iter().map(|row| actor(row, shape)).collect(),
+    }
+}
+
+/// An object with the shape's names, in their order.
+fn object(shape: &Shape, value: impl Fn(&str) -> Json) -> Json {
+    let field = |(name, field): &(String, String)| (name.clone(), value(field));
+    Json::Object(shape.fields.iter().map(field).collect::<Map<String, Json>>())
+}
+
+fn cohort(row: &CohortRow, shape: &Shape) -> Json {
+    let cells = shown(&row.cells, shape.cells);
+    object(shape, |field| match field {
+        "start" => Json::from(row.label.as_str()),
+        "size" => Json::from(row.size),
+        "counts" => cells.iter().map(|cell| Json::from(cell.count)).collect(),
+        "percent" => {
+            let percent =
+                |index| row.percent(index).map_or(Json::Null, |share| share_json(&share, shape.decimals));
+            (0..cells.len()).map(percent).collect()
+        }
+        _ => Json::Null,
+    })
+}
+
+/// The cells of a cohort that are shown: its own, and those after it as long as they fit.
+fn shown(cells: &[CohortCell], which: Cells) -> &[CohortCell] {
+    let fits = |cell: &&CohortCell| match which {
+        Cells::All => true,
+        Cells::Begun => cell.count.is_some(),
+        Cells::Complete => cell.complete,
+    };
+    let after = cells.iter().skip(1).take_while(fits).count();
+    cells.get(..=after).unwrap_or_default()
+}
+
+/// A bucket in which nothing was, or about which nothing is to be said.
+fn is_empty(trend: &TrendAnswer, bucket: usize) -> bool {
+    let nothing = |quantity: &Quantity| quantity.ratio().to_i64() == Some(0);
+    trend.data.iter().all(|series| series.values.get(bucket).and_then(Option::as_ref).is_none_or(nothing))
+}
+
+fn bucket(trend: &TrendAnswer, index: usize, shape: &Shape) -> Json {
+    object(shape, |field| {
+        if field == "start" {
+            return trend.buckets.get(index).map_or(Json::Null, |bucket| Json::from(bucket.label.as_str()));
+        }
+        // `value` is the measure where there is one.
+        let series = trend.data.iter().find(|series| field == "value" || series.measure.name() == field);
+        let quantity = series.and_then(|series| series.values.get(index)?.as_ref());
+        quantity.map_or(Json::Null, |quantity| match (quantity, shape.decimals) {
+            (Quantity::Count(_), _) | (_, None) => quantity.to_json(),
+            (Quantity::Exact(ratio) | Quantity::Float(ratio), Some(decimals)) => rounded(ratio, decimals),
+        })
+    })
+}
+
+fn actor(row: &ChurnActor, shape: &Shape) -> Json {
+    let number = |ratio: Option<&Ratio>| ratio.map_or(Json::Null, |ratio| share_json(ratio, shape.decimals));
+    object(shape, |field| match field {
+        "actor" => row.id.to_json(),
+        "events" => Json::from(row.events),
+        "first" => Json::from(row.first.to_string()),
+        "last" => Json::from(row.last.to_string()),
+        "days_inactive" => Json::from(row.days_inactive),
+        "interval_days" => number(row.interval_days.as_ref()),
+        "ratio" => number(row.ratio.as_ref()),
+        "at_risk" => Json::from(row.at_risk),
+        _ => Json::Null,
+    })
+}
+
+fn share_json(ratio: &Ratio, decimals: Option<u8>) -> Json {
+    decimals.map_or_else(|| Json::from(ratio.to_f64()), |decimals| rounded(ratio, decimals))
+}
+
+/// A whole number where no decimals are asked for, else a float.
+fn rounded(ratio: &Ratio, decimals: u8) -> Json {
+    let rounded = ratio.rounded(decimals);
+    if decimals == 0 { rounded.to_json() } else { Json::from(rounded.to_f64()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use ebbtide_engine::answer::{ActorId, ChurnAnswer, Cohorts, RetentionAnswer, Series, TrendBucket};
+    use ebbtide_model::query::{Measure, Measures};
+    use ebbtide_model::{Instant, Value};
+    use serde_json::json;
+
+    use super::*;
+
+    fn shape(fields: &[&str], decimals: Option<u8>, cells: Cells, empty: EmptyRows) -> Shape {
+        let fields = fields.iter().map(|field| ((*field).to_owned(), (*field).to_owned())).collect();
+        Shape { fields, decimals, cells, empty }
+    }
+
+    /// Rows of a size and counts; a cell is complete from `complete_until` on backwards, and has no count
+    /// where its period has not begun.
+    fn cohorts() -> Outcome {
+        let row = |label: &str, size: u64, counts: &[Option<u64>], complete: usize| CohortRow {
+            start: Instant::from_micros(0),
+            label: label.to_owned(),
+            size: Some(size),
+            cells: counts
+                .iter()
+                .enumerate()
+                .map(|(index, count)| CohortCell { count: *count, complete: index < complete })
+                .collect(),
+            members: None,
+        };
+        let rows = vec![
+            row("2024-01", 8, &[Some(4), Some(1), Some(0), None], 2),
+            row("2024-02", 0, &[Some(0), Some(0), None], 1),
+            row("2024-03", 3, &[Some(2), Some(1)], 1),
+            row("2024-04", 2, &[Some(2)], 0),
+        ];
+        let all = Cohorts { rows, mean_pooled: Vec::new(), mean_simple: Vec::new() };
+        Outcome::Retention(RetentionAnswer { all, groups: None })
+    }
+
+    #[test]
+    fn cohorts_show_the_cells_that_are_asked_for_and_their_own_always() {
+        let check = |cells, decimals, want: Json| {
+            let shape = shape(&["start", "size", "percent"], decimals, cells, EmptyRows::Skip);
+            assert_eq!(Json::from(rows(&cohorts(), &shape)).to_string(), want.to_string(), "{cells:?}");
+        };
+        check(
+            Cells::Complete,
+            Some(0),
+            json!([
+                {"start": "2024-01", "size": 8, "percent": [50, 13]},
+                {"start": "2024-03", "size": 3, "percent": [67]},
+                {"start": "2024-04", "size": 2, "percent": [100]},
+            ]),
+        );
+        check(
+            Cells::Begun,
+            Some(1),
+            json!([
+                {"start": "2024-01", "size": 8, "percent": [50.0, 12.5, 0.0]},
+                {"start": "2024-03", "size": 3, "percent": [66.7, 33.3]},
+                {"start": "2024-04", "size": 2, "percent": [100.0]},
+            ]),
+        );
+        check(
+            Cells::All,
+            None,
+            json!([
+                {"start": "2024-01", "size": 8, "percent": [50.0, 12.5, 0.0, null]},
+                {"start": "2024-03", "size": 3, "percent": [200.0 / 3.0, 100.0 / 3.0]},
+                {"start": "2024-04", "size": 2, "percent": [100.0]},
+            ]),
+        );
+    }
+
+    #[test]
+    fn an_empty_cohort_has_counts_and_no_shares() {
+        let shape = shape(&["size", "percent", "counts"], Some(1), Cells::All, EmptyRows::Keep);
+        let row = &rows(&cohorts(), &shape)[1];
+        assert_eq!(*row, json!({"size": 0, "percent": [null, null, null], "counts": [0, 0, null]}));
+    }
+
+    #[test]
+    fn buckets_have_their_name_and_each_measure_by_its_own() {
+        let bucket = |label: &str| TrendBucket { start: None, label: label.to_owned(), complete: true };
+        let half = Ratio::new(5, 2_u32).unwrap();
+        let values = |first, second| vec![first, second, None];
+        let trend = Outcome::Trend(TrendAnswer {
+            buckets: vec![bucket("a"), bucket("b"), bucket("c")],
+            measures: Measures::Many(vec![Measure::Total, Measure::Avg]),
+            data: vec![
+                Series {
+                    measure: Measure::Total,
+                    values: values(Some(Quantity::Count(2)), Some(Quantity::Count(0))),
+                },
+                Series { measure: Measure::Avg, values: values(Some(Quantity::Float(half)), None) },
+            ],
+            groups: None,
+        });
+        let check = |decimals, empty, want: Json| {
+            let shape = shape(&["avg", "start", "total"], decimals, Cells::All, empty);
+            assert_eq!(Json::from(rows(&trend, &shape)).to_string(), want.to_string());
+        };
+        check(None, EmptyRows::Skip, json!([{"avg": 2.5, "start": "a", "total": 2}]));
+        check(
+            Some(0),
+            EmptyRows::Keep,
+            json!([
+                {"avg": 3, "start": "a", "total": 2},
+                {"avg": null, "start": "b", "total": 0},
+                {"avg": null, "start": "c", "total": null},
+            ]),
+        );
+    }
+
+    #[test]
+    fn actors_at_risk_have_their_fields() {
+        let row = ChurnActor {
+            id: ActorId { tenant: None, actor: Value::Int(7) },
+            events: 3,
+            first: Instant::from_micros(0),
+            last: Instant::from_micros(Instant::MICROS_PER_DAY),
+            days_inactive: 9,
+            interval_days: Ratio::new(1, 2_u32),
+            ratio: None,
+            at_risk: true,
+        };
+        let churn = Outcome::Churn(ChurnAnswer { actors: vec![row], at_risk: 1, total: 1 });
+        let fields =
+            ["actor", "last", "days_inactive", "interval_days", "ratio", "at_risk", "events", "first"];
+        let shape = shape(&fields, Some(0), Cells::All, EmptyRows::Keep);
+        let want = json!([{
+            "actor": 7, "last": "1970-01-02T00:00:00Z", "days_inactive": 9, "interval_days": 1, "ratio": null,
+            "at_risk": true, "events": 3, "first": "1970-01-01T00:00:00Z",
+        }]);
+        assert_eq!(Json::from(rows(&churn, &shape)), want);
+    }
+}

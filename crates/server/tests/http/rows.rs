@@ -1,0 +1,117 @@
+//! Rows over HTTP: each is accounted for, by its index.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::*;
+
+fn rejected(answer: &Answer) -> Vec<(u64, Json, String)> {
+    let json = answer.json();
+    let entry = |row: &Json| {
+        assert!(row["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{row}");
+        (row["index"].as_u64().unwrap(), row["column"].clone(), row["code"].as_str().unwrap().to_owned())
+    };
+    json["rejected"].as_array().unwrap().iter().map(entry).collect()
+}
+
+#[tokio::test]
+async fn the_good_rows_of_a_bad_list_are_kept_and_the_bad_ones_named() {
+    let club = Club::open().await;
+    let at = "2026-03-01T00:00:00Z";
+    let answer = club
+        .post(
+            "/v1/tables/visits/rows",
+            &admin(),
+            &json!([
+                {"id": 10, "club_id": 1, "member_id": 11, "kind": "swim", "at": at},
+                {"id": "11", "club_id": 1, "member_id": 11, "kind": "swim", "at": at},
+                {"id": 12, "club_id": 1, "member_id": 11, "kind": "swim", "at": "yesterday"},
+                {"id": 13, "club_id": 1, "member_id": 11, "kind": "swim", "at": at, "colour": "red"},
+                {"id": 14, "club_id": 1, "member_id": 11, "at": at},
+                17,
+                {"id": 10, "club_id": 1, "member_id": 12, "kind": "again", "at": at},
+                {"id": 15, "member_id": 11, "kind": "swim", "at": at},
+                {"id": 16, "club_id": 1, "member_id": 11, "kind": "swim", "at": at},
+            ]),
+        )
+        .await;
+    assert_eq!(answer.status, 200);
+    let json = answer.json();
+    assert_eq!(
+        (&json["accepted"], &json["duplicates"], &json["waiting"]),
+        (&json!(2), &json!(1), &json!(0)),
+        "{json}"
+    );
+    assert_eq!(
+        rejected(&answer),
+        [
+            (1, json!("id"), "wrong_type".to_owned()),
+            (2, json!("at"), "wrong_type".to_owned()),
+            (3, json!("colour"), "unknown_column".to_owned()),
+            (4, json!("kind"), "null".to_owned()),
+            (5, Json::Null, "broken_json".to_owned()),
+            (7, json!("club_id"), "tenant_missing".to_owned()),
+        ]
+    );
+    assert_eq!(club.get("/totals", &admin()).await.json()["visits"], json!(5));
+}
+
+#[tokio::test]
+async fn a_tenants_token_may_leave_its_tenant_out_and_name_no_other() {
+    let club = Club::open().await;
+    let writer = token(json!({"role": "writer", "tenant": 1}));
+    let at = "2026-03-01T00:00:00Z";
+    let answer = club
+        .post(
+            "/v1/tables/visits/rows",
+            &writer,
+            &json!([
+                {"id": 20, "member_id": 11, "kind": "swim", "at": at},
+                {"id": 21, "club_id": 1, "member_id": 11, "kind": "swim", "at": at},
+                {"id": 22, "club_id": 2, "member_id": 21, "kind": "swim", "at": at},
+            ]),
+        )
+        .await;
+    assert_eq!(answer.json()["accepted"], 2, "{}", answer.text());
+    assert_eq!(rejected(&answer), [(2, json!("club_id"), "tenant_foreign".to_owned())]);
+    assert_eq!(club.get("/totals", &owner(1)).await.json()["visits"], json!(4));
+    assert_eq!(club.get("/totals", &owner(2)).await.json()["visits"], json!(1));
+}
+
+#[tokio::test]
+async fn a_parent_table_takes_rows_from_an_admin_of_all_tenants_alone() {
+    let club = Club::open().await;
+    let row = json!([{"id": 30, "club_id": 1, "joined_at": "2026-03-01"}]);
+    let path = "/v1/tables/members/rows";
+    for claims in [
+        json!({"role": "admin", "tenant": 1}),
+        json!({"role": "writer", "tenant": 1}),
+        json!({"role": "writer"}),
+    ] {
+        club.post(path, &token(claims), &row).await.assert_problem(403, "forbidden");
+    }
+    assert_eq!(club.post(path, &admin(), &row).await.json()["accepted"], 1);
+    // A table that is no parent takes a writer's rows of all tenants.
+    let visit = json!([{"id": 31, "club_id": 2, "member_id": 21, "kind": "swim", "at": "2026-03-01"}]);
+    let writer = token(json!({"role": "writer"}));
+    assert_eq!(club.post("/v1/tables/visits/rows", &writer, &visit).await.json()["accepted"], 1);
+}
+
+#[tokio::test]
+async fn an_entitys_later_row_replaces_the_earlier_and_an_empty_list_changes_nothing() {
+    let club = Club::open().await;
+    let path = "/v1/tables/clubs/rows";
+    let empty = club.post(path, &admin(), &json!([])).await.json();
+    assert_eq!(empty, json!({"accepted": 0, "duplicates": 0, "waiting": 0, "rejected": []}));
+    let renamed = club.post(path, &admin(), &json!([{"id": 1, "name": "Uno"}])).await.json();
+    assert_eq!(renamed["accepted"], 1);
+    assert_eq!(club.get("/totals", &owner(1)).await.json()["clubs"], json!([{"id": 1, "name": "Uno"}]));
+}
+
+#[tokio::test]
+async fn what_became_of_rows_is_counted() {
+    let club = Club::open().await;
+    let metrics = club.get("/metrics", "").await;
+    let line = "ebbtide_rows_total{app=\"club\",table=\"visits\",outcome=\"accepted\"} 3";
+    assert!(metrics.text().lines().any(|have| have == line), "{}", metrics.text());
+    assert!(!metrics.text().contains("tenant"), "{}", metrics.text());
+}
