@@ -42,9 +42,7 @@ pub(crate) fn operator_scope(app: &AppName, tenant: Option<&str>) -> Scope {
 pub(crate) fn store_failure(error: StoreError) -> Failure {
     let failure = Failure::new(&error);
     match error.kind() {
-        ErrorKind::Conflict => failure.hint(
-            "a server may hold the folder; load into it with --server URL --token JWT, or stop it first",
-        ),
+        ErrorKind::Conflict => failure.hint("while a server holds the folder, use --server URL --token JWT"),
         ErrorKind::Corrupt => failure.hint("ebbtide verify --data FOLDER tells what is damaged"),
         ErrorKind::Unavailable => {
             failure.hint("see that the disk has room and that the folder may be written")

@@ -23,11 +23,13 @@ use crate::secret::{Origin, Secret, VARIABLE};
 
 /// Serve apps over HTTP.
 #[derive(Debug, Args)]
-#[command(after_help = "Tokens are signed with EBBTIDE_JWT_SECRET (at least 32 bytes). Without it a random\n\
+#[command(
+    after_help = "Tokens are signed with EBBTIDE_JWT_SECRET (at least 32 bytes). Without it a random\n\
     secret is stored in the data folder, and only this machine may connect.\n\n\
     Examples:\n  \
     ebbtide serve --data ./data --app loyalty\n  \
-    ebbtide serve --data ./data --app loyalty --app shop=./my-pack --listen 0.0.0.0:8080")]
+    ebbtide serve --data ./data --app loyalty --app shop=./my-pack --listen 0.0.0.0:8080"
+)]
 pub(crate) struct Serve {
     /// The data folder; it is made where there is none.
     #[arg(long, value_name = "FOLDER", env = "EBBTIDE_DATA")]
@@ -89,8 +91,13 @@ fn check_address(secret: &Secret, address: SocketAddr) -> Result<(), Failure> {
     if secret.origin == Origin::Environment || address.ip().is_loopback() {
         return Ok(());
     }
-    Err(Failure::usage(format_args!("{VARIABLE} is not set, so only this machine may connect, not {address}"))
-        .hint(format_args!("set {VARIABLE} to the secret that signs your tokens, or --listen 127.0.0.1:{}", address.port())))
+    Err(Failure::usage(format_args!(
+        "{VARIABLE} is not set, so only this machine may connect, not {address}"
+    ))
+    .hint(format_args!(
+        "set {VARIABLE} to the secret that signs your tokens, or --listen 127.0.0.1:{}",
+        address.port()
+    )))
 }
 
 fn seed() -> Result<u64, Failure> {
@@ -160,7 +167,8 @@ fn already_open() -> Failure {
 
 /// The signal that ends the server, once it comes. It is caught from now on.
 fn stop_signal() -> Result<impl Future<Output = &'static str>, Failure> {
-    let caught = |kind| signal(kind).map_err(|error| Failure::new(format_args!("signals cannot be caught: {error}")));
+    let caught =
+        |kind| signal(kind).map_err(|error| Failure::new(format_args!("signals cannot be caught: {error}")));
     let (mut terminate, mut interrupt) = (caught(SignalKind::terminate())?, caught(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {

@@ -62,7 +62,8 @@ impl Token {
 /// Seconds of `30s`, `15m`, `12h` or `7d`.
 fn parse_seconds(text: &str) -> Result<i64, String> {
     const SECONDS_MAX: i64 = 10 * 366 * 86_400;
-    let refused = || format!("{text:?} was given; allowed is a number with s, m, h or d, up to ten years, such as 12h");
+    let refused =
+        || format!("{text:?} was given; allowed is a number with s, m, h or d, up to ten years, such as 12h");
     let unit = text.chars().last().ok_or_else(refused)?;
     let seconds_per_unit = match unit {
         's' => 1,
@@ -88,7 +89,21 @@ mod tests {
         check("15m", Some(900));
         check("12h", Some(43_200));
         check("7d", Some(604_800));
-        for bad in ["", "h", "12", "-1h", "+1h", "1.5h", "0s", "12 h", "12H", "1w", "99999999999d", "9223372036854775807d", "1é"] {
+        for bad in [
+            "",
+            "h",
+            "12",
+            "-1h",
+            "+1h",
+            "1.5h",
+            "0s",
+            "12 h",
+            "12H",
+            "1w",
+            "99999999999d",
+            "9223372036854775807d",
+            "1é",
+        ] {
             check(bad, None);
         }
     }

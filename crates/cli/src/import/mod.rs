@@ -139,8 +139,7 @@ pub(crate) fn import_sources(
     let mut folder = folder::Folder::open(data, pack)?;
     let mut rejects = Rejects::new(data.join("rejects.ndjson"));
     let progress = Progress::new(&[]);
-    let mut loader =
-        Loader { destination: &mut folder, rejects: &mut rejects, progress, totals: Vec::new() };
+    let mut loader = Loader { destination: &mut folder, rejects: &mut rejects, progress, totals: Vec::new() };
     for (source, plan) in sources {
         loader.load(source, &plan)?;
     }
