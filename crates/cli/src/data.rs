@@ -42,6 +42,7 @@ pub(crate) fn operator_scope(app: &AppName, tenant: Option<&str>) -> Scope {
 pub(crate) fn store_failure(error: StoreError) -> Failure {
     let failure = Failure::new(&error);
     match error.kind() {
+        ErrorKind::Conflict if !matches!(error, StoreError::Lock(_)) => failure,
         ErrorKind::Conflict => failure.hint("while a server holds the folder, use --server URL --token JWT"),
         ErrorKind::Corrupt => failure.hint("ebbtide verify --data FOLDER tells what is damaged"),
         ErrorKind::Unavailable => {
