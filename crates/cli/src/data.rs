@@ -16,16 +16,8 @@ pub(crate) fn open_folder(data: &Path) -> Arc<dyn FileSystem> {
 
 /// Takes the folder for this process; it is made where there is none.
 pub(crate) fn open_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
-    let fresh = FreshIds { folder: random()?, secret: random()? };
-    let components = Components { fs: open_folder(data), fresh };
+    let components = Components { fs: open_folder(data), fresh: FreshIds::random() };
     Store::open(components, Settings::default(), apps).map_err(store_failure)
-}
-
-fn random() -> Result<u128, Failure> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::new(format_args!("the system gives no random bytes: {error}")))?;
-    Ok(u128::from_ne_bytes(bytes))
 }
 
 /// What the operator may see: all of an app, or one tenant where that was asked for.

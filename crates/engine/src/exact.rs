@@ -137,10 +137,45 @@ impl ExactSum {
         self.total().over(count)
     }
 
+    /// Appends the sum in a form of its own, for [`Self::decode`].
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        for part in &self.parts {
+            let digits = (BigInt::from(part.low) + &part.high).to_signed_bytes_le();
+            bytes.extend_from_slice(&part.exponent.to_le_bytes());
+            bytes.extend_from_slice(&u32::try_from(digits.len()).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend_from_slice(&digits);
+        }
+    }
+
+    /// `None` where the bytes are not those of a sum.
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut sum = Self::default();
+        while !bytes.is_empty() {
+            let (exponent, rest) = bytes.split_first_chunk()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let (digits, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+            let digits = BigInt::from_signed_bytes_le(digits);
+            let part = sum.part(i16::from_le_bytes(*exponent));
+            match i128::try_from(&digits) {
+                Ok(digits) => part.add(digits),
+                Err(_) => part.high += digits,
+            }
+            bytes = rest;
+        }
+        Some(sum)
+    }
+
+    /// Bytes that the sum holds besides itself, all but the rare digits past 128 bits.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.parts.capacity() * size_of::<PartialSum>()
+    }
+
     fn part(&mut self, exponent: i16) -> &mut PartialSum {
         let index = match self.parts.binary_search_by_key(&exponent, |part| part.exponent) {
             Ok(index) => index,
             Err(index) => {
+                // Most sums have one exponent or two, and there may be one sum for each of many groups.
+                self.parts.reserve_exact(1);
                 self.parts.insert(index, PartialSum { exponent, low: 0, high: BigInt::ZERO });
                 index
             }
@@ -351,6 +386,21 @@ mod tests {
             let mut backward = sum(&values[values.len() / 2..]);
             backward.merge(&sum(&values[..values.len() / 2]));
             assert_eq!(backward.total().to_f64().to_bits(), forward.to_bits());
+        }
+    }
+
+    #[test]
+    fn a_sum_survives_its_encoding() {
+        let mut bits = random(23);
+        for length in 0..40 {
+            let values: Vec<f64> = (0..length).map(|_| f64::from_bits(bits())).collect();
+            let mut sum = sum(&values);
+            sum.add_times(Decimal::of_units(i128::MAX), 3);
+            let mut bytes = Vec::new();
+            sum.encode(&mut bytes);
+            let decoded = ExactSum::decode(&bytes).unwrap();
+            assert_eq!(decoded.total().numerator, sum.total().numerator);
+            assert!(ExactSum::decode(&bytes[..bytes.len() - 1]).is_none());
         }
     }
 

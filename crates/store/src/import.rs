@@ -19,7 +19,7 @@ use crate::fs::FileSystem;
 use crate::maintenance::Shared;
 use crate::order::{codes, order_columns, sorted};
 use crate::segment::{self, EntryPlace, KeyEntry, Segment, SegmentWriter};
-use crate::table::{Table, TableInfo};
+use crate::table::{Live, Table, TableInfo};
 use crate::writer::{TableIndex, Writer, moved};
 use crate::{Occurrences, Receipt, StoreError};
 
@@ -268,13 +268,14 @@ impl Unsettled {
         &self,
         table: &Table,
         same: &[(Fingerprint, u32)],
-        stored: &[(u32, crate::table::Live)],
+        stored: &[(u32, Live)],
         decided: &mut Decided,
     ) {
         let fingerprint = same[0].0;
         let found = stored.binary_search_by_key(&same[0].1, |(row, _)| *row).ok();
         let stored = found.map(|found| stored[found].1);
         let mut current = stored.map(|live| (live.content, live.tenant));
+        let unchanged = self.is_unchanged(table, same, stored);
         let mut last_kept: Option<u32> = None;
         for &(_, row) in same {
             let at = row as usize;
@@ -285,7 +286,7 @@ impl Unsettled {
                     decided.receipt.rejected.push(moved(&table.info, self.origins[at] as usize, name));
                     continue;
                 }
-                if !table.info.is_entity() || content == self.contents[at] {
+                if !table.info.is_entity() || unchanged || content == self.contents[at] {
                     decided.receipt.duplicates += 1;
                     continue;
                 }
@@ -301,6 +302,14 @@ impl Unsettled {
             decided.overrides[row as usize] = true;
             decided.kills.push((fingerprint, live.sequence));
         }
+    }
+
+    /// Whether the last version of an entity's key is the one that is stored.
+    fn is_unchanged(&self, table: &Table, same: &[(Fingerprint, u32)], stored: Option<Live>) -> bool {
+        let Some(live) = stored else { return false };
+        let is_own = |row: &u32| table.info.tenant_mark(self.tenants.of(*row as usize)) == live.tenant;
+        let last = same.iter().map(|(_, row)| *row).rfind(is_own);
+        last.is_some_and(|row| self.contents[row as usize] == live.content)
     }
 
     fn write(

@@ -2,6 +2,7 @@
 //! snapshots for readers.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -39,6 +40,16 @@ pub struct FreshIds {
     pub folder: u128,
     /// Keys of rows are hashed with it, so that nobody outside can aim for collisions.
     pub secret: u128,
+}
+
+impl FreshIds {
+    /// From the operating system's randomness, by way of the standard library's hash keys.
+    pub fn random() -> Self {
+        let keys = RandomState::new();
+        let number =
+            |part: u8| u128::from(keys.hash_one((part, 0))) << 64 | u128::from(keys.hash_one((part, 1)));
+        Self { folder: number(0), secret: number(1) }
+    }
 }
 
 /// A data folder that this process holds, until the last clone is dropped. Clones are the same store.

@@ -1,7 +1,7 @@
 //! The one writer: takes a group of requests, admits each in order, and makes all of them durable at
 //! once. Synchronous and without threads of its own, so that tests drive it step by step.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arrow::array::UInt32Array;
@@ -20,7 +20,7 @@ use crate::manifest::{HexId, ManifestStore};
 use crate::memtable::{KeyKind, KeyState};
 use crate::payload::{encode_keys, encode_rows};
 use crate::snapshot::{Snapshot, TableRows};
-use crate::table::{Table, TableInfo};
+use crate::table::{Live, Table, TableInfo};
 use crate::{Occurrences, Receipt, Rejection, RejectionCode, Settings, StoreError};
 
 /// A table's index in the writer.
@@ -202,6 +202,8 @@ impl Writer {
             occurrences.number(&mut fingerprints);
         }
         let stored = table.stored(&fingerprints);
+        let unchanged =
+            unchanged(table, &prepared.tenants, &fingerprints, &prepared.hashes.contents, &stored);
         let mut receipt = Receipt { rejected: prepared.rejected, ..Receipt::default() };
         let mut kept: Vec<u32> = Vec::with_capacity(fingerprints.len());
         let mut sequences = Vec::with_capacity(fingerprints.len());
@@ -215,7 +217,8 @@ impl Writer {
                     receipt.rejected.push(moved(&table.info, prepared.origins[row] as usize, name));
                     continue;
                 }
-                if !table.info.is_entity() || live.content == content {
+                let same = live.content == content || unchanged.contains(&fingerprint);
+                if !table.info.is_entity() || same {
                     receipt.duplicates += 1;
                     continue;
                 }
@@ -403,6 +406,29 @@ impl Writer {
         self.segment_next += 1;
         id
     }
+}
+
+/// The keys of an entity's batch whose last version is the one that is stored: a batch that comes again
+/// changes nothing, whatever versions it went through.
+fn unchanged(
+    table: &Table,
+    tenants: &RowTenants,
+    fingerprints: &[Fingerprint],
+    contents: &[u64],
+    stored: &[Option<Live>],
+) -> HashSet<Fingerprint> {
+    let mut last: HashMap<Fingerprint, bool> = HashMap::new();
+    if !table.info.is_entity() {
+        return HashSet::new();
+    }
+    for (row, &fingerprint) in fingerprints.iter().enumerate() {
+        if let Some(live) = table.known(fingerprint, stored[row]).live
+            && live.tenant == table.info.tenant_mark(tenants.of(row))
+        {
+            last.insert(fingerprint, live.content == contents[row]);
+        }
+    }
+    last.into_iter().filter(|(_, is_same)| *is_same).map(|(fingerprint, _)| fingerprint).collect()
 }
 
 pub(crate) fn moved(info: &TableInfo, row: usize, tenant: &str) -> Rejection {

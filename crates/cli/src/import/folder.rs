@@ -14,7 +14,7 @@ use crate::failure::Failure;
 pub(super) struct Folder {
     store: Store,
     scope: Scope,
-    /// Of the file that is being loaded.
+    /// Of the file that is being read.
     importer: Option<Importer>,
     occurrences: Occurrences,
     outcome: FileOutcome,
@@ -46,8 +46,10 @@ impl Folder {
 
 impl Destination for Folder {
     fn begin(&mut self, table: &TableName) -> Result<(), Failure> {
-        self.occurrences = Occurrences::new();
+        // The one before lets go of its table first: it may be the same.
+        self.importer = None;
         self.importer = Some(self.store.import(&self.scope, table).map_err(store_failure)?);
+        self.occurrences = Occurrences::new();
         Ok(())
     }
 

@@ -17,4 +17,4 @@ mod types;
 
 pub use error::SqlError;
 pub use rows::{SqlColumn, SqlRows, rows_to_json};
-pub use session::{Limits, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};
+pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};

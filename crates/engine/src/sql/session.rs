@@ -18,7 +18,7 @@ use datafusion::execution::{FunctionRegistry, SessionStateDefaults};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
-use ebbtide_model::{Calendar, Instant, Scope, Value};
+use ebbtide_model::{AppSchema, Calendar, Instant, Scope, TableName, Tenants, Value};
 use ebbtide_store::Snapshot;
 use futures::StreamExt;
 use tokio::runtime::Runtime;
@@ -27,7 +27,7 @@ use tokio::task::AbortHandle;
 
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
 use super::rows::columns_of;
-use super::{SqlError, SqlRows, functions, statement, types};
+use super::{SqlColumn, SqlError, SqlRows, functions, statement, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
@@ -172,6 +172,40 @@ impl Sql {
     }
 }
 
+/// What a statement reads and gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// In the order of their names.
+    pub tables: Vec<TableName>,
+    pub columns: Vec<SqlColumn>,
+}
+
+impl Sql {
+    /// Plans a statement over an app's tables without a row in them: whether it fits. The values of
+    /// `params` stand for those that a caller will give. Blocks for as long as planning takes.
+    pub fn check(&self, app: &AppSchema, request: SqlRequest) -> Result<Planned, EngineError> {
+        let Some(runtime) = &self.runtime else {
+            return Err(SqlError::Internal("the runtime is gone".into()).into());
+        };
+        #[expect(clippy::disallowed_methods, reason = "there is no row that it could show")]
+        let scope = Scope::grant(app.app.clone(), Tenants::All);
+        let catalog = ScopedCatalog {
+            snapshot: Arc::new(Snapshot::of_batches(Arc::new(app.clone()), Vec::new())?),
+            scope,
+            as_of: request.as_of,
+            partitions: 1,
+        };
+        let state = self.base.clone();
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        runtime.spawn(async move {
+            // Nobody listens where the caller's thread is gone.
+            _ = sender.send(planned(state, catalog, &request).await);
+        });
+        let answer = receiver.recv().map_err(|error| SqlError::Internal(Box::new(error)))?;
+        Ok(answer?)
+    }
+}
+
 impl Drop for Sql {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -195,12 +229,41 @@ async fn answer(
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
     let checked = statement::check(&request.statement)?;
-    statement::check_tables(&checked.statement, &state, &catalog)?;
-    bind(&mut state, &checked, request)?;
+    let plan = plan(&mut state, catalog, checked, request).await?;
+    collect(&state, &plan, request.limits).await
+}
+
+/// Plans a statement, and casts its types into each other as running it would.
+async fn planned(
+    mut state: SessionState,
+    catalog: ScopedCatalog,
+    request: &SqlRequest,
+) -> Result<Planned, SqlError> {
+    let checked = statement::check(&request.statement)?;
+    let named = state.resolve_table_references(&checked.statement)?;
+    let mut tables: Vec<TableName> =
+        named.iter().map(|reference| TableName::new(reference.table())).collect();
+    tables.retain(|table| catalog.has(table.as_str()));
+    tables.sort();
+    tables.dedup();
+    let plan = plan(&mut state, catalog, checked, request).await?;
+    let columns = columns_of(plan.schema().as_arrow())?;
+    state.create_physical_plan(&plan).await?;
+    Ok(Planned { tables, columns })
+}
+
+async fn plan(
+    state: &mut SessionState,
+    catalog: ScopedCatalog,
+    checked: statement::Checked,
+    request: &SqlRequest,
+) -> Result<LogicalPlan, SqlError> {
+    statement::check_tables(&checked.statement, state, &catalog)?;
+    bind(state, &checked, request)?;
     state.register_catalog_list(Arc::new(catalog));
     let plan = state.statement_to_plan(checked.statement).await?;
     read_only().verify_plan(&plan)?;
-    collect(&state, &plan, request.limits).await
+    Ok(plan)
 }
 
 /// The plan's own check that nothing is written, besides that of the text.
@@ -287,7 +350,7 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
     config.options_mut().execution.time_zone = Some("+00:00".to_owned());
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let functions = functions::table_functions();
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(Arc::new(runtime_env(settings)?))
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
@@ -298,6 +361,9 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(functions)
         .build();
+    for function in functions::aggregate_functions() {
+        state.register_udaf(function)?;
+    }
     Ok(state)
 }
 

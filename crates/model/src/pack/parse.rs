@@ -8,10 +8,10 @@ use jiff::tz::TimeZone;
 use super::faults::Faults;
 use super::tables::{TableDraft, Tables};
 use super::yaml::Document;
-use super::{Pack, PackFault, params, reports, sources, tables};
+use super::{Pack, PackFault, SqlShape, params, reports, sources, tables};
 use crate::{
-    AppName, AppSchema, Calendar, ColumnType, Fault, Fields, Node, TableKind, TableName, TenantRule,
-    WeekStart, nearest,
+    AppName, AppSchema, Calendar, Fault, Fields, Node, TableKind, TableName, TenantRule, Value, WeekStart,
+    nearest,
 };
 
 const NAME_CHARS_MAX: usize = 63;
@@ -22,8 +22,10 @@ const TEXT_CHARS_MAX: usize = 2_000;
 pub struct Statement<'a> {
     pub sql: &'a str,
     pub schema: &'a AppSchema,
-    /// The names that may be bound, with their types.
-    pub params: &'a [(String, ColumnType)],
+    /// What its rows become.
+    pub shape: SqlShape,
+    /// The names that may be bound, each with a value that it could have.
+    pub params: &'a [(String, Value)],
 }
 
 /// What the SQL of a pack is checked with. A problem is told as a sentence part.

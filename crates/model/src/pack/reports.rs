@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::faults::Faults;
 use super::parse::{Statement, StatementCheck, name, short_text, unknown};
-use super::{AS_OF, Param, Report, Route, RouteTenant, params, tree, words};
+use super::{AS_OF, Param, Report, Route, RouteTenant, SqlShape, params, tree, words};
 use crate::query::{BoundQuery, Query, bind};
 use crate::{AppSchema, ColumnType, Fault, Fields, Instant, Node, TableName, TenantRule, Value};
 
@@ -271,8 +271,8 @@ pub(super) struct Leaves<'c> {
     context: &'c Context<'c>,
     pub(super) with: tree::With<'c>,
     statements: Vec<String>,
-    /// Every name that has a value, with its type and a sample.
-    known: Vec<(String, Value, ColumnType)>,
+    /// Every name that has a value, with one that it could have.
+    known: Vec<(String, Value)>,
     used: BTreeSet<String>,
     tables: Vec<TableName>,
     /// Whether tables and parameters are all sound: leaves are tried against nothing less.
@@ -281,24 +281,17 @@ pub(super) struct Leaves<'c> {
 
 impl<'c> Leaves<'c> {
     fn new(context: &'c Context<'c>, with: tree::With<'c>, params: &[Param], routes: &[Route]) -> Self {
-        let as_of = (
-            AS_OF.to_owned(),
-            Value::Timestamp(Instant::from_micros(SAMPLE_AS_OF_MICROS)),
-            ColumnType::Timestamp,
-        );
+        let as_of = (AS_OF.to_owned(), Value::Timestamp(Instant::from_micros(SAMPLE_AS_OF_MICROS)));
         let mut known = vec![as_of];
-        known.extend(params.iter().map(|param| (param.name.clone(), param.sample(), param.column_type)));
+        known.extend(params.iter().map(|param| (param.name.clone(), param.sample())));
         // A tenant that is not declared as a parameter is known only where every path has it.
         for param in routes.first().map(|route| route.params.as_slice()).unwrap_or_default() {
             let everywhere = routes.iter().all(|route| route.params.iter().any(|own| own.name == param.name));
-            if everywhere && !known.iter().any(|(name, ..)| *name == param.name) {
-                known.push((param.name.clone(), param.sample(), param.column_type));
+            if everywhere && !known.iter().any(|(name, _)| *name == param.name) {
+                known.push((param.name.clone(), param.sample()));
             }
         }
-        let constant = |(name, value): &(String, Value)| {
-            value.column_type().map(|column_type| (name.clone(), value.clone(), column_type))
-        };
-        known.extend(context.constants.iter().filter_map(constant));
+        known.extend(context.constants.iter().cloned());
         Self {
             context,
             with,
@@ -312,23 +305,21 @@ impl<'c> Leaves<'c> {
 
     pub(super) fn uses(&mut self, node: &Node<'_>, name: &str) -> Result<(), Fault> {
         self.used.insert(name.to_owned());
-        if self.known.iter().any(|(known, ..)| known == name) {
+        if self.known.iter().any(|(known, _)| known == name) {
             return Ok(());
         }
-        let names = self.known.iter().map(|(name, ..)| name.as_str());
+        let names = self.known.iter().map(|(name, _)| name.as_str());
         let problem = unknown("parameter or constant", name, names);
         Err(node
             .fault(format_args!("${problem}; a text that begins with a dollar is written `literal: \"$…\"`")))
     }
 
-    pub(super) fn statement(&mut self, node: &Node<'_>, sql: &str) -> Result<(), Fault> {
+    pub(super) fn statement(&mut self, node: &Node<'_>, sql: &str, shape: SqlShape) -> Result<(), Fault> {
         self.statements.push(sql.to_owned());
         if !self.sound {
             return Ok(());
         }
-        let params: Vec<(String, ColumnType)> =
-            self.known.iter().map(|(name, _, column_type)| (name.clone(), *column_type)).collect();
-        let statement = Statement { sql, schema: self.context.schema, params: &params };
+        let statement = Statement { sql, schema: self.context.schema, shape, params: &self.known };
         let tables = self.context.statements.check(&statement).map_err(|problem| node.fault(problem))?;
         self.depends_on(tables);
         Ok(())
@@ -338,7 +329,7 @@ impl<'c> Leaves<'c> {
     pub(super) fn query(&mut self, node: &Node<'_>) -> Result<Option<BoundQuery>, Fault> {
         let mut names = Vec::new();
         let sample = words::fill(node.json(), &|name| {
-            self.known.iter().find(|(known, ..)| known == name).map(|(_, value, _)| value.to_json())
+            self.known.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_json())
         });
         collect_names(node.json(), &mut names);
         for name in names {

@@ -102,7 +102,7 @@ fn sql(
     for name in words.params {
         faults.keep(leaves.uses(node, name));
     }
-    faults.keep(leaves.statement(node, &statement));
+    faults.keep(leaves.statement(node, &statement, shape));
     Some(Tree::Sql { shape, statement: Arc::from(statement.as_str()) })
 }
 

@@ -2,12 +2,14 @@
 //! written as JSON, CSV or NDJSON. Knows nothing of HTTP.
 
 mod arguments;
+mod check;
 mod encode;
 mod evaluate;
 mod lists;
 mod shape;
 
 pub use arguments::{Arguments, Pair};
+pub use check::PlannedStatements;
 pub use encode::{to_csv, to_ndjson};
 pub use evaluate::{Answer, Engines, List, ReportError, evaluate};
 pub use lists::choose_list;

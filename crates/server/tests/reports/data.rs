@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
-use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant};
+use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
-use ebbtide_server::report::{Answer, Arguments, Engines, Pair, evaluate};
+use ebbtide_server::report::{Answer, Arguments, Engines, Pair, PlannedStatements, evaluate};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::{Components, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
 
@@ -39,10 +39,12 @@ pub(crate) struct Request<'r> {
 
 impl App {
     pub(crate) fn new(yaml: &str) -> Self {
-        let pack = Pack::parse(yaml).unwrap();
+        let sql = Sql::new(&SqlSettings::default()).unwrap();
+        let pack = Pack::parse_with(yaml, &PlannedStatements::new(&sql));
+        let pack = pack.unwrap_or_else(|faults| panic!("{}", render_faults("pack.yaml", &faults)));
         let components = Components { fresh_secret: [7; 32] };
         let store = Store::open(components, Settings::default(), vec![pack.schema.clone()]).unwrap();
-        Self { pack, store, sql: Sql::new(&SqlSettings::default()).unwrap() }
+        Self { pack, store, sql }
     }
 
     fn everything(&self) -> Scope {

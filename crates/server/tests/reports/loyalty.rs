@@ -29,8 +29,6 @@ fn problems(app: &App, case: &Json) -> Option<Vec<String>> {
                 Ok(answer) => answer,
                 Err(problem) => return Some(vec![problem]),
             };
-            let again = wait(app.ask(&request)).unwrap();
-            assert_eq!(answer.body.to_string(), again.body.to_string(), "the same question, the same bytes");
             if format == "json" {
                 return Some(differences(&case["body"], &answer.body, "$"));
             }
@@ -78,6 +76,11 @@ fn every_answer_about_the_published_data_set_is_right() {
             wrong.extend(told);
         }
     }
+    let path = "/store/loyalty/analytics/revenue";
+    let as_of = [("as_of".to_owned(), "2024-03-15T10:30:00Z".to_owned())];
+    let request = Request { path, query: &as_of, tenant: Some("1") };
+    let (once, again) = (wait(app.ask(&request)).unwrap(), wait(app.ask(&request)).unwrap());
+    assert_eq!(once.body.to_string(), again.body.to_string(), "the same question is the same bytes");
     assert!(wrong.is_empty(), "{} of {asked} are wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(asked > 300, "{asked} cases were asked");
 }

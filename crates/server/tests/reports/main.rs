@@ -2,6 +2,7 @@
 //! Data that is not part of the project is looked for beside it; without it a test says that it skips.
 
 mod cdnow;
+mod check;
 mod comparing;
 mod data;
 mod loyalty;

@@ -315,12 +315,6 @@ impl KeyFile {
         }
     }
 
-    pub(crate) fn find(&self, fingerprint: Fingerprint) -> Option<KeyEntry> {
-        let mut entry = None;
-        self.matches(&[fingerprint], |key| key, |_, found| entry = Some(found));
-        entry
-    }
-
     /// Where a fingerprint would be if they were spread evenly, as hashes nearly are.
     fn expected(&self, fingerprint: Fingerprint) -> usize {
         let share = (fingerprint >> 64) * self.len() as u128;

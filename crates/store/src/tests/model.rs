@@ -1,6 +1,6 @@
 //! What a store should hold, by the simplest means.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A row of every test table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +63,11 @@ impl Model {
         let kind = TABLES[table].1;
         let stored = &mut self.tables[table].rows;
         let (mut accepted, mut duplicates) = (0, 0);
+        // A batch that comes again changes nothing, whatever versions it went through.
+        let is_last_version = |row: &&Row| stored.get(&Identity::Key(row.tenant, row.id)) == Some(row);
+        let last: BTreeMap<_, &Row> = rows.iter().map(|row| ((row.tenant, row.id), row)).collect();
+        let unchanged: BTreeSet<_> =
+            last.into_iter().filter(|(_, row)| is_last_version(row)).map(|(key, _)| key).collect();
         for row in rows {
             let identity = match kind {
                 Kind::KeylessEvents => {
@@ -74,7 +79,9 @@ impl Model {
             };
             let is_new = match stored.get(&identity) {
                 None => true,
-                Some(stored) => kind == Kind::Entity && stored != row,
+                Some(stored) => {
+                    kind == Kind::Entity && stored != row && !unchanged.contains(&(row.tenant, row.id))
+                }
             };
             if is_new {
                 stored.insert(identity, row.clone());

@@ -85,11 +85,16 @@ fn import(machine: &Machine, model: &mut Model, table: usize, seed: u64, most: u
     let occurrences = Occurrences::new();
     let mut importer = machine.import(table).unwrap();
     let (mut receipt, mut expected) = (crate::Receipt::default(), (0, 0));
-    for _ in 0..3 {
+    let mut chunk = Vec::new();
+    for round in 0..3 {
         let rows = dice.rows(most);
         receipt.add(importer.push(&super::harness::batch(&rows), &occurrences).unwrap());
-        let (accepted, duplicates) = model.append(table, &rows, &mut file);
-        expected = (expected.0 + accepted, expected.1 + duplicates);
+        chunk.extend(rows);
+        if chunk.len() >= super::harness::settings().import_chunk_rows || round == 2 {
+            let (accepted, duplicates) = model.append(table, &chunk, &mut file);
+            expected = (expected.0 + accepted, expected.1 + duplicates);
+            chunk.clear();
+        }
     }
     receipt.add(importer.finish().unwrap());
     assert_eq!((receipt.accepted, receipt.duplicates), expected);

@@ -244,3 +244,19 @@ fn an_import_keeps_others_from_the_table_until_it_ends() {
     drop(importer);
     machine.append(0, &[row("a", 1)]).unwrap();
 }
+
+#[test]
+fn a_file_of_an_entity_that_comes_again_changes_nothing() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let mut newer = row("a", 1);
+    newer.actor = Some(2);
+    let file = [row("a", 1), row("a", 2), newer.clone()];
+    assert_eq!(machine.append(2, &file).unwrap().accepted, 3);
+    let version = machine.snapshot().watermark();
+    assert_eq!(machine.append(2, &file).unwrap().duplicates, 3);
+    let mut importer = machine.import(2).unwrap();
+    importer.push(&batch(&file), &crate::Occurrences::new()).unwrap();
+    assert_eq!(importer.finish().unwrap().duplicates, 3);
+    assert_eq!(machine.snapshot().watermark(), version);
+    assert_eq!(machine.rows(2, None), [newer, row("a", 2)]);
+}

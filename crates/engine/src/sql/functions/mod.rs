@@ -2,6 +2,7 @@
 //! exact aggregates. Functions that read a clock or make something up are not there, since the same
 //! statement must give the same answer.
 
+mod aggregates;
 mod arguments;
 mod calendar;
 mod numbers;
@@ -14,6 +15,7 @@ use datafusion::catalog::{TableFunction, TableFunctionImpl};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::ScalarUDF;
 
+pub(super) use aggregates::aggregate_functions;
 pub(super) use calendar::calendar_functions;
 pub(super) use parameter::{parameter, timestamp_type};
 

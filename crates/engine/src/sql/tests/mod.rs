@@ -1,4 +1,5 @@
 mod fixture;
+mod functions;
 mod limits;
 mod scope;
 mod values;

@@ -23,7 +23,6 @@ async fn a_statement_sees_the_rows_of_its_scope_and_no_other() {
         "SELECT * FROM cards WHERE shop = 2 OR true",
         "SELECT max(amount) AS m FROM sales HAVING max(amount) > 500",
         "SELECT * FROM cards UNION ALL SELECT * FROM cards",
-        "TABLE notes",
     ];
     for statement in everything {
         let answer = ask_with(&sql, &snapshot, &shop_1(), request(statement)).await.unwrap().to_string();

@@ -1,0 +1,16 @@
+//! Aggregates whose answer does not depend on the order of rows, nor on how they were spread over
+//! threads: `sum` and `avg` are exact and rounded once, and so are percentiles.
+
+mod accumulate;
+mod quantile;
+mod sum;
+mod total;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::AggregateUDF;
+
+/// They take the place of the engine's own functions of the same names.
+pub(in crate::sql) fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    [sum::functions(), quantile::functions()].into_iter().flatten().map(Arc::new).collect()
+}

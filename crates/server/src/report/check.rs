@@ -1,0 +1,53 @@
+//! The SQL of a pack, tried by the engine that will run it, on tables without rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ebbtide_engine::sql::{Limits, Planned, Sql, SqlRequest, UnusedParameters};
+use ebbtide_model::pack::{AS_OF, SqlShape, Statement, StatementCheck};
+use ebbtide_model::{Instant, TableName, Value};
+
+/// Statements are planned by this engine; what does not fit the tables is a fault of the pack.
+pub struct PlannedStatements<'s> {
+    sql: &'s Sql,
+}
+
+impl<'s> PlannedStatements<'s> {
+    pub fn new(sql: &'s Sql) -> Self {
+        Self { sql }
+    }
+}
+
+impl StatementCheck for PlannedStatements<'_> {
+    fn check(&self, statement: &Statement<'_>) -> Result<Vec<TableName>, String> {
+        let as_of = statement.params.iter().find_map(|(name, value)| match value {
+            Value::Timestamp(instant) if name == AS_OF => Some(*instant),
+            _ => None,
+        });
+        let request = SqlRequest {
+            statement: Arc::from(statement.sql),
+            params: statement.params.to_vec(),
+            unused_params: UnusedParameters::PassedOver,
+            as_of: as_of.unwrap_or(Instant::from_micros(0)),
+            calendar: statement.schema.calendar.clone(),
+            limits: Limits { rows_max: 0, bytes_max: 0, time_max: Duration::ZERO },
+        };
+        let planned = self.sql.check(statement.schema, request).map_err(|error| error.to_string())?;
+        fits(statement.shape, &planned)?;
+        Ok(planned.tables)
+    }
+}
+
+fn fits(shape: SqlShape, planned: &Planned) -> Result<(), String> {
+    let (name, want) = match shape {
+        SqlShape::Value => ("value", 1),
+        SqlShape::Column => ("column", 1),
+        SqlShape::Map => ("map", 2),
+        SqlShape::Row | SqlShape::Rows => return Ok(()),
+    };
+    let names: Vec<&str> = planned.columns.iter().map(|column| column.name.as_str()).collect();
+    if names.len() == want {
+        return Ok(());
+    }
+    Err(format!("gives {} columns ({}); for `{name}` there must be {want}", names.len(), names.join(", ")))
+}
