@@ -63,7 +63,9 @@ pub(crate) fn empty(settings: Settings) -> Arc<Server> {
 
 pub(crate) fn memory_store(packs: &[Pack]) -> Store {
     let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();
-    let components = ebbtide_store::Components { fresh_secret: [3; 32] };
+    let fs = Arc::new(ebbtide_store::fs::SimFs::new(1));
+    let fresh = ebbtide_store::FreshIds { folder: 1, secret: 3 };
+    let components = ebbtide_store::Components { fs, fresh };
     Store::open(components, ebbtide_store::Settings::default(), schemas).unwrap()
 }
 
