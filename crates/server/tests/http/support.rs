@@ -63,9 +63,9 @@ pub(crate) fn empty(settings: Settings) -> Arc<Server> {
 
 pub(crate) fn memory_store(packs: &[Pack]) -> Store {
     let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();
-    let fs = Arc::new(ebbtide_store::fs::SimFs::new(1));
-    let fresh = ebbtide_store::FreshIds { folder: 1, secret: 3 };
-    let components = ebbtide_store::Components { fs, fresh };
+    let fs = Arc::new(ebbtide_store::fs::SimFs::new(3));
+    let components =
+        ebbtide_store::Components { fs, fresh: ebbtide_store::FreshIds { folder: 3, secret: 3 } };
     Store::open(components, ebbtide_store::Settings::default(), schemas).unwrap()
 }
 
