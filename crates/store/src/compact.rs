@@ -38,13 +38,6 @@ pub(crate) struct CompactionJob {
     deaths_begun: usize,
 }
 
-/// What a compaction has written: nothing where nothing was worth keeping.
-#[derive(Debug)]
-pub(crate) struct Compacted {
-    job: CompactionJob,
-    segment: Option<Segment>,
-}
-
 impl Writer {
     /// The next segments to merge; `None` if all is well. The job ends in
     /// [`Writer::finish_compaction`] or [`Writer::abandon_compaction`]; one job at a time.
@@ -75,14 +68,18 @@ impl Writer {
         })
     }
 
-    pub(crate) fn finish_compaction(&mut self, compacted: Compacted) -> Result<(), StoreError> {
+    /// Puts the segment that a job has written in the place of those it merged.
+    pub(crate) fn finish_compaction(
+        &mut self,
+        job: CompactionJob,
+        written: Option<Segment>,
+    ) -> Result<(), StoreError> {
         self.check_not_failed()?;
-        let job = compacted.job;
         let table = &mut self.tables[job.table];
         let deaths = table.deaths.end(job.deaths_begun);
         let old: BTreeSet<u64> = job.inputs.iter().map(|live| live.segment.descriptor.id).collect();
         table.segments.retain(|live| !old.contains(&live.segment.descriptor.id));
-        if let Some(segment) = compacted.segment {
+        if let Some(segment) = written {
             table.install(segment, &deaths);
         }
         self.commit_catalog()?;
@@ -126,16 +123,9 @@ fn tier(rows: u64, fan_in: u64) -> u32 {
 }
 
 impl CompactionJob {
-    /// Writes the one segment; on an error, or once `stop` is set, the job is handed back to be
-    /// abandoned.
-    pub(crate) fn run(self, stop: &AtomicBool) -> Result<Compacted, (Self, StoreError)> {
-        match self.write(stop) {
-            Ok(segment) => Ok(Compacted { job: self, segment }),
-            Err(error) => Err((self, error)),
-        }
-    }
-
-    fn write(&self, stop: &AtomicBool) -> Result<Option<Segment>, StoreError> {
+    /// Writes the one segment, or none where nothing was worth keeping. Ends with
+    /// [`StoreError::Closed`] once `stop` is set.
+    pub(crate) fn run(&self, stop: &AtomicBool) -> Result<Option<Segment>, StoreError> {
         let mut moves: Vec<Moves> = self.inputs.iter().map(Moves::new).collect();
         let mut merge = RowMerge::new(&self.inputs, &self.info)?;
         let mut directory = Directory::default();

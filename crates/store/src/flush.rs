@@ -34,12 +34,6 @@ struct FlushTable {
     deaths_begun: usize,
 }
 
-/// What a flush has written. A table whose rows were all dead has no segment.
-#[derive(Debug)]
-pub(crate) struct Flushed {
-    tables: Vec<(FlushTable, Option<Segment>)>,
-}
-
 impl Writer {
     /// Whether memory or log have grown enough.
     pub(crate) fn wants_flush(&self) -> bool {
@@ -85,10 +79,14 @@ impl Writer {
     }
 
     /// Names the new segments in the manifest, and lets go of memory and log.
-    pub(crate) fn finish_flush(&mut self, flushed: Flushed) -> Result<(), StoreError> {
+    pub(crate) fn finish_flush(
+        &mut self,
+        job: FlushJob,
+        written: Vec<Option<Segment>>,
+    ) -> Result<(), StoreError> {
         self.check_not_failed()?;
         let mut changed = BTreeSet::new();
-        for (part, segment) in flushed.tables {
+        for (part, segment) in job.tables.into_iter().zip(written) {
             let table = &mut self.tables[part.index];
             let deaths = table.deaths.end(part.deaths_begun);
             table.frozen = None;
@@ -117,16 +115,9 @@ impl Writer {
 }
 
 impl FlushJob {
-    /// Writes the segments; on an error the job is handed back, to be abandoned.
-    pub(crate) fn run(self) -> Result<Flushed, (Self, StoreError)> {
-        let mut segments = Vec::with_capacity(self.tables.len());
-        for part in &self.tables {
-            match part.write(&self.fs) {
-                Ok(segment) => segments.push(segment),
-                Err(error) => return Err((self, error)),
-            }
-        }
-        Ok(Flushed { tables: self.tables.into_iter().zip(segments).collect() })
+    /// Writes a segment for each table; none for one whose rows are all dead.
+    pub(crate) fn run(&self) -> Result<Vec<Option<Segment>>, StoreError> {
+        self.tables.iter().map(|part| part.write(&self.fs)).collect()
     }
 }
 

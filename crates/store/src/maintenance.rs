@@ -131,8 +131,8 @@ impl Shared {
         let _turn = lock(&self.flush_turn);
         let Some(job) = self.writer().begin_flush()? else { return Ok(()) };
         let ended = match job.run() {
-            Ok(flushed) => self.writer().finish_flush(flushed),
-            Err((job, error)) => {
+            Ok(written) => self.writer().finish_flush(job, written),
+            Err(error) => {
                 self.writer().abandon_flush(job);
                 Err(error)
             }
@@ -150,8 +150,8 @@ impl Shared {
         let _turn = lock(&self.compaction_turn);
         let Some(job) = self.writer().begin_compaction() else { return Ok(false) };
         let ended = match job.run(&self.stop) {
-            Ok(compacted) => self.writer().finish_compaction(compacted),
-            Err((job, error)) => {
+            Ok(written) => self.writer().finish_compaction(job, written),
+            Err(error) => {
                 self.writer().abandon_compaction(job);
                 Err(error)
             }

@@ -177,14 +177,14 @@ impl Machine {
         self.shared.compact()
     }
 
-    /// Compacts as much as a moment later would.
+    /// Compacts once, while something else happens.
     pub(super) fn compact_with(&self, meanwhile: impl FnOnce()) -> Result<(), StoreError> {
         let Some(job) = self.shared.writer().begin_compaction() else { return Ok(()) };
         let ended = job.run(&AtomicBool::new(false));
         meanwhile();
         match ended {
-            Ok(compacted) => self.shared.writer().finish_compaction(compacted),
-            Err((job, error)) => {
+            Ok(written) => self.shared.writer().finish_compaction(job, written),
+            Err(error) => {
                 self.shared.writer().abandon_compaction(job);
                 Err(error)
             }
@@ -197,8 +197,8 @@ impl Machine {
         let ended = job.run();
         meanwhile();
         match ended {
-            Ok(flushed) => self.shared.writer().finish_flush(flushed),
-            Err((job, error)) => {
+            Ok(written) => self.shared.writer().finish_flush(job, written),
+            Err(error) => {
                 self.shared.writer().abandon_flush(job);
                 Err(error)
             }
