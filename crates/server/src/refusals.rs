@@ -20,10 +20,14 @@ impl From<StoreError> for Problem {
         if matches!(error, StoreError::Overloaded | StoreError::Importing { .. }) {
             return Self::new(Code::Overloaded, format!("The store does not take this now: {error}."));
         }
-        if matches!(error, StoreError::Failed { .. }) {
-            return Self::with_code(Code::StorageFailed, &error);
+        if matches!(error, StoreError::Closed) {
+            return Self::new(Code::Draining, "The server is stopping.");
         }
-        Self::of(error.kind(), &error)
+        match error.kind() {
+            // A full or broken disk.
+            ErrorKind::Unavailable => Self::with_code(Code::StorageFailed, &error),
+            kind => Self::of(kind, &error),
+        }
     }
 }
 

@@ -70,7 +70,14 @@ impl Folder {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ebbtide"));
         command.args(arguments).current_dir(self.folder.path());
-        for name in ["EBBTIDE_LOG", "EBBTIDE_LOG_FORMAT", "EBBTIDE_TOKEN", "EBBTIDE_JWT_SECRET"] {
+        for name in [
+            "EBBTIDE_DATA",
+            "EBBTIDE_JWT_SECRET",
+            "EBBTIDE_LISTEN",
+            "EBBTIDE_LOG",
+            "EBBTIDE_LOG_FORMAT",
+            "EBBTIDE_TOKEN",
+        ] {
             command.env_remove(name);
         }
         command

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use ebbtide_model::{Scope, TableName};
 use ebbtide_store::{NewRows, Occurrences, Receipt};
 use serde_json::{Value as JsonValue, json};
 
-use super::access;
+use super::access::{self, PathParams};
 use super::body::read_json;
 use crate::metrics::RowCounts;
 use crate::problem::{Code, Problem, shortened};
@@ -21,13 +21,15 @@ const WRITERS: [&str; 2] = [ADMIN, "writer"];
 
 pub(super) async fn append(
     State(server): State<Arc<Server>>,
-    Path(table): Path<String>,
+    path: PathParams,
     request: Request,
 ) -> Result<Json<JsonValue>, Problem> {
     let caller = access::sign_in(&server, request.headers(), request.uri())?;
     caller.require_role(&WRITERS)?;
     let app = server.app_of(&caller)?.clone();
-    let scope = writing_scope(&app, &caller, &table)?;
+    let path = access::path_pairs(path)?;
+    let table = access::last(&path, "table").unwrap_or_default();
+    let scope = writing_scope(&app, &caller, table)?;
     let settings = &server.settings;
     let body = read_json(request, settings.body_bytes_max, settings, &server.bodies).await?;
     let JsonValue::Array(rows) = &body.json else {
@@ -40,11 +42,11 @@ pub(super) async fn append(
         let detail = format!("The list has {} rows; allowed are at most {}.", rows.len(), settings.rows_max);
         return Err(Problem::new(Code::BodyTooLarge, detail));
     }
-    let name = TableName::new(&table);
-    let schema = app.pack.schema.table(&name).ok_or_else(|| unknown_table(&app, &table))?;
+    let name = TableName::new(table);
+    let schema = app.pack.schema.table(&name).ok_or_else(|| unknown_table(&app, table))?;
     let typed = rows_from_json(schema, rows).map_err(|error| Problem::hidden(Code::Internal, error))?;
     let answer = store(&server, scope, name, typed).await?;
-    server.metrics.rows(app.name().as_str(), &table, answer.counts());
+    server.metrics.rows(app.name().as_str(), table, answer.counts());
     Ok(Json(answer.to_json()))
 }
 
