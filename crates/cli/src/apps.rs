@@ -31,7 +31,7 @@ impl FromStr for AppChoice {
 impl AppChoice {
     /// The pack, with all that is wrong with it where it is not sound.
     pub(crate) fn load(&self) -> Result<Pack, Failure> {
-        self.try_load().map_err(|error| {
+        self.try_load(&AsWritten).map_err(|error| {
             let failure = Failure::new(&error);
             match error {
                 AppError::Faults { .. } => failure.hint("mend these, then: ebbtide check PACK"),
@@ -43,8 +43,9 @@ impl AppChoice {
         })
     }
 
-    pub(crate) fn try_load(&self) -> Result<Pack, AppError> {
-        load_app(&self.given, &read_bounded, &AsWritten)
+    /// The pack, its statements checked by what is given for it.
+    pub(crate) fn try_load(&self, statements: &dyn StatementCheck) -> Result<Pack, AppError> {
+        load_app(&self.given, &read_bounded, statements)
     }
 }
 

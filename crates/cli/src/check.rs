@@ -1,8 +1,10 @@
 //! `ebbtide check`: what is wrong with a pack, by line and field.
 
 use clap::Args;
+use ebbtide_engine::sql::{Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, render_faults};
 use ebbtide_server::apps::AppError;
+use ebbtide_server::report::PlannedStatements;
 
 use crate::Outcome;
 use crate::apps::AppChoice;
@@ -21,7 +23,8 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        match self.pack.try_load() {
+        let sql = Sql::new(&SqlSettings::default()).map_err(Failure::new)?;
+        match self.pack.try_load(&PlannedStatements::new(&sql)) {
             Ok(pack) => print(&summary(&pack)).map(|()| Outcome::Done),
             Err(AppError::Faults { file, faults }) => {
                 print(&render_faults(&file, &faults))?;

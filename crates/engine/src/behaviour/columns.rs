@@ -1,7 +1,12 @@
 //! The columns of a table that a query touches, and where they are in a batch that holds just those.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use ebbtide_model::query::{Condition, EventSource};
 use ebbtide_store::ColumnRef;
 
@@ -76,13 +81,40 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// A column by the type that it was declared with.
+#[derive(Clone, Copy)]
+pub(crate) enum Typed<'a> {
+    Bool(&'a BooleanArray),
+    Int(&'a Int64Array),
+    Float(&'a Float64Array),
+    Decimal(&'a Decimal128Array),
+    Text(&'a StringArray),
+    Timestamp(&'a TimestampMicrosecondArray),
+    Date(&'a Date32Array),
+}
+
+impl<'a> Typed<'a> {
+    pub(crate) fn of(array: &'a ArrayRef) -> Result<Self, EngineError> {
+        let typed = array
+            .as_string_opt()
+            .map(Self::Text)
+            .or_else(|| array.as_primitive_opt::<Int64Type>().map(Self::Int))
+            .or_else(|| array.as_primitive_opt::<TimestampMicrosecondType>().map(Self::Timestamp))
+            .or_else(|| array.as_primitive_opt::<Float64Type>().map(Self::Float))
+            .or_else(|| array.as_primitive_opt::<Decimal128Type>().map(Self::Decimal))
+            .or_else(|| array.as_boolean_opt().map(Self::Bool))
+            .or_else(|| array.as_primitive_opt::<Date32Type>().map(Self::Date));
+        typed.ok_or_else(|| unexpected(array))
+    }
+}
+
 pub(crate) fn unexpected(array: &ArrayRef) -> EngineError {
     EngineError::Layout { found: array.data_type().to_string() }
 }
 
 /// The times of a batch's rows, in microseconds.
 pub(crate) struct Times<'a> {
-    times: &'a arrow::array::TimestampMicrosecondArray,
+    times: &'a TimestampMicrosecondArray,
 }
 
 impl Times<'_> {
@@ -94,15 +126,12 @@ impl Times<'_> {
 /// The tenants of a batch's rows.
 pub(crate) struct Tenants<'a> {
     keys: &'a [i32],
-    names: &'a arrow::array::StringArray,
+    names: &'a StringArray,
 }
 
 impl<'a> Tenants<'a> {
     fn of(array: &'a ArrayRef) -> Result<Self, EngineError> {
-        let is_dictionary = matches!(array.data_type(), DataType::Dictionary(_, _));
-        let dictionary =
-            if is_dictionary { array.as_dictionary_opt::<arrow::datatypes::Int32Type>() } else { None };
-        let dictionary = dictionary.ok_or_else(|| unexpected(array))?;
+        let dictionary = array.as_dictionary_opt::<Int32Type>().ok_or_else(|| unexpected(array))?;
         let names = dictionary.values().as_string_opt::<i32>().ok_or_else(|| unexpected(array))?;
         Ok(Self { keys: dictionary.keys().values(), names })
     }

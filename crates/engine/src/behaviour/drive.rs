@@ -125,12 +125,15 @@ impl Loaded {
     pub(crate) fn fold<F: Fold>(&self, fold: &F) -> Result<F::State, EngineError> {
         let workers = workers(self.len());
         let ranges = match self.actors {
-            Actors::Ignored => self.parts.iter().flat_map(|part| part.shares(workers)).collect(),
+            Actors::Ignored => self.shares(workers),
             Actors::Required | Actors::Optional => self.ranges(workers),
         };
         let states = side_by_side(&ranges, workers, |range: &Vec<Cursor<'_>>| {
             let mut state = fold.fresh();
-            self.fold_range(fold, &mut state, range.clone());
+            match self.actors {
+                Actors::Ignored => fold_runs(fold, &mut state, range),
+                Actors::Required | Actors::Optional => self.fold_actors(fold, &mut state, range.clone()),
+            }
             Ok(state)
         })?;
         let mut states = states.into_iter();
@@ -139,6 +142,18 @@ impl Loaded {
             fold.merge(&mut all, state);
         }
         Ok(all)
+    }
+
+    /// Splits the runs of every part into as many shares.
+    fn shares(&self, workers: usize) -> Vec<Vec<Cursor<'_>>> {
+        let share = |worker: usize| {
+            let cursor = |part| {
+                let bound = |worker: usize| PartEvents::len(part) * worker / workers;
+                Cursor { part, next: bound(worker), end: bound(worker + 1) }
+            };
+            self.parts.iter().map(cursor).collect()
+        };
+        (0..workers).map(share).collect()
     }
 
     /// Splits the actors into ranges of about as many events each: by actors from the largest part.
@@ -163,7 +178,7 @@ impl Loaded {
         bounds.windows(2).map(range).collect()
     }
 
-    fn fold_range<F: Fold>(&self, fold: &F, state: &mut F::State, mut cursors: Vec<Cursor<'_>>) {
+    fn fold_actors<F: Fold>(&self, fold: &F, state: &mut F::State, mut cursors: Vec<Cursor<'_>>) {
         let mut gathered = Gathered::default();
         cursors.retain(|cursor| cursor.next < cursor.end);
         while let Some(id) = cursors.iter().filter_map(Cursor::id).min() {
@@ -172,9 +187,6 @@ impl Loaded {
                 while cursor.id() == Some(id) {
                     gathered.runs.push((cursor.part, cursor.part.order[cursor.next] as usize));
                     cursor.next += 1;
-                    if self.actors == Actors::Ignored {
-                        break;
-                    }
                 }
             }
             cursors.retain(|cursor| cursor.next < cursor.end);
@@ -184,6 +196,15 @@ impl Loaded {
                 [(part, run)] => fold.take(state, actor, part.run(*run)),
                 _ => fold.take(state, actor, gathered.merged()),
             }
+        }
+    }
+}
+
+/// Each run by itself, where whose events they are does not matter.
+fn fold_runs<F: Fold>(fold: &F, state: &mut F::State, shares: &[Cursor<'_>]) {
+    for share in shares {
+        for run in share.next..share.end {
+            fold.take(state, Actor { tenant: "", key: Key::Null }, share.part.run(run));
         }
     }
 }
@@ -209,8 +230,9 @@ where
 
 impl PartEvents {
     fn new(events: Events, tenants: &[Box<str>]) -> Self {
-        let rank = |name: &Box<str>| u32::try_from(tenants.binary_search(name).unwrap_or(0)).unwrap_or(0);
-        let ranks: Vec<u32> = events.runs.tenant_names.iter().map(rank).collect();
+        let rank = |name: &str| tenants.binary_search_by(|tenant| (**tenant).cmp(name)).unwrap_or(0);
+        let names = events.runs.tenant_names.iter();
+        let ranks: Vec<u32> = names.map(|name| u32::try_from(rank(name)).unwrap_or(u32::MAX)).collect();
         let tenant_ranks = events.runs.tenants.iter().map(|tenant| ranks[*tenant as usize]).collect();
         let runs = u32::try_from(events.runs.len()).unwrap_or(u32::MAX);
         let mut part = Self { events, tenant_ranks, order: (0..runs).collect() };
@@ -223,17 +245,13 @@ impl PartEvents {
         part
     }
 
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+
     fn id(&self, run: u32) -> (u32, Key<'_>) {
         let run = run as usize;
         (self.tenant_ranks[run], self.events.runs.keys.get(run))
-    }
-
-    /// All runs, in as many shares.
-    fn shares(&self, workers: usize) -> Vec<Vec<Cursor<'_>>> {
-        let bound = |worker: usize| self.order.len() * worker / workers;
-        (0..workers)
-            .map(|worker| vec![Cursor { part: self, next: bound(worker), end: bound(worker + 1) }])
-            .collect()
     }
 
     fn run(&self, run: usize) -> Run<'_> {

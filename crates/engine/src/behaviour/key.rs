@@ -3,14 +3,12 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, StringArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
-};
 use ebbtide_model::{ColumnType, Instant, Value};
 use hashbrown::HashMap;
 
+use super::columns::Typed;
 use crate::EngineError;
 
 /// A value of a column; which type it has, the column knows.
@@ -89,25 +87,16 @@ enum KeyValues {
 
 impl KeyColumn {
     pub(crate) fn of(array: &ArrayRef) -> Result<Self, EngineError> {
-        let values = match array.data_type() {
-            DataType::Int64 => KeyValues::Int(array.as_primitive::<Int64Type>().values().clone()),
-            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => {
-                KeyValues::Int(array.as_primitive::<TimestampMicrosecondType>().values().clone())
+        let values = match Typed::of(array)? {
+            Typed::Int(values) => KeyValues::Int(values.values().clone()),
+            Typed::Timestamp(values) => KeyValues::Int(values.values().clone()),
+            Typed::Date(values) => KeyValues::Int(values.values().iter().copied().map(i64::from).collect()),
+            Typed::Bool(values) => KeyValues::Int(values.values().iter().map(i64::from).collect()),
+            Typed::Float(values) => {
+                KeyValues::Int(values.values().iter().copied().map(bits_of_float).collect())
             }
-            DataType::Date32 => {
-                let days = array.as_primitive::<Date32Type>().values().iter();
-                KeyValues::Int(days.map(|days| i64::from(*days)).collect())
-            }
-            DataType::Boolean => KeyValues::Int(array.as_boolean().values().iter().map(i64::from).collect()),
-            DataType::Float64 => {
-                let floats = array.as_primitive::<Float64Type>().values().iter();
-                KeyValues::Int(floats.map(|value| bits_of_float(*value)).collect())
-            }
-            DataType::Decimal128(_, _) => {
-                KeyValues::Decimal(array.as_primitive::<Decimal128Type>().values().clone())
-            }
-            DataType::Utf8 => KeyValues::Text(array.as_string::<i32>().clone()),
-            other => return Err(EngineError::Layout { found: other.to_string() }),
+            Typed::Decimal(values) => KeyValues::Decimal(values.values().clone()),
+            Typed::Text(values) => KeyValues::Text(values.clone()),
         };
         Ok(Self { values, nulls: array.nulls().cloned() })
     }

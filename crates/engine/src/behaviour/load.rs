@@ -3,11 +3,10 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use ebbtide_model::query::{BoundMatcher, EventSource};
 use ebbtide_store::Part;
 
-use super::columns::{Columns, Projection, unexpected};
+use super::columns::{Columns, Projection, Typed, unexpected};
 use super::key::{Interner, Key, KeyColumn, Keys};
 use super::probe;
 use crate::EngineError;
@@ -264,20 +263,13 @@ fn append_numbers(
     kept: &[usize],
     into: &mut Vec<Option<Number>>,
 ) -> Result<(), EngineError> {
-    let number: Box<dyn Fn(usize) -> Number> = match array.data_type() {
-        DataType::Int64 => {
-            let values = array.as_primitive::<Int64Type>().values();
-            Box::new(|row| Number::Int(values[row]))
+    let number: Box<dyn Fn(usize) -> Number> = match Typed::of(array)? {
+        Typed::Int(values) => Box::new(|row| Number::Int(values.value(row))),
+        Typed::Float(values) => Box::new(|row| Number::Float(values.value(row))),
+        Typed::Decimal(values) => Box::new(|row| Number::Decimal(values.value(row))),
+        Typed::Bool(_) | Typed::Text(_) | Typed::Timestamp(_) | Typed::Date(_) => {
+            return Err(unexpected(array));
         }
-        DataType::Float64 => {
-            let values = array.as_primitive::<Float64Type>().values();
-            Box::new(|row| Number::Float(values[row]))
-        }
-        DataType::Decimal128(_, _) => {
-            let values = array.as_primitive::<Decimal128Type>().values();
-            Box::new(|row| Number::Decimal(values[row]))
-        }
-        _ => return Err(unexpected(array)),
     };
     into.extend(kept.iter().map(|row| array.is_valid(*row).then(|| number(*row))));
     Ok(())

@@ -1,15 +1,13 @@
 //! Conditions put to whole columns: a bit per row of a batch.
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
-};
-use ebbtide_model::query::{Condition, Num, Operand, Probe};
-use hashbrown::HashSet;
 use std::cmp::Ordering;
 
-use super::columns::Columns;
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::BooleanBuffer;
+use ebbtide_model::query::{Condition, Num, Operand, Probe};
+use hashbrown::HashSet;
+
+use super::columns::{Columns, Typed, unexpected};
 use crate::EngineError;
 
 /// Past so many texts in a list, looking one up beats comparing with each.
@@ -118,41 +116,26 @@ impl Cell<'_> {
 }
 
 fn texts(array: &ArrayRef, holds: impl Fn(&str) -> bool) -> Result<BooleanBuffer, EngineError> {
-    let Some(texts) = array.as_string_opt::<i32>() else {
-        return Err(EngineError::Layout { found: array.data_type().to_string() });
-    };
+    let texts = array.as_string_opt::<i32>().ok_or_else(|| unexpected(array))?;
     Ok(BooleanBuffer::collect_bool(texts.len(), |row| holds(texts.value(row))))
 }
 
 /// Asks every cell, null ones too: what is answered there is for the caller to mask.
 fn cells(array: &ArrayRef, holds: impl Fn(Cell<'_>) -> bool) -> Result<BooleanBuffer, EngineError> {
     let rows = array.len();
-    Ok(match array.data_type() {
-        DataType::Boolean => {
-            let values = array.as_boolean().values();
-            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Bool(values.value(row))))
+    Ok(match Typed::of(array)? {
+        Typed::Bool(values) => BooleanBuffer::collect_bool(rows, |row| holds(Cell::Bool(values.value(row)))),
+        Typed::Int(values) => BooleanBuffer::collect_bool(rows, |row| holds(Cell::Int(values.value(row)))),
+        Typed::Float(values) => {
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Float(values.value(row))))
         }
-        DataType::Int64 => {
-            let values = array.as_primitive::<Int64Type>().values();
-            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Int(values[row])))
+        Typed::Decimal(values) => {
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Decimal(values.value(row))))
         }
-        DataType::Float64 => {
-            let values = array.as_primitive::<Float64Type>().values();
-            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Float(values[row])))
+        Typed::Text(values) => BooleanBuffer::collect_bool(rows, |row| holds(Cell::Text(values.value(row)))),
+        Typed::Timestamp(values) => {
+            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Micros(values.value(row))))
         }
-        DataType::Decimal128(_, _) => {
-            let values = array.as_primitive::<Decimal128Type>().values();
-            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Decimal(values[row])))
-        }
-        DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => {
-            let values = array.as_primitive::<TimestampMicrosecondType>().values();
-            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Micros(values[row])))
-        }
-        DataType::Date32 => {
-            let values = array.as_primitive::<Date32Type>().values();
-            BooleanBuffer::collect_bool(rows, |row| holds(Cell::Days(values[row])))
-        }
-        DataType::Utf8 => texts(array, |text| holds(Cell::Text(text)))?,
-        other => return Err(EngineError::Layout { found: other.to_string() }),
+        Typed::Date(values) => BooleanBuffer::collect_bool(rows, |row| holds(Cell::Days(values.value(row)))),
     })
 }

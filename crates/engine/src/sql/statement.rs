@@ -21,9 +21,9 @@ use super::error::given_with_hint;
 
 /// The longest statement.
 const BYTES_MAX: usize = 64 * 1024;
-/// The most words and signs in one. A chain such as `1 + 1 + …` becomes a tree as deep as it is long,
-/// which is walked and dropped by recursion: this many fit the stack of the threads that plan.
-const TOKENS_MAX: usize = 6_000;
+/// The most words and signs in one, besides literals and commas. A chain such as `1 + 1 + …` becomes a
+/// tree as deep as it is long, which is walked by recursion, and by some rules once for every level.
+const WORDS_MAX: usize = 1_500;
 /// The deepest nesting of parentheses and queries.
 const NESTING_MAX: usize = 50;
 
@@ -67,11 +67,24 @@ fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     }
     let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
     let tokens = tokens.map_err(|error| SqlError::Syntax(ParserError::from(error).to_string()))?;
-    let words = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count();
-    if words > TOKENS_MAX {
-        return Err(SqlError::TooLong { given: words, unit: "words and signs", allowed: TOKENS_MAX });
+    let words = tokens.iter().filter(|token| is_word(&token.token)).count();
+    if words > WORDS_MAX {
+        return Err(SqlError::TooLong { given: words, unit: "words and signs", allowed: WORDS_MAX });
     }
     Ok(tokens)
+}
+
+/// Whether a token may deepen a statement: a list of thousands of values is long, but flat.
+fn is_word(token: &Token) -> bool {
+    !matches!(
+        token,
+        Token::Whitespace(_)
+            | Token::Comma
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::Placeholder(_)
+            | Token::EOF
+    )
 }
 
 /// The word that a statement begins with, in capitals, to name what is not allowed.

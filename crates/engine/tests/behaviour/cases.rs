@@ -36,7 +36,9 @@ fn schema(events: &[Json]) -> TableSchema {
             Json::String(_) => ColumnType::Text,
             Json::Number(number) if number.is_i64() => ColumnType::Int,
             Json::Number(_) => ColumnType::Float,
-            other => panic!("no column holds {other}"),
+            Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => {
+                panic!("no column holds {value}")
+            }
         };
         props.insert(name, column_type);
     }
@@ -64,7 +66,7 @@ fn rows(table: &TableSchema, events: &[Json]) -> RecordBatch {
             ColumnType::Text => Arc::new(values.iter().map(Json::as_str).collect::<StringArray>()),
             ColumnType::Int => Arc::new(values.iter().map(Json::as_i64).collect::<Int64Array>()),
             ColumnType::Float => Arc::new(values.iter().map(Json::as_f64).collect::<Float64Array>()),
-            _ => {
+            ColumnType::Decimal | ColumnType::Bool | ColumnType::Timestamp | ColumnType::Date => {
                 let micros = values.iter().map(|value| Some(at(value.as_str().unwrap()).micros()));
                 Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))
             }
@@ -121,7 +123,6 @@ fn run(case: &Json) {
 fn cases_with_known_answers_have_them() {
     for kind in ["retention", "trend"] {
         let file = folder().join(format!("{kind}.json"));
-        #[expect(clippy::disallowed_methods, reason = "a test reads its cases")]
         let Ok(text) = std::fs::read_to_string(&file) else {
             println!("skipped: there is no {}", file.display());
             continue;

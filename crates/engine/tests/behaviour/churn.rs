@@ -13,7 +13,7 @@ fn random_query(random: &mut Random) -> Json {
     let mut query = json!({
         "kind": "churn", "entity": entity, "order": random.pick(&["days", "ratio"]),
         "list": random.pick(&["all", "at_risk"]), "limit": random.pick(&[1, 2, 1000]),
-        "min_events": random.pick(&[1, 1, 2, 4]), "default_days": random.pick(&[0, 7, 60]),
+        "min_events": random.pick(&[1, 1, 1, 2, 4]), "default_days": random.pick(&[0, 7, 60]),
         "inactivity_multiplier": random.pick(&[json!(0.5), json!(2), json!(1.000_001), json!(10)]),
     });
     if random.one_in(3) {
@@ -49,7 +49,8 @@ fn row(question: &Question<'_>, who: &Who, times: &[Instant]) -> Row {
     let at_risk = if intervals == 0 {
         days > query["default_days"].as_i64().unwrap()
     } else {
-        let multiplier: i128 = (query["inactivity_multiplier"].as_f64().unwrap() * 1e6).round() as i128;
+        let given = query["inactivity_multiplier"].as_f64().unwrap();
+        let multiplier: i128 = format!("{given:.6}").replace('.', "").parse().unwrap();
         i128::from(days * DAY * intervals) * 1_000_000 > i128::from(last - first) * multiplier
     };
     let mut json = json!({

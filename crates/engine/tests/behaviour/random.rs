@@ -9,11 +9,16 @@ use serde_json::{Value as Json, json};
 use super::world::{Event, at};
 
 /// Xorshift, warmed up so that neighbouring seeds differ.
-pub(crate) struct Random(u64);
+pub(crate) struct Random {
+    state: u64,
+    /// Where it is not empty, events happen at these instants only, so that many are simultaneous.
+    instants: Vec<Instant>,
+}
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut random = Self { state, instants: Vec::new() };
         for _ in 0..8 {
             random.next();
         }
@@ -21,10 +26,10 @@ impl Random {
     }
 
     fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state
     }
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
@@ -48,12 +53,25 @@ impl Random {
         Instant::from_micros(start + hours / step * step * 3_600_000_000 + nudge)
     }
 
+    /// Early among the events, so that most are after it.
+    pub(crate) fn early(&mut self) -> Instant {
+        let (one, other, third) = (self.instant(), self.instant(), self.instant());
+        one.min(other).min(third)
+    }
+
     pub(crate) fn as_of(&mut self) -> Instant {
-        if self.one_in(3) { self.instant() } else { at("2025-06-01T00:00:00Z") }
+        match self.below(4) {
+            0 => self.instant(),
+            1 => at("2024-12-13T23:59:59.999999Z"),
+            _ => at("2025-06-01T00:00:00Z"),
+        }
     }
 
     pub(crate) fn tenant(&mut self) -> Option<&'static str> {
-        self.pick(&[None, Some("a"), Some("a"), Some("b"), Some("nobody")])
+        if self.one_in(20) {
+            return Some("nobody");
+        }
+        self.pick(&[None, None, Some("a"), Some("a"), Some("a"), Some("b")])
     }
 
     pub(crate) fn zone(&mut self) -> &'static str {
@@ -61,21 +79,27 @@ impl Random {
     }
 
     pub(crate) fn events(&mut self) -> Vec<Event> {
-        let count = self.pick(&[0, 1, 3, 20, 60, 120]);
-        let actors = self.pick(&[1, 3, 8]);
+        let count = self.pick(&[0, 1, 10, 60, 60, 150, 150, 200]);
+        let actors = self.pick(&[2, 4, 9]);
+        self.instants.clear();
+        if self.one_in(2) {
+            self.instants = (0..12).map(|_| self.instant()).collect();
+        }
         (0..count).map(|_| self.event(actors)).collect()
     }
 
     fn event(&mut self, actors: u64) -> Event {
-        let table = self.pick(&["cards", "sales", "sales", "sales", "views"]);
-        let tenant = self.pick(&["a", "a", "b", "c"]);
+        let table = self.pick(&["cards", "sales", "sales", "sales", "sales", "views"]);
+        let tenant = self.pick(&["a", "a", "a", "a", "b", "c"]);
         let actor = i64::try_from(self.below(actors)).unwrap() - 1;
         let mut values = BTreeMap::new();
         let mut put =
             |name: &'static str, value: Option<Value>| values.insert(name, value.unwrap_or(Value::Null));
         put("shop", Some(text(tenant)));
-        let time = (!self.one_in(20)).then(|| Value::Timestamp(self.instant()));
-        put("at", time);
+        let instants = std::mem::take(&mut self.instants);
+        let instant = if instants.is_empty() { self.instant() } else { self.pick(&instants) };
+        self.instants = instants;
+        put("at", (!self.one_in(20)).then_some(Value::Timestamp(instant)));
         let no_one = self.one_in(25);
         put("id", Some(Value::Int(actor)));
         put("card", (!no_one).then_some(Value::Int(actor)));
@@ -115,9 +139,9 @@ impl Random {
         let event = if table == "cards" {
             Json::Null
         } else {
-            self.pick(&[json!(null), json!("buy"), json!("look")])
+            self.pick(&[json!(null), json!(null), json!("buy"), json!("buy"), json!("look")])
         };
-        let filters = if table == "sales" && self.one_in(3) { vec![self.filter(0)] } else { Vec::new() };
+        let filters = if table == "sales" && self.one_in(4) { vec![self.filter(0)] } else { Vec::new() };
         json!({"table": table, "event": event, "where": filters})
     }
 

@@ -8,16 +8,17 @@ use super::random::Random;
 use super::world::{Event, app, at, data_sets, snapshot, try_ask};
 
 fn random_query(random: &mut Random) -> Json {
-    let tables: &[&str] = random.pick(&[&["sales", "sales", "cards"][..], &["views"]]);
+    let tables: &[&str] =
+        random.pick(&[&["sales", "sales", "sales", "cards"][..], &["sales", "sales", "cards"], &["views"]]);
     let on_sales = |matcher: &Json| matcher["table"] == "sales";
     let (start, back) = (random.matcher(tables), random.matcher(tables));
-    let from = random.instant().to_string();
+    let from = random.early().to_string();
     let mut query = json!({
         "kind": "retention", "start": start, "return": back,
         "type": random.pick(&["recurring", "first_time"]),
-        "period": random.pick(&["day", "day", "week", "week", "month", "hour", "quarter", "year"]),
-        "periods": random.pick(&[1, 2, 4, 9]),
-        "from": random.pick(&[json!(null), json!(from)]),
+        "period": random.pick(&["day", "day", "day", "week", "week", "month", "hour", "quarter", "year"]),
+        "periods": random.pick(&[1, 3, 9, 20]),
+        "from": random.pick(&[json!(null), json!(from), json!(from), json!(from)]),
         "tz": random.zone(), "week_start": random.pick(&["monday", "sunday"]),
         "min_occurrences": random.pick(&[1, 1, 1, 2]),
         "cumulative": random.one_in(4), "cell_zero": random.pick(&["size", "size", "returned"]),
@@ -34,7 +35,7 @@ fn random_query(random: &mut Random) -> Json {
         query["breakdown"] = json!({"prop": prop});
     }
     if on_sales(&start) && on_sales(&back) {
-        if random.one_in(4) {
+        if random.one_in(6) {
             query["filters"] = json!([random.filter(0)]);
         }
         if random.one_in(5) {
@@ -56,13 +57,14 @@ struct Naive<'a> {
     question: &'a Question<'a>,
     starts: Vec<Instant>,
     columns: usize,
+    /// Where each event's time is, if it is in a row's own period.
+    rows_by_time: BTreeMap<Instant, usize>,
     returns: BTreeMap<Who, Vec<Instant>>,
 }
 
 impl Naive<'_> {
     fn row_of(&self, time: Instant) -> Option<usize> {
-        let period = self.question.calendar().floor(self.question.unit("period"), time);
-        self.starts[..self.starts.len() - 1].iter().position(|start| *start == period)
+        self.rows_by_time.get(&time).copied()
     }
 
     fn rows(&self) -> usize {
@@ -182,7 +184,15 @@ fn naive(question: &Question<'_>, events: &[Event]) -> Json {
         own.iter().map(|(time, _)| *time).filter(|time| *time >= first).collect()
     };
     let returns = question.by_actor(found).into_iter().map(|(who, own)| (who, times(own))).collect();
-    let naive = Naive { question, starts, columns, returns };
+    let mut rows_by_time = BTreeMap::new();
+    for event in events {
+        if let Value::Timestamp(time) = *event.value("at") {
+            let period = calendar.floor(unit, time);
+            let row = starts[..starts.len() - 1].iter().position(|start| *start == period);
+            row.map(|row| rows_by_time.insert(time, row));
+        }
+    }
+    let naive = Naive { question, starts, columns, rows_by_time, returns };
     let memberships = naive.memberships(events);
     let mut result = naive.grid(&memberships.iter().collect::<Vec<_>>());
     if query["breakdown"].is_object() {

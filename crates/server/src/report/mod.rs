@@ -12,4 +12,4 @@ pub use arguments::{Arguments, Pair};
 pub use check::PlannedStatements;
 pub use encode::{to_csv, to_ndjson};
 pub use evaluate::{Answer, Engines, List, ReportError, evaluate};
-pub use lists::choose_list;
+pub use lists::{TABLE, choose_list};

@@ -1,6 +1,7 @@
 //! An app with its rows, ready to be asked.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
@@ -8,7 +9,8 @@ use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_f
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
 use ebbtide_server::report::{Answer, Arguments, Engines, Pair, PlannedStatements, evaluate};
 use ebbtide_server::sources::{Source, plan_file};
-use ebbtide_store::{Components, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
+use ebbtide_store::fs::SimFs;
+use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
 
 /// A folder of data beside the project; without it the test has to skip, and says so.
 pub(crate) fn beside_the_project(folder: &str) -> Option<PathBuf> {
@@ -42,7 +44,8 @@ impl App {
         let sql = Sql::new(&SqlSettings::default()).unwrap();
         let pack = Pack::parse_with(yaml, &PlannedStatements::new(&sql));
         let pack = pack.unwrap_or_else(|faults| panic!("{}", render_faults("pack.yaml", &faults)));
-        let components = Components { fresh_secret: [7; 32] };
+        let fresh = FreshIds { folder: 1, secret: 7 };
+        let components = Components { fs: Arc::new(SimFs::new(1)), fresh };
         let store = Store::open(components, Settings::default(), vec![pack.schema.clone()]).unwrap();
         Self { pack, store, sql }
     }

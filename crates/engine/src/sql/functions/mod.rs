@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod arguments;
+mod bounded;
 mod calendar;
 mod numbers;
 mod parameter;
@@ -26,7 +27,7 @@ const LEFT_OUT: [&str; 3] = ["random", "uuid", "version"];
 pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let functions = SessionStateDefaults::default_scalar_functions();
     let engine = functions.into_iter().filter(|function| !LEFT_OUT.contains(&function.name()));
-    engine.chain(numbers::number_functions().into_iter().map(Arc::new)).collect()
+    engine.map(bounded::bounded).chain(numbers::number_functions().into_iter().map(Arc::new)).collect()
 }
 
 /// The functions that stand where a table may: bounded series of whole numbers.
