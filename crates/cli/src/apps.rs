@@ -29,6 +29,11 @@ impl FromStr for AppChoice {
 }
 
 impl AppChoice {
+    /// The bundled pack of this name.
+    pub(crate) fn bundled(name: &str) -> Self {
+        Self { given: name.to_owned() }
+    }
+
     /// The pack, with all that is wrong with it where it is not sound.
     pub(crate) fn load(&self) -> Result<Pack, Failure> {
         self.try_load(&AsWritten).map_err(|error| {

@@ -4,14 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
-use ebbtide_store::fs::RealFs;
+use ebbtide_store::fs::{FileSystem, RealFs};
 use ebbtide_store::{Components, FreshIds, Settings, Store, StoreError};
 
 use crate::failure::Failure;
 
+/// The files of a data folder.
+pub(crate) fn open_folder(data: &Path) -> Arc<dyn FileSystem> {
+    Arc::new(RealFs::new(data))
+}
+
 /// Takes the folder for this process; it is made where there is none.
 pub(crate) fn open_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
-    let components = Components { fs: Arc::new(RealFs::new(data)), fresh: FreshIds::random() };
+    let components = Components { fs: open_folder(data), fresh: FreshIds::random() };
     Store::open(components, Settings::default(), apps).map_err(store_failure)
 }
 
@@ -29,9 +34,8 @@ pub(crate) fn operator_scope(app: &AppName, tenant: Option<&str>) -> Scope {
 pub(crate) fn store_failure(error: StoreError) -> Failure {
     let failure = Failure::new(&error);
     match error.kind() {
-        ErrorKind::Conflict => failure.hint(
-            "a server may hold the folder; load into it with --server URL --token JWT, or stop it first",
-        ),
+        ErrorKind::Conflict if !matches!(error, StoreError::Lock(_)) => failure,
+        ErrorKind::Conflict => failure.hint("while a server holds the folder, use --server URL --token JWT"),
         ErrorKind::Corrupt => failure.hint("ebbtide verify --data FOLDER tells what is damaged"),
         ErrorKind::Unavailable => {
             failure.hint("see that the disk has room and that the folder may be written")

@@ -7,14 +7,17 @@ mod data;
 mod failure;
 mod logging;
 mod secret;
+mod table;
 
 mod check;
 mod completions;
+mod demo;
 mod import;
 mod query;
+mod report;
 mod serve;
-mod table;
 mod token;
+mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -44,11 +47,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Serve(serve::Serve),
     Import(import::Import),
     Query(query::Query),
+    Report(report::Report),
     Token(token::Token),
     Check(check::Check),
+    Verify(verify::Verify),
     Completions(completions::Completions),
 }
 
@@ -78,20 +84,27 @@ fn main() -> ExitCode {
 impl Command {
     fn log_level(&self) -> &'static str {
         match self {
-            Self::Serve(_) => "info",
-            Self::Import(_) | Self::Query(_) | Self::Token(_) | Self::Check(_) | Self::Completions(_) => {
-                "warn"
-            }
+            Self::Demo(_) | Self::Serve(_) => "info",
+            Self::Import(_)
+            | Self::Query(_)
+            | Self::Report(_)
+            | Self::Token(_)
+            | Self::Check(_)
+            | Self::Verify(_)
+            | Self::Completions(_) => "warn",
         }
     }
 
     fn run(self) -> Result<Outcome, Failure> {
         match self {
+            Self::Demo(demo) => demo.run(),
             Self::Serve(serve) => serve.run(),
-            Self::Token(token) => token.run(),
             Self::Import(import) => import.run(),
             Self::Query(query) => query.run(),
+            Self::Report(report) => report.run(),
+            Self::Token(token) => token.run(),
             Self::Check(check) => check.run(),
+            Self::Verify(verify) => verify.run(),
             Self::Completions(completions) => completions.run(),
         }
     }

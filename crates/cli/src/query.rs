@@ -92,7 +92,7 @@ impl Asked {
     fn ask(&self, question: &Json) -> Result<Json, Failure> {
         let (data, app) = self.folder()?;
         let pack = app.load()?;
-        let fault = |fault: Fault| Failure::new(fault).hint("see docs/query.md for the query language");
+        let fault = |fault: Fault| Failure::new(fault).hint("see docs/queries.md for the query language");
         let definition = Definition::parse(question).map_err(fault)?;
         let bound = bind(&definition, &pack.schema).map_err(fault)?;
         let scope = operator_scope(&pack.schema.app, self.tenant.as_deref());

@@ -67,8 +67,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Report {
     pub(crate) fn run(mut self) -> Result<Outcome, Failure> {
         if self.of.server.is_some() {
-            return Err(Failure::usage("a server's reports are asked for by their paths")
-                .hint("curl -H \"Authorization: Bearer $TOKEN\" URL/PATH; ebbtide check PACK lists the paths"));
+            return Err(Failure::usage("a server's reports are asked for by their paths").hint(
+                "curl -H \"Authorization: Bearer $TOKEN\" URL/PATH; ebbtide check PACK lists the paths",
+            ));
         }
         self.params.extend(self.as_of.take().map(|as_of| (AS_OF.to_owned(), as_of)));
         let (data, app) = self.of.folder()?;

@@ -34,8 +34,6 @@ pub(crate) struct CompactionJob {
     inputs: Vec<LiveSegment>,
     /// The other segments of the table.
     others: Vec<Arc<Segment>>,
-    /// What is older than words from this number on may be in memory.
-    uncertain_from: u64,
     id: u64,
     deaths_begun: usize,
 }
@@ -72,7 +70,6 @@ impl Writer {
             info: table.info.clone(),
             inputs,
             others,
-            uncertain_from: table.oldest_unflushed(),
             id,
             deaths_begun: table.deaths.begin(),
         })
@@ -198,7 +195,7 @@ impl CompactionJob {
                 if stop.load(Ordering::Relaxed) {
                     return Err(StoreError::Closed);
                 }
-                older_elsewhere(&mut block, &self.others, self.uncertain_from);
+                older_elsewhere(&mut block, &self.others);
                 written += block.len();
                 for entry in block.drain(..) {
                     keys.push(&entry)?;

@@ -178,7 +178,7 @@ impl FlushTable {
             entries.push(KeyEntry { fingerprint, sequence, place, content });
         }
         entries.sort_unstable_by_key(|entry| entry.fingerprint);
-        older_elsewhere(&mut entries, &self.segments, u64::MAX);
+        older_elsewhere(&mut entries, &self.segments);
         entries
     }
 }

@@ -120,7 +120,10 @@ impl Shared {
         self.stop.store(true, Ordering::Relaxed);
         lock(&self.wanted).stop = true;
         self.wake.notify_all();
+        // With the lock, so that nobody is between looking at `stop` and waiting.
+        let writer = self.writer();
         self.flushed.notify_all();
+        drop(writer);
     }
 
     /// Writes all that is in memory to segments.

@@ -2,7 +2,6 @@
 //! syncs it, renames it into place and syncs the directory, so a crash leaves the old or the new. The
 //! file before is kept, for an operator to go back to if the newest one rots.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,35 +20,6 @@ const SUFFIX: &str = ".manifest";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 /// Bytes of the first line, at most.
 const HEAD_BYTES_MAX: usize = 128;
-
-/// What a data folder holds. `S` describes a segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest<S> {
-    /// Made once with the folder: its files carry it, so that those of another are refused.
-    pub folder: HexId,
-    /// Keys of rows are hashed with it, so that nobody outside can aim for collisions.
-    pub secret: HexId,
-    pub apps: BTreeMap<String, AppState<S>>,
-}
-
-/// What is stored of an app.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AppState<S> {
-    /// No row in a segment has this number or a higher one; the log may.
-    pub next_sequence: u64,
-    pub tables: BTreeMap<String, TableState<S>>,
-}
-
-/// What is stored of a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TableState<S> {
-    /// Log records whose numbers are all below this one are in the segments, or void.
-    pub next_logged_sequence: u64,
-    pub segments: Vec<S>,
-}
 
 /// 128 bits, written as 32 hexadecimal digits: JSON numbers are too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,7 +98,7 @@ impl ManifestError {
     }
 }
 
-/// The manifest files of a data folder. `M` is what they hold, such as [`Manifest`].
+/// The manifest files of a data folder. `M` is what they hold: the store's catalog.
 #[derive(Debug)]
 pub struct ManifestStore {
     fs: Arc<dyn FileSystem>,

@@ -91,11 +91,6 @@ impl Memtable {
         dead.len() - dead_before
     }
 
-    /// The lowest arrival number that anything here has.
-    pub(crate) fn oldest(&self) -> Option<u64> {
-        self.keys.values().map(|state| state.sequence).min()
-    }
-
     /// Adds the rows that arrived last.
     pub(crate) fn push(
         &mut self,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::fingerprint::Fingerprint;
 use crate::segment::{EntryPlace, KeyEntry, Segment};
 
-/// Drops tombstones that have nothing left to kill in `others`, and the marks of rows likewise. Entries
-/// from `uncertain_from` on keep theirs: what is older than them may be in memory still. `entries`
-/// ascend.
-pub(crate) fn older_elsewhere(entries: &mut Vec<KeyEntry>, others: &[Arc<Segment>], uncertain_from: u64) {
+/// Drops tombstones that have nothing left to kill in `others`, and the marks of rows likewise. `entries`
+/// ascend, and nothing in memory is older than they are: an import begins with a flush and keeps others
+/// from its table.
+pub(crate) fn older_elsewhere(entries: &mut Vec<KeyEntry>, others: &[Arc<Segment>]) {
     let overriding: Vec<(Fingerprint, u64)> = entries
         .iter()
         .filter(|entry| entry.place.is_overriding())
@@ -17,7 +17,7 @@ pub(crate) fn older_elsewhere(entries: &mut Vec<KeyEntry>, others: &[Arc<Segment
     if overriding.is_empty() {
         return;
     }
-    let mut needed: Vec<bool> = overriding.iter().map(|(_, sequence)| *sequence >= uncertain_from).collect();
+    let mut needed = vec![false; overriding.len()];
     for segment in others {
         segment.keys.matches(
             &overriding,

@@ -327,12 +327,6 @@ impl Table {
         self.active.bytes() + self.frozen.as_ref().map_or(0, Memtable::bytes)
     }
 
-    /// The lowest arrival number that is not in a segment.
-    pub(crate) fn oldest_unflushed(&self) -> u64 {
-        let frozen = self.frozen.as_ref().and_then(Memtable::oldest);
-        frozen.into_iter().chain(self.active.oldest()).min().unwrap_or(u64::MAX)
-    }
-
     pub(crate) fn catalog(&self) -> CatalogTable {
         CatalogTable {
             app: self.info.app.as_str().to_owned(),

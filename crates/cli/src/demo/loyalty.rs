@@ -13,7 +13,8 @@ const DAY_S: i64 = 86_400;
 const SPAN_DAYS: i64 = 548;
 /// Cards of each merchant.
 const CARDS: [i64; 3] = [3_000, 1_500, 600];
-const STORES: [&[&str]; 3] = [&["Station", "Old town", "Harbour", "University"], &["Market", "Airport"], &["Village"]];
+const STORES: [&[&str]; 3] =
+    [&["Station", "Old town", "Harbour", "University"], &["Market", "Airport"], &["Village"]];
 /// Days (from the start) around which a campaign brought new cards.
 const CAMPAIGNS: [f64; 4] = [40.0, 170.0, 330.0, 500.0];
 

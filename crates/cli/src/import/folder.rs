@@ -68,4 +68,9 @@ impl Destination for Folder {
         }
         Ok(std::mem::take(&mut self.outcome))
     }
+
+    fn close(&mut self) -> Result<(), Failure> {
+        self.importer = None;
+        self.store.close().map_err(store_failure)
+    }
 }

@@ -10,11 +10,12 @@ mod progress;
 mod rejects;
 mod remote;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ebbtide_model::TableName;
-use ebbtide_server::sources::{Chunk, Source};
+use ebbtide_model::pack::Pack;
+use ebbtide_server::sources::{Chunk, FilePlan, Source};
 
 use crate::apps::AppChoice;
 use crate::failure::{Failure, print};
@@ -69,6 +70,8 @@ pub(crate) trait Destination {
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure>;
     /// The file is over: all its rows are durable, and accounted for by their number in the file.
     fn finish(&mut self) -> Result<FileOutcome, Failure>;
+    /// No more files come.
+    fn close(&mut self) -> Result<(), Failure>;
 }
 
 /// What became of the rows of a file that could be read.
@@ -109,10 +112,10 @@ impl Import {
         });
         loader.progress.finish();
         let totals = loader.totals;
-        // The folder is given back before anything is said of it.
+        let closed = destination.close();
         drop(destination);
         let outcome = report(&totals, &mut rejects)?;
-        loaded.map(|()| outcome)
+        loaded.and(closed).map(|()| outcome)
     }
 
     fn rejects_path(&self) -> PathBuf {
@@ -125,6 +128,26 @@ impl Import {
             None => PathBuf::from(format!("rejects-{name}")),
         }
     }
+}
+
+/// Loads sources into a data folder, and tells what became of their rows.
+pub(crate) fn import_sources(
+    data: &Path,
+    pack: &Pack,
+    sources: Vec<(Source, FilePlan)>,
+) -> Result<Outcome, Failure> {
+    let mut folder = folder::Folder::open(data, pack)?;
+    let mut rejects = Rejects::new(data.join("rejects.ndjson"));
+    let progress = Progress::new(&[]);
+    let mut loader = Loader { destination: &mut folder, rejects: &mut rejects, progress, totals: Vec::new() };
+    for (source, plan) in sources {
+        loader.load(source, &plan)?;
+    }
+    loader.progress.finish();
+    let totals = loader.totals;
+    folder.close()?;
+    drop(folder);
+    report(&totals, &mut rejects)
 }
 
 /// Tells what became of all rows.

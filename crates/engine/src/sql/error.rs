@@ -43,6 +43,8 @@ pub enum SqlError {
     OutOfMemory,
     #[error("the statement took longer than its {} ms", .0.as_millis())]
     Timeout(Duration),
+    #[error("too many statements are under way; try again in a moment")]
+    Busy,
     #[error("a function would make a value of {given} bytes; allowed are at most {allowed}")]
     ValueTooLarge { given: u64, allowed: u64 },
     #[error(transparent)]
@@ -70,6 +72,7 @@ impl SqlError {
             | Self::NoJson { .. }
             | Self::Refused(_) => ErrorKind::Invalid,
             Self::Timeout(_) => ErrorKind::Timeout,
+            Self::Busy => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
             Self::Internal(_) => ErrorKind::Internal,
         }

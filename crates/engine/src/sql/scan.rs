@@ -34,9 +34,16 @@ use super::SqlError;
 #[derive(Debug)]
 pub(super) struct ScopedTable {
     schema: SchemaRef,
-    time: Option<usize>,
+    time: Option<TimeColumn>,
     as_of: Instant,
     groups: Vec<Arc<[Part]>>,
+}
+
+/// The column by which a row exists at an `as_of`.
+#[derive(Clone, Copy, Debug)]
+struct TimeColumn {
+    index: usize,
+    nullable: bool,
 }
 
 impl ScopedTable {
@@ -44,14 +51,16 @@ impl ScopedTable {
         let table = view.schema();
         Self {
             schema: declared_schema(table),
-            time: table.time,
+            time: table
+                .time
+                .and_then(|index| Some(TimeColumn { index, nullable: table.columns.get(index)?.nullable })),
             as_of,
             groups: grouped(view.parts(), partitions),
         }
     }
 
     fn range_of(&self, filter: &Expr) -> Option<TimeRange> {
-        let time = self.schema.field(self.time?).name();
+        let time = self.schema.field(self.time?.index).name();
         TimeRange::of(filter, time)
     }
 }
@@ -167,6 +176,23 @@ impl TimeRange {
         Some(Self { from, to, nulls: false })
     }
 
+    /// How a part's rows lie to the range, by the lowest and highest time among them, if that is known.
+    fn overlap(self, times: Option<(i64, i64)>, column: TimeColumn) -> Overlap {
+        let kept_nulls = column.nullable && self.nulls;
+        let dropped_nulls = column.nullable && !self.nulls;
+        match times {
+            Some((first, last)) if last < self.from || self.to < first => {
+                if kept_nulls {
+                    Overlap::Partly
+                } else {
+                    Overlap::Nowhere
+                }
+            }
+            Some((first, last)) if self.from <= first && last <= self.to && !dropped_nulls => Overlap::Wholly,
+            Some(_) | None => Overlap::Partly,
+        }
+    }
+
     /// The rows whose time is in the range; `None` for all of them.
     fn mask(self, times: &dyn Array) -> Result<Option<BooleanArray>> {
         let times = times
@@ -182,6 +208,13 @@ impl TimeRange {
         let keep = |time: Option<i64>| Some(time.map_or(self.nulls, |micros| inside(&micros)));
         Ok(Some(times.iter().map(keep).collect()))
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overlap {
+    Nowhere,
+    Partly,
+    Wholly,
 }
 
 fn is_column(expr: &Expr, name: &str) -> bool {
@@ -201,41 +234,54 @@ struct ScanPlan {
     /// Indexes of declared columns, in the order of the answer.
     columns: Vec<usize>,
     /// The time column, where the table has one, and the range that rows must be in.
-    time: Option<(usize, TimeRange)>,
+    time: Option<(TimeColumn, TimeRange)>,
     /// Rows after which a partition may stop.
     limit: Option<usize>,
 }
 
-impl ScanPlan {
-    /// What is read: the columns asked for, then the time. There is always one at least, since a
-    /// scan tells how many rows there are by its columns.
-    fn read(&self) -> Vec<ColumnRef> {
-        let mut read: Vec<ColumnRef> = self.columns.iter().copied().map(ColumnRef::Declared).collect();
-        if let Some((time, _)) = self.time
-            && !self.columns.contains(&time)
-        {
-            read.push(ColumnRef::Declared(time));
-        }
-        if read.is_empty() {
-            read.push(ColumnRef::Sequence);
-        }
-        read
-    }
+/// What is read of one part.
+#[derive(Debug)]
+struct Reading {
+    /// The columns asked for, then what else is needed. There is always one at least, since a scan
+    /// tells how many rows there are by its columns.
+    columns: Vec<ColumnRef>,
+    /// Where the time is among them, if there may be rows out of the range.
+    mask: Option<(usize, TimeRange)>,
+}
 
-    /// A batch of [`Self::read`] as the answer has it: rows in range, without the columns that only
-    /// the range needed.
-    fn answer(&self, read: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-        let mask = match self.time {
-            Some((time, range)) => {
-                let index = self.columns.iter().position(|column| *column == time);
-                range.mask(read.column(index.unwrap_or(self.columns.len())))?
+impl ScanPlan {
+    /// `None` where no row of the part is in the range. Times are costly to decode, so they are left
+    /// where all are.
+    fn reading(&self, part: &Part) -> Option<Reading> {
+        let mut columns: Vec<ColumnRef> = self.columns.iter().copied().map(ColumnRef::Declared).collect();
+        let mut mask = None;
+        if let Some((time, range)) = self.time {
+            match range.overlap(part.time_range(), time) {
+                Overlap::Nowhere => return None,
+                Overlap::Wholly => {}
+                Overlap::Partly => {
+                    let place = self.columns.iter().position(|column| *column == time.index);
+                    mask = Some((place.unwrap_or(columns.len()), range));
+                    if place.is_none() {
+                        columns.push(ColumnRef::Declared(time.index));
+                    }
+                }
             }
-            None => None,
-        };
-        let asked = read.columns().get(..self.columns.len()).unwrap_or_default().to_vec();
+        }
+        if columns.is_empty() {
+            columns.push(ColumnRef::Sequence);
+        }
+        Some(Reading { columns, mask })
+    }
+}
+
+impl Reading {
+    /// A batch that was read, as the answer has it: rows in range, and the columns of `schema` alone.
+    fn answer(&self, read: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+        let asked = read.columns().get(..schema.fields().len()).unwrap_or_default().to_vec();
         let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
         let batch = RecordBatch::try_new_with_options(schema.clone(), asked, &options)?;
-        match mask {
+        match self.mask.map(|(place, range)| range.mask(read.column(place))).transpose()?.flatten() {
             Some(mask) => Ok(filter_record_batch(&batch, &mask)?),
             None => Ok(batch),
         }
@@ -306,7 +352,6 @@ impl ExecutionPlan for ScanExec {
         let parts = self.groups.get(partition).cloned().unwrap_or_default();
         let rows = PartitionRows {
             schema: self.schema.clone(),
-            read: self.plan.read(),
             rest: parts.iter().cloned().collect(),
             scan: None,
             left: self.plan.limit.unwrap_or(usize::MAX),
@@ -337,38 +382,32 @@ impl ExecutionPlan for ScanExec {
 struct PartitionRows {
     schema: SchemaRef,
     plan: ScanPlan,
-    read: Vec<ColumnRef>,
     rest: VecDeque<Part>,
-    scan: Option<Scan>,
+    scan: Option<(Scan, Reading)>,
     left: usize,
 }
 
 impl PartitionRows {
-    fn read_next(&mut self) -> Result<Option<RecordBatch>, StoreError> {
-        loop {
-            if let Some(batch) = self.scan.as_mut().and_then(Iterator::next) {
-                return batch.map(Some);
-            }
-            match self.rest.pop_front() {
-                Some(part) => self.scan = Some(part.scan(&self.read)?),
-                None => return Ok(None),
-            }
-        }
-    }
-
     fn answer_next(&mut self) -> Result<Option<RecordBatch>> {
-        if self.left == 0 {
-            return Ok(None);
+        let failed = |error: StoreError| DataFusionError::External(Box::new(SqlError::Store(error)));
+        while self.left > 0 {
+            if let Some((scan, reading)) = &mut self.scan
+                && let Some(read) = scan.next()
+            {
+                let batch = reading.answer(&read.map_err(failed)?, &self.schema)?;
+                let rows = batch.num_rows().min(self.left);
+                self.left -= rows;
+                return Ok(Some(batch.slice(0, rows)));
+            }
+            let Some(part) = self.rest.pop_front() else {
+                return Ok(None);
+            };
+            self.scan = match self.plan.reading(&part) {
+                Some(reading) => Some((part.scan(&reading.columns).map_err(failed)?, reading)),
+                None => None,
+            };
         }
-        let read = self.read_next();
-        let read = read.map_err(|error| DataFusionError::External(Box::new(SqlError::Store(error))))?;
-        let Some(read) = read else {
-            return Ok(None);
-        };
-        let batch = self.plan.answer(&read, &self.schema)?;
-        let rows = batch.num_rows().min(self.left);
-        self.left -= rows;
-        Ok(Some(batch.slice(0, rows)))
+        Ok(None)
     }
 }
 
@@ -377,5 +416,34 @@ impl Iterator for PartitionRows {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.answer_next().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_passed_over_or_read_without_its_times_only_where_that_changes_no_row() {
+        const ALL: TimeRange = TimeRange { from: i64::MIN, to: 100, nulls: true };
+        const SOME: TimeRange = TimeRange { from: 10, to: 20, nulls: false };
+        let check = |range: TimeRange, times, nullable, want| {
+            let column = TimeColumn { index: 0, nullable };
+            assert_eq!(range.overlap(times, column), want, "{range:?} {times:?} {nullable}");
+        };
+        check(ALL, None, false, Overlap::Partly);
+        check(ALL, Some((0, 100)), false, Overlap::Wholly);
+        check(ALL, Some((0, 100)), true, Overlap::Wholly);
+        check(ALL, Some((0, 101)), false, Overlap::Partly);
+        check(ALL, Some((101, 200)), false, Overlap::Nowhere);
+        // A row without a time exists whatever the as_of.
+        check(ALL, Some((101, 200)), true, Overlap::Partly);
+        check(SOME, Some((10, 20)), false, Overlap::Wholly);
+        // A row without a time passes no condition on it.
+        check(SOME, Some((10, 20)), true, Overlap::Partly);
+        check(SOME, Some((9, 20)), false, Overlap::Partly);
+        check(SOME, Some((0, 9)), true, Overlap::Nowhere);
+        check(SOME, Some((21, 30)), false, Overlap::Nowhere);
+        check(TimeRange::EMPTY, Some((i64::MIN, i64::MAX)), false, Overlap::Partly);
     }
 }

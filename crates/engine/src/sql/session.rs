@@ -47,7 +47,7 @@ pub struct SqlSettings {
     pub threads: usize,
     /// Into how many streams a plan is split.
     pub partitions: usize,
-    /// Statements under way at once; more wait their turn within their time.
+    /// Statements under way at once; one more waits its turn, for as long as it may run.
     pub concurrent_max: usize,
     /// Memory of all statements together.
     pub memory_bytes_max: usize,
@@ -152,11 +152,15 @@ impl Sql {
             as_of: request.as_of,
             partitions: self.partitions,
         };
-        let (state, turns, time_max) = (self.base.clone(), self.turns.clone(), request.limits.time_max);
+        let (state, time_max) = (self.base.clone(), request.limits.time_max);
+        let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
+            return Err(SqlError::Busy.into());
+        };
+        let turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
         // On threads of its own: a plan that never yields would starve a timeout beside it.
         let task = runtime.spawn(async move {
-            let turn = turns.acquire_owned().await;
-            let _turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
+            // Given back when the statement has really stopped, which may be after its caller has left.
+            let _turn = turn;
             answer(state, catalog, &request).await
         });
         let _guard = AbortOnDrop(task.abort_handle());

@@ -125,7 +125,12 @@ fn check(seed: u64) -> usize {
             }
         }
         crashes += usize::from(disk.is_down());
-        disk.crash();
+        // The machine's power, or the process alone.
+        if dice.roll(3) > 0 {
+            disk.crash()
+        } else {
+            disk.kill()
+        }
         if dice.roll(3) == 0 {
             disk.crash_after(1 + dice.roll(12));
         }

@@ -131,7 +131,11 @@ fn apply(machine: Machine, model: &mut Model, operation: Operation) -> Machine {
         Operation::Flush => machine.flush().unwrap(),
         Operation::Compact => machine.compact().unwrap(),
         Operation::FlushBusily { table, seed } => {
-            machine.flush_with(|| disturb(&machine, model, table, seed)).unwrap();
+            let and_compact = || {
+                disturb(&machine, model, table, seed);
+                machine.compact().unwrap();
+            };
+            machine.flush_with(and_compact).unwrap();
         }
         Operation::CompactBusily { table, seed } => {
             let and_flush = || {

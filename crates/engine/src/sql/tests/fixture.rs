@@ -166,7 +166,8 @@ pub(super) fn snapshot() -> Snapshot {
     let tables = [("cards", cards.to_vec()), ("sales", sales.to_vec()), ("notes", notes.to_vec())];
     let tables = tables.into_iter().map(|(name, rows)| {
         let table = app.table(&TableName::new(name)).unwrap();
-        (table.name.clone(), vec![batch(table, &rows)])
+        // Several parts, more than there are partitions.
+        (table.name.clone(), rows.chunks(2).map(|rows| batch(table, rows)).collect())
     });
     let tables = tables.collect();
     Snapshot::of_batches(Arc::new(app), tables).unwrap()

@@ -63,6 +63,13 @@ async fn buckets_are_calendar_periods() {
     let months = "SELECT bucket_label('month', bucket('month', $as_of, -value)) AS month \
                   FROM generate_series(0, 2) ORDER BY value";
     assert_eq!(cells(&ask(months).await.unwrap()), json!([["2024-06"], ["2024-05"], ["2024-04"]]));
+    // As `docs/sql.md` shows it: a row for every month.
+    let every = "WITH months AS (SELECT bucket('month', $as_of, -value) AS begins FROM generate_series(0, 5 - 1)) \
+                 SELECT bucket_label('month', begins) AS month, count(sales.id) AS sales \
+                 FROM months LEFT JOIN sales ON bucket('month', sales.at) = begins \
+                 GROUP BY begins ORDER BY begins";
+    let want = json!([["2024-02", 2], ["2024-03", 0], ["2024-04", 0], ["2024-05", 0], ["2024-06", 0]]);
+    assert_eq!(cells(&ask(every).await.unwrap()), want);
     let grouped = "SELECT bucket_label('month', at) AS month, count(*) AS n FROM sales \
                    WHERE at >= bucket('month', $as_of, -5) GROUP BY 1 ORDER BY 1";
     assert_eq!(cells(&ask(grouped).await.unwrap()), json!([["2024-01", 1], ["2024-02", 2]]));
@@ -145,7 +152,7 @@ fn sales(rows: &[(i64, f64, i64)]) -> Snapshot {
             ("1", [Value::Int(id)].into_iter().chain(row).collect())
         })
         .collect();
-    let stored = vec![(table.name.clone(), vec![batch(table, &rows)])];
+    let stored = vec![(table.name.clone(), rows.chunks(7).map(|rows| batch(table, rows)).collect())];
     Snapshot::of_batches(std::sync::Arc::new(app.clone()), stored).unwrap()
 }
 

@@ -88,6 +88,19 @@ async fn a_statement_past_its_time_is_stopped_and_the_next_one_runs() {
 }
 
 #[tokio::test]
+async fn a_statement_that_gets_no_turn_in_its_time_is_told_to_come_again() {
+    let sql = Sql::new(&SqlSettings { concurrent_max: 1, ..SqlSettings::default() }).unwrap();
+    let (snapshot, scope) = (snapshot(), shop_1());
+    let endless = format!("SELECT count(*) FROM {SERIES} a, {SERIES} b, {SERIES} c");
+    let mut first = Box::pin(sql.run(&snapshot, &scope, request(&endless)));
+    assert!(futures::poll!(&mut first).is_pending());
+    let limits = Limits { time_max: Duration::from_millis(10), ..request("").limits };
+    let second = SqlRequest { limits, ..request("SELECT 1 AS x") };
+    let error = ask_with(&sql, &snapshot, &scope, second).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test]
 async fn a_statement_whose_caller_leaves_gives_its_turn_back() {
     let sql = Sql::new(&SqlSettings { concurrent_max: 1, ..SqlSettings::default() }).unwrap();
     let endless = format!("SELECT count(*) FROM {SERIES} a, {SERIES} b, {SERIES} c");
