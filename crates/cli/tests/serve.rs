@@ -1,5 +1,6 @@
 //! `ebbtide serve` and `ebbtide token`, as an operator meets them.
 
+#[cfg(test)]
 mod ebbtide;
 
 use std::io::{BufRead, BufReader, Read};
@@ -19,6 +20,7 @@ struct Server {
     log: ChildStderr,
 }
 
+#[cfg(test)]
 impl Server {
     fn start(folder: &Folder, secret: Option<&str>, arguments: &[&str]) -> Self {
         let mut command = folder.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);

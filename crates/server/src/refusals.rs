@@ -23,11 +23,10 @@ impl From<StoreError> for Problem {
         if matches!(error, StoreError::Closed) {
             return Self::new(Code::Draining, "The server is stopping.");
         }
-        match error.kind() {
-            // A full or broken disk.
-            ErrorKind::Unavailable => Self::with_code(Code::StorageFailed, &error),
-            kind => Self::of(kind, &error),
-        }
+        // A full or broken disk is not to be had at all.
+        let kind = error.kind();
+        let code = if kind == ErrorKind::Unavailable { Code::StorageFailed } else { Code::of_kind(kind) };
+        Self::with_code(code, &error)
     }
 }
 
@@ -44,11 +43,12 @@ impl From<EngineError> for Problem {
 
 impl From<SqlError> for Problem {
     fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::Store(error) => Self::from(error),
-            error if error.kind() == ErrorKind::Invalid => Self::with_code(Code::SqlInvalid, &error),
-            error => Self::of(error.kind(), &error),
+        if let SqlError::Store(error) = error {
+            return Self::from(error);
         }
+        let kind = error.kind();
+        let code = if kind == ErrorKind::Invalid { Code::SqlInvalid } else { Code::of_kind(kind) };
+        Self::with_code(code, &error)
     }
 }
 
@@ -61,15 +61,14 @@ impl From<ParamError> for Problem {
 
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
-        match error {
-            // The statement is the pack's, and its limits the server's: nothing that the caller wrote.
-            ReportError::Engine(EngineError::Sql(error)) if error.kind() == ErrorKind::Invalid => {
-                Self::hidden(Code::Internal, error)
-            }
-            ReportError::Engine(EngineError::Query(fault)) => Self::hidden(Code::Internal, fault),
-            ReportError::Engine(error) => Self::from(error),
-            error => Self::of(error.kind(), &error),
+        // The statements are the pack's: a caller wrote nothing in them, and can mend nothing.
+        if error.kind() == ErrorKind::Invalid {
+            return Self::with_code(Code::Internal, &error);
         }
+        if let ReportError::Engine(error) = error {
+            return Self::from(error);
+        }
+        Self::of(error.kind(), &error)
     }
 }
 

@@ -1,9 +1,7 @@
 //! A user's own pack over a public file as it was found: 69,659 purchases, of which 255 are honest
 //! repeats, and the figures that the literature knows of them.
 
-mod ebbtide;
-
-use ebbtide::{Folder, shared};
+use crate::ebbtide::{Folder, shared};
 use serde_json::{Value as Json, json};
 
 const JANUARY_1997: [i64; 18] =

@@ -1,14 +1,12 @@
 //! `ebbtide import` and `ebbtide check` against the real binary: every row is accounted for, whatever
 //! is wrong with the files, and what is wrong is told.
 
-mod ebbtide;
-
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
+use crate::ebbtide::{Folder, Run};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use ebbtide::{Folder, Run};
 
 const HEADER: &str = "id,shop_id,customer_id,cents,at\n";
 

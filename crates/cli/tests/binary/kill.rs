@@ -1,59 +1,15 @@
 //! The real binary, killed at any moment: what it acknowledged is there afterwards, once.
 
-mod ebbtide;
-
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use ebbtide::Folder;
+use crate::ebbtide::{Folder, Server, post};
 use serde_json::{Value as Json, json};
 
-const SECRET: &str = "a secret for tests, longer than 32 bytes";
 const WRITERS: u64 = 4;
 const CYCLES: u64 = 20;
 const ROWS_PER_BATCH: u64 = 7;
-
-struct Server {
-    process: Child,
-    url: String,
-}
-
-impl Server {
-    /// Ready to answer.
-    fn start(folder: &Folder) -> Self {
-        let mut process = folder
-            .command(&["serve", "--data", "data", "--app", "shop", "--listen", "127.0.0.1:0"])
-            .env("EBBTIDE_JWT_SECRET", SECRET)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("the server says where it listens").unwrap();
-        let url = line.strip_prefix("listening on ").expect("an address").to_owned();
-        let server = Self { process, url };
-        while ureq::get(format!("{}/readyz", server.url)).call().is_err() {
-            thread::yield_now();
-        }
-        server
-    }
-}
-
-fn token(folder: &Folder) -> String {
-    let mut command: Command = folder.command(&["token", "--app", "shop", "--role", "admin"]);
-    let output = command.env("EBBTIDE_JWT_SECRET", SECRET).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-fn post(url: &str, token: &str, path: &str, body: &Json) -> Option<Json> {
-    let request = ureq::post(format!("{url}{path}")).header("Authorization", format!("Bearer {token}"));
-    let mut response = request.header("Content-Type", "application/json").send(body.to_string()).ok()?;
-    serde_json::from_str(&response.body_mut().read_to_string().ok()?).ok()
-}
 
 /// Posts batches until the server is gone; gives the ids that were acknowledged. `next` is the first
 /// id that this writer has not used.
@@ -97,12 +53,12 @@ fn stored(url: &str, token: &str) -> HashSet<u64> {
 #[test]
 fn what_was_acknowledged_survives_twenty_kills_of_a_server_with_four_writers() {
     let folder = Folder::with_shop();
-    let token = token(&folder);
+    let token = folder.token(&["--app", "shop", "--role", "admin"]);
     let mut next = [0_u64; 4];
     let mut acknowledged: HashSet<u64> = HashSet::new();
     let mut sent_max = 0;
     for cycle in 0..CYCLES {
-        let mut server = Server::start(&folder);
+        let mut server = Server::start(&folder, &["--app", "shop"]);
         let there = stored(&server.url, &token);
         assert!(acknowledged.is_subset(&there), "cycle {cycle}: rows are lost");
         assert!(there.iter().all(|id| *id < sent_max), "cycle {cycle}: rows are made up");
@@ -125,15 +81,11 @@ fn what_was_acknowledged_survives_twenty_kills_of_a_server_with_four_writers() {
         acknowledged.extend(durable);
         sent_max = next.iter().max().unwrap() * WRITERS;
     }
-    let mut server = Server::start(&folder);
+    let server = Server::start(&folder, &["--app", "shop"]);
     let there = stored(&server.url, &token);
     assert!(acknowledged.is_subset(&there), "rows are lost");
     assert!(acknowledged.len() >= usize::try_from(CYCLES * ROWS_PER_BATCH).unwrap());
-    let stopped = Command::new("kill").args(["-TERM", &server.process.id().to_string()]).status().unwrap();
-    assert!(
-        stopped.success() && server.process.wait().unwrap().success(),
-        "a server that is told to stop ends well"
-    );
+    server.stop();
     let run = folder.run(&["verify", "--data", "data"]);
     assert_eq!(run.code, 0, "{run:?}");
 }
