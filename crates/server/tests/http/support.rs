@@ -64,7 +64,8 @@ pub(crate) fn empty(settings: Settings) -> Arc<Server> {
 pub(crate) fn memory_store(packs: &[Pack]) -> Store {
     let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();
     let fs = Arc::new(ebbtide_store::fs::SimFs::new(3));
-    let components = ebbtide_store::Components { fs, fresh: ebbtide_store::FreshIds { folder: 3, secret: 3 } };
+    let components =
+        ebbtide_store::Components { fs, fresh: ebbtide_store::FreshIds { folder: 3, secret: 3 } };
     Store::open(components, ebbtide_store::Settings::default(), schemas).unwrap()
 }
 
