@@ -89,7 +89,9 @@ pub(crate) fn prepare(
         (rows, RowTenants { names: tenants.names, codes })
     };
     let hashes = hasher.hash(table, &rows, |row| tenants.of(row))?;
-    Ok(Prepared { rows, origins, tenants, hashes, rejected: faults.found })
+    let mut rejected = faults.found;
+    rejected.sort_by_key(|rejection| rejection.row);
+    Ok(Prepared { rows, origins, tenants, hashes, rejected })
 }
 
 /// The first fault of each row.

@@ -90,6 +90,7 @@ fn report(
     let mut leaves =
         Leaves::new(context, with.unwrap_or_default(), &params, routes.as_deref().unwrap_or_default());
     leaves.sound &= told == faults.len();
+    leaves.try_with(faults);
     let response = response_node.as_ref().and_then(|node| tree::read(node, &mut leaves, faults));
     if response.is_some() {
         leaves.unused(&params, routes.as_deref().unwrap_or_default(), fields.path(), faults);
@@ -270,7 +271,8 @@ impl Route {
 pub(super) struct Leaves<'c> {
     context: &'c Context<'c>,
     pub(super) with: tree::With<'c>,
-    statements: Vec<String>,
+    /// The statements of the response, with all that they come by.
+    pub(super) read: Vec<String>,
     /// Every name that has a value, with one that it could have.
     known: Vec<(String, Value)>,
     used: BTreeSet<String>,
@@ -295,7 +297,7 @@ impl<'c> Leaves<'c> {
         Self {
             context,
             with,
-            statements: Vec::new(),
+            read: Vec::new(),
             known,
             used: BTreeSet::new(),
             tables: Vec::new(),
@@ -314,8 +316,22 @@ impl<'c> Leaves<'c> {
             .fault(format_args!("${problem}; a text that begins with a dollar is written `literal: \"$…\"`")))
     }
 
+    /// Names that are used by a leaf or by what it reads.
+    pub(super) fn comes_by(&mut self, names: &[&str]) {
+        self.used.extend(names.iter().map(|name| (*name).to_owned()));
+    }
+
+    /// Every text of a query that is a parameter's name.
+    fn uses_in(&mut self, node: &Node<'_>) -> Result<(), Fault> {
+        match node.json() {
+            Json::String(text) => words::in_text(text).map_or(Ok(()), |name| self.uses(node, name)),
+            Json::Array(_) => node.items()?.iter().try_for_each(|item| self.uses_in(item)),
+            Json::Object(_) => node.entries()?.iter().try_for_each(|(_, item)| self.uses_in(item)),
+            Json::Null | Json::Bool(_) | Json::Number(_) => Ok(()),
+        }
+    }
+
     pub(super) fn statement(&mut self, node: &Node<'_>, sql: &str, shape: SqlShape) -> Result<(), Fault> {
-        self.statements.push(sql.to_owned());
         if !self.sound {
             return Ok(());
         }
@@ -325,16 +341,36 @@ impl<'c> Leaves<'c> {
         Ok(())
     }
 
+    /// Tries each part of the `with` by itself, so that a fault is told where it stands; the leaves
+    /// that read such parts are not tried then.
+    fn try_with(&mut self, faults: &mut Faults) {
+        let told = faults.len();
+        let parts: Vec<(Node<'_>, String)> =
+            self.with.composed().map(|(node, statement)| (node.clone(), statement)).collect();
+        for (node, statement) in parts {
+            let words = faults.keep(words::of_statement(&statement).map_err(|problem| node.fault(problem)));
+            for name in words.map(|words| words.params).unwrap_or_default() {
+                // A later part has the names of those that it reads.
+                if !self.used.contains(name) {
+                    faults.keep(self.uses(&node, name));
+                }
+            }
+            if told == faults.len() {
+                faults.keep(self.statement(&node, &statement, SqlShape::Rows));
+            }
+        }
+        self.sound &= told == faults.len();
+        // What only a part uses is used where a leaf reads the part.
+        self.used.clear();
+        self.tables.clear();
+    }
+
     /// The query as it is with samples for its parameters; `None` where it cannot be tried.
     pub(super) fn query(&mut self, node: &Node<'_>) -> Result<Option<BoundQuery>, Fault> {
-        let mut names = Vec::new();
         let sample = words::fill(node.json(), &|name| {
             self.known.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_json())
         });
-        collect_names(node.json(), &mut names);
-        for name in names {
-            self.uses(node, name)?;
-        }
+        self.uses_in(node)?;
         let Ok(sample) = sample else {
             return Ok(None);
         };
@@ -360,7 +396,7 @@ impl<'c> Leaves<'c> {
                 faults.add(Fault { path: format!("{report}.params.{name}"), problem });
             }
         }
-        for name in self.with.unused(&self.statements) {
+        for name in self.with.unused(&self.read) {
             let problem = "is read by no statement of the response".to_owned();
             faults.add(Fault { path: format!("{report}.with.{name}"), problem });
         }
@@ -377,13 +413,4 @@ impl<'c> Leaves<'c> {
 
 fn nested(path: &str, inner: &str) -> String {
     if inner.is_empty() { path.to_owned() } else { format!("{path}.{inner}") }
-}
-
-fn collect_names<'j>(json: &'j Json, names: &mut Vec<&'j str>) {
-    match json {
-        Json::String(text) => names.extend(words::in_text(text)),
-        Json::Array(items) => items.iter().for_each(|item| collect_names(item, names)),
-        Json::Object(map) => map.values().for_each(|item| collect_names(item, names)),
-        Json::Null | Json::Bool(_) | Json::Number(_) => {}
-    }
 }

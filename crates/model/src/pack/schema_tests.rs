@@ -39,23 +39,20 @@ fn fits(root: &Json, rule: &Json, json: &Json) -> Result<(), String> {
             }
             "minimum" => json.as_f64().is_none_or(|number| number >= want.as_f64().unwrap()),
             "maximum" => json.as_f64().is_none_or(|number| number <= want.as_f64().unwrap()),
-            "minLength" => json.as_str().is_none_or(|text| text.len() as u64 >= want.as_u64().unwrap()),
-            "maxLength" => json.as_str().is_none_or(|text| text.len() as u64 <= want.as_u64().unwrap()),
-            "minItems" => json.as_array().is_none_or(|items| items.len() as u64 >= want.as_u64().unwrap()),
-            "maxItems" => json.as_array().is_none_or(|items| items.len() as u64 <= want.as_u64().unwrap()),
-            "minProperties" => json.as_object().is_none_or(|map| map.len() as u64 >= want.as_u64().unwrap()),
+            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" => {
+                size(json).is_none_or(|size| match keyword.starts_with("min") {
+                    true => size >= want.as_u64().unwrap(),
+                    false => size <= want.as_u64().unwrap(),
+                })
+            }
             "uniqueItems" => json.as_array().is_none_or(|items| {
                 items.iter().enumerate().all(|(index, item)| !items[..index].contains(item))
             }),
             "required" => json.as_object().is_none_or(|map| {
                 want.as_array().unwrap().iter().all(|name| map.contains_key(name.as_str().unwrap()))
             }),
-            "properties" => {
-                for (name, value) in json.as_object().into_iter().flatten() {
-                    if let Some(rule) = want.get(name) {
-                        fits(root, rule, value).map_err(|problem| format!("{name}: {problem}"))?;
-                    }
-                }
+            "properties" | "additionalProperties" => {
+                fits_fields(root, rule, keyword, json)?;
                 true
             }
             "propertyNames" => json
@@ -63,19 +60,6 @@ fn fits(root: &Json, rule: &Json, json: &Json) -> Result<(), String> {
                 .into_iter()
                 .flatten()
                 .all(|(name, _)| fits(root, want, &Json::from(name.as_str())).is_ok()),
-            "additionalProperties" => {
-                let declared = rule.get("properties");
-                let others = json.as_object().into_iter().flatten();
-                for (name, value) in
-                    others.filter(|(name, _)| declared.is_none_or(|known| known.get(name).is_none()))
-                {
-                    if want == &Json::Bool(false) {
-                        return Err(format!("{name} is no property"));
-                    }
-                    fits(root, want, value).map_err(|problem| format!("{name}: {problem}"))?;
-                }
-                true
-            }
             "items" => {
                 for item in json.as_array().into_iter().flatten() {
                     fits(root, want, item)?;
@@ -98,6 +82,32 @@ fn fits(root: &Json, rule: &Json, json: &Json) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn fits_fields(root: &Json, rule: &Json, keyword: &str, json: &Json) -> Result<(), String> {
+    let declared = rule.get("properties");
+    for (name, value) in json.as_object().into_iter().flatten() {
+        let of_name = declared.and_then(|known| known.get(name));
+        let wanted = match keyword {
+            "properties" => of_name,
+            _ => rule.get(keyword).filter(|_| of_name.is_none()),
+        };
+        match wanted {
+            Some(Json::Bool(false)) => return Err(format!("{name} is no property")),
+            Some(wanted) => fits(root, wanted, value).map_err(|problem| format!("{name}: {problem}"))?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn size(json: &Json) -> Option<u64> {
+    match json {
+        Json::String(text) => Some(text.chars().count() as u64),
+        Json::Array(items) => Some(items.len() as u64),
+        Json::Object(map) => Some(map.len() as u64),
+        _ => None,
+    }
 }
 
 fn is_of(json: &Json, type_name: &Json) -> bool {

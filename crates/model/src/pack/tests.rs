@@ -283,7 +283,7 @@ fn leaves_name_what_there_is() {
     check("top: {query: {kind: trend, as_of: 2024-01-01}}", &["has an `as_of`"]);
     check("top: {query: {kind: churn, limit: $limit, entity: {event: x}}}", &[]);
     check("top: {query: {kind: retention}, decimals: 1}", &["top.as: is missing"]);
-    check("top: {query: {kind: retention, periods: $x}}", &["$\"x\" is no parameter"]);
+    check("top: {query: {kind: retention, periods: $x}}", &["query.periods: $\"x\" is no parameter"]);
 }
 
 #[test]
@@ -319,6 +319,9 @@ fn a_with_is_written_before_the_statements_that_come_by_it() {
     );
     assert_eq!(statement("m"), "WITH c AS (\nSELECT 2\n) SELECT * FROM c");
     assert_eq!(statement("top"), "SELECT buyer FROM sales LIMIT $limit");
+    let unknown = yaml.replace("SELECT 1 AS x", "SELECT $y AS x");
+    let told = render_faults("pack.yaml", &Pack::parse(&unknown).unwrap_err());
+    assert!(told.contains("with.a: $\"y\" is no parameter") && told.lines().count() == 1, "{told}");
     let unused = yaml.replace("FROM c}", "FROM sales}");
     let told = render_faults("pack.yaml", &Pack::parse(&unused).unwrap_err());
     assert!(told.contains("with.c: is read by no statement"), "{told}");

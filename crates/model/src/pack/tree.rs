@@ -97,11 +97,14 @@ fn sql(
 ) -> Option<Tree> {
     faults.keep(alone(leaf))?;
     let own = faults.keep(statement(node))?;
-    let statement = leaves.with.compose(own);
-    let words = faults.keep(words::of_statement(&statement).map_err(|problem| node.fault(problem)))?;
-    for name in words.params {
+    let statement = compose(&leaves.with.parts, own);
+    let words = |sql| words::of_statement(sql).map_err(|problem| node.fault(problem));
+    for name in faults.keep(words(own))?.params {
         faults.keep(leaves.uses(node, name));
     }
+    // What is wrong with the names of a part of the `with` is told there.
+    leaves.comes_by(&faults.keep(words(&statement))?.params);
+    leaves.read.push(statement.clone());
     faults.keep(leaves.statement(node, &statement, shape));
     Some(Tree::Sql { shape, statement: Arc::from(statement.as_str()) })
 }
@@ -120,7 +123,14 @@ fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
 #[derive(Debug, Default)]
 pub(super) struct With<'a> {
     /// In the order of the file: one reads those before it.
-    parts: Vec<(&'a str, &'a str)>,
+    parts: Vec<Part<'a>>,
+}
+
+#[derive(Debug)]
+struct Part<'a> {
+    name: &'a str,
+    statement: &'a str,
+    node: Node<'a>,
 }
 
 impl<'a> With<'a> {
@@ -136,35 +146,44 @@ impl<'a> With<'a> {
                 faults.add(node.fault("is a table of the pack too; choose another name"));
             }
             let statement = faults.keep(statement(&node));
-            with.parts.extend(named.and(statement).map(|statement| (given, statement)));
+            let part = named.and(statement).map(|statement| Part { name: given, statement, node });
+            with.parts.extend(part);
         }
         with
+    }
+
+    /// Each part's node, and its statement with those before it that it reads.
+    pub(super) fn composed(&self) -> impl Iterator<Item = (&Node<'a>, String)> {
+        let composed = |(index, part): (usize, &'_ Part<'a>)| compose(&self.parts[..index], part.statement);
+        self.parts.iter().enumerate().map(move |(index, part)| (&part.node, composed((index, part))))
     }
 
     /// The parts that no statement of the response comes by.
     pub(super) fn unused(&self, composed: &[String]) -> Vec<&'a str> {
         let used = |name: &str| composed.iter().any(|statement| names(statement, name));
-        self.parts.iter().map(|(name, _)| *name).filter(|name| !used(name)).collect()
+        self.parts.iter().map(|part| part.name).filter(|name| !used(name)).collect()
     }
+}
 
-    fn compose(&self, statement: &str) -> String {
-        let mut needed: Vec<(&str, &str)> = Vec::new();
-        for (name, part) in self.parts.iter().rev() {
-            if names(statement, name) || needed.iter().any(|(_, later)| names(later, name)) {
-                needed.push((name, part));
-            }
+/// A statement after the parts that it comes by.
+fn compose(parts: &[Part<'_>], statement: &str) -> String {
+    let mut needed: Vec<&Part<'_>> = Vec::new();
+    for part in parts.iter().rev() {
+        let of_later = needed.iter().any(|later| names(later.statement, part.name));
+        if of_later || names(statement, part.name) {
+            needed.push(part);
         }
-        if needed.is_empty() {
-            return statement.to_owned();
-        }
-        let parts: Vec<String> =
-            needed.iter().rev().map(|(name, part)| format!("{name} AS (\n{part}\n)")).collect();
-        let own = statement.trim_start();
-        // A statement that has a WITH of its own goes on with ours.
-        match own.get(..5).filter(|word| word.trim_end().eq_ignore_ascii_case("with")) {
-            Some(_) => format!("WITH {}, {}", parts.join(", "), own[4..].trim_start()),
-            None => format!("WITH {} {own}", parts.join(", ")),
-        }
+    }
+    if needed.is_empty() {
+        return statement.to_owned();
+    }
+    let parts: Vec<String> =
+        needed.iter().rev().map(|part| format!("{} AS (\n{}\n)", part.name, part.statement)).collect();
+    let own = statement.trim_start();
+    // A statement that has a WITH of its own goes on with ours.
+    match own.get(..5).filter(|word| word.trim_end().eq_ignore_ascii_case("with")) {
+        Some(_) => format!("WITH {}, {}", parts.join(", "), own[4..].trim_start()),
+        None => format!("WITH {} {own}", parts.join(", ")),
     }
 }
 

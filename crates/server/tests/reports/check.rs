@@ -53,6 +53,16 @@ fn a_statement_that_does_not_fit_the_tables_is_told_with_its_line() {
 }
 
 #[test]
+fn a_fault_in_a_with_is_told_there_and_once() {
+    let sql = Sql::new(&SqlSettings::default()).unwrap();
+    let yaml = pack("{rows: SELECT buyer FROM paid}").replace("WHERE euros", "WHERE euro");
+    let faults = Pack::parse_with(&yaml, &PlannedStatements::new(&sql)).unwrap_err();
+    let told = render_faults("pack.yaml", &faults);
+    assert!(told.starts_with("pack.yaml:9: reports.sold.with.paid: ") && told.contains("euros"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
 fn a_report_depends_on_the_tables_that_its_statements_read() {
     let tables = |leaf: &str| read(leaf).unwrap().reports[0].tables.clone();
     let (sales, shops) = (TableName::new("sales"), TableName::new("shops"));

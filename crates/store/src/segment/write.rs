@@ -174,21 +174,15 @@ fn properties(first: &RecordBatch) -> Result<WriterProperties, StoreError> {
         .set_created_by("ebbtide".to_owned());
     for (field, array) in schema.fields().iter().zip(first.columns()) {
         let path = ColumnPath::from(field.name().clone());
-        match field.data_type() {
-            DataType::Int64 | DataType::UInt64 | DataType::Timestamp(..) | DataType::Date32
-                if !repeats_itself(array) =>
-            {
-                builder = builder
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-            }
-            DataType::Utf8 | DataType::Float64 | DataType::Decimal128(..) if !repeats_itself(array) => {
-                builder = builder.set_column_dictionary_enabled(path.clone(), false);
-                if *field.data_type() == DataType::Utf8 {
-                    builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
-                }
-            }
-            _ => {}
+        let kind = field.data_type();
+        if !kind.is_primitive() && *kind != DataType::Utf8 || repeats_itself(array) {
+            continue;
+        }
+        builder = builder.set_column_dictionary_enabled(path.clone(), false);
+        if kind.is_integer() || kind.is_temporal() {
+            builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        } else if *kind == DataType::Utf8 {
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
         }
     }
     Ok(builder.build())

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod fixture;
 mod harness;
 mod model;
 mod random_operations;

@@ -1,0 +1,72 @@
+//! A data folder of version 1, for ever: what was once written is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::harness::{Dice, Machine, batch};
+use super::model::{Model, ModelFile, TABLES};
+use crate::fs::{FileSystem, RealFs, SimFs};
+use crate::{Occurrences, verify};
+
+const DIRECTORIES: [&str; 3] = ["manifest", "segments", "wal"];
+
+/// Rows of each table in segments and in the log, with versions, deletions, a cleared tenant and an
+/// import among them.
+fn fill(disk: &SimFs) -> Model {
+    let machine = Machine::open(disk).unwrap();
+    let mut model = Model::default();
+    let mut dice = Dice::new(2026);
+    for round in 0..4 {
+        for table in 0..TABLES.len() {
+            let rows = dice.rows(12);
+            machine.append(table, &rows).unwrap();
+            model.append(table, &rows, &mut ModelFile::default());
+        }
+        machine.delete(0, "a", &[1, 2]).unwrap();
+        model.delete(0, "a", &[1, 2]);
+        if round == 1 {
+            machine.clear(1, Some("b")).unwrap();
+            model.clear(1, Some("b"));
+        }
+        if round < 3 {
+            machine.flush().unwrap();
+        }
+    }
+    let rows: Vec<_> = (0..4).map(|_| dice.row()).collect();
+    let mut importer = machine.import(2).unwrap();
+    importer.push(&batch(&rows), &Occurrences::new()).unwrap();
+    importer.finish().unwrap();
+    model.append(2, &rows, &mut ModelFile::default());
+    let rows = dice.rows(12);
+    machine.append(0, &rows).unwrap();
+    model.append(0, &rows, &mut ModelFile::default());
+    model
+}
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1/folder")
+}
+
+fn copy(from: &dyn FileSystem, to: &dyn FileSystem) {
+    for directory in DIRECTORIES.map(Path::new) {
+        to.create_dir_all(directory).unwrap();
+        for name in from.list_dir(directory).unwrap() {
+            let path = directory.join(name);
+            to.create_new(&path).unwrap().write_all(&from.read(&path).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_version_1_is_read() {
+    let disk = SimFs::new(1);
+    copy(&RealFs::new(&fixture()), &disk);
+    let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+    let found = verify(&fs).unwrap();
+    assert!(found.damage.is_empty() && found.segments > 6, "{found:?}");
+    let model = fill(&SimFs::new(1));
+    let machine = Machine::open(&disk).unwrap();
+    for table in 0..TABLES.len() {
+        assert_eq!(machine.rows(table, None), model.tables[table].sorted(None), "table {table}");
+    }
+}
