@@ -126,6 +126,12 @@ fn extend(directory: &mut Directory, names: &[Arc<str>], codes: &[u32]) {
     }
 }
 
+/// What the rows of a batch take, and not what they keep from being freed.
+pub(crate) fn row_bytes(batch: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+    batch.columns().iter().map(bytes).sum()
+}
+
 /// The arrival numbers of a stored batch.
 pub(crate) fn sequences(stored: &RecordBatch) -> &UInt64Array {
     stored.column(ColumnRef::Sequence.stored_index()).as_primitive::<UInt64Type>()

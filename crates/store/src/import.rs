@@ -12,7 +12,7 @@ use ebbtide_model::Scope;
 
 use crate::admission::{Prepared, RowTenants, prepare};
 use crate::cells::Cells;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, row_bytes};
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 use crate::fs::FileSystem;
@@ -100,7 +100,7 @@ impl Importer {
         }
         self.pushed += batch.num_rows();
         self.gathered.rows += prepared.rows.num_rows();
-        self.gathered.bytes += prepared.rows.get_array_memory_size();
+        self.gathered.bytes += row_bytes(&prepared.rows);
         self.gathered.batches.push(prepared);
         if self.gathered.rows >= self.chunk_rows || self.gathered.bytes >= CHUNK_BYTES_MAX {
             receipt.add(self.settle()?);

@@ -10,7 +10,7 @@ use ebbtide_model::{AppName, AppSchema, TableName};
 
 use crate::admission::{Prepared, RowTenants};
 use crate::catalog::{Catalog, Clear};
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, row_bytes};
 use crate::fingerprint::Fingerprint;
 use crate::fs::FileSystem;
 use crate::group::{Admitted, Deleted, Group, Piece, SortedRows};
@@ -68,7 +68,7 @@ impl Request {
 
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Append { prepared, .. } => prepared.rows.get_array_memory_size(),
+            Self::Append { prepared, .. } => row_bytes(&prepared.rows),
             Self::Delete { .. } | Self::Clear { .. } => 0,
         }
     }
