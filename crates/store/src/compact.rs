@@ -128,10 +128,10 @@ fn tier(rows: u64, fan_in: u64) -> u32 {
 impl CompactionJob {
     /// Writes the one segment; on an error, or once `stop` is set, the job is handed back to be
     /// abandoned.
-    pub(crate) fn run(self, stop: &AtomicBool) -> Result<Compacted, (Self, StoreError)> {
+    pub(crate) fn run(self, stop: &AtomicBool) -> Result<Compacted, Box<(Self, StoreError)>> {
         match self.write(stop) {
             Ok(segment) => Ok(Compacted { job: self, segment }),
-            Err(error) => Err((self, error)),
+            Err(error) => Err(Box::new((self, error))),
         }
     }
 

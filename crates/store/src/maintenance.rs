@@ -151,7 +151,8 @@ impl Shared {
         let Some(job) = self.writer().begin_compaction() else { return Ok(false) };
         let ended = match job.run(&self.stop) {
             Ok(compacted) => self.writer().finish_compaction(compacted),
-            Err((job, error)) => {
+            Err(failed) => {
+                let (job, error) = *failed;
                 self.writer().abandon_compaction(job);
                 Err(error)
             }

@@ -41,7 +41,6 @@ impl Occurrences {
 
 impl Seen {
     fn next(&mut self, contents: Fingerprint) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half fits")]
         let prefix = (contents >> 64) as u64;
         if self.once.insert(prefix) {
             return 0;
@@ -74,7 +73,6 @@ impl Hasher for AsItIs {
     }
 
     fn write_u128(&mut self, hash: u128) {
-        #[expect(clippy::cast_possible_truncation, reason = "either half would do")]
         let upper = (hash >> 64) as u64;
         self.0 = upper;
     }

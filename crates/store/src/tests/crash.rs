@@ -115,8 +115,8 @@ fn check(seed: u64) -> usize {
                 let (next, ended) = random_step(&machine, &model, &mut dice);
                 let reached = next.outcomes.len() - 1;
                 step = next;
-                if ended.is_err() {
-                    assert!(disk.is_down(), "seed {seed}: {}", ended.unwrap_err());
+                if let Err(error) = ended {
+                    assert!(disk.is_down(), "seed {seed}: {error}");
                     break;
                 }
                 model = step.outcomes[reached].clone();

@@ -184,7 +184,8 @@ impl Machine {
         meanwhile();
         match ended {
             Ok(compacted) => self.shared.writer().finish_compaction(compacted),
-            Err((job, error)) => {
+            Err(failed) => {
+                let (job, error) = *failed;
                 self.shared.writer().abandon_compaction(job);
                 Err(error)
             }
