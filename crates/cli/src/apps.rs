@@ -5,9 +5,11 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
 
+use ebbtide_engine::sql::{Sql, SqlSettings};
 use ebbtide_model::TableName;
 use ebbtide_model::pack::{Pack, Statement, StatementCheck};
 use ebbtide_server::apps::{AppError, load_app};
+use ebbtide_server::report::PlannedStatements;
 
 use crate::failure::Failure;
 
@@ -34,23 +36,29 @@ impl AppChoice {
         Self { given: name.to_owned() }
     }
 
-    /// The pack, with all that is wrong with it where it is not sound.
+    /// The pack, its SQL taken as it is written: for commands that run none of it, or tell of it then.
     pub(crate) fn load(&self) -> Result<Pack, Failure> {
-        self.try_load(&AsWritten).map_err(|error| {
-            let failure = Failure::new(&error);
-            match error {
-                AppError::Faults { .. } => failure.hint("mend these, then: ebbtide check PACK"),
-                AppError::Unknown { .. } => {
-                    failure.hint("name a bundled pack, or a folder that holds a pack.yaml")
-                }
-                AppError::Name { .. } | AppError::Read { .. } | AppError::NotText { .. } => failure,
-            }
-        })
+        self.try_load(&AsWritten).map_err(|error| explained(&error))
+    }
+
+    /// The pack with its SQL planned, so that what does not fit is told now and not to who asks later.
+    pub(crate) fn load_planned(&self) -> Result<Pack, Failure> {
+        let sql = Sql::new(&SqlSettings::default()).map_err(Failure::new)?;
+        self.try_load(&PlannedStatements::new(&sql)).map_err(|error| explained(&error))
     }
 
     /// The pack, its statements checked by what is given for it.
     pub(crate) fn try_load(&self, statements: &dyn StatementCheck) -> Result<Pack, AppError> {
         load_app(&self.given, &read_bounded, statements)
+    }
+}
+
+fn explained(error: &AppError) -> Failure {
+    let failure = Failure::new(error);
+    match error {
+        AppError::Faults { .. } => failure.hint("mend these, then: ebbtide check PACK"),
+        AppError::Unknown { .. } => failure.hint("name a bundled pack, or a folder that holds a pack.yaml"),
+        AppError::Name { .. } | AppError::Read { .. } | AppError::NotText { .. } => failure,
     }
 }
 

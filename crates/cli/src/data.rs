@@ -20,6 +20,20 @@ pub(crate) fn open_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Fai
     Store::open(components, Settings::default(), apps).map_err(store_failure)
 }
 
+/// Takes a folder that there must be: a question to a folder by a wrong name is not answered with nothing.
+pub(crate) fn open_existing_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
+    check_exists(data)?;
+    open_store(data, apps)
+}
+
+pub(crate) fn check_exists(data: &Path) -> Result<(), Failure> {
+    if data.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!("there is no data folder {}", data.display()))
+        .hint("ebbtide import makes one, and so does ebbtide serve"))
+}
+
 /// What the operator may see: all of an app, or one tenant where that was asked for.
 #[expect(
     clippy::disallowed_methods,

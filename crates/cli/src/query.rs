@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::apps::AppChoice;
 use crate::client::Client;
-use crate::data::{open_store, operator_scope, store_failure};
+use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::failure::{Failure, print};
 use crate::table::tables_of;
 use crate::{Outcome, clock};
@@ -96,7 +96,7 @@ impl Asked {
         let definition = Definition::parse(question).map_err(fault)?;
         let bound = bind(&definition, &pack.schema).map_err(fault)?;
         let scope = operator_scope(&pack.schema.app, self.tenant.as_deref());
-        let store = open_store(data, vec![pack.schema.clone()])?;
+        let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
         let as_of = bound.as_of.unwrap_or_else(clock::now);
         let answer = ebbtide_engine::ask(&snapshot, &scope, &bound, as_of).map_err(Failure::new)?;

@@ -8,7 +8,7 @@ use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, Ro
 use ebbtide_model::{Scope, nearest};
 use ebbtide_server::report::{Answer, Arguments, Engines, choose_list, evaluate, to_csv, to_ndjson};
 
-use crate::data::{open_store, operator_scope, store_failure};
+use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::failure::{Failure, print};
 use crate::query::Asked;
 use crate::{Outcome, clock};
@@ -86,7 +86,7 @@ impl Report {
         let arguments = Arguments::read(&pack, report, &route, &self.params, &self.params, clock::now());
         let arguments = arguments.map_err(refused)?;
         let scope = self.scope(&pack, &route, &arguments)?;
-        let store = open_store(data, vec![pack.schema.clone()])?;
+        let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
         let sql = Sql::new(&SqlSettings::default()).map_err(Failure::new)?;
         let engines = Engines { sql: &sql, limits: LIMITS };

@@ -47,7 +47,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let packs = self.apps.iter().map(AppChoice::load).collect::<Result<Vec<_>, _>>()?;
+        let packs = self.apps.iter().map(AppChoice::load_planned).collect::<Result<Vec<_>, _>>()?;
         let settings = Settings { token_leeway_s: self.token_leeway, ..Settings::default() };
         serve(&self.data, packs, &self.listen, settings)?;
         Ok(Outcome::Done)

@@ -39,9 +39,9 @@ fn by_period(starts: &[Json], rows: &[Json]) -> String {
     let lines: Vec<Vec<String>> = starts
         .iter()
         .zip(rows)
-        .map(|(start, row)| match row {
-            Json::Array(cells) => std::iter::once(start).chain(cells).map(cell).collect(),
-            one => vec![cell(start), cell(one)],
+        .map(|(start, row)| match row.as_array() {
+            Some(cells) => std::iter::once(start).chain(cells).map(cell).collect(),
+            None => vec![cell(start), cell(row)],
         })
         .collect();
     let width = lines.iter().map(Vec::len).max().unwrap_or(1);
@@ -62,10 +62,10 @@ fn of_objects(rows: &[Json]) -> String {
 }
 
 fn cell(value: &Json) -> String {
-    match value {
-        Json::Null => String::new(),
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None if value.is_null() => String::new(),
+        None => value.to_string(),
     }
 }
 

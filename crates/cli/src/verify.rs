@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::Outcome;
-use crate::data::{open_folder, store_failure};
+use crate::data::{check_exists, open_folder, store_failure};
 use crate::failure::{Failure, print};
 
 /// Check the checksums of everything in a data folder.
@@ -20,9 +20,7 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        if !self.data.is_dir() {
-            return Err(Failure::new(format_args!("there is no folder {}", self.data.display())));
-        }
+        check_exists(&self.data)?;
         let found = ebbtide_store::verify(&open_folder(&self.data)).map_err(store_failure)?;
         for damage in &found.damage {
             print(&format!("{damage}\n"))?;

@@ -64,10 +64,10 @@ impl<'a> Node<'a> {
     }
 
     pub fn fields(self) -> Result<Fields<'a>, Fault> {
-        match self.json {
-            Json::Object(map) => Ok(Fields { map, path: self.path, known: RefCell::default() }),
-            _ => Err(self.expected("an object")),
-        }
+        let Json::Object(map) = self.json else {
+            return Err(self.expected("an object"));
+        };
+        Ok(Fields { map, path: self.path, known: RefCell::default() })
     }
 
     pub fn items(&self) -> Result<Vec<Node<'a>>, Fault> {

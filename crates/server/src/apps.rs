@@ -93,11 +93,12 @@ fn app_name(given: &str) -> Result<AppName, AppError> {
 fn read_pack(from: &str, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Result<(String, String), AppError> {
     let is_file = from.ends_with(".yaml") || from.ends_with(".yml");
     let path = if is_file { PathBuf::from(from) } else { Path::new(from).join(PACK_FILE) };
-    let bytes = read(&path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+    let bytes = read(&path).map_err(|source| {
+        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
             AppError::Unknown { given: from.to_owned() }
+        } else {
+            AppError::Read { path: path.clone(), source }
         }
-        _ => AppError::Read { path: path.clone(), source },
     })?;
     let text = String::from_utf8(bytes).map_err(|_| AppError::NotText { path: path.clone() })?;
     Ok((path.display().to_string(), text))

@@ -13,6 +13,7 @@ mod server;
 mod settings;
 pub mod sign_in;
 pub mod sources;
+mod stalled;
 
 pub use http::router;
 pub use metrics::RowCounts;

@@ -182,18 +182,15 @@ impl Problem {
         Self { code, detail: detail.into(), cause: None }
     }
 
-    /// A bad parameter of path or query.
-    pub fn parameter(name: &str, given: &str, allowed: impl std::fmt::Display) -> Self {
-        let given = shortened(given);
-        Self::new(Code::ParameterInvalid, format!("{name}: {given:?} was given; allowed is {allowed}."))
-    }
-
     /// Nothing that the caller may know; `cause` goes to the log.
     pub fn hidden(code: Code, cause: impl std::fmt::Display) -> Self {
-        let detail = match code.kind() {
-            ErrorKind::Corrupt => "Stored data that this answer needs is damaged.",
-            ErrorKind::Unavailable => "The storage does not take part in this now.",
-            _ => "The server failed at this request, by a defect of its own.",
+        let kind = code.kind();
+        let detail = if kind == ErrorKind::Corrupt {
+            "Stored data that this answer needs is damaged."
+        } else if kind == ErrorKind::Unavailable {
+            "The storage does not take part in this now."
+        } else {
+            "The server failed at this request, by a defect of its own."
         };
         Self { code, detail: detail.to_owned(), cause: Some(cause.to_string()) }
     }
@@ -259,14 +256,16 @@ impl Problem {
     }
 
     fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let challenge = |text| (header::WWW_AUTHENTICATE, HeaderValue::from_static(text));
-        match self.code.kind() {
-            ErrorKind::Unauthenticated if self.code == Code::TokenMissing => vec![challenge("Bearer")],
-            ErrorKind::Unauthenticated => vec![challenge("Bearer error=\"invalid_token\"")],
-            ErrorKind::RateLimited | ErrorKind::Unavailable => {
-                vec![(header::RETRY_AFTER, HeaderValue::from_static("1"))]
-            }
-            _ => Vec::new(),
+        let one = |name, value| vec![(name, HeaderValue::from_static(value))];
+        let kind = self.code.kind();
+        if self.code == Code::TokenMissing {
+            one(header::WWW_AUTHENTICATE, "Bearer")
+        } else if kind == ErrorKind::Unauthenticated {
+            one(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
+        } else if matches!(kind, ErrorKind::RateLimited | ErrorKind::Unavailable) {
+            one(header::RETRY_AFTER, "1")
+        } else {
+            Vec::new()
         }
     }
 }

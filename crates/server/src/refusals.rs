@@ -20,10 +20,13 @@ impl From<StoreError> for Problem {
         if matches!(error, StoreError::Overloaded | StoreError::Importing { .. }) {
             return Self::new(Code::Overloaded, format!("The store does not take this now: {error}."));
         }
-        if matches!(error, StoreError::Failed { .. }) {
-            return Self::with_code(Code::StorageFailed, &error);
+        if matches!(error, StoreError::Closed) {
+            return Self::new(Code::Draining, "The server is stopping.");
         }
-        Self::of(error.kind(), &error)
+        // A full or broken disk is not to be had at all.
+        let kind = error.kind();
+        let code = if kind == ErrorKind::Unavailable { Code::StorageFailed } else { Code::of_kind(kind) };
+        Self::with_code(code, &error)
     }
 }
 
@@ -40,11 +43,12 @@ impl From<EngineError> for Problem {
 
 impl From<SqlError> for Problem {
     fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::Store(error) => Self::from(error),
-            error if error.kind() == ErrorKind::Invalid => Self::with_code(Code::SqlInvalid, &error),
-            error => Self::of(error.kind(), &error),
+        if let SqlError::Store(error) = error {
+            return Self::from(error);
         }
+        let kind = error.kind();
+        let code = if kind == ErrorKind::Invalid { Code::SqlInvalid } else { Code::of_kind(kind) };
+        Self::with_code(code, &error)
     }
 }
 
@@ -57,15 +61,14 @@ impl From<ParamError> for Problem {
 
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
-        match error {
-            // The statement is the pack's, and its limits the server's: nothing that the caller wrote.
-            ReportError::Engine(EngineError::Sql(error)) if error.kind() == ErrorKind::Invalid => {
-                Self::hidden(Code::Internal, error)
-            }
-            ReportError::Engine(EngineError::Query(fault)) => Self::hidden(Code::Internal, fault),
-            ReportError::Engine(error) => Self::from(error),
-            error => Self::of(error.kind(), &error),
+        // The statements are the pack's: a caller wrote nothing in them, and can mend nothing.
+        if error.kind() == ErrorKind::Invalid {
+            return Self::with_code(Code::Internal, &error);
         }
+        if let ReportError::Engine(error) = error {
+            return Self::from(error);
+        }
+        Self::of(error.kind(), &error)
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::http::router;
 use crate::server::Server;
 use crate::settings::Settings;
+use crate::stalled::Stalled;
 
 /// A request's head is at most this large, and has at most this many headers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -101,7 +102,10 @@ async fn connection(stream: TcpStream, router: Router, settings: Settings, mut c
         .header_read_timeout(settings.head_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(Stalled::new(stream, settings.write_timeout)),
+            TowerToHyperService::new(router),
+        );
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,

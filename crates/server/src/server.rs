@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use ebbtide_engine::sql::Sql;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
-use ebbtide_store::{Store, StoreError};
+use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{BodyBudget, Gate, RequestIds};
@@ -64,6 +64,10 @@ pub enum Phase {
     /// The apps' rows are being opened.
     Recovering,
     Serving,
+    /// It answers and takes rows, and something wants its operator's eye.
+    Degraded,
+    /// It answers, and takes no more rows until it is started anew: the disk failed.
+    Failed,
     /// It stops: what runs is finished, nothing new is begun.
     Draining,
 }
@@ -111,13 +115,16 @@ impl Server {
         }))
     }
 
+    /// May wait for a write that is under way.
     pub fn phase(&self) -> Phase {
         if self.gate.is_closed() {
-            Phase::Draining
-        } else if self.store.get().is_none() {
-            Phase::Recovering
-        } else {
-            Phase::Serving
+            return Phase::Draining;
+        }
+        match self.store.get().map(Store::health) {
+            None => Phase::Recovering,
+            Some(Health::Ready) => Phase::Serving,
+            Some(Health::Degraded { .. }) => Phase::Degraded,
+            Some(Health::Failed { .. }) => Phase::Failed,
         }
     }
 

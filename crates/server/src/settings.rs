@@ -29,6 +29,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// How long an answer may wait for its client to take more of it.
+    pub write_timeout: Duration,
     /// How long a request may take in all.
     pub request_timeout: Duration,
     /// How long requests may run on once the server stops.
@@ -58,6 +60,7 @@ impl Default for Settings {
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
             token_leeway_s: 30,

@@ -176,7 +176,7 @@ fn a_gzip_bomb_is_told_and_what_came_before_it_stands() {
     let folder = Folder::with_shop();
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     write!(bomb, "{HEADER}{}", orders(0..5)).unwrap();
-    std::io::copy(&mut std::io::Read::take(std::io::repeat(b'0'), 1 << 30), &mut bomb).unwrap();
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(b'0'), 128 << 20), &mut bomb).unwrap();
     folder.write("orders.csv.gz", &bomb.finish().unwrap());
     let run = folder.import(&["orders.csv.gz"]);
     assert_eq!(run.code, 1, "{run:?}");
@@ -214,6 +214,13 @@ fn wrong_usage_is_told_apart_from_failure() {
     check(&["import", "--app", "shop", "--server", "http://127.0.0.1:1", "files"], 2, "--token");
     check(&["import", "--data", "d", "--app", "shop", "no-such.csv"], 1, "no-such.csv");
     check(&["import", "--data", "d", "--app", "loyalti", "x.csv"], 1, "did you mean \"loyalty\"?");
+    check(
+        &["query", "--data", "nowhere", "--app", "shop", "{\"kind\": \"churn\"}"],
+        1,
+        "no data folder nowhere",
+    );
+    check(&["query", "--data", "nowhere", "--app", "shop", "churn"], 2, "is no JSON");
+    check(&["verify", "--data", "nowhere"], 1, "no data folder nowhere");
     check(&["frobnicate"], 2, "frobnicate");
     check(&["--log", "[", "check", "shop"], 2, "--log");
     folder.write("shops.csv", b"id\n1\n");

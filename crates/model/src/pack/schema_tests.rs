@@ -139,6 +139,26 @@ fn the_packs_of_the_project_fit_the_schema_and_the_reader() {
     }
 }
 
+/// The text in a block of `docs/packs.md` that begins as given.
+fn block(begins: &str) -> &'static str {
+    const DOC: &str = include_str!("../../../../docs/packs.md");
+    let begin = DOC.find(begins).unwrap();
+    DOC[begin..].split_once("```").unwrap().0
+}
+
+#[test]
+fn the_pack_in_the_docs_is_sound_and_its_faults_are_told_as_shown() {
+    let yaml = block("pack: kiosk");
+    assert_eq!(fits(&schema(), &schema(), &json_of(yaml)), Ok(()));
+    assert!(Pack::parse(yaml).is_ok());
+    let faulty = yaml
+        .replace("tenant: shop_id", "tenant: shopid")
+        .replace("default: 10", "default: 0")
+        .replace("LIMIT $limit", "LIMIT $limt");
+    let told = super::render_faults("pack.yaml", &Pack::parse(&faulty).unwrap_err());
+    assert_eq!(told, block("pack.yaml:11: "));
+}
+
 /// A pack with `zzz` as a field at every place where fields are known; each place is at a pointer into
 /// the schema.
 const UNKNOWN_EVERYWHERE: &str = "

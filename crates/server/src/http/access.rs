@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::Query;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{Query, RawPathParams};
 use axum::http::{HeaderMap, Uri};
 use ebbtide_model::pack::{Pack, Route, RouteTenant};
 use ebbtide_model::{Scope, TenantId, Tenants, Value};
@@ -13,6 +14,8 @@ use crate::problem::{Code, Problem};
 use crate::report::Arguments;
 use crate::server::{App, Server};
 use crate::sign_in::{self, Caller, unknown_tenant};
+
+pub(super) type PathParams = Result<RawPathParams, RawPathParamsRejection>;
 
 /// Names and values of a query string, in order, decoded.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -87,6 +90,13 @@ fn is_known(pack: &Pack, snapshot: &Snapshot, scope: &Scope) -> Result<bool, Sto
         }
     }
     Ok(false)
+}
+
+/// A path's parameters, decoded.
+pub(super) fn path_pairs(path: PathParams) -> Result<Pairs, Problem> {
+    let broken = |_| Problem::new(Code::ParameterInvalid, "The path is not UTF-8 once it is decoded.");
+    let path = path.map_err(broken)?;
+    Ok(path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 pub(super) fn query_pairs(uri: &Uri) -> Result<Pairs, Problem> {

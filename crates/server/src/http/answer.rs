@@ -1,7 +1,7 @@
 //! Answers as bytes, with their timings in a header and never in the body: the same question over the
 //! same rows is the same bytes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -44,6 +44,11 @@ impl Stopwatch {
             laps.map(|(name, milliseconds)| format!("{name};dur={milliseconds:.3}")).collect();
         HeaderValue::from_str(&parts.join(", ")).ok()
     }
+}
+
+/// For log lines: one digit after the point.
+pub(super) fn milliseconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1e4).round() / 10.0
 }
 
 /// An answer of JSON, put together away from the threads that serve connections.

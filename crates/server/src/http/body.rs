@@ -1,12 +1,13 @@
 //! Bodies of requests: JSON, bounded in bytes, nesting and time, and bounded in bytes over all requests.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::Value as Json;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::{Code, Problem};
 use crate::settings::Settings;
@@ -14,73 +15,76 @@ use crate::settings::Settings;
 /// The bytes that all bodies together may take.
 #[derive(Debug)]
 pub(crate) struct BodyBudget {
-    bytes: Semaphore,
+    bytes: Arc<Semaphore>,
 }
 
 impl BodyBudget {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes: Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS)) }
+        Self { bytes: Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS))) }
     }
 
-    fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
-        let taken = u32::try_from(bytes).ok().and_then(|bytes| self.bytes.try_acquire_many(bytes).ok());
-        taken.ok_or_else(|| {
-            Problem::new(Code::Overloaded, "The server holds as many bytes of bodies as it takes.")
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let full = || Problem::new(Code::Overloaded, "The server holds as many bytes of bodies as it takes.");
+        let bytes = u32::try_from(bytes).map_err(|_| full())?;
+        self.bytes.clone().try_acquire_many_owned(bytes).map_err(|_| full())
+    }
+}
+
+/// A whole body, and its share of the budget while it is held.
+#[derive(Debug, Default)]
+pub(crate) struct WholeBody {
+    bytes: Vec<u8>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl WholeBody {
+    /// May nest 127 deep.
+    pub(crate) fn json(&self) -> Result<Json, Problem> {
+        serde_json::from_slice(&self.bytes).map_err(|error| {
+            Problem::new(Code::JsonInvalid, format!("The body is no JSON that this server takes: {error}."))
         })
     }
+
+    fn push(&mut self, chunk: &[u8], budget: &BodyBudget) -> Result<(), Problem> {
+        let more = budget.take(chunk.len())?;
+        match &mut self.share {
+            Some(share) => share.merge(more),
+            None => self.share = Some(more),
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
 }
 
-/// A body's JSON, and its share of the budget.
-pub(crate) struct JsonBody<'a> {
-    pub(crate) json: Json,
-    _share: Option<SemaphorePermit<'a>>,
-}
-
-/// Reads a body of at most `bytes_max` bytes as JSON (which may nest 127 deep).
-pub(crate) async fn read_json<'a>(
+/// Reads a body of at most `bytes_max` bytes that says it is JSON.
+pub(crate) async fn read_body(
     request: Request,
     bytes_max: usize,
     settings: &Settings,
-    budget: &'a BodyBudget,
-) -> Result<JsonBody<'a>, Problem> {
+    budget: &BodyBudget,
+) -> Result<WholeBody, Problem> {
     check_media_type(request.headers())?;
     check_length(request.headers(), bytes_max)?;
-    let reading = read_bytes(request.into_body(), bytes_max, budget);
-    let read = tokio::time::timeout(settings.body_timeout, reading).await;
+    let reading = read_chunks(request.into_body(), bytes_max, budget);
     let slow = |_| {
         let limit_s = settings.body_timeout.as_secs();
         Problem::new(Code::BodySlow, format!("The body did not arrive within {limit_s} seconds."))
     };
-    let (bytes, share) = read.map_err(slow)??;
-    let json = serde_json::from_slice(&bytes).map_err(|error| {
-        let detail = format!("The body is no JSON that this server takes: {error}.");
-        Problem::new(Code::JsonInvalid, detail)
-    })?;
-    Ok(JsonBody { json, _share: share })
+    tokio::time::timeout(settings.body_timeout, reading).await.map_err(slow)?
 }
 
-async fn read_bytes<'a>(
-    body: Body,
-    bytes_max: usize,
-    budget: &'a BodyBudget,
-) -> Result<(Bytes, Option<SemaphorePermit<'a>>), Problem> {
+async fn read_chunks(body: Body, bytes_max: usize, budget: &BodyBudget) -> Result<WholeBody, Problem> {
     let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::new();
-    let mut share: Option<SemaphorePermit<'a>> = None;
+    let mut whole = WholeBody::default();
     while let Some(chunk) = chunks.next().await {
         let broken = |_| Problem::new(Code::JsonInvalid, "The body broke off.");
         let chunk = chunk.map_err(broken)?;
-        if bytes.len() + chunk.len() > bytes_max {
+        if whole.bytes.len() + chunk.len() > bytes_max {
             return Err(too_large(bytes_max));
         }
-        let more = budget.take(chunk.len())?;
-        match &mut share {
-            Some(share) => share.merge(more),
-            None => share = Some(more),
-        }
-        bytes.extend_from_slice(&chunk);
+        whole.push(&chunk, budget)?;
     }
-    Ok((Bytes::from(bytes), share))
+    Ok(whole)
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {

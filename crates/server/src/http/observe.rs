@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
 
+use super::answer::milliseconds;
 use super::request_id;
 use crate::problem::{Code, Problem};
 use crate::server::Server;
@@ -46,14 +47,13 @@ pub(super) async fn observe(State(server): State<Arc<Server>>, mut request: Requ
     let elapsed = started.elapsed();
     let status = response.status().as_u16();
     server.metrics.request(method, route, status, elapsed);
-    let milliseconds = elapsed.as_secs_f64() * 1e3;
     tracing::info!(
         target: "ebbtide::request",
         request_id = id.as_str(),
         method,
         route,
         status,
-        ms = format_args!("{milliseconds:.1}"),
+        ms = milliseconds(elapsed),
         "answered"
     );
     response

@@ -6,33 +6,77 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ebbtide_model::AppName;
 use serde_json::json;
 
 use crate::metrics::Gauge;
+use crate::problem::{Code, Problem};
 use crate::server::{Phase, Server};
 
 pub(super) async fn healthz() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-pub(super) async fn readyz(State(server): State<Arc<Server>>) -> Response {
-    let (status, word) = match server.phase() {
+pub(super) async fn readyz(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
+    let (status, word) = match phase(&server).await? {
         Phase::Recovering => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        Phase::Failed => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
         Phase::Serving => (StatusCode::OK, "ready"),
+        Phase::Degraded => (StatusCode::OK, "degraded"),
     };
-    (status, Json(json!({"status": word}))).into_response()
+    Ok((status, Json(json!({"status": word}))).into_response())
 }
 
-pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Response {
+async fn phase(server: &Arc<Server>) -> Result<Phase, Problem> {
+    let server = server.clone();
+    let phase = tokio::task::spawn_blocking(move || server.phase()).await;
+    phase.map_err(|error| Problem::hidden(Code::Internal, error))
+}
+
+pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
     #[expect(clippy::cast_precision_loss, reason = "as many requests as a u32 counts")]
     let running = server.gate.inside() as f64;
-    let gauges = [Gauge {
+    let mut gauges = vec![Gauge {
         name: "ebbtide_requests_running",
         help: "Requests that run now.",
         labels: Vec::new(),
         value: running,
     }];
+    let phase = phase(&server).await?;
+    let phases = [
+        ("recovering", Phase::Recovering),
+        ("serving", Phase::Serving),
+        ("degraded", Phase::Degraded),
+        ("failed", Phase::Failed),
+        ("draining", Phase::Draining),
+    ];
+    gauges.extend(phases.map(|(name, one)| Gauge {
+        name: "ebbtide_phase",
+        help: "1 for the phase that the server is in.",
+        labels: vec![("phase", name.to_owned())],
+        value: f64::from(u8::from(one == phase)),
+    }));
+    gauges.extend(arrivals(&server));
     let text = server.metrics.render(&gauges);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// How far each app's arrival numbers have come.
+fn arrivals(server: &Server) -> Vec<Gauge> {
+    let Ok(store) = server.store() else {
+        return Vec::new();
+    };
+    let watermark = |app: &AppName| {
+        let snapshot = store.snapshot(app).ok()?;
+        #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
+        let value = snapshot.watermark() as f64;
+        Some(Gauge {
+            name: "ebbtide_arrivals",
+            help: "The number of the last row that arrived.",
+            labels: vec![("app", app.as_str().to_owned())],
+            value,
+        })
+    };
+    server.apps.iter().filter_map(|app| watermark(app.name())).collect()
 }

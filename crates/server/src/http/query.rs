@@ -8,7 +8,7 @@ use ebbtide_model::query::{Query, bind};
 
 use super::access;
 use super::answer::{Stopwatch, json_answer};
-use super::body::read_json;
+use super::body::read_body;
 use crate::problem::{Code, Problem};
 use crate::server::Server;
 
@@ -18,8 +18,8 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let scope = caller.widest_scope()?;
     let app = server.app_of(&caller)?.clone();
     let settings = &server.settings;
-    let body = read_json(request, settings.question_bytes_max, settings, &server.bodies).await?;
-    let query = bind(&Query::parse(&body.json)?, &app.pack.schema)?;
+    let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
+    let query = bind(&Query::parse(&body.json()?)?, &app.pack.schema)?;
     let snapshot = access::snapshot(&server, &app, &scope).await?;
     let as_of = query.as_of.unwrap_or_else(|| server.now());
     let turn = server.turn().await?;

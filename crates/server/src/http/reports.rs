@@ -3,22 +3,19 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use ebbtide_model::pack::{ParamError, Report};
 
-use super::access::{self, Pairs};
-use super::answer::{Stopwatch, encoded_answer};
+use super::access::{self, PathParams};
+use super::answer::{Stopwatch, encoded_answer, milliseconds};
 use super::request_id::RequestId;
 use crate::problem::{Code, Problem};
 use crate::report::{Answer, Arguments, Engines, choose_list, evaluate, to_csv, to_ndjson};
 use crate::routes::ReportRoute;
 use crate::server::Server;
-
-type PathParams = Result<RawPathParams, RawPathParamsRejection>;
 
 /// The handler of one route of one report.
 pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
@@ -46,7 +43,7 @@ async fn answer(
     let ReportRoute { app, report, route } = route;
     let caller = access::sign_in_to(server, headers, app)?;
     let reach = access::reach(&caller, route)?;
-    let (path, query) = (path_pairs(path)?, access::query_pairs(uri)?);
+    let (path, query) = (access::path_pairs(path)?, access::query_pairs(uri)?);
     let arguments = Arguments::read(&app.pack, report, route, &path, &query, server.now())?;
     let form = Form::read(report, access::last(&query, "format"), access::last(&query, "table"))?;
     let scope = reach.scope(&caller, &arguments)?;
@@ -58,22 +55,15 @@ async fn answer(
     let response = form.encode(answer, &report.name, watch).await?;
     let elapsed = started.elapsed();
     server.metrics.report(app.name().as_str(), &report.name, elapsed);
-    let milliseconds = elapsed.as_secs_f64() * 1e3;
     tracing::info!(
         target: "ebbtide::report",
         request_id = id.as_str(),
         app = app.name().as_str(),
         report = report.name,
-        ms = format_args!("{milliseconds:.1}"),
+        ms = milliseconds(elapsed),
         "reported"
     );
     Ok(response)
-}
-
-fn path_pairs(path: PathParams) -> Result<Pairs, Problem> {
-    let broken = |_| Problem::new(Code::ParameterInvalid, "The path is not UTF-8 once it is decoded.");
-    let path = path.map_err(broken)?;
-    Ok(path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// How an answer is written.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use ebbtide_model::{Scope, TableName};
-use ebbtide_store::{NewRows, Occurrences, Receipt};
+use ebbtide_store::{NewRows, Occurrences, Receipt, Store};
 use serde_json::{Value as JsonValue, json};
 
-use super::access;
-use super::body::read_json;
+use super::access::{self, PathParams};
+use super::body::{WholeBody, read_body};
 use crate::metrics::RowCounts;
 use crate::problem::{Code, Problem, shortened};
 use crate::server::{App, Server};
@@ -21,31 +21,54 @@ const WRITERS: [&str; 2] = [ADMIN, "writer"];
 
 pub(super) async fn append(
     State(server): State<Arc<Server>>,
-    Path(table): Path<String>,
+    path: PathParams,
     request: Request,
 ) -> Result<Json<JsonValue>, Problem> {
     let caller = access::sign_in(&server, request.headers(), request.uri())?;
     caller.require_role(&WRITERS)?;
     let app = server.app_of(&caller)?.clone();
+    let path = access::path_pairs(path)?;
+    let table = access::last(&path, "table").unwrap_or_default().to_owned();
     let scope = writing_scope(&app, &caller, &table)?;
     let settings = &server.settings;
-    let body = read_json(request, settings.body_bytes_max, settings, &server.bodies).await?;
-    let JsonValue::Array(rows) = &body.json else {
-        return Err(Problem::new(
-            Code::BodyInvalid,
-            "The body is no list; allowed is a list of row objects.",
-        ));
-    };
-    if rows.len() > settings.rows_max {
-        let detail = format!("The list has {} rows; allowed are at most {}.", rows.len(), settings.rows_max);
-        return Err(Problem::new(Code::BodyTooLarge, detail));
+    let body = read_body(request, settings.body_bytes_max, settings, &server.bodies).await?;
+    let delivery = Delivery { server, app, scope, table, body };
+    // Typing is work, and the store waits for the disk. A request that is given up meanwhile does not
+    // undo it.
+    let stored = tokio::task::spawn_blocking(move || delivery.store()).await;
+    let accounted = stored.map_err(|error| Problem::hidden(Code::Internal, error))??;
+    Ok(Json(accounted.to_json()))
+}
+
+/// Rows on their way into a table.
+struct Delivery {
+    server: Arc<Server>,
+    app: Arc<App>,
+    scope: Scope,
+    table: String,
+    body: WholeBody,
+}
+
+impl Delivery {
+    fn store(self) -> Result<Accounted, Problem> {
+        let JsonValue::Array(rows) = self.body.json()? else {
+            let detail = "The body is no list; allowed is a list of row objects.";
+            return Err(Problem::new(Code::BodyInvalid, detail));
+        };
+        let rows_max = self.server.settings.rows_max;
+        if rows.len() > rows_max {
+            let detail = format!("The list has {} rows; allowed are at most {rows_max}.", rows.len());
+            return Err(Problem::new(Code::BodyTooLarge, detail));
+        }
+        let table = TableName::new(&self.table);
+        let schema = self.app.pack.schema.table(&table);
+        let schema = schema.ok_or_else(|| unknown_table(&self.app, &self.table))?;
+        let typed = rows_from_json(schema, &rows);
+        let typed = typed.map_err(|error| Problem::hidden(Code::Internal, error))?;
+        let accounted = store(self.server.store()?, &self.scope, table, typed)?;
+        self.server.metrics.rows(self.app.name().as_str(), &self.table, accounted.counts());
+        Ok(accounted)
     }
-    let name = TableName::new(&table);
-    let schema = app.pack.schema.table(&name).ok_or_else(|| unknown_table(&app, &table))?;
-    let typed = rows_from_json(schema, rows).map_err(|error| Problem::hidden(Code::Internal, error))?;
-    let answer = store(&server, scope, name, typed).await?;
-    server.metrics.rows(app.name().as_str(), &table, answer.counts());
-    Ok(Json(answer.to_json()))
 }
 
 /// The token's tenant; without one the rows themselves say whose they are. Tables by which others find
@@ -59,39 +82,30 @@ fn writing_scope(app: &App, caller: &Caller, table: &str) -> Result<Scope, Probl
     Ok(caller.writing_scope())
 }
 
-pub(super) fn unknown_table(app: &App, given: &str) -> Problem {
+fn unknown_table(app: &App, given: &str) -> Problem {
     let known: Vec<&str> = app.pack.schema.tables.iter().map(|table| table.name.as_str()).collect();
     let detail = format!("There is no table {:?}; the app has {}.", shortened(given), known.join(", "));
     Problem::new(Code::TableUnknown, detail)
 }
 
-async fn store(
-    server: &Server,
-    scope: Scope,
-    table: TableName,
-    typed: JsonRows,
-) -> Result<Accounted, Problem> {
-    let JsonRows { rows, rejected } = typed;
+fn store(store: &Store, scope: &Scope, table: TableName, typed: JsonRows) -> Result<Accounted, Problem> {
+    let JsonRows { rows, mut rejected } = typed;
     if rows.batch.num_rows() == 0 {
         return Ok(Accounted { receipt: Receipt::default(), rejected });
     }
     let new = NewRows { table, batch: rows.batch, occurrences: Occurrences::new() };
-    let store = server.store()?.clone();
-    // The call waits for the disk; a request that is given up meanwhile does not undo it.
-    let appended = tokio::task::spawn_blocking(move || store.append(&scope, new)).await;
-    let mut receipt = appended.map_err(|error| Problem::hidden(Code::Internal, error))??;
-    let mut accounted = rejected;
+    let mut receipt = store.append(scope, new)?;
     for refused in std::mem::take(&mut receipt.rejected) {
         let index = rows.positions.get(refused.row).and_then(|position| usize::try_from(*position).ok());
-        accounted.push(RowRejection {
+        rejected.push(RowRejection {
             index: index.unwrap_or(refused.row),
             column: refused.column,
             code: refused.code.as_str(),
             detail: refused.detail,
         });
     }
-    accounted.sort_by_key(|rejection| rejection.index);
-    Ok(Accounted { receipt, rejected: accounted })
+    rejected.sort_by_key(|rejection| rejection.index);
+    Ok(Accounted { receipt, rejected })
 }
 
 /// What became of each row of a list: the counts and the rejected ones add up to it.

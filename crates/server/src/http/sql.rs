@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::access;
 use super::answer::{Stopwatch, json_answer};
-use super::body::read_json;
+use super::body::read_body;
 use crate::problem::{Code, Problem};
 use crate::server::Server;
 use crate::sign_in::ADMIN;
@@ -32,9 +32,9 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let scope = caller.widest_scope()?;
     let app = server.app_of(&caller)?.clone();
     let settings = &server.settings;
-    let body = read_json(request, settings.question_bytes_max, settings, &server.bodies).await?;
+    let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let calendar = &app.pack.schema.calendar;
-    let asked = Asked::decode(&body.json, calendar)
+    let asked = Asked::decode(&body.json()?, calendar)
         .map_err(|fault| Problem::new(Code::BodyInvalid, format!("{fault}.")))?;
     let snapshot = access::snapshot(&server, &app, &scope).await?;
     let as_of = asked.as_of.unwrap_or_else(|| server.now());

@@ -20,9 +20,9 @@ impl<'s> PlannedStatements<'s> {
 
 impl StatementCheck for PlannedStatements<'_> {
     fn check(&self, statement: &Statement<'_>) -> Result<Vec<TableName>, String> {
-        let as_of = statement.params.iter().find_map(|(name, value)| match value {
-            Value::Timestamp(instant) if name == AS_OF => Some(*instant),
-            _ => None,
+        let as_of = statement.params.iter().find_map(|(name, value)| {
+            let Value::Timestamp(instant) = value else { return None };
+            (name == AS_OF).then_some(*instant)
         });
         let request = SqlRequest {
             statement: Arc::from(statement.sql),

@@ -187,10 +187,8 @@ fn shaped(shape: SqlShape, rows: &SqlRows) -> Result<Json, ReportError> {
         SqlShape::Map if width == 2 => {
             let entry = |object: Map<String, Json>| {
                 let mut cells = cells(object);
-                let key = match cells.next().unwrap_or_default() {
-                    Json::String(text) => text,
-                    other => other.to_string(),
-                };
+                let key = cells.next().unwrap_or_default();
+                let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
                 (key, cells.next().unwrap_or_default())
             };
             Ok(Json::Object(objects.map(entry).collect()))

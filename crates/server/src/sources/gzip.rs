@@ -55,11 +55,12 @@ impl<R: Read> Unpacked<R> {
 
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.decoder.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                io::Error::other(Broken(error.to_string()))
-            }
-            _ => error,
+        let bytes = self.decoder.read(buffer).map_err(|error| {
+            let broken = matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+            );
+            if broken { io::Error::other(Broken(error.to_string())) } else { error }
         })?;
         self.produced += u64::try_from(bytes).unwrap_or(0);
         let consumed = self.consumed.load(Ordering::Relaxed);

@@ -30,9 +30,9 @@ pub fn rows_from_json(table: &TableSchema, rows: &[Json]) -> Result<JsonRows, Ar
     let mut builder = TableBuilder::new(table);
     let mut rejected = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let written = match row {
-            Json::Object(fields) => write(table, fields, &mut builder),
-            _ => Err(Refusal::of_row(RejectCode::BrokenJson, "a row is an object of columns")),
+        let written = match row.as_object() {
+            Some(fields) => write(table, fields, &mut builder),
+            None => Err(Refusal::of_row(RejectCode::BrokenJson, "a row is an object of columns")),
         };
         match written {
             Ok(()) => builder.close_row(u64::try_from(index).unwrap_or(u64::MAX)),

@@ -27,6 +27,18 @@ pub enum RejectCode {
 }
 
 impl RejectCode {
+    pub const ALL: [Self; 9] = [
+        Self::WrongType,
+        Self::UnknownColumn,
+        Self::RepeatedColumn,
+        Self::TooFewFields,
+        Self::TooManyFields,
+        Self::BrokenUtf8,
+        Self::RecordTooLong,
+        Self::UnclosedQuote,
+        Self::BrokenJson,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WrongType => "wrong_type",

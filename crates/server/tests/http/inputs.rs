@@ -37,6 +37,7 @@ async fn a_bad_parameter_is_named_with_what_was_given_and_what_is_allowed() {
     let answer = club.get("/admin/clubs/abc/visits", &admin()).await;
     assert!(answer.json()["detail"].as_str().unwrap().contains("club_id: \"abc\""), "{}", answer.text());
     club.get("/admin/clubs/%ff/visits", &admin()).await.assert_problem(422, "parameter_invalid");
+    club.post("/v1/tables/%ff/rows", &admin(), &json!([])).await.assert_problem(422, "parameter_invalid");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::Method;
 use ebbtide_model::{Clock, Instant};
 use ebbtide_server::{App, Phase, Server, Settings, serve};
+use ebbtide_store::fs::SimFs;
 use futures::stream;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,6 +35,25 @@ async fn probes_are_answered_before_the_rows_are_there_and_questions_are_not() {
     assert!(club.server.opened(memory_store(&[pack()])).is_ok());
     let ready = club.get("/readyz", "").await;
     assert_eq!((ready.status.as_u16(), ready.json()), (200, json!({"status": "ready"})));
+}
+
+#[tokio::test]
+async fn a_failed_disk_ends_writing_and_not_reading() {
+    let disk = Arc::new(SimFs::new(1));
+    let club = Club::of(recovering(Settings::default()));
+    assert!(club.server.opened(store_on(disk.clone(), &[pack()])).is_ok());
+    let path = "/v1/tables/clubs/rows";
+    assert_eq!(club.post(path, &admin(), &json!([{"id": 1, "name": "One"}])).await.json()["accepted"], 1);
+    disk.fail_sync_after(0);
+    for _ in 0..2 {
+        let refused = club.post(path, &admin(), &json!([{"id": 2, "name": "Two"}])).await;
+        refused.assert_problem(503, "storage_failed");
+    }
+    let ready = club.get("/readyz", "").await;
+    assert_eq!((ready.status.as_u16(), ready.json()), (503, json!({"status": "failed"})));
+    let metrics = club.get("/metrics", "").await;
+    assert!(metrics.text().contains("ebbtide_phase{phase=\"failed\"} 1"), "{}", metrics.text());
+    assert_eq!(club.get("/totals", &admin()).await.json()["clubs"], json!([{"id": 1, "name": "One"}]));
 }
 
 #[tokio::test]
@@ -209,4 +229,24 @@ async fn a_head_has_a_size_and_a_time() {
     slow.read_to_end(&mut rest).await.unwrap();
     stop.send(()).unwrap();
     assert!(running.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_let_go() {
+    let server = empty(quick(|settings| settings.write_timeout = Duration::from_millis(50)));
+    let (address, stop, running) = listening(server).await;
+    // 32 MB of answer, far more than the sockets hold.
+    let body = json!({"sql": "SELECT repeat('x', 1000000) AS x FROM (VALUES (1),(2),(3),(4)) AS a(n) CROSS JOIN (VALUES (1),(2),(3),(4),(5),(6),(7),(8)) AS b(m)"}).to_string();
+    let head = format!(
+        "POST /v1/sql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        admin(),
+        body.len()
+    );
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut first = [0; 15];
+    client.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    stop.send(()).unwrap();
+    assert!(running.await.unwrap(), "the connection ended by itself");
 }

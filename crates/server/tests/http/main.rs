@@ -1,9 +1,16 @@
 //! What clients meet: every way to be refused, and every answer's shape.
 
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod answers;
+#[cfg(test)]
 mod documents;
+#[cfg(test)]
 mod inputs;
+#[cfg(test)]
 mod lifetime;
+#[cfg(test)]
 mod rows;
+#[cfg(test)]
 mod support;

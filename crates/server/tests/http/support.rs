@@ -11,7 +11,8 @@ use ebbtide_model::pack::Pack;
 use ebbtide_model::{Clock, Instant};
 use ebbtide_server::sign_in::{Keys, SigningKey};
 use ebbtide_server::{App, Components, PROBLEM_MEDIA_TYPE, Server, Settings, StartError, router};
-use ebbtide_store::Store;
+use ebbtide_store::fs::SimFs;
+use ebbtide_store::{FreshIds, Store};
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 
@@ -62,10 +63,13 @@ pub(crate) fn empty(settings: Settings) -> Arc<Server> {
 }
 
 pub(crate) fn memory_store(packs: &[Pack]) -> Store {
+    store_on(Arc::new(SimFs::new(1)), packs)
+}
+
+/// A store on a simulated disk.
+pub(crate) fn store_on(disk: Arc<SimFs>, packs: &[Pack]) -> Store {
     let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();
-    let fs = Arc::new(ebbtide_store::fs::SimFs::new(3));
-    let components =
-        ebbtide_store::Components { fs, fresh: ebbtide_store::FreshIds { folder: 3, secret: 3 } };
+    let components = ebbtide_store::Components { fs: disk, fresh: FreshIds { folder: 1, secret: 2 } };
     Store::open(components, ebbtide_store::Settings::default(), schemas).unwrap()
 }
 

@@ -66,7 +66,7 @@ fn a_fault_in_a_with_is_told_there_and_once() {
 fn a_report_depends_on_the_tables_that_its_statements_read() {
     let tables = |leaf: &str| read(leaf).unwrap().reports[0].tables.clone();
     let (sales, shops) = (TableName::new("sales"), TableName::new("shops"));
-    assert_eq!(tables("{value: SELECT 1}"), [sales.clone()]);
+    assert_eq!(tables("{value: SELECT 1}"), std::slice::from_ref(&sales));
     assert_eq!(
         tables("{rows: SELECT name FROM shops JOIN paid ON shop = id WHERE at < $as_of}"),
         [sales, shops]

@@ -68,6 +68,7 @@ fn same_cell(want: &Json, got: &str) -> bool {
         }
         Json::String(text) => got == text,
         Json::Number(number) => got.parse::<f64>().ok() == number.as_f64(),
-        other => got == other.to_string(),
+        Json::Bool(flag) => got == if *flag { "true" } else { "false" },
+        Json::Array(_) | Json::Object(_) => serde_json::from_str::<Json>(got).ok().as_ref() == Some(want),
     }
 }
