@@ -56,7 +56,7 @@ deny: ## Licences, sources and (with the network) advisories of the dependencies
 	else echo "licences NOT checked: cargo-deny is missing (make tools installs it)"; fi
 
 conformance: ## The data sets and query cases with known answers, against the binary
-	$(CARGO) build --locked --workspace
+	$(CARGO) test --quiet --locked --workspace --no-run # the tests' own features, so nothing is built anew
 	@if [ ! -d "$(CONFORMANCE)" ]; then echo "conformance SKIPPED: $(CONFORMANCE) is absent"; \
 	elif ! command -v python3 >/dev/null; then echo "conformance SKIPPED: python3 is missing"; \
 	else ./tests/conformance.sh "$(CONFORMANCE)" "$(EBBTIDE_TEST_BIN)"; fi
