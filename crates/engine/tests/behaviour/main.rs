@@ -5,6 +5,8 @@ mod cases;
 #[cfg(test)]
 mod churn;
 #[cfg(test)]
+mod driver;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod random;

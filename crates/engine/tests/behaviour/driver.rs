@@ -1,0 +1,36 @@
+//! The engine beside the naive one: the same random questions over the same random rows.
+
+use ebbtide_engine::Answer;
+use serde_json::Value as Json;
+
+use super::oracle::{Question, same};
+use super::random::Random;
+use super::world::{Event, app, data_sets, snapshot, try_ask};
+
+/// Two questions of every data set, each answered as the naive engine answers it. `also` looks at what
+/// an answer carries besides its result.
+pub(crate) fn hold_against(
+    random_query: impl Fn(&mut Random) -> Json,
+    naive: impl Fn(&Question<'_>, &[Event]) -> Json,
+    also: impl Fn(&Answer),
+) {
+    let app = app();
+    for seed in 0..data_sets() {
+        let mut random = Random::new(seed);
+        let events = random.events();
+        let parts = random.pick(&[1, 2, 3]);
+        let snapshot = snapshot(&app, &events, parts);
+        for _ in 0..2 {
+            let (query, tenant, as_of) = (random_query(&mut random), random.tenant(), random.as_of());
+            let answer =
+                try_ask(&snapshot, tenant, &query, as_of).unwrap_or_else(|error| panic!("{query}: {error}"));
+            let want = naive(&Question { query: &query, tenant, as_of }, &events);
+            let got = answer.result();
+            assert!(
+                same(&got, &want),
+                "seed {seed} as of {as_of} for {tenant:?}\n{query}\ngot  {got}\nwant {want}"
+            );
+            also(&answer);
+        }
+    }
+}
