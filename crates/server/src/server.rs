@@ -36,13 +36,15 @@ pub struct Server {
     /// There once it is recovered.
     store: OnceLock<Store>,
     pub(crate) keys: Keys,
-    pub(crate) sql: Sql,
+    pub(crate) sql: Arc<Sql>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
     turns: Arc<Semaphore>,
+    /// Files of reports that may be written at one time.
+    pub(crate) exports: Arc<Semaphore>,
 }
 
 /// Why a server cannot be made of these parts.
@@ -105,12 +107,13 @@ impl Server {
             clock: components.clock,
             store: OnceLock::new(),
             keys: components.keys,
-            sql: components.sql,
+            sql: Arc::new(components.sql),
             metrics: Metrics::default(),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             turns: Arc::new(Semaphore::new(settings.questions_max)),
+            exports: Arc::new(Semaphore::new(settings.exports_max)),
             settings,
         }))
     }

@@ -1,5 +1,6 @@
 //! The server's limits, as plain data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ebbtide_engine::sql::Limits;
@@ -21,6 +22,13 @@ pub struct Settings {
     pub sql_limits: Limits,
     /// Behavioural questions that are worked on at one time; further ones wait their turn.
     pub questions_max: usize,
+    /// Files of reports that are written at one time; further ones are answered 503.
+    pub exports_max: usize,
+    /// How long a file of a report may take to be written and taken.
+    pub export_timeout: Duration,
+    /// Where rows of spreadsheets wait while they are written, in files without a name; the system's
+    /// folder for temporary files where none is given.
+    pub temporary_folder: Option<PathBuf>,
     /// Requests that run at one time; further ones are answered 503.
     pub requests_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
@@ -56,6 +64,9 @@ impl Default for Settings {
             question_bytes_max: 1 << 20,
             sql_limits: Limits { rows_max: 100_000, bytes_max: 64 << 20, time_max: Duration::from_secs(30) },
             questions_max: 4,
+            exports_max: 4,
+            export_timeout: Duration::from_secs(600),
+            temporary_folder: None,
             requests_max: 256,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
@@ -69,11 +80,23 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a statement of a report may use. Its rows are bounded by their bytes alone: a list that is
+    /// longer than somebody's own statement may be is still the answer.
+    pub(crate) fn report_limits(&self) -> Limits {
+        Limits { rows_max: usize::MAX, ..self.sql_limits }
+    }
+
+    /// What a statement whose rows become a file as they come may use.
+    pub(crate) fn export_limits(&self) -> Limits {
+        Limits { time_max: self.export_timeout, ..self.report_limits() }
+    }
+
     pub fn check(&self) -> Result<(), SettingsError> {
         let at_least_one = [
             ("body_bytes_max", self.body_bytes_max),
             ("rows_max", self.rows_max),
             ("questions_max", self.questions_max),
+            ("exports_max", self.exports_max),
             ("requests_max", self.requests_max),
             ("connections_max", self.connections_max),
         ];

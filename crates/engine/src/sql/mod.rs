@@ -21,5 +21,5 @@ mod tests;
 mod types;
 
 pub use error::SqlError;
-pub use rows::{SqlColumn, SqlRows, rows_to_json};
-pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};
+pub use rows::{SqlColumn, SqlRows, batch_to_json, rows_to_json};
+pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, SqlStream, UnusedParameters};

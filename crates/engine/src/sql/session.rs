@@ -16,14 +16,15 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{FunctionRegistry, SessionStateDefaults};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use ebbtide_model::{AppSchema, Calendar, Instant, Scope, TableName, Tenants, Value};
 use ebbtide_store::Snapshot;
 use futures::StreamExt;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
-use tokio::task::AbortHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::Instant as Deadline;
 
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
 use super::rows::columns_of;
@@ -37,6 +38,8 @@ const AS_OF: &str = "as_of";
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 /// Rows in a batch between operators.
 const BATCH_ROWS: usize = 8_192;
+/// Batches of a stream that wait for whoever takes them.
+const BATCHES_WAITING: usize = 2;
 /// How many of the biggest holders of memory are named in the log when it runs out.
 const CONSUMERS_TRACKED: usize = 5;
 
@@ -143,20 +146,10 @@ impl Sql {
         scope: &Scope,
         request: SqlRequest,
     ) -> Result<SqlRows, EngineError> {
-        let Some(runtime) = &self.runtime else {
-            return Err(SqlError::Internal("the runtime is gone".into()).into());
-        };
-        let catalog = ScopedCatalog {
-            snapshot: Arc::new(snapshot.clone()),
-            scope: scope.clone(),
-            as_of: request.as_of,
-            partitions: self.partitions,
-        };
+        let runtime = self.runtime()?;
+        let catalog = self.catalog(snapshot, scope, request.as_of);
         let (state, time_max) = (self.base.clone(), request.limits.time_max);
-        let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
-            return Err(SqlError::Busy.into());
-        };
-        let turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
+        let turn = self.turn(time_max).await?;
         // On threads of its own: a plan that never yields would starve a timeout beside it.
         let task = runtime.spawn(async move {
             // Given back when the statement has really stopped, which may be after its caller has left.
@@ -169,10 +162,111 @@ impl Sql {
             Ok(Err(panicked)) => Err(SqlError::Internal(Box::new(panicked))),
             Err(_) => Err(SqlError::Timeout(time_max)),
         };
-        if let Err(SqlError::Internal(source)) = &result {
-            tracing::error!(%source, "a statement failed");
+        Ok(told(result)?)
+    }
+
+    /// The statement's rows batch by batch, as they come, however many there are: of the request's limits
+    /// the time alone holds, from now until the last batch is taken. Must be called within a Tokio runtime
+    /// with time; dropping the stream stops the statement.
+    pub async fn stream(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        request: SqlRequest,
+    ) -> Result<SqlStream, EngineError> {
+        let runtime = self.runtime()?;
+        let catalog = self.catalog(snapshot, scope, request.as_of);
+        let (state, time_max) = (self.base.clone(), request.limits.time_max);
+        let deadline = Deadline::now() + time_max;
+        let turn = self.turn(time_max).await?;
+        let (started, start) = oneshot::channel();
+        let (sender, batches) = mpsc::channel(BATCHES_WAITING);
+        let task = runtime.spawn(async move {
+            let _turn = turn;
+            match begin(state, catalog, &request).await {
+                // Whoever asked has left where nobody takes this.
+                Err(error) => _ = started.send(Err(error)),
+                Ok((columns, rows)) => {
+                    if started.send(Ok(columns)).is_ok() {
+                        forward(rows, &sender).await;
+                    }
+                }
+            }
+        });
+        let guard = AbortOnDrop(task.abort_handle());
+        let columns = match tokio::time::timeout_at(deadline, start).await {
+            Ok(Ok(columns)) => columns,
+            Ok(Err(gone)) => Err(SqlError::Internal(Box::new(gone))),
+            Err(_) => Err(SqlError::Timeout(time_max)),
+        };
+        Ok(SqlStream {
+            columns: told(columns)?,
+            batches,
+            task: Some(task),
+            deadline,
+            time_max,
+            _guard: guard,
+        })
+    }
+
+    fn runtime(&self) -> Result<&Runtime, SqlError> {
+        self.runtime.as_ref().ok_or_else(|| SqlError::Internal("the runtime is gone".into()))
+    }
+
+    fn catalog(&self, snapshot: &Snapshot, scope: &Scope, as_of: Instant) -> ScopedCatalog {
+        ScopedCatalog {
+            snapshot: Arc::new(snapshot.clone()),
+            scope: scope.clone(),
+            as_of,
+            partitions: self.partitions,
         }
-        Ok(result?)
+    }
+
+    async fn turn(&self, time_max: Duration) -> Result<OwnedSemaphorePermit, SqlError> {
+        let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
+            return Err(SqlError::Busy);
+        };
+        turn.map_err(|error| SqlError::Internal(Box::new(error)))
+    }
+}
+
+/// A defect of ours is for the log.
+fn told<T>(result: Result<T, SqlError>) -> Result<T, SqlError> {
+    if let Err(SqlError::Internal(source)) = &result {
+        tracing::error!(%source, "a statement failed");
+    }
+    result
+}
+
+/// Rows of an answer on their way. Few batches wait; the statement goes on as they are taken.
+#[derive(Debug)]
+pub struct SqlStream {
+    pub columns: Vec<SqlColumn>,
+    batches: mpsc::Receiver<Result<RecordBatch, SqlError>>,
+    /// Until it is known how it ended.
+    task: Option<JoinHandle<()>>,
+    deadline: Deadline,
+    time_max: Duration,
+    _guard: AbortOnDrop,
+}
+
+impl SqlStream {
+    /// The next batch; `None` after the last. Must be called within a Tokio runtime with time.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
+        let Ok(batch) = tokio::time::timeout_at(self.deadline, self.batches.recv()).await else {
+            return Err(SqlError::Timeout(self.time_max).into());
+        };
+        match batch {
+            Some(batch) => Ok(Some(told(batch)?)),
+            // The sender is gone: after the last batch, or because the task fell.
+            None => match self.task.take() {
+                None => Ok(None),
+                Some(task) => {
+                    let ended = task.await.map_err(|fallen| SqlError::Internal(Box::new(fallen)));
+                    Ok(told(ended.map(|()| None))?)
+                }
+            },
+        }
     }
 }
 
@@ -188,9 +282,7 @@ impl Sql {
     /// Plans a statement over an app's tables without a row in them: whether it fits. The values of
     /// `params` stand for those that a caller will give. Blocks for as long as planning takes.
     pub fn check(&self, app: &AppSchema, request: SqlRequest) -> Result<Planned, EngineError> {
-        let Some(runtime) = &self.runtime else {
-            return Err(SqlError::Internal("the runtime is gone".into()).into());
-        };
+        let runtime = self.runtime()?;
         #[expect(clippy::disallowed_methods, reason = "there is no row that it could show")]
         let scope = Scope::grant(app.app.clone(), Tenants::All);
         let catalog = ScopedCatalog {
@@ -218,6 +310,7 @@ impl Drop for Sql {
     }
 }
 
+#[derive(Debug)]
 struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
@@ -235,6 +328,29 @@ async fn answer(
     let checked = statement::check(&request.statement)?;
     let plan = plan(&mut state, catalog, checked, request).await?;
     collect(&state, &plan, request.limits).await
+}
+
+/// Plans a statement in a session of its own, and starts it.
+async fn begin(
+    mut state: SessionState,
+    catalog: ScopedCatalog,
+    request: &SqlRequest,
+) -> Result<(Vec<SqlColumn>, SendableRecordBatchStream), SqlError> {
+    let checked = statement::check(&request.statement)?;
+    let plan = plan(&mut state, catalog, checked, request).await?;
+    let columns = columns_of(plan.schema().as_arrow())?;
+    let physical = state.create_physical_plan(&plan).await?;
+    Ok((columns, execute_stream(physical, state.task_ctx())?))
+}
+
+/// Hands batches on as they are taken, until there is no more or nobody takes them.
+async fn forward(mut rows: SendableRecordBatchStream, sender: &mpsc::Sender<Result<RecordBatch, SqlError>>) {
+    while let Some(batch) = rows.next().await {
+        let last = batch.is_err();
+        if sender.send(batch.map_err(SqlError::from)).await.is_err() || last {
+            return;
+        }
+    }
 }
 
 /// Plans a statement, and casts its types into each other as running it would.

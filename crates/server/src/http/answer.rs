@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use serde_json::Value as Json;
 
@@ -35,6 +35,13 @@ impl Stopwatch {
 
     pub(super) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// The timings as a header.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(timing) = self.header() {
+            headers.insert(SERVER_TIMING, timing);
+        }
     }
 
     fn header(&self) -> Option<HeaderValue> {
@@ -74,8 +81,6 @@ pub(super) async fn encoded_answer(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     // Answers depend on the token, and are one caller's own.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Some(timing) = watch.header() {
-        headers.insert(SERVER_TIMING, timing);
-    }
+    watch.tell(headers);
     Ok(response)
 }

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod body;
+mod export;
 mod gate;
 mod observe;
 mod probes;

@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
+use ebbtide_model::Scope;
 use ebbtide_model::pack::{ParamError, Report};
+use ebbtide_store::Snapshot;
 
 use super::access::{self, PathParams};
 use super::answer::{Stopwatch, encoded_answer, milliseconds};
+use super::export::export;
 use super::request_id::RequestId;
 use crate::problem::{Code, Problem};
-use crate::report::{Answer, Arguments, Engines, choose_list, evaluate, to_csv, to_ndjson};
+use crate::report::export::{Export, ExportFormat, Reading};
+use crate::report::{Answer, Arguments, Engines, TABLE, choose_lists, evaluate};
 use crate::routes::ReportRoute;
-use crate::server::Server;
+use crate::server::{App, Server};
 
 /// The handler of one route of one report.
 pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
@@ -32,7 +36,7 @@ pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
 }
 
 async fn answer(
-    server: &Server,
+    server: &Arc<Server>,
     route: &ReportRoute,
     path: PathParams,
     uri: &Uri,
@@ -45,14 +49,28 @@ async fn answer(
     let reach = access::reach(&caller, route)?;
     let (path, query) = (access::path_pairs(path)?, access::query_pairs(uri)?);
     let arguments = Arguments::read(&app.pack, report, route, &path, &query, server.now())?;
-    let form = Form::read(report, access::last(&query, "format"), access::last(&query, "table"))?;
+    let form = Form::read(report, access::last(&query, "format"), access::last(&query, TABLE))?;
     let scope = reach.scope(&caller, &arguments)?;
     let snapshot = access::snapshot(server, app, &scope).await?;
-    let engines = Engines { sql: &server.sql, limits: server.settings.sql_limits };
-    let answer = evaluate(&app.pack, report, &arguments, &engines, &snapshot, &scope).await?;
-    watch.lap("engine");
+    let asked = Asked { server, app, report, arguments: &arguments, snapshot: &snapshot, scope: &scope };
     let started = watch.started();
-    let response = form.encode(answer, &report.name, watch).await?;
+    let response = match form {
+        Form::Json => {
+            let answer = asked.answer().await?;
+            watch.lap("engine");
+            let encode = move || {
+                serde_json::to_vec(&answer.body).map_err(|error| Problem::hidden(Code::Internal, error))
+            };
+            encoded_answer(watch, "application/json", encode).await?
+        }
+        Form::File { format, lists } => {
+            let file = asked.export(format, &lists).await?;
+            watch.lap("engine");
+            // A list that was one of several is in the file's name.
+            let chosen = lists.first().filter(|_| lists.len() == 1 && report.lists.len() > 1);
+            export(server, file, chosen.map(String::as_str), id, watch).await?
+        }
+    };
     let elapsed = started.elapsed();
     server.metrics.report(app.name().as_str(), &report.name, elapsed);
     tracing::info!(
@@ -70,56 +88,62 @@ async fn answer(
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     Json,
-    /// The rows of the list at this path of the answer.
-    Csv {
-        list: String,
-    },
-    Ndjson {
-        list: String,
+    /// Lists by their paths in the answer.
+    File {
+        format: ExportFormat,
+        lists: Vec<String>,
     },
 }
 
 impl Form {
     fn read(report: &Report, format: Option<&str>, table: Option<&str>) -> Result<Self, ParamError> {
-        let list = |format| choose_list(report, format, table).map(str::to_owned);
-        match format {
-            None | Some("json") => Ok(Self::Json),
-            Some(format @ "csv") => Ok(Self::Csv { list: list(format)? }),
-            Some(format @ "ndjson") => Ok(Self::Ndjson { list: list(format)? }),
-            Some(given) => Err(ParamError::refused("format", given, "json, csv or ndjson")),
-        }
+        let given = match format {
+            None | Some("json") => return Ok(Self::Json),
+            Some(given) => given,
+        };
+        let format = ExportFormat::from_name(given)
+            .ok_or_else(|| ParamError::refused("format", given, "one of json, csv, xlsx, ndjson, parquet"))?;
+        let lists = choose_lists(report, format, table)?;
+        Ok(Self::File { format, lists: lists.into_iter().map(str::to_owned).collect() })
+    }
+}
+
+/// A report that somebody may see, over the rows as they are now.
+struct Asked<'a> {
+    server: &'a Arc<Server>,
+    app: &'a App,
+    report: &'a Report,
+    arguments: &'a Arguments,
+    snapshot: &'a Snapshot,
+    scope: &'a Scope,
+}
+
+impl Asked<'_> {
+    async fn answer(&self) -> Result<Answer, Problem> {
+        let engines = Engines { sql: &self.server.sql, limits: self.server.settings.report_limits() };
+        let Self { app, report, arguments, snapshot, scope, .. } = self;
+        Ok(evaluate(&app.pack, report, arguments, &engines, snapshot, scope).await?)
     }
 
-    async fn encode(self, answer: Answer, report: &str, watch: Stopwatch) -> Result<Response, Problem> {
-        let internal = |error: &dyn std::fmt::Display| Problem::hidden(Code::Internal, error);
-        match self {
-            Self::Json => {
-                let encode = move || serde_json::to_vec(&answer.body).map_err(|error| internal(&error));
-                encoded_answer(watch, "application/json", encode).await
-            }
-            Self::Csv { list } => {
-                let encode = move || {
-                    let Some(list) = answer.lists.iter().find(|found| found.path == list) else {
-                        return Err(internal(&"a declared list is not in the answer"));
-                    };
-                    to_csv(&list.columns, answer.rows(list)).map_err(|error| internal(&error))
-                };
-                let mut response = encoded_answer(watch, "text/csv; charset=utf-8", encode).await?;
-                let name = HeaderValue::from_str(&format!("attachment; filename=\"{report}.csv\""));
-                if let Ok(name) = name {
-                    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-                }
-                Ok(response)
-            }
-            Self::Ndjson { list } => {
-                let encode = move || {
-                    let Some(list) = answer.lists.iter().find(|found| found.path == list) else {
-                        return Err(internal(&"a declared list is not in the answer"));
-                    };
-                    Ok(to_ndjson(answer.rows(list)))
-                };
-                encoded_answer(watch, "application/x-ndjson", encode).await
-            }
-        }
+    /// The file of these lists.
+    async fn export(&self, format: ExportFormat, paths: &[String]) -> Result<Export, Problem> {
+        let settings = &self.server.settings;
+        let reading = Reading {
+            pack: &self.app.pack,
+            report: self.report,
+            arguments: self.arguments,
+            snapshot: self.snapshot,
+            scope: self.scope,
+            sql: &self.server.sql,
+            limits: settings.export_limits(),
+        };
+        let answer = if reading.needs_answer(paths) { Some(Arc::new(self.answer().await?)) } else { None };
+        Ok(Export {
+            format,
+            report: self.report.name.clone(),
+            as_of: self.arguments.as_of(),
+            lists: reading.lists(paths, answer.as_ref()),
+            temporary_folder: settings.temporary_folder.clone().unwrap_or_else(std::env::temp_dir),
+        })
     }
 }

@@ -12,6 +12,7 @@ use ebbtide_store::Snapshot;
 use futures::future::try_join_all;
 use serde_json::{Map, Value as Json};
 
+use super::columns::ListColumn;
 use super::{Arguments, shape};
 
 /// What leaves are asked of.
@@ -22,7 +23,7 @@ pub struct Engines<'e> {
 }
 
 /// A report's answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
     /// Keys in the order of the declaration.
     pub body: Json,
@@ -36,7 +37,7 @@ pub struct List {
     /// Dotted, or [`WHOLE`].
     pub path: String,
     /// As declared, even where the list is empty.
-    pub columns: Vec<String>,
+    pub columns: Vec<ListColumn>,
 }
 
 impl Answer {
@@ -109,7 +110,7 @@ fn collect_leaves<'t>(tree: &'t Tree, leaves: &mut Vec<&'t Tree>) {
 struct Found {
     json: Json,
     /// Of a list of objects.
-    columns: Vec<String>,
+    columns: Vec<ListColumn>,
 }
 
 struct Asked<'e> {
@@ -141,7 +142,7 @@ impl Asked<'_> {
             limits: self.engines.limits,
         };
         let rows = self.engines.sql.run(self.snapshot, self.scope, request).await?;
-        let columns = rows.columns.iter().map(|column| column.name.clone()).collect();
+        let columns = rows.columns.iter().map(ListColumn::of_sql).collect();
         Ok(Found { json: shaped(shape, &rows)?, columns })
     }
 
@@ -158,7 +159,7 @@ impl Asked<'_> {
             None => Found { json: answer.result(), columns: Vec::new() },
             Some(shape) => Found {
                 json: Json::Array(shape::rows(&answer.outcome, shape)),
-                columns: shape.fields.iter().map(|(name, _)| name.clone()).collect(),
+                columns: shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field)).collect(),
             },
         })
     }
@@ -222,7 +223,8 @@ impl Assembly<'_> {
             Tree::List(items) => {
                 let items = items.iter().map(|item| self.tree(item, path)).collect::<Result<Vec<_>, _>>()?;
                 let first = items.first().and_then(Json::as_object);
-                let columns = first.map(|row| row.keys().cloned().collect()).unwrap_or_default();
+                let columns =
+                    first.map(|row| row.keys().map(ListColumn::untyped).collect()).unwrap_or_default();
                 self.list(path, columns);
                 Ok(Json::Array(items))
             }
@@ -236,7 +238,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn list(&mut self, path: &str, columns: Vec<String>) {
+    fn list(&mut self, path: &str, columns: Vec<ListColumn>) {
         let path = if path.is_empty() { WHOLE } else { path };
         self.lists.push(List { path: path.to_owned(), columns });
     }
