@@ -13,7 +13,7 @@ use super::access::{self, PathParams};
 use super::answer::{Stopwatch, encoded_answer, milliseconds};
 use super::request_id::RequestId;
 use crate::problem::{Code, Problem};
-use crate::report::{Answer, Arguments, Engines, choose_list, evaluate, to_csv, to_ndjson};
+use crate::report::{Answer, Engines, choose_list, evaluate, to_csv, to_ndjson};
 use crate::routes::ReportRoute;
 use crate::server::Server;
 
@@ -40,14 +40,14 @@ async fn answer(
     id: &RequestId,
 ) -> Result<Response, Problem> {
     let mut watch = Stopwatch::start();
-    let ReportRoute { app, report, route } = route;
-    let caller = access::sign_in_to(server, headers, app)?;
-    let reach = access::reach(&caller, route)?;
-    let (path, query) = (access::path_pairs(path)?, access::query_pairs(uri)?);
-    let arguments = Arguments::read(&app.pack, report, route, &path, &query, server.now())?;
+    let path = access::path_pairs(path);
+    let in_path = path.as_deref().unwrap_or_default();
+    let entry = access::enter(server, route, headers, in_path).await?;
+    let (path, query) = (path?, access::query_pairs(uri)?);
+    let arguments = entry.arguments(&path, &query)?;
+    let ReportRoute { app, report, .. } = route;
     let form = Form::read(report, access::last(&query, "format"), access::last(&query, "table"))?;
-    let scope = reach.scope(&caller, &arguments)?;
-    let snapshot = access::snapshot(server, app, &scope).await?;
+    let (scope, snapshot) = entry.rows(&arguments).await?;
     let engines = Engines { sql: &server.sql, limits: server.settings.sql_limits };
     let answer = evaluate(&app.pack, report, &arguments, &engines, &snapshot, &scope).await?;
     watch.lap("engine");

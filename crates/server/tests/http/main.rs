@@ -11,6 +11,8 @@ mod inputs;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod support;
