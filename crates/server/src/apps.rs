@@ -9,7 +9,10 @@ use ebbtide_model::{AppName, ErrorKind, nearest};
 /// The file of a pack in its folder.
 pub const PACK_FILE: &str = "pack.yaml";
 
-const BUNDLED: [(&str, &str); 1] = [("loyalty", include_str!("../../../packs/loyalty/pack.yaml"))];
+const BUNDLED: [(&str, &str); 2] = [
+    ("itsm", include_str!("../../../packs/itsm/pack.yaml")),
+    ("loyalty", include_str!("../../../packs/loyalty/pack.yaml")),
+];
 
 /// The YAML of a pack that comes with the binary.
 pub fn bundled(name: &str) -> Option<&'static str> {
