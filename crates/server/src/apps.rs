@@ -152,7 +152,7 @@ mod tests {
             let told = load(spec).unwrap_err();
             assert!(told.contains(want), "{spec}: {told}");
         };
-        check("loyalti", "the bundled ones are loyalty (did you mean \"loyalty\"?)");
+        check("loyalti", "(did you mean \"loyalty\"?)");
         check("", "there is no pack \"\"");
         check("Shop=my/shop", "\"Shop\" is no name of an app");
         check("bytes", "bytes/pack.yaml is no UTF-8 text");
