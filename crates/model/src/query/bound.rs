@@ -36,8 +36,22 @@ pub struct EventSource {
     pub breakdown: Option<usize>,
     /// Whose numbers are measured.
     pub number: Option<usize>,
-    /// Whose distinct values are counted.
-    pub distinct: Option<usize>,
+    /// Whose values are told apart.
+    pub value: Option<ValueColumn>,
+    /// The columns of the table's key; none where it has no key.
+    pub key: Vec<usize>,
+}
+
+/// A column as a query reads its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueColumn {
+    pub column: usize,
+    /// Only the first so many characters of its text.
+    pub cut: Option<u32>,
+    /// Without the white space around what is left.
+    pub trim: bool,
+    /// Read for the events of this matcher only; `None`: for all.
+    pub of: Option<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +68,10 @@ impl BoundQuery {
     pub const START: u8 = 0;
     /// In a retention: what counts as coming back.
     pub const RETURN: u8 = 1;
+    /// In a preceding: what counts.
+    pub const BEFORE: u8 = 0;
+    /// In a preceding: what it is counted by.
+    pub const OF: u8 = 1;
     /// In the other kinds: the events that they are about.
     pub const ENTITY: u8 = 0;
 
