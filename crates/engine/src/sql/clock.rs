@@ -73,7 +73,8 @@ impl Visitor for Uses {
 }
 
 fn is_moment(expr: &Expr) -> bool {
-    call(expr).is_some_and(|(name, _)| name == parameter_function("as_of") || MOMENTS.contains(&name.as_str()))
+    call(expr)
+        .is_some_and(|(name, _)| name == parameter_function("as_of") || MOMENTS.contains(&name.as_str()))
 }
 
 /// Whether a calendar unit is written out, and begins only where a day does.

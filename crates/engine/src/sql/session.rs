@@ -26,8 +26,8 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
-use super::rows::columns_of;
 use super::functions::Ticks;
+use super::rows::columns_of;
 use super::{SqlColumn, SqlError, SqlRows, functions, statement, types};
 use crate::EngineError;
 
@@ -237,7 +237,8 @@ async fn answer(
     let clock = checked.clock;
     let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
     let mut rows = collect(&state, &plan, request.limits).await?;
-    rows.changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
+    rows.changes_at =
+        clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
     Ok(rows)
 }
 

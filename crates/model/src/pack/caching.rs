@@ -195,7 +195,8 @@ reports:
         check("    cache: 1h\n", seconds(3_600));
         check("    cache: 1d\n", seconds(86_400));
         check("    cache: none\n", Caching::Off);
-        for bad in ["5", "m", "\"\"", "5 m", "-5m", "1.5h", "0s", "5w", "367d", "99999999999999999999d", "5µ"] {
+        for bad in ["5", "m", "\"\"", "5 m", "-5m", "1.5h", "0s", "5w", "367d", "99999999999999999999d", "5µ"]
+        {
             let told = read(&format!("    cache: {bad}\n")).unwrap_err();
             assert!(told.contains("reports.sold.cache: ") && told.contains("allowed is"), "{bad}: {told}");
         }
@@ -215,7 +216,8 @@ reports:
                 limits.iter().map(|limit| vec![("limit".to_owned(), Value::Int(*limit))]).collect();
             assert_eq!(warm.params, want, "{more}");
         };
-        let named = |names: &[&str]| WarmTenants::Named(names.iter().map(|name| TenantId::new(name)).collect());
+        let named =
+            |names: &[&str]| WarmTenants::Named(names.iter().map(|name| TenantId::new(name)).collect());
         check("{every: 1m}", WarmTenants::Each, &[5]);
         check("{every: 1m, tenants: all, params: {limit: 2}}", WarmTenants::All, &[2]);
         check("{every: 1m, tenants: [7, main], params: [{limit: 2}, {}]}", named(&["7", "main"]), &[2, 5]);

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::caching::{self, Warmed};
 use super::faults::Faults;
 use super::parse::{Statement, StatementCheck, name, short_text, unknown};
-use super::caching::{self, Warmed};
 use super::{AS_OF, Caching, Param, Report, Route, RouteTenant, SqlShape, params, tree, words};
 use crate::query::{BoundQuery, Query, bind};
 use crate::{AppSchema, ColumnType, Fault, Fields, Instant, Node, TableName, TenantRule, Value};
@@ -82,7 +82,8 @@ fn report(
     let routes_node = faults.keep(fields.required("routes"));
     let response_node = faults.keep(fields.required("response"));
     let lists_node = fields.optional("lists");
-    let cache = faults.keep(fields.optional("cache").map_or(Ok(Caching::default()), |node| caching::cache(&node)));
+    let cache =
+        faults.keep(fields.optional("cache").map_or(Ok(Caching::default()), |node| caching::cache(&node)));
     let warm_node = fields.optional("warm");
     let told = faults.len();
     let params =

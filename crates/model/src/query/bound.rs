@@ -97,6 +97,7 @@ impl BoundQuery {
                 Interval::Unit(unit) => unit,
                 Interval::All => Unit::Day,
             },
+            Kind::Preceding(_) => Unit::Day,
         };
         let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
         given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)
