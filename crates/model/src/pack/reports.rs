@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::caching::{self, Warmed};
 use super::faults::Faults;
 use super::parse::{Statement, StatementCheck, name, short_text, unknown};
 use super::routes::Declared;
-use super::{AS_OF, Param, Report, Route, RouteTenant, SqlShape, params, routes, tree, words};
+use super::{AS_OF, Caching, Param, Report, Route, RouteTenant, SqlShape, params, routes, tree, words};
 use crate::query::{BoundQuery, Query, bind};
 use crate::{AppSchema, ColumnType, Fault, Instant, Node, TableName, TenantRule, Value};
 
@@ -80,6 +81,9 @@ fn report(
     let response_node = faults.keep(fields.required("response"));
     let lists_node = fields.optional("lists");
     let requires = fields.optional("requires").map(|node| faults.keep(feature(&node, context)));
+    let cache =
+        faults.keep(fields.optional("cache").map_or(Ok(Caching::default()), |node| caching::cache(&node)));
+    let warm_node = fields.optional("warm");
     let told = faults.len();
     let read_params = |node: &Node<'_>, faults: &mut Faults| {
         params::read(node, context.constants, context.caller_values, context.schema, faults)
@@ -97,10 +101,21 @@ fn report(
         leaves.unused(&params, routes.as_deref().unwrap_or_default(), fields.path(), faults);
     }
     leaves.look_up(&params);
-    let tables = leaves.tables;
     let of_caller = context.caller_values.iter().filter(|(name, _)| leaves.used.contains(name));
     let caller_values = of_caller.map(|(name, _)| name.clone()).collect();
-    context.used.borrow_mut().extend(leaves.used);
+    let (tables, used) = (leaves.tables, leaves.used);
+    let warm = warm_node.and_then(|node| {
+        let report = Warmed {
+            cache: cache?,
+            params: &params,
+            routes: routes.as_deref().unwrap_or_default(),
+            names: &used,
+            is_constant: &|name| name == AS_OF || context.constants.iter().any(|(known, _)| known == name),
+        };
+        caching::warm(&node, &report, faults)
+    });
+    let names = used.iter().cloned().collect();
+    context.used.borrow_mut().extend(used);
     let lists = response.as_ref().map(super::Tree::lists).unwrap_or_default();
     let lists = match (lists_node, &response) {
         (Some(node), Some(_)) => faults.keep(chosen_lists(&node, &lists)),
@@ -117,6 +132,9 @@ fn report(
         response: response?,
         lists: lists?,
         tables,
+        names,
+        cache: cache?,
+        warm,
     })
 }
 
@@ -267,6 +285,8 @@ impl<'c> Leaves<'c> {
 
     /// The rows that parameters are keys of are read, too.
     fn look_up(&mut self, params: &[Param]) {
+        self.used
+            .extend(params.iter().filter(|param| param.key_of.is_some()).map(|param| param.name.clone()));
         self.depends_on(
             params.iter().filter_map(|param| Some(param.key_of.as_ref()?.table.clone())).collect(),
         );

@@ -179,8 +179,9 @@ reports:
     routes: [{path: /r, zzz: 1}, {path: /s, tenant: {default: a, zzz: 1}}]
     params: {p: {type: int, zzz: 1}}
     response: {p: $p, q: {query: {kind: trend}, zzz: 1}}
+    warm: {every: 1m, zzz: 1}
 ";
-const PLACES: [(&str, &[&str]); 11] = [
+const PLACES: [(&str, &[&str]); 12] = [
     ("zzz", &["/properties"]),
     ("access.zzz", &["/properties/access/properties"]),
     ("tables.a.zzz", &["/$defs/table/properties"]),
@@ -198,6 +199,7 @@ const PLACES: [(&str, &[&str]); 11] = [
         &["/$defs/source/properties/cast/additionalProperties/oneOf/1/properties"],
     ),
     ("reports.r.zzz", &["/$defs/report/properties"]),
+    ("reports.r.warm.zzz", &["/$defs/report/properties/warm/properties"]),
     ("reports.r.routes[0].zzz", &["/$defs/route/properties"]),
     ("reports.r.routes[1].tenant.zzz", &["/$defs/route/properties/tenant/oneOf/1/properties"]),
     ("reports.r.params.p.zzz", &["/$defs/param/properties"]),

@@ -29,6 +29,8 @@ pub struct Arguments {
     /// pack's constants.
     values: Vec<(String, Value)>,
     as_of: Instant,
+    /// Whether the request says as of when, rather than that it is now.
+    dated: bool,
 }
 
 impl Arguments {
@@ -62,15 +64,17 @@ impl Arguments {
         }
         values.extend(report.caller_values.iter().map(|name| (name.clone(), asker.value(name))));
         values.extend(pack.constants.iter().cloned());
-        let as_of = match last(query, AS_OF) {
-            Some(text) => read_as_of(pack, text)?,
-            None => now,
-        };
-        Ok(Self { values, as_of })
+        let given = last(query, AS_OF).map(|text| read_as_of(pack, text)).transpose()?;
+        Ok(Self { values, as_of: given.unwrap_or(now), dated: given.is_some() })
     }
 
     pub fn as_of(&self) -> Instant {
         self.as_of
+    }
+
+    /// The `as_of` that the request itself gives.
+    pub fn given_as_of(&self) -> Option<Instant> {
+        self.dated.then_some(self.as_of)
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
