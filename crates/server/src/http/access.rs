@@ -7,13 +7,13 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams};
 use axum::http::{HeaderMap, Uri};
 use ebbtide_engine::sql::{SqlRequest, UnusedParameters, rows_to_json};
-use ebbtide_model::pack::{Pack, Plan, Route, RouteTenant, SUBJECT};
-use ebbtide_model::{Scope, TenantId, Tenants, Value};
+use ebbtide_model::pack::{Pack, ParamError, Plan, Route, RouteTenant, SUBJECT};
+use ebbtide_model::{Instant, Scope, TenantId, Tenants, Value};
 use ebbtide_store::{ColumnRef, Snapshot, StoreError};
 use serde_json::Value as Json;
 
 use crate::problem::{Code, Problem};
-use crate::report::{Arguments, Asker};
+use crate::report::{Arguments, Asker, Pair};
 use crate::routes::ReportRoute;
 use crate::server::{App, Server};
 use crate::sign_in::{self, Caller, unknown_tenant};
@@ -21,7 +21,7 @@ use crate::sign_in::{self, Caller, unknown_tenant};
 pub(super) type PathParams = Result<RawPathParams, RawPathParamsRejection>;
 
 /// Names and values of a query string, in order, decoded.
-pub(super) type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<Pair>;
 
 /// Whose rows a report answers about, as far as that is known before its parameters are read.
 pub(super) enum Reach {
@@ -34,35 +34,66 @@ pub(super) enum Reach {
     Found,
 }
 
-/// A caller that may ask for a report: signed in, let in by the route, with a plan that has the feature.
-pub(super) struct Entry<'r> {
+/// A caller that a route of a report lets in.
+pub(super) struct Entrant<'r> {
     server: &'r Server,
     route: &'r ReportRoute,
     caller: Caller,
     reach: Reach,
-    plan: Option<&'r Plan>,
 }
 
-/// The checks before a request's parameters are read: 401, 403, 402.
-pub(super) async fn enter<'r>(
+/// Who calls, and whether the route lets it in: 401, 403.
+pub(super) fn enter<'r>(
     server: &'r Server,
     route: &'r ReportRoute,
     headers: &HeaderMap,
-    path: &[(String, String)],
-) -> Result<Entry<'r>, Problem> {
+    path: &[Pair],
+) -> Result<Entrant<'r>, Problem> {
     let caller = sign_in_to(server, headers, &route.app)?;
     require_role(&caller, &route.route, path)?;
     let reach = reach(&caller, &route.route)?;
-    let plan = plan(server, route, &caller).await?;
-    Ok(Entry { server, route, caller, reach, plan })
+    Ok(Entrant { server, route, caller, reach })
 }
 
-impl Entry<'_> {
+impl<'r> Entrant<'r> {
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The caller's plan, where the report comes by it: 402 where it lacks the feature that is required.
+    pub(super) async fn plan(&self) -> Result<Option<&'r Plan>, Problem> {
+        let ReportRoute { app, report, .. } = self.route;
+        let named = report.caller_values.iter().any(|name| name != SUBJECT);
+        let Some(plans) = app.pack.plans.as_ref().filter(|_| named || report.requires.is_some()) else {
+            return Ok(None);
+        };
+        let name = match &app.pack.access.plan {
+            None => self.caller.plan().map(str::to_owned),
+            Some(statement) => {
+                let snapshot = whole_snapshot(self.server, app).await?;
+                decide(self.server, app, &self.caller, &snapshot, statement).await?
+            }
+        };
+        let plan = plans.of(name.as_deref());
+        match &report.requires {
+            Some(feature) if !plan.has(feature) => {
+                Err(Problem::new(Code::PlanRequired, plans.upgrade(feature, plan)))
+            }
+            Some(_) | None => Ok(Some(plan)),
+        }
+    }
+
     /// What the request gives the report: 422.
-    pub(super) fn arguments(&self, path: &Pairs, query: &Pairs) -> Result<Arguments, Problem> {
+    pub(super) fn arguments(
+        &self,
+        plan: Option<&Plan>,
+        path: &[Pair],
+        query: &[Pair],
+        now: Instant,
+    ) -> Result<Arguments, ParamError> {
         let ReportRoute { app, report, route } = self.route;
-        let asker = Asker { subject: self.caller.subject(), plan: self.plan };
-        Ok(Arguments::read(&app.pack, report, route, asker, path, query, self.server.now())?)
+        let asker = Asker { subject: self.caller.subject(), plan };
+        Arguments::read(&app.pack, report, route, asker, path, query, now)
     }
 
     /// The rows that are answered about, as they are now, and how much of them the caller sees: 404
@@ -92,33 +123,6 @@ impl Entry<'_> {
         let tenant = decide(self.server, &self.route.app, &self.caller, &snapshot, statement).await?;
         let tenant = tenant.filter(|tenant| !tenant.is_empty()).ok_or_else(unknown)?;
         Ok((self.caller.found_scope(TenantId::new(&tenant)), snapshot))
-    }
-}
-
-/// The caller's plan, where the report comes by it: 402 where it lacks the feature that is required.
-async fn plan<'r>(
-    server: &Server,
-    route: &'r ReportRoute,
-    caller: &Caller,
-) -> Result<Option<&'r Plan>, Problem> {
-    let ReportRoute { app, report, .. } = route;
-    let named = report.caller_values.iter().any(|name| name != SUBJECT);
-    let Some(plans) = app.pack.plans.as_ref().filter(|_| named || report.requires.is_some()) else {
-        return Ok(None);
-    };
-    let name = match &app.pack.access.plan {
-        None => caller.plan().map(str::to_owned),
-        Some(statement) => {
-            let snapshot = whole_snapshot(server, app).await?;
-            decide(server, app, caller, &snapshot, statement).await?
-        }
-    };
-    let plan = plans.of(name.as_deref());
-    match &report.requires {
-        Some(feature) if !plan.has(feature) => {
-            Err(Problem::new(Code::PlanRequired, plans.upgrade(feature, plan)))
-        }
-        Some(_) | None => Ok(Some(plan)),
     }
 }
 
@@ -167,7 +171,7 @@ pub(super) fn sign_in(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result
 }
 
 /// Whether the route lets the caller in: 403.
-fn require_role(caller: &Caller, route: &Route, path: &[(String, String)]) -> Result<(), Problem> {
+fn require_role(caller: &Caller, route: &Route, path: &[Pair]) -> Result<(), Problem> {
     let Some(own) = &route.own else {
         return caller.require_role(&route.roles);
     };
@@ -255,6 +259,6 @@ pub(super) fn query_pairs(uri: &Uri) -> Result<Pairs, Problem> {
 }
 
 /// Of a parameter that is given several times the last counts.
-pub(super) fn last<'p>(pairs: &'p Pairs, name: &str) -> Option<&'p str> {
+pub(super) fn last<'p>(pairs: &'p [Pair], name: &str) -> Option<&'p str> {
     pairs.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
 }
