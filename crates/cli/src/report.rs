@@ -11,7 +11,7 @@ use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
 use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
-use ebbtide_server::report::{Arguments, Engines, choose_lists, evaluate};
+use ebbtide_server::report::{Arguments, Asker, Engines, choose_lists, evaluate};
 
 use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::failure::Failure;
@@ -43,6 +43,12 @@ pub(crate) struct Report {
     as_of: Option<String>,
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
+    /// Whose `sub` it is, for reports about their caller.
+    #[arg(long, value_name = "ID")]
+    sub: Option<String>,
+    /// The plan, for reports that tell of it; the operator may ask whatever it has.
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<String>,
     /// Which list, of a report with several; xlsx holds them all without it.
     #[arg(long, value_name = "LIST")]
     table: Option<String>,
@@ -91,7 +97,10 @@ impl Report {
         let report = find(&pack, &self.name)?;
         let lists = self.lists(report)?;
         let route = self.route(report)?;
-        let arguments = Arguments::read(&pack, report, &route, &self.params, &self.params, clock::now());
+        let plan = pack.plans.as_ref().map(|plans| plans.of(self.plan.as_deref()));
+        let asker = Asker { subject: self.sub.as_deref(), plan };
+        let arguments =
+            Arguments::read(&pack, report, &route, asker, &self.params, &self.params, clock::now());
         let arguments = arguments.map_err(refused)?;
         let scope = self.scope(&pack, &route, &arguments)?;
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
@@ -100,8 +109,9 @@ impl Report {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
         let engines = Engines { sql: &sql, limits: LIMITS };
-        let answer =
-            async || evaluate(&pack, report, &arguments, &engines, &snapshot, &scope).await.map_err(Failure::new);
+        let answer = async || {
+            evaluate(&pack, report, &arguments, &engines, &snapshot, &scope).await.map_err(Failure::new)
+        };
         let reading = Reading {
             pack: &pack,
             report,
@@ -114,14 +124,16 @@ impl Report {
         runtime.block_on(async {
             let Some(format) = self.format.file() else {
                 let text = format!("{:#}\n", answer().await?.body);
-                return self.write(move |out| out.write_all(text.as_bytes()).map_err(ExportError::from)).await;
+                return self
+                    .write(move |out| out.write_all(text.as_bytes()).map_err(ExportError::from))
+                    .await;
             };
-            let answer = if reading.needs_answer(&lists) { Some(Arc::new(answer().await?)) } else { None };
+            let lists = reading.lists(&lists, || async { Ok(Arc::new(answer().await?)) }).await?;
             let export = Export {
                 format,
                 report: report.name.clone(),
                 as_of: arguments.as_of(),
-                lists: reading.lists(&lists, answer.as_ref()),
+                lists,
                 temporary_folder: std::env::temp_dir(),
             };
             self.write(move |out| export.write(out).map(|_| ())).await
@@ -154,15 +166,21 @@ impl Report {
         let app = &pack.schema.app;
         let named = match &route.tenant {
             RouteTenant::Param(name) => arguments.get(name).and_then(|value| value.canonical_text()),
-            RouteTenant::Token | RouteTenant::TokenOrAll => None,
+            RouteTenant::TokenOr(default) => {
+                Some(self.of.tenant.clone().unwrap_or_else(|| default.as_str().to_owned()))
+            }
+            RouteTenant::Token | RouteTenant::TokenOrAll | RouteTenant::AllForAdmin | RouteTenant::Access => {
+                None
+            }
         };
         match (named.as_deref().or(self.of.tenant.as_deref()), &route.tenant) {
             (Some(tenant), _) => Ok(operator_scope(app, Some(tenant))),
-            (None, RouteTenant::TokenOrAll) => Ok(operator_scope(app, None)),
-            (None, RouteTenant::Token | RouteTenant::Param(_)) => {
-                Err(Failure::usage(format_args!("report {} answers about one tenant", self.name))
-                    .hint("name it with --tenant"))
-            }
+            (None, RouteTenant::TokenOrAll | RouteTenant::AllForAdmin) => Ok(operator_scope(app, None)),
+            (
+                None,
+                RouteTenant::Token | RouteTenant::Param(_) | RouteTenant::TokenOr(_) | RouteTenant::Access,
+            ) => Err(Failure::usage(format_args!("report {} answers about one tenant", self.name))
+                .hint("name it with --tenant")),
         }
     }
 

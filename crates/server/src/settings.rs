@@ -29,6 +29,8 @@ pub struct Settings {
     /// Where rows of spreadsheets wait while they are written, in files without a name; the system's
     /// folder for temporary files where none is given.
     pub temporary_folder: Option<PathBuf>,
+    /// Bytes of the reports' answers that are kept.
+    pub cache_bytes_max: u64,
     /// Requests that run at one time; further ones are answered 503.
     pub requests_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
@@ -67,6 +69,7 @@ impl Default for Settings {
             exports_max: 4,
             export_timeout: Duration::from_secs(600),
             temporary_folder: None,
+            cache_bytes_max: 64 << 20,
             requests_max: 256,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),

@@ -16,17 +16,17 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{FunctionRegistry, SessionStateDefaults};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use ebbtide_model::{AppSchema, Calendar, Instant, Scope, TableName, Tenants, Value};
 use ebbtide_store::Snapshot;
 use futures::StreamExt;
 use tokio::runtime::Runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::Instant as Deadline;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
+use super::functions::Ticks;
 use super::rows::columns_of;
 use super::{SqlColumn, SqlError, SqlRows, functions, statement, types};
 use crate::EngineError;
@@ -38,8 +38,6 @@ const AS_OF: &str = "as_of";
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 /// Rows in a batch between operators.
 const BATCH_ROWS: usize = 8_192;
-/// Batches of a stream that wait for whoever takes them.
-const BATCHES_WAITING: usize = 2;
 /// How many of the biggest holders of memory are named in the log when it runs out.
 const CONSUMERS_TRACKED: usize = 5;
 
@@ -113,7 +111,7 @@ pub struct SqlRequest {
 /// Runs statements. Cheap to share; dropping it stops what is under way.
 #[derive(Debug)]
 pub struct Sql {
-    base: SessionState,
+    pub(super) base: SessionState,
     partitions: usize,
     turns: Arc<Semaphore>,
     /// Always there until the drop, which must not wait for it.
@@ -165,55 +163,11 @@ impl Sql {
         Ok(told(result)?)
     }
 
-    /// The statement's rows batch by batch, as they come, however many there are: of the request's limits
-    /// the time alone holds, from now until the last batch is taken. Must be called within a Tokio runtime
-    /// with time; dropping the stream stops the statement.
-    pub async fn stream(
-        &self,
-        snapshot: &Snapshot,
-        scope: &Scope,
-        request: SqlRequest,
-    ) -> Result<SqlStream, EngineError> {
-        let runtime = self.runtime()?;
-        let catalog = self.catalog(snapshot, scope, request.as_of);
-        let (state, time_max) = (self.base.clone(), request.limits.time_max);
-        let deadline = Deadline::now() + time_max;
-        let turn = self.turn(time_max).await?;
-        let (started, start) = oneshot::channel();
-        let (sender, batches) = mpsc::channel(BATCHES_WAITING);
-        let task = runtime.spawn(async move {
-            let _turn = turn;
-            match begin(state, catalog, &request).await {
-                // Whoever asked has left where nobody takes this.
-                Err(error) => _ = started.send(Err(error)),
-                Ok((columns, rows)) => {
-                    if started.send(Ok(columns)).is_ok() {
-                        forward(rows, &sender).await;
-                    }
-                }
-            }
-        });
-        let guard = AbortOnDrop(task.abort_handle());
-        let columns = match tokio::time::timeout_at(deadline, start).await {
-            Ok(Ok(columns)) => columns,
-            Ok(Err(gone)) => Err(SqlError::Internal(Box::new(gone))),
-            Err(_) => Err(SqlError::Timeout(time_max)),
-        };
-        Ok(SqlStream {
-            columns: told(columns)?,
-            batches,
-            task: Some(task),
-            deadline,
-            time_max,
-            _guard: guard,
-        })
-    }
-
-    fn runtime(&self) -> Result<&Runtime, SqlError> {
+    pub(super) fn runtime(&self) -> Result<&Runtime, SqlError> {
         self.runtime.as_ref().ok_or_else(|| SqlError::Internal("the runtime is gone".into()))
     }
 
-    fn catalog(&self, snapshot: &Snapshot, scope: &Scope, as_of: Instant) -> ScopedCatalog {
+    pub(super) fn catalog(&self, snapshot: &Snapshot, scope: &Scope, as_of: Instant) -> ScopedCatalog {
         ScopedCatalog {
             snapshot: Arc::new(snapshot.clone()),
             scope: scope.clone(),
@@ -222,7 +176,7 @@ impl Sql {
         }
     }
 
-    async fn turn(&self, time_max: Duration) -> Result<OwnedSemaphorePermit, SqlError> {
+    pub(super) async fn turn(&self, time_max: Duration) -> Result<OwnedSemaphorePermit, SqlError> {
         let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
             return Err(SqlError::Busy);
         };
@@ -231,43 +185,11 @@ impl Sql {
 }
 
 /// A defect of ours is for the log.
-fn told<T>(result: Result<T, SqlError>) -> Result<T, SqlError> {
+pub(super) fn told<T>(result: Result<T, SqlError>) -> Result<T, SqlError> {
     if let Err(SqlError::Internal(source)) = &result {
         tracing::error!(%source, "a statement failed");
     }
     result
-}
-
-/// Rows of an answer on their way. Few batches wait; the statement goes on as they are taken.
-#[derive(Debug)]
-pub struct SqlStream {
-    pub columns: Vec<SqlColumn>,
-    batches: mpsc::Receiver<Result<RecordBatch, SqlError>>,
-    /// Until it is known how it ended.
-    task: Option<JoinHandle<()>>,
-    deadline: Deadline,
-    time_max: Duration,
-    _guard: AbortOnDrop,
-}
-
-impl SqlStream {
-    /// The next batch; `None` after the last. Must be called within a Tokio runtime with time.
-    pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
-        let Ok(batch) = tokio::time::timeout_at(self.deadline, self.batches.recv()).await else {
-            return Err(SqlError::Timeout(self.time_max).into());
-        };
-        match batch {
-            Some(batch) => Ok(Some(told(batch)?)),
-            // The sender is gone: after the last batch, or because the task fell.
-            None => match self.task.take() {
-                None => Ok(None),
-                Some(task) => {
-                    let ended = task.await.map_err(|fallen| SqlError::Internal(Box::new(fallen)));
-                    Ok(told(ended.map(|()| None))?)
-                }
-            },
-        }
-    }
 }
 
 /// What a statement reads and gives.
@@ -311,7 +233,7 @@ impl Drop for Sql {
 }
 
 #[derive(Debug)]
-struct AbortOnDrop(AbortHandle);
+pub(super) struct AbortOnDrop(pub(super) AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -326,31 +248,12 @@ async fn answer(
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
     let checked = statement::check(&request.statement)?;
-    let plan = plan(&mut state, catalog, checked, request).await?;
-    collect(&state, &plan, request.limits).await
-}
-
-/// Plans a statement in a session of its own, and starts it.
-async fn begin(
-    mut state: SessionState,
-    catalog: ScopedCatalog,
-    request: &SqlRequest,
-) -> Result<(Vec<SqlColumn>, SendableRecordBatchStream), SqlError> {
-    let checked = statement::check(&request.statement)?;
-    let plan = plan(&mut state, catalog, checked, request).await?;
-    let columns = columns_of(plan.schema().as_arrow())?;
-    let physical = state.create_physical_plan(&plan).await?;
-    Ok((columns, execute_stream(physical, state.task_ctx())?))
-}
-
-/// Hands batches on as they are taken, until there is no more or nobody takes them.
-async fn forward(mut rows: SendableRecordBatchStream, sender: &mpsc::Sender<Result<RecordBatch, SqlError>>) {
-    while let Some(batch) = rows.next().await {
-        let last = batch.is_err();
-        if sender.send(batch.map_err(SqlError::from)).await.is_err() || last {
-            return;
-        }
-    }
+    let clock = checked.clock;
+    let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
+    let mut rows = collect(&state, &plan, request.limits).await?;
+    rows.changes_at =
+        clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
+    Ok(rows)
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -366,24 +269,30 @@ async fn planned(
     tables.retain(|table| catalog.has(table.as_str()));
     tables.sort();
     tables.dedup();
-    let plan = plan(&mut state, catalog, checked, request).await?;
+    let Bound { plan, .. } = plan(&mut state, catalog, checked, request).await?;
     let columns = columns_of(plan.schema().as_arrow())?;
     state.create_physical_plan(&plan).await?;
     Ok(Planned { tables, columns })
 }
 
-async fn plan(
+/// A plan, and what its functions will tell of the time.
+pub(super) struct Bound {
+    pub(super) plan: LogicalPlan,
+    ticks: Ticks,
+}
+
+pub(super) async fn plan(
     state: &mut SessionState,
     catalog: ScopedCatalog,
     checked: statement::Checked,
     request: &SqlRequest,
-) -> Result<LogicalPlan, SqlError> {
+) -> Result<Bound, SqlError> {
     statement::check_tables(&checked.statement, state, &catalog)?;
-    bind(state, &checked, request)?;
+    let ticks = bind(state, &checked, request)?;
     state.register_catalog_list(Arc::new(catalog));
     let plan = state.statement_to_plan(checked.statement).await?;
     read_only().verify_plan(&plan)?;
-    Ok(plan)
+    Ok(Bound { plan, ticks })
 }
 
 /// The plan's own check that nothing is written, besides that of the text.
@@ -396,7 +305,7 @@ fn bind(
     state: &mut SessionState,
     checked: &statement::Checked,
     request: &SqlRequest,
-) -> Result<(), SqlError> {
+) -> Result<Ticks, SqlError> {
     let config = state.config_options().clone();
     let properties = state.execution_props_mut();
     properties.query_execution_start_time =
@@ -405,6 +314,8 @@ fn bind(
     for function in functions::calendar_functions(&request.calendar, request.as_of) {
         state.register_udf(Arc::new(function))?;
     }
+    let ticks = Ticks::after(request.as_of);
+    state.register_udf(Arc::new(functions::days_between(&ticks)))?;
     for name in &checked.parameters {
         let given = request.params.iter().find(|(given, _)| given == name);
         let value = match given {
@@ -423,7 +334,7 @@ fn bind(
             return Err(SqlError::UnusedParameter { name: name.clone() });
         }
     }
-    Ok(())
+    Ok(ticks)
 }
 
 /// Runs a plan to its end within the limits.
@@ -443,7 +354,7 @@ async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Re
         hold(&held, &batch, limits.bytes_max)?;
         batches.push(batch);
     }
-    Ok(SqlRows { columns, batches })
+    Ok(SqlRows { columns, batches, changes_at: None })
 }
 
 /// Counts a batch's own bytes: a slice does not count the whole that it is of.

@@ -33,10 +33,6 @@ impl Stopwatch {
         self.lap_started = now;
     }
 
-    pub(super) fn started(&self) -> Instant {
-        self.started
-    }
-
     /// The timings as a header.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         if let Some(timing) = self.header() {
@@ -54,31 +50,22 @@ impl Stopwatch {
 }
 
 /// For log lines: one digit after the point.
-pub(super) fn milliseconds(elapsed: Duration) -> f64 {
+pub(crate) fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1e4).round() / 10.0
 }
 
 /// An answer of JSON, put together away from the threads that serve connections.
 pub(super) async fn json_answer(
-    watch: Stopwatch,
+    mut watch: Stopwatch,
     make: impl FnOnce() -> Result<Json, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let encode = move || serde_json::to_vec(&make()?).map_err(|error| Problem::hidden(Code::Internal, error));
-    encoded_answer(watch, "application/json", encode).await
-}
-
-/// As [`json_answer`], of any media type.
-pub(super) async fn encoded_answer(
-    mut watch: Stopwatch,
-    media_type: &'static str,
-    encode: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
-) -> Result<Response, Problem> {
     let encoded = tokio::task::spawn_blocking(encode).await;
     let bytes = encoded.map_err(|error| Problem::hidden(Code::Internal, error))??;
     watch.lap("encode");
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // Answers depend on the token, and are one caller's own.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     watch.tell(headers);

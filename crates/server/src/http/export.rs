@@ -2,7 +2,6 @@
 //! between them, never more, so that a slow caller slows the statement and one who leaves ends it.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -37,7 +36,7 @@ pub(super) async fn export(
     export: Export,
     chosen: Option<&str>,
     id: &RequestId,
-    mut watch: Stopwatch,
+    watch: &mut Stopwatch,
 ) -> Result<Response, Problem> {
     let name = format!("attachment; filename=\"{}\"", export.file_name(chosen));
     let media_type = HeaderValue::from_static(export.format.media_type());
@@ -66,12 +65,10 @@ pub(super) async fn export(
     let mut response = Response::new(body(first, parts, place));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media_type);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
-    watch.tell(headers);
     Ok(response)
 }
 
@@ -162,6 +159,9 @@ impl Write for PartWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// However slowly parts are taken, no more wait than may.
@@ -169,13 +169,13 @@ mod tests {
     async fn few_parts_wait_however_large_the_file() {
         const PARTS: usize = 200;
         let (sender, mut parts) = mpsc::channel(PARTS_WAITING);
-        let counted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::new(AtomicUsize::new(0));
         let sent = counted.clone();
         let writing = tokio::task::spawn_blocking(move || {
             let mut out = PartWriter::new(sender, Duration::from_secs(600));
             for _ in 0..PARTS {
                 out.write_all(&vec![7; PART_BYTES]).unwrap();
-                sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                sent.fetch_add(1, Ordering::SeqCst);
             }
             out.end().unwrap();
         });
@@ -183,7 +183,7 @@ mod tests {
         while let Some(Part::Bytes(part)) = parts.recv().await {
             taken += 1;
             assert_eq!(part.len(), PART_BYTES);
-            let in_flight = counted.load(std::sync::atomic::Ordering::SeqCst).saturating_sub(taken);
+            let in_flight = counted.load(Ordering::SeqCst).saturating_sub(taken);
             assert!(in_flight <= PARTS_WAITING, "{in_flight} parts wait");
         }
         assert_eq!(taken, PARTS);

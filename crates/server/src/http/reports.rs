@@ -7,19 +7,21 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use ebbtide_model::Scope;
 use ebbtide_model::pack::{ParamError, Report};
-use ebbtide_store::Snapshot;
 
 use super::access::{self, PathParams};
-use super::answer::{Stopwatch, encoded_answer, milliseconds};
+use super::answer::Stopwatch;
+use super::conditional;
 use super::export::export;
 use super::request_id::RequestId;
-use crate::problem::{Code, Problem};
-use crate::report::export::{Export, ExportFormat, Reading};
-use crate::report::{Answer, Arguments, Engines, TABLE, choose_lists, evaluate};
+use crate::cache::{Freshness, Source};
+use crate::problem::Problem;
+use crate::question::Question;
+use crate::report::export::ExportFormat;
+use crate::report::{Pair, TABLE, choose_lists};
 use crate::routes::ReportRoute;
-use crate::server::{App, Server};
+use crate::server::Server;
+use crate::sign_in::{ADMIN, Caller};
 
 /// The handler of one route of one report.
 pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
@@ -37,51 +39,86 @@ pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
 
 async fn answer(
     server: &Arc<Server>,
-    route: &ReportRoute,
+    route: &Arc<ReportRoute>,
     path: PathParams,
     uri: &Uri,
     headers: &HeaderMap,
     id: &RequestId,
 ) -> Result<Response, Problem> {
     let mut watch = Stopwatch::start();
-    let ReportRoute { app, report, route } = route;
-    let caller = access::sign_in_to(server, headers, app)?;
-    let reach = access::reach(&caller, route)?;
-    let (path, query) = (access::path_pairs(path)?, access::query_pairs(uri)?);
-    let arguments = Arguments::read(&app.pack, report, route, &path, &query, server.now())?;
-    let form = Form::read(report, access::last(&query, "format"), access::last(&query, TABLE))?;
-    let scope = reach.scope(&caller, &arguments)?;
-    let snapshot = access::snapshot(server, app, &scope).await?;
-    let asked = Asked { server, app, report, arguments: &arguments, snapshot: &snapshot, scope: &scope };
-    let started = watch.started();
-    let response = match form {
+    let now = server.now();
+    let report = &route.report;
+    let path = access::path_pairs(path);
+    let entrant = access::enter(server, route, headers, path.as_deref().unwrap_or_default())?;
+    let query = access::query_pairs(uri);
+    let refresh = Refresh::asked(query.as_deref().unwrap_or_default());
+    refresh.require_role(entrant.caller())?;
+    let plan = entrant.plan().await?;
+    let (path, query) = (path?, query.as_deref().map_err(Clone::clone)?);
+    let arguments = entrant.arguments(plan, &path, query, now)?;
+    let form = Form::read(report, access::last(query, "format"), access::last(query, TABLE))?;
+    let freshness = refresh.freshness()?;
+    let (scope, snapshot) = entrant.rows(&arguments).await?;
+    let question = Question {
+        server: server.clone(),
+        route: route.clone(),
+        arguments: Arc::new(arguments),
+        scope,
+        snapshot,
+        now,
+        request_id: id.as_str().to_owned(),
+    };
+    let mut response = match form {
         Form::Json => {
-            let answer = asked.answer().await?;
-            watch.lap("engine");
-            let encode = move || {
-                serde_json::to_vec(&answer.body).map_err(|error| Problem::hidden(Code::Internal, error))
-            };
-            encoded_answer(watch, "application/json", encode).await?
+            let (entry, source) = question.answer(freshness).await?;
+            watch.lap(if source == Source::Computed { "engine" } else { "cache" });
+            conditional::kept_json(&entry, source, now, headers)
         }
         Form::File { format, lists } => {
-            let file = asked.export(format, &lists).await?;
-            watch.lap("engine");
+            let (file, source, age_s) = question.export(format, &lists, freshness).await?;
+            watch.lap(if source == Source::Computed { "engine" } else { "cache" });
             // A list that was one of several is in the file's name.
             let chosen = lists.first().filter(|_| lists.len() == 1 && report.lists.len() > 1);
-            export(server, file, chosen.map(String::as_str), id, watch).await?
+            let mut response = export(server, file, chosen.map(String::as_str), id, &mut watch).await?;
+            conditional::tell(response.headers_mut(), source, age_s);
+            response
         }
     };
-    let elapsed = started.elapsed();
-    server.metrics.report(app.name().as_str(), &report.name, elapsed);
-    tracing::info!(
-        target: "ebbtide::report",
-        request_id = id.as_str(),
-        app = app.name().as_str(),
-        report = report.name,
-        ms = milliseconds(elapsed),
-        "reported"
-    );
+    watch.tell(response.headers_mut());
     Ok(response)
+}
+
+/// Whether the answer is to be computed anew, whatever is kept.
+enum Refresh<'q> {
+    Unasked,
+    Asked,
+    Malformed(&'q str),
+}
+
+impl<'q> Refresh<'q> {
+    fn asked(query: &'q [Pair]) -> Self {
+        match access::last(query, "refresh") {
+            None | Some("false") => Self::Unasked,
+            Some("true") => Self::Asked,
+            Some(given) => Self::Malformed(given),
+        }
+    }
+
+    /// What is kept serves all; that it does not hold any more is for an admin to say.
+    fn require_role(&self, caller: &Caller) -> Result<(), Problem> {
+        match self {
+            Self::Asked => caller.require_role(&[ADMIN]),
+            Self::Unasked | Self::Malformed(_) => Ok(()),
+        }
+    }
+
+    fn freshness(&self) -> Result<Freshness, ParamError> {
+        match self {
+            Self::Unasked => Ok(Freshness::AnyThatHolds),
+            Self::Asked => Ok(Freshness::Recomputed),
+            Self::Malformed(given) => Err(ParamError::refused("refresh", given, "true or false")),
+        }
+    }
 }
 
 /// How an answer is written.
@@ -105,45 +142,5 @@ impl Form {
             .ok_or_else(|| ParamError::refused("format", given, "one of json, csv, xlsx, ndjson, parquet"))?;
         let lists = choose_lists(report, format, table)?;
         Ok(Self::File { format, lists: lists.into_iter().map(str::to_owned).collect() })
-    }
-}
-
-/// A report that somebody may see, over the rows as they are now.
-struct Asked<'a> {
-    server: &'a Arc<Server>,
-    app: &'a App,
-    report: &'a Report,
-    arguments: &'a Arguments,
-    snapshot: &'a Snapshot,
-    scope: &'a Scope,
-}
-
-impl Asked<'_> {
-    async fn answer(&self) -> Result<Answer, Problem> {
-        let engines = Engines { sql: &self.server.sql, limits: self.server.settings.report_limits() };
-        let Self { app, report, arguments, snapshot, scope, .. } = self;
-        Ok(evaluate(&app.pack, report, arguments, &engines, snapshot, scope).await?)
-    }
-
-    /// The file of these lists.
-    async fn export(&self, format: ExportFormat, paths: &[String]) -> Result<Export, Problem> {
-        let settings = &self.server.settings;
-        let reading = Reading {
-            pack: &self.app.pack,
-            report: self.report,
-            arguments: self.arguments,
-            snapshot: self.snapshot,
-            scope: self.scope,
-            sql: &self.server.sql,
-            limits: settings.export_limits(),
-        };
-        let answer = if reading.needs_answer(paths) { Some(Arc::new(self.answer().await?)) } else { None };
-        Ok(Export {
-            format,
-            report: self.report.name.clone(),
-            as_of: self.arguments.as_of(),
-            lists: reading.lists(paths, answer.as_ref()),
-            temporary_folder: settings.temporary_folder.clone().unwrap_or_else(std::env::temp_dir),
-        })
     }
 }

@@ -140,7 +140,7 @@ impl CellType {
 
 /// The columns of these rows: those declared, then others that rows have; each of the declared type where
 /// all its cells are of it, else of the type that holds them all.
-pub fn settle(declared: &[ListColumn], rows: &[Json]) -> Vec<Column> {
+pub(super) fn settle(declared: &[ListColumn], rows: &[Json]) -> Vec<Column> {
     let mut columns = declared.to_vec();
     for row in rows.iter().filter_map(Json::as_object) {
         // As a rule a row has the declared columns and no other, which its size says already.

@@ -9,9 +9,9 @@ pub mod export;
 mod lists;
 mod shape;
 
-pub use arguments::{Arguments, Pair};
+pub use arguments::{Arguments, Asker, Pair};
 pub use check::PlannedStatements;
 pub use columns::{CellType, Column, ListColumn};
-pub use evaluate::{Answer, Engines, List, ReportError, evaluate};
-pub use lists::{TABLE, choose_lists};
+pub use evaluate::{Answer, Engines, List, ReportError, evaluate, look_up_keys};
 pub(crate) use lists::statement_of;
+pub use lists::{TABLE, choose_lists};

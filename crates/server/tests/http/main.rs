@@ -7,9 +7,17 @@ mod answers;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
+mod kept_random;
+#[cfg(test)]
 mod lifetime;
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
 use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
-use ebbtide_server::report::{Answer, Arguments, Engines, Pair, PlannedStatements, evaluate};
+use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Pair, PlannedStatements, evaluate};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
@@ -32,7 +32,7 @@ pub(crate) fn file_of(answer: Answer, format: ExportFormat, list: &str) -> Vec<u
         format,
         report: "report".to_owned(),
         as_of: Instant::from_micros(0),
-        lists: vec![ExportList::of_answer(list, Arc::new(answer), list)],
+        lists: vec![ExportList::of_answer("report", Arc::new(answer), list)],
         temporary_folder: std::env::temp_dir(),
     };
     let mut file = Vec::new();
@@ -108,10 +108,13 @@ impl App {
     pub(crate) async fn ask(&self, request: &Request<'_>) -> Result<Answer, ParamError> {
         let (report, route, in_path) = self.route(request.path);
         let now = Instant::parse("2026-11-20T09:30:00Z").unwrap();
-        let arguments = Arguments::read(&self.pack, report, route, &in_path, request.query, now)?;
+        let arguments =
+            Arguments::read(&self.pack, report, route, Asker::default(), &in_path, request.query, now)?;
         let tenant = match &route.tenant {
-            RouteTenant::Token => Some(request.tenant.expect("a token with a tenant").to_owned()),
-            RouteTenant::TokenOrAll => request.tenant.map(str::to_owned),
+            RouteTenant::Token | RouteTenant::TokenOr(_) | RouteTenant::Access => {
+                Some(request.tenant.expect("a token with a tenant").to_owned())
+            }
+            RouteTenant::TokenOrAll | RouteTenant::AllForAdmin => request.tenant.map(str::to_owned),
             RouteTenant::Param(name) => arguments.get(name).unwrap().canonical_text(),
         };
         let all = self.everything();

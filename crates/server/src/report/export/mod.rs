@@ -20,7 +20,6 @@ use ebbtide_model::pack::WHOLE;
 pub use error::ExportError;
 pub use reading::Reading;
 pub use rows::{ExportList, OpenRows, RowSource};
-use rows::StatementRows;
 
 /// A file format of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ebbtide_engine::sql::{Limits, Sql, SqlRequest, UnusedParameters};
 use ebbtide_model::Scope;
-use ebbtide_model::pack::{Pack, Report, WHOLE};
+use ebbtide_model::pack::{Pack, Report};
 use ebbtide_store::Snapshot;
 
-use super::{ExportList, StatementRows};
+use super::rows::{ExportList, StatementRows, name_of};
 use crate::report::{Answer, Arguments, statement_of};
 
 /// A report with all that its statements need.
@@ -23,21 +23,35 @@ pub struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Whether these lists are had from the whole answer alone. What is a statement's rows is not.
-    pub fn needs_answer(&self, paths: &[String]) -> bool {
-        paths.iter().any(|path| statement_of(self.report, path).is_none())
-    }
-
-    /// The lists of these paths; the answer for those that are had from there.
-    pub fn lists(&self, paths: &[String], answer: Option<&Arc<Answer>>) -> Vec<ExportList> {
-        let list = |path: &String| {
-            let name = if path == WHOLE { &self.report.name } else { path };
+    /// The lists of these paths. What is a statement's rows is had without the rest of the answer, which is
+    /// asked for where another list is wanted alone. Before any of it the keys that parameters are must
+    /// have been looked up.
+    pub async fn lists<E, F>(
+        &self,
+        paths: &[String],
+        answer: impl FnOnce() -> F,
+    ) -> Result<Vec<ExportList>, E>
+    where
+        F: Future<Output = Result<Arc<Answer>, E>>,
+    {
+        let report = self.report.name.as_str();
+        let mut lists = Vec::new();
+        let mut of_answer = Vec::new();
+        for (index, path) in paths.iter().enumerate() {
             match statement_of(self.report, path) {
-                Some(statement) => ExportList::new(name, self.rows(statement)),
-                None => ExportList::of_answer(name, answer.cloned().unwrap_or_default(), path),
+                Some(statement) => {
+                    lists.push((index, ExportList::new(name_of(report, path), self.rows(statement))))
+                }
+                None => of_answer.push((index, path)),
             }
-        };
-        paths.iter().map(list).collect()
+        }
+        if !of_answer.is_empty() {
+            let answer = answer().await?;
+            let list = |path: &str| ExportList::of_answer(report, answer.clone(), path);
+            lists.extend(of_answer.into_iter().map(|(index, path)| (index, list(path))));
+        }
+        lists.sort_by_key(|(index, _)| *index);
+        Ok(lists.into_iter().map(|(_, list)| list).collect())
     }
 
     fn rows(&self, statement: &Arc<str>) -> StatementRows {

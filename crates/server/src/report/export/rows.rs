@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ebbtide_engine::EngineError;
 use ebbtide_engine::sql::{Sql, SqlRequest, SqlStream, batch_to_json};
 use ebbtide_model::Scope;
+use ebbtide_model::pack::WHOLE;
 use ebbtide_store::Snapshot;
 use serde_json::{Map, Value as Json};
 use tokio::runtime::Handle;
@@ -43,19 +44,24 @@ impl ExportList {
         Self { name: name.into(), rows: Box::new(rows) }
     }
 
-    /// A list of an answer. An answer without that list is one row: its plain values under their dotted
-    /// paths, lists as they are.
-    pub fn of_answer(name: impl Into<String>, answer: Arc<Answer>, path: &str) -> Self {
+    /// A list of a report's answer. An answer without that list is one row: its plain values under their
+    /// dotted paths, lists as they are.
+    pub fn of_answer(report: &str, answer: Arc<Answer>, path: &str) -> Self {
         let rows = match answer.lists.iter().position(|list| list.path == path) {
             Some(list) => AnswerRows::List { answer, list },
             None => AnswerRows::Whole { answer },
         };
-        Self::new(name, rows)
+        Self::new(name_of(report, path), rows)
     }
 
     pub(super) fn open(self) -> Result<Box<dyn RowSource>, ExportError> {
         self.rows.open()
     }
+}
+
+/// What a list is called by itself: the whole answer by its report.
+pub(super) fn name_of<'n>(report: &'n str, path: &'n str) -> &'n str {
+    if path == WHOLE { report } else { path }
 }
 
 enum AnswerRows {
@@ -144,11 +150,11 @@ fn flatten(path: &str, json: &Json, row: &mut Map<String, Json>) {
 }
 
 /// A statement that runs while its rows are written. Of its limits the time alone holds.
-pub struct StatementRows {
-    pub sql: Arc<Sql>,
-    pub snapshot: Snapshot,
-    pub scope: Scope,
-    pub request: SqlRequest,
+pub(super) struct StatementRows {
+    pub(super) sql: Arc<Sql>,
+    pub(super) snapshot: Snapshot,
+    pub(super) scope: Scope,
+    pub(super) request: SqlRequest,
 }
 
 impl OpenRows for StatementRows {

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use arrow::util::display::array_value_to_string;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -26,11 +26,17 @@ fn typed(name: &str, cell_type: CellType) -> ListColumn {
 /// An answer with one list, of these columns and rows.
 fn answer(columns: Vec<ListColumn>, rows: Json) -> Arc<Answer> {
     let lists = vec![List { path: "rows".to_owned(), columns }];
-    Arc::new(Answer { body: json!({"rows": rows}), lists })
+    Arc::new(Answer { body: json!({"rows": rows}), lists, changes_at: as_of() })
 }
 
 fn export(format: ExportFormat, lists: Vec<ExportList>) -> Export {
-    Export { format, report: "visits".to_owned(), as_of: as_of(), lists, temporary_folder: std::env::temp_dir() }
+    Export {
+        format,
+        report: "visits".to_owned(),
+        as_of: as_of(),
+        lists,
+        temporary_folder: std::env::temp_dir(),
+    }
 }
 
 fn file(format: ExportFormat, answer: &Arc<Answer>) -> Vec<u8> {
@@ -75,7 +81,7 @@ fn of_all_types() -> Arc<Answer> {
         columns.iter().map(|column| (column.name.clone(), Json::Null)).collect();
     let rows = json!([
         {"id": 1, "big": 7, "share": 0.1, "euros": 12.5, "at": "2026-01-02T03:04:05.000006Z", "day": "2026-02-28",
-         "open": true, "name": "Zoë 🐚 ‮", "parts": [1, {"a": null}]},
+         "open": true, "name": "Zoë 🐚 \u{202e}", "parts": [1, {"a": null}]},
         nulls,
         {"id": -9_007_199_254_740_993_i64, "big": u64::MAX, "share": -1e300, "euros": 3, "at": "0001-01-01T00:00:00Z",
          "day": "9999-12-31", "open": false, "name": "", "parts": {"x": "=1"}},
@@ -100,7 +106,14 @@ fn parquet_keeps_every_type() {
     let types: Vec<String> =
         batch.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
     let want = [
-        "Int64", "UInt64", "Float64", "Decimal128(20, 2)", "Timestamp(µs, \"UTC\")", "Date32", "Boolean", "Utf8",
+        "Int64",
+        "UInt64",
+        "Float64",
+        "Decimal128(20, 2)",
+        "Timestamp(µs, \"UTC\")",
+        "Date32",
+        "Boolean",
+        "Utf8",
         "Utf8",
     ];
     assert_eq!(types, want);
@@ -116,7 +129,14 @@ fn parquet_keeps_every_type() {
     assert_eq!(
         rows[0],
         texts([
-            "1", "7", "0.1", "12.50", "2026-01-02T03:04:05.000006Z", "2026-02-28", "true", "Zoë 🐚 ‮",
+            "1",
+            "7",
+            "0.1",
+            "12.50",
+            "2026-01-02T03:04:05.000006Z",
+            "2026-02-28",
+            "true",
+            "Zoë 🐚 \u{202e}",
             "[1,{\"a\":null}]"
         ])
     );
@@ -124,8 +144,15 @@ fn parquet_keeps_every_type() {
     assert_eq!(
         rows[2],
         texts([
-            "-9007199254740993", "18446744073709551615", "-1e300", "3.00", "0001-01-01T00:00:00Z", "9999-12-31",
-            "false", "", "{\"x\":\"=1\"}"
+            "-9007199254740993",
+            "18446744073709551615",
+            "-1e300",
+            "3.00",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31",
+            "false",
+            "",
+            "{\"x\":\"=1\"}"
         ])
     );
 }
@@ -167,7 +194,7 @@ fn a_spreadsheet_keeps_numbers_dates_truths_and_texts() {
     let day_micros = 86_400_000_000.0;
     let want = Instant::parse("2026-01-02T03:04:05.000006Z").unwrap().micros();
     assert_eq!((((at - 25_569.0) * day_micros) / 2.0).round(), (want as f64 / 2.0).round());
-    assert_eq!(first[5..], [Number(46_081.0), Bool(true), text("Zoë 🐚 ‮"), text("[1,{\"a\":null}]")]);
+    assert_eq!(first[5..], [Number(46_081.0), Bool(true), text("Zoë 🐚 \u{202e}"), text("[1,{\"a\":null}]")]);
     assert_eq!(sheets[0].rows[2], vec![Empty; 9]);
     // What a spreadsheet would round or has no day for is the answer's text.
     let last = &sheets[0].rows[3];
@@ -250,9 +277,8 @@ fn a_list_that_is_longer_than_a_sheet_goes_on_on_the_next() {
 
 #[test]
 fn every_list_has_a_sheet_of_its_own_name() {
-    let one = answer(vec![typed("a", CellType::Int)], json!([{"a": 1}]));
     let lists = ["by_store", "By_Store", "analytics.sessions/by_mentor_and_month_and_week"]
-        .map(|name| ExportList::of_answer(name, one.clone(), "rows"));
+        .map(|name| ExportList::new(name, Made::of_rows(1, Arc::default())));
     let sheets = book(lists.into(), 100);
     let names: Vec<&str> = sheets.iter().map(|sheet| sheet.name.as_str()).collect();
     assert_eq!(names, ["by_store", "By_Store (2)", "analytics.sessions_by_mentor_an"]);
@@ -289,7 +315,7 @@ fn columns_are_those_declared_even_where_a_row_lacks_one_and_where_there_is_no_r
 #[test]
 fn an_answer_without_a_list_is_one_row() {
     let check = |body: Json, want: &str| {
-        let answer = Arc::new(Answer { body, lists: Vec::new() });
+        let answer = Arc::new(Answer { body, lists: Vec::new(), changes_at: as_of() });
         let list = ExportList::of_answer("visits", answer, WHOLE);
         let mut file = Vec::new();
         export(ExportFormat::Csv, vec![list]).write(&mut file).unwrap();
@@ -320,15 +346,20 @@ fn a_files_name_says_what_it_holds_as_of_when() {
     check(ExportFormat::Parquet, Some(WHOLE), "visits-2026-02-28T14-59-59.999999Z.parquet");
 }
 
-/// A million rows that are made as they are asked for.
+/// Rows that are made as they are asked for.
 struct Made {
     columns: Vec<Column>,
-    next: usize,
+    rows: usize,
     made: Arc<AtomicUsize>,
 }
 
-const MADE_ROWS: usize = 1_000_000;
 const MADE_AT_A_TIME: usize = 8_000;
+
+impl Made {
+    fn of_rows(rows: usize, made: Arc<AtomicUsize>) -> Self {
+        Self { columns: vec![Column { name: "n".to_owned(), cell_type: CellType::Int }], rows, made }
+    }
+}
 
 impl OpenRows for Made {
     fn open(self: Box<Self>) -> Result<Box<dyn RowSource>, ExportError> {
@@ -342,13 +373,13 @@ impl RowSource for Made {
     }
 
     fn next(&mut self) -> Result<Option<Cow<'_, [Json]>>, ExportError> {
-        if self.next == MADE_ROWS {
+        let begin = self.made.load(Ordering::SeqCst);
+        if begin == self.rows {
             return Ok(None);
         }
-        let rows = self.next..self.next + MADE_AT_A_TIME;
-        self.next = rows.end;
-        self.made.store(self.next, Ordering::SeqCst);
-        Ok(Some(rows.map(|n| json!({"n": n})).collect()))
+        let end = self.rows.min(begin + MADE_AT_A_TIME);
+        self.made.store(end, Ordering::SeqCst);
+        Ok(Some((begin..end).map(|n| json!({"n": n})).collect()))
     }
 }
 
@@ -373,15 +404,13 @@ impl Write for Watching {
 
 #[test]
 fn a_million_rows_are_written_as_they_come() {
+    const ROWS: usize = 1_000_000;
     for format in [ExportFormat::Csv, ExportFormat::Ndjson] {
         let made = Arc::new(AtomicUsize::new(0));
-        let columns = vec![Column { name: "n".to_owned(), cell_type: CellType::Int }];
-        let rows = Made { columns, next: 0, made: made.clone() };
-        let mut out = Watching { made, lines: 0, behind_max: 0 };
-        let written = export(format, vec![ExportList::new("rows", rows)]).write(&mut out).unwrap();
-        assert_eq!(written, 1_000_000);
-        let header = usize::from(format == ExportFormat::Csv);
-        assert_eq!(out.lines, MADE_ROWS + header);
+        let mut out = Watching { made: made.clone(), lines: 0, behind_max: 0 };
+        let list = ExportList::new("rows", Made::of_rows(ROWS, made));
+        assert_eq!(export(format, vec![list]).write(&mut out).unwrap(), 1_000_000);
+        assert_eq!(out.lines, ROWS + usize::from(format == ExportFormat::Csv));
         // The rows at hand, and what the encoder's own buffer holds of those before.
         assert!(out.behind_max <= 2 * MADE_AT_A_TIME, "{format:?}: {} rows behind", out.behind_max);
     }

@@ -28,9 +28,12 @@ pub(super) fn read(file: &[u8]) -> Vec<Sheet> {
     let formats = between(&styles, "<cellXfs", "</cellXfs>");
     let marks: Vec<bool> = elements(formats, "<xf ").map(|xf| xf.contains("quotePrefix=\"1\"")).collect();
     let names = elements(&workbook, "<sheet ").map(|sheet| unescaped(attribute(sheet, "name").unwrap()));
-    names.enumerate().map(|(index, name)| {
-        sheet(name, &entry(file, &format!("xl/worksheets/sheet{}.xml", index + 1)), &marks)
-    }).collect()
+    names
+        .enumerate()
+        .map(|(index, name)| {
+            sheet(name, &entry(file, &format!("xl/worksheets/sheet{}.xml", index + 1)), &marks)
+        })
+        .collect()
 }
 
 fn sheet(name: String, xml: &str, marks: &[bool]) -> Sheet {
@@ -92,9 +95,9 @@ fn between<'x>(xml: &'x str, begin: &str, end: &str) -> &'x str {
 
 fn attribute<'x>(element: &'x str, name: &str) -> Option<&'x str> {
     let head = element.split('>').next()?;
-    let (_, rest) = head.split_once(&format!("{name}=\"")).filter(|(before, _)| {
-        before.is_empty() || before.ends_with(' ')
-    })?;
+    let (_, rest) = head
+        .split_once(&format!("{name}=\""))
+        .filter(|(before, _)| before.is_empty() || before.ends_with(' '))?;
     rest.split('"').next()
 }
 

@@ -1,0 +1,156 @@
+//! A report asked about somebody's rows: answered from what is kept, or computed and kept.
+
+use std::sync::Arc;
+use std::time::Instant as Stopwatch;
+
+use ebbtide_model::pack::Caching;
+use ebbtide_model::{Instant, Scope};
+use ebbtide_store::Snapshot;
+
+use crate::cache::{Entry, Freshness, Key, Lifetime, Source, Versions, Wanted, next_row};
+use crate::http::milliseconds;
+use crate::problem::{Code, Problem};
+use crate::report::export::{Export, ExportFormat, ExportList, Reading};
+use crate::report::{Arguments, Engines, evaluate, look_up_keys};
+use crate::routes::ReportRoute;
+use crate::server::Server;
+
+/// A question that its caller may ask. A clone is the same question.
+#[derive(Clone)]
+pub(crate) struct Question {
+    pub(crate) server: Arc<Server>,
+    pub(crate) route: Arc<ReportRoute>,
+    pub(crate) arguments: Arc<Arguments>,
+    pub(crate) scope: Scope,
+    pub(crate) snapshot: Snapshot,
+    /// The moment of asking.
+    pub(crate) now: Instant,
+    /// For the log.
+    pub(crate) request_id: String,
+}
+
+impl Question {
+    pub(crate) async fn answer(&self, freshness: Freshness) -> Result<(Arc<Entry>, Source), Problem> {
+        let report = &self.route.report;
+        let versions = Versions::of(&self.snapshot, &self.scope, &report.tables)?;
+        if report.cache == Caching::Off {
+            return Ok((Arc::new(self.clone().computed(versions).await?), Source::Computed));
+        }
+        let key = Key::new(report, &self.scope, &self.arguments);
+        let wanted = Wanted { key, versions, now: self.now, freshness };
+        let compute = || self.clone().computed(wanted.versions.clone());
+        let (entry, source) = self.server.cache.answer(&wanted, compute).await?;
+        if source != Source::Computed {
+            self.log_kept(&entry, source);
+        }
+        Ok((entry, source))
+    }
+
+    /// A file of these lists of the answer: of what is kept, where that holds; else rows that need not wait
+    /// for the rest of the answer are asked for as they are written, and not kept. Tells the seconds since
+    /// it was computed, too.
+    pub(crate) async fn export(
+        &self,
+        format: ExportFormat,
+        paths: &[String],
+        freshness: Freshness,
+    ) -> Result<(Export, Source, u64), Problem> {
+        let Self { server, route, arguments, scope, snapshot, .. } = self;
+        let report = &route.report;
+        let kept = self.kept(freshness).await?;
+        let (source, age_s) =
+            kept.as_ref().map_or((Source::Computed, 0), |entry| (Source::Kept, entry.age_s(self.now)));
+        let lists = match kept {
+            Some(entry) => {
+                let answer = entry.answer();
+                paths.iter().map(|path| ExportList::of_answer(&report.name, answer.clone(), path)).collect()
+            }
+            None => {
+                let engines = Engines { sql: &server.sql, limits: server.settings.report_limits() };
+                look_up_keys(&route.app.pack, report, arguments, &engines, snapshot, scope).await?;
+                let reading = Reading {
+                    pack: &route.app.pack,
+                    report,
+                    arguments,
+                    snapshot,
+                    scope,
+                    sql: &server.sql,
+                    limits: server.settings.export_limits(),
+                };
+                let answer = || async { Ok::<_, Problem>(self.answer(freshness).await?.0.answer().clone()) };
+                reading.lists(paths, answer).await?
+            }
+        };
+        let temporary_folder = server.settings.temporary_folder.clone();
+        let export = Export {
+            format,
+            report: report.name.clone(),
+            as_of: arguments.as_of(),
+            lists,
+            temporary_folder: temporary_folder.unwrap_or_else(std::env::temp_dir),
+        };
+        Ok((export, source, age_s))
+    }
+
+    /// The answer that is kept, where it holds.
+    async fn kept(&self, freshness: Freshness) -> Result<Option<Arc<Entry>>, Problem> {
+        let report = &self.route.report;
+        if report.cache == Caching::Off {
+            return Ok(None);
+        }
+        let versions = Versions::of(&self.snapshot, &self.scope, &report.tables)?;
+        let key = Key::new(report, &self.scope, &self.arguments);
+        let wanted = Wanted { key, versions, now: self.now, freshness };
+        let entry = self.server.cache.kept(&wanted).await;
+        if let Some(entry) = &entry {
+            self.log_kept(entry, Source::Kept);
+        }
+        Ok(entry)
+    }
+
+    async fn computed(self, versions: Versions) -> Result<Entry, Problem> {
+        let started = Stopwatch::now();
+        let Self { server, route, arguments, scope, snapshot, now, request_id } = self;
+        let engines = Engines { sql: &server.sql, limits: server.settings.report_limits() };
+        let answer =
+            evaluate(&route.app.pack, &route.report, &arguments, &engines, &snapshot, &scope).await?;
+        let of_report = route.clone();
+        let encoding = tokio::task::spawn_blocking(move || {
+            let report = &of_report.report;
+            let mut lifetime = match report.cache {
+                Caching::For(kept) => Lifetime::new(now, kept),
+                Caching::Off => Lifetime { begins_at: now, ends_at: now },
+            };
+            if arguments.given_as_of().is_none() && report.cache != Caching::Off {
+                let next = next_row(&snapshot, &scope, report, arguments.as_of())?;
+                lifetime = lifetime.until(Some(answer.changes_at)).until(next);
+            }
+            Entry::new(answer, lifetime, versions)
+        });
+        let entry = encoding.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
+        let elapsed = started.elapsed();
+        let (app, report) = (route.app.name().as_str(), route.report.name.as_str());
+        server.metrics.report(app, report, elapsed);
+        tracing::info!(
+            target: "ebbtide::report",
+            request_id,
+            app,
+            report,
+            ms = milliseconds(elapsed),
+            "reported"
+        );
+        Ok(entry)
+    }
+
+    fn log_kept(&self, entry: &Entry, source: Source) {
+        tracing::info!(
+            target: "ebbtide::report",
+            request_id = self.request_id,
+            app = self.route.app.name().as_str(),
+            report = self.route.report.name,
+            age_s = entry.age_s(self.now),
+            joined = source == Source::Joined,
+            "answered from the cache"
+        );
+    }
+}
