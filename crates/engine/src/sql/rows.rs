@@ -30,6 +30,8 @@ pub struct SqlColumn {
 pub struct SqlRows {
     pub columns: Vec<SqlColumn>,
     pub batches: Vec<RecordBatch>,
+    /// The arrival number of the last change, within the scope, of a table that the statement names.
+    pub watermark: u64,
 }
 
 impl SqlRows {

@@ -233,8 +233,11 @@ async fn answer(
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
     let checked = statement::check(&request.statement)?;
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
+    let watermark = catalog.snapshot.watermark(&catalog.scope, &tables)?;
     let plan = plan(&mut state, catalog, checked, request).await?;
-    collect(&state, &plan, request.limits).await
+    let (columns, batches) = collect(&state, &plan, request.limits).await?;
+    Ok(SqlRows { columns, batches, watermark })
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -244,12 +247,7 @@ async fn planned(
     request: &SqlRequest,
 ) -> Result<Planned, SqlError> {
     let checked = statement::check(&request.statement)?;
-    let named = state.resolve_table_references(&checked.statement)?;
-    let mut tables: Vec<TableName> =
-        named.iter().map(|reference| TableName::new(reference.table())).collect();
-    tables.retain(|table| catalog.has(table.as_str()));
-    tables.sort();
-    tables.dedup();
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
     let plan = plan(&mut state, catalog, checked, request).await?;
     let columns = columns_of(plan.schema().as_arrow())?;
     state.create_physical_plan(&plan).await?;
@@ -311,7 +309,11 @@ fn bind(
 }
 
 /// Runs a plan to its end within the limits.
-async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<SqlRows, SqlError> {
+async fn collect(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    limits: Limits,
+) -> Result<(Vec<SqlColumn>, Vec<RecordBatch>), SqlError> {
     let columns = columns_of(plan.schema().as_arrow())?;
     let physical = state.create_physical_plan(plan).await?;
     let held = MemoryConsumer::new("answer").register(&state.runtime_env().memory_pool);
@@ -327,7 +329,7 @@ async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Re
         hold(&held, &batch, limits.bytes_max)?;
         batches.push(batch);
     }
-    Ok(SqlRows { columns, batches })
+    Ok((columns, batches))
 }
 
 /// Counts a batch's own bytes: a slice does not count the whole that it is of.
