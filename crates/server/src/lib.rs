@@ -2,9 +2,11 @@
 //! it answers is asked of the engine, what it takes is given to the store.
 
 pub mod apps;
+mod cache;
 mod http;
 mod metrics;
 mod problem;
+mod question;
 mod refusals;
 pub mod report;
 mod routes;

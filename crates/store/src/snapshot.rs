@@ -5,13 +5,13 @@
 //! sequence) for an entity. A row that was replaced or deleted is never yielded, so readers know
 //! nothing of versions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use ebbtide_model::{AppSchema, Instant, Scope, TableName, TableSchema, Tenants};
+use ebbtide_model::{AppSchema, Instant, Scope, TableName, TableSchema, TenantId, Tenants};
 use roaring::RoaringTreemap;
 
 use crate::changes::Versions;
@@ -89,10 +89,27 @@ impl Snapshot {
     ) -> Result<u64, StoreError> {
         let mut watermark = 0;
         for name in tables {
-            let (_, rows) = self.find(scope, name)?;
-            watermark = watermark.max(rows.map_or(0, |rows| rows.version(scope.tenants())));
+            watermark = watermark.max(self.version(scope, name)?);
         }
         Ok(watermark)
+    }
+
+    /// As [`TableView::version`], without looking for the rows.
+    pub fn version(&self, scope: &Scope, name: &TableName) -> Result<u64, StoreError> {
+        let (_, rows) = self.find(scope, name)?;
+        Ok(rows.map_or(0, |rows| rows.version(scope.tenants())))
+    }
+
+    /// The tenants that have rows in a table, or had some not long ago, within the scope; ascending.
+    pub fn tenants(&self, scope: &Scope, name: &TableName) -> Result<Vec<TenantId>, StoreError> {
+        let view = self.table(scope, name)?;
+        let mut tenants: BTreeSet<&str> = BTreeSet::new();
+        for part in &view.parts {
+            let all = part.run.directory().iter();
+            let own = all.filter(|(_, rows)| part.rows.start <= rows.start && rows.end <= part.rows.end);
+            tenants.extend(own.filter(|(_, rows)| !rows.is_empty()).map(|(tenant, _)| &**tenant));
+        }
+        Ok(tenants.into_iter().map(TenantId::new).collect())
     }
 
     /// The rows of a table that the scope sees.

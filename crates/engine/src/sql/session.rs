@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
+use super::functions::Ticks;
 use super::rows::columns_of;
 use super::{SqlColumn, SqlError, SqlRows, functions, statement, types};
 use crate::EngineError;
@@ -235,9 +236,11 @@ async fn answer(
     let checked = statement::check(&request.statement)?;
     let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
     let watermark = catalog.snapshot.watermark(&catalog.scope, &tables)?;
-    let plan = plan(&mut state, catalog, checked, request).await?;
+    let clock = checked.clock;
+    let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
     let (columns, batches) = collect(&state, &plan, request.limits).await?;
-    Ok(SqlRows { columns, batches, watermark })
+    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
+    Ok(SqlRows { columns, batches, watermark, changes_at })
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -248,10 +251,16 @@ async fn planned(
 ) -> Result<Planned, SqlError> {
     let checked = statement::check(&request.statement)?;
     let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
-    let plan = plan(&mut state, catalog, checked, request).await?;
+    let Bound { plan, .. } = plan(&mut state, catalog, checked, request).await?;
     let columns = columns_of(plan.schema().as_arrow())?;
     state.create_physical_plan(&plan).await?;
     Ok(Planned { tables, columns })
+}
+
+/// A plan, and what its functions will tell of the time.
+struct Bound {
+    plan: LogicalPlan,
+    ticks: Ticks,
 }
 
 async fn plan(
@@ -259,13 +268,13 @@ async fn plan(
     catalog: ScopedCatalog,
     checked: statement::Checked,
     request: &SqlRequest,
-) -> Result<LogicalPlan, SqlError> {
+) -> Result<Bound, SqlError> {
     statement::check_tables(&checked.statement, state, &catalog)?;
-    bind(state, &checked, request)?;
+    let ticks = bind(state, &checked, request)?;
     state.register_catalog_list(Arc::new(catalog));
     let plan = state.statement_to_plan(checked.statement).await?;
     read_only().verify_plan(&plan)?;
-    Ok(plan)
+    Ok(Bound { plan, ticks })
 }
 
 /// The plan's own check that nothing is written, besides that of the text.
@@ -278,7 +287,7 @@ fn bind(
     state: &mut SessionState,
     checked: &statement::Checked,
     request: &SqlRequest,
-) -> Result<(), SqlError> {
+) -> Result<Ticks, SqlError> {
     let config = state.config_options().clone();
     let properties = state.execution_props_mut();
     properties.query_execution_start_time =
@@ -287,6 +296,8 @@ fn bind(
     for function in functions::calendar_functions(&request.calendar, request.as_of) {
         state.register_udf(Arc::new(function))?;
     }
+    let ticks = Ticks::after(request.as_of);
+    state.register_udf(Arc::new(functions::days_between(&ticks)))?;
     for name in &checked.parameters {
         let given = request.params.iter().find(|(given, _)| given == name);
         let value = match given {
@@ -305,7 +316,7 @@ fn bind(
             return Err(SqlError::UnusedParameter { name: name.clone() });
         }
     }
-    Ok(())
+    Ok(ticks)
 }
 
 /// Runs a plan to its end within the limits.

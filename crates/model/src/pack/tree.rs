@@ -261,6 +261,7 @@ fn shape_fields(node: &Node<'_>, query: Option<&BoundQuery>) -> Result<Vec<(Stri
 fn row_fields(kind: &Kind) -> Vec<&'static str> {
     match kind {
         Kind::Retention(_) => vec!["start", "size", "counts", "percent"],
+        Kind::Trend(trend) if trend.computed.is_some() => vec!["start", "value"],
         Kind::Trend(trend) => match &trend.measures {
             Measures::One(measure) => vec!["start", "value", measure.name()],
             Measures::Many(measures) => {

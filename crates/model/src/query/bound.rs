@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::{Condition, Query};
-use crate::{Calendar, ColumnType, Instant, TableName};
+use super::{Condition, Interval, Kind, Query, Window};
+use crate::{Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct BoundQuery {
     pub as_of: Option<Instant>,
     pub from: Option<Instant>,
     pub to: Option<Instant>,
-    /// Where events come from, each table once.
+    /// Where events come from: each table once, in a trend of several entities once for each.
     pub sources: Vec<EventSource>,
     /// The type of the actor (or of what is aggregated by): the same in every source. `None` where
     /// the query needs no actor.
@@ -84,6 +84,23 @@ impl BoundQuery {
     pub fn definition_json(&self) -> Json {
         let query = Query { as_of: None, cache: true, ..self.query.clone() };
         query.to_json()
+    }
+
+    /// Until when the answer stays as it is while time goes on, as far as that does not hang on rows of
+    /// a later time than `as_of`; perhaps sooner than it changes, never later.
+    pub fn changes_at(&self, as_of: Instant) -> Instant {
+        let unit = match &self.query.kind {
+            Kind::Retention(retention) if retention.window == Window::Calendar => retention.period,
+            // Each actor's own time runs on.
+            Kind::Retention(_) | Kind::Churn(_) => return as_of.next_second(),
+            Kind::Trend(trend) => match trend.interval {
+                Interval::Unit(unit) => unit,
+                Interval::All => Unit::Day,
+            },
+            Kind::Preceding(_) => Unit::Day,
+        };
+        let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
+        given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)
     }
 
     /// The tables that the answer depends on.

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod body;
+mod conditional;
 mod gate;
 mod observe;
 mod probes;
@@ -21,6 +22,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
+pub(crate) use answer::milliseconds;
 pub(crate) use body::BodyBudget;
 pub(crate) use gate::Gate;
 pub(crate) use request_id::RequestIds;

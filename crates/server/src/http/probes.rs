@@ -57,7 +57,8 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         value: f64::from(u8::from(one == phase)),
     }));
     gauges.extend(arrivals(&server).await?);
-    let text = server.metrics.render(&gauges);
+    server.cache.settle().await;
+    let text = server.metrics.render(&gauges, &server.cache.numbers());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 

@@ -9,6 +9,10 @@ mod documents;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
+mod kept_random;
+#[cfg(test)]
 mod lifetime;
 #[cfg(test)]
 mod rows;

@@ -5,4 +5,5 @@ mod cdnow;
 mod check;
 mod comparing;
 mod data;
+mod examples;
 mod loyalty;

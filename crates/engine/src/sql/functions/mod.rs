@@ -19,6 +19,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub(super) use aggregates::aggregate_functions;
 pub(super) use calendar::calendar_functions;
+pub(super) use numbers::{Ticks, days_between};
 pub(super) use parameter::{parameter, timestamp_type};
 
 /// Functions of the engine that are left out: their answer depends on chance, or on the binary.
