@@ -1,8 +1,8 @@
 //! What a request gives a report: parameters from its path and query string, each of its type and
 //! within its bounds, and the instant as of which is asked.
 
-use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report, Route};
-use ebbtide_model::{Instant, Value};
+use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report, Route, RouteTenant};
+use ebbtide_model::{Instant, TenantId, Value};
 use serde_json::Value as Json;
 
 /// A name and its text, decoded.
@@ -48,6 +48,29 @@ impl Arguments {
         values.extend(pack.constants.iter().cloned());
         let given = last(query, AS_OF).map(|text| read_as_of(pack, text)).transpose()?;
         Ok(Self { values, as_of: given.unwrap_or(now), dated: given.is_some() })
+    }
+
+    /// For an answer that nobody asks for yet: with a value for every parameter, but one of a path that
+    /// names the tenant, which is this.
+    pub fn prepared(
+        pack: &Pack,
+        report: &Report,
+        params: &[(String, Value)],
+        tenant: Option<&TenantId>,
+        now: Instant,
+    ) -> Result<Self, ParamError> {
+        let mut values = params.to_vec();
+        let tenants = report.routes.iter().filter_map(|route| match &route.tenant {
+            RouteTenant::Param(name) => route.params.iter().find(|param| param.name == *name),
+            RouteTenant::Token | RouteTenant::TokenOrAll => None,
+        });
+        for param in tenants {
+            if let Some(tenant) = tenant.filter(|_| !values.iter().any(|(name, _)| *name == param.name)) {
+                values.push((param.name.clone(), param.read(tenant.as_str())?));
+            }
+        }
+        values.extend(pack.constants.iter().cloned());
+        Ok(Self { values, as_of: now, dated: false })
     }
 
     pub fn as_of(&self) -> Instant {
