@@ -8,7 +8,7 @@ use ebbtide_model::{AppName, Clock, Instant};
 use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::cache::ReportCache;
+use crate::cache::{Decisions, ReportCache};
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
@@ -43,6 +43,7 @@ pub struct Server {
     pub(crate) metrics: Metrics,
     pub(crate) cache: ReportCache,
     pub(crate) schedules: Schedules,
+    pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
@@ -114,6 +115,7 @@ impl Server {
             metrics: Metrics::default(),
             cache: ReportCache::new(settings.cache_bytes_max),
             schedules,
+            decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),

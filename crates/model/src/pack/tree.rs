@@ -109,7 +109,7 @@ fn sql(
     Some(Tree::Sql { shape, statement: Arc::from(statement.as_str()) })
 }
 
-fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
+pub(super) fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
     let statement = node.text()?;
     if statement.trim().is_empty() || statement.len() > STATEMENT_BYTES_MAX {
         return Err(node.expected(format_args!("SQL of at most {STATEMENT_BYTES_MAX} bytes")));

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::problem::Code;
-use crate::report::{Answer, Arguments};
+use crate::report::{Answer, Arguments, Asker};
 
 const PACK: &str = "pack: shop
 tables:
@@ -30,7 +30,8 @@ fn key(tenant: &str, query: &[(&str, &str)]) -> Key {
     #[expect(clippy::disallowed_methods, reason = "a test may see everything")]
     let scope = Scope::grant(AppName::new("shop"), Tenants::One(TenantId::new(tenant)));
     let query: Vec<_> = query.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let arguments = Arguments::read(&pack, report, &report.routes[0], &[], &query, at(0)).unwrap();
+    let arguments =
+        Arguments::read(&pack, report, &report.routes[0], Asker::default(), &[], &query, at(0)).unwrap();
     Key::new(report, &scope, &arguments)
 }
 

@@ -9,14 +9,14 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use ebbtide_model::pack::{ParamError, Report};
 
-use super::access::{self, Pairs, PathParams};
+use super::access::{self, PathParams};
 use super::answer::{Stopwatch, encoded_answer};
 use super::conditional;
 use super::request_id::RequestId;
 use crate::cache::{Freshness, Source};
 use crate::problem::{Code, Problem};
 use crate::question::Question;
-use crate::report::{Answer, Arguments, choose_list, to_csv, to_ndjson};
+use crate::report::{Answer, Pair, choose_list, to_csv, to_ndjson};
 use crate::routes::ReportRoute;
 use crate::server::Server;
 use crate::sign_in::{ADMIN, Caller};
@@ -45,17 +45,18 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let mut watch = Stopwatch::start();
     let now = server.now();
-    let ReportRoute { app, report, route: way } = &**route;
-    let caller = access::sign_in_to(server, headers, app)?;
-    let reach = access::reach(&caller, way)?;
-    let (path, query) = (access::path_pairs(path)?, access::query_pairs(uri)?);
-    let refresh = Refresh::asked(&query);
-    refresh.require_role(&caller)?;
-    let arguments = Arguments::read(&app.pack, report, way, &path, &query, now)?;
-    let form = Form::read(report, access::last(&query, "format"), access::last(&query, "table"))?;
+    let report = &route.report;
+    let path = access::path_pairs(path);
+    let entrant = access::enter(server, route, headers, path.as_deref().unwrap_or_default())?;
+    let query = access::query_pairs(uri);
+    let refresh = Refresh::asked(query.as_deref().unwrap_or_default());
+    refresh.require_role(entrant.caller())?;
+    let plan = entrant.plan().await?;
+    let (path, query) = (path?, query.as_deref().map_err(Clone::clone)?);
+    let arguments = entrant.arguments(plan, &path, query, now)?;
+    let form = Form::read(report, access::last(query, "format"), access::last(query, "table"))?;
     let freshness = refresh.freshness()?;
-    let scope = reach.scope(&caller, &arguments)?;
-    let snapshot = access::snapshot(server, app, &scope).await?;
+    let (scope, snapshot) = entrant.rows(&arguments).await?;
     let question = Question {
         server: server.clone(),
         route: route.clone(),
@@ -87,7 +88,7 @@ enum Refresh<'q> {
 }
 
 impl<'q> Refresh<'q> {
-    fn asked(query: &'q Pairs) -> Self {
+    fn asked(query: &'q [Pair]) -> Self {
         match access::last(query, "refresh") {
             None | Some("false") => Self::Unasked,
             Some("true") => Self::Asked,

@@ -15,6 +15,8 @@ mod kept_random;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod support;
