@@ -35,7 +35,7 @@ pub fn ask(
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
     let meta = Meta {
         as_of,
-        watermark: snapshot.watermark(),
+        watermark: snapshot.watermark(scope, query.sources.iter().map(|source| &source.table))?,
         definition,
         complete: asking.warnings.is_empty(),
         warnings: asking.warnings,
