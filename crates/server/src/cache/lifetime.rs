@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use arrow::array::AsArray;
-use arrow::datatypes::TimestampMicrosecondType;
 use ebbtide_model::{Instant, Scope, TableName};
-use ebbtide_store::{ColumnRef, Snapshot, StoreError, TableView};
+use ebbtide_store::{Snapshot, StoreError};
 
 /// From when until when an answer serves; the end is not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,26 +44,8 @@ pub(crate) fn next_row(
 ) -> Result<Option<Instant>, StoreError> {
     let mut next = None;
     for table in tables {
-        let found = next_of(&snapshot.table(scope, table)?, as_of)?;
+        let found = snapshot.table(scope, table)?.next_time_after(as_of)?;
         next = next.into_iter().chain(found).min();
     }
     Ok(next)
-}
-
-fn next_of(view: &TableView, as_of: Instant) -> Result<Option<Instant>, StoreError> {
-    let Some(time) = view.schema().time else {
-        return Ok(None);
-    };
-    let mut next = None;
-    for part in view.parts() {
-        if part.time_range().is_some_and(|(_, last)| last <= as_of.micros()) {
-            continue;
-        }
-        for batch in part.scan(&[ColumnRef::Declared(time)])? {
-            let batch = batch?;
-            let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
-            next = next.into_iter().chain(times.iter().flatten().filter(|time| *time > as_of.micros())).min();
-        }
-    }
-    Ok(next.map(Instant::from_micros))
 }
