@@ -2,6 +2,7 @@
 //! it answers is asked of the engine, what it takes is given to the store.
 
 pub mod apps;
+mod asking;
 mod cache;
 mod http;
 mod metrics;
