@@ -108,7 +108,7 @@ impl Report {
         let sql = Arc::new(Sql::new(&SqlSettings::default()).map_err(Failure::new)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
-        let engines = Engines { sql: &sql, limits: LIMITS };
+        let engines = Engines { sql: &sql, limits: LIMITS, query_time_max: LIMITS.time_max };
         let answer = async || {
             evaluate(&pack, report, &arguments, &engines, &snapshot, &scope).await.map_err(Failure::new)
         };

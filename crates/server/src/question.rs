@@ -66,8 +66,7 @@ impl Question {
                 paths.iter().map(|path| ExportList::of_answer(&report.name, answer.clone(), path)).collect()
             }
             None => {
-                let engines = Engines { sql: &server.sql, limits: server.settings.report_limits() };
-                look_up_keys(&route.app.pack, report, arguments, &engines, snapshot, scope).await?;
+                look_up_keys(&route.app.pack, report, arguments, &engines(server), snapshot, scope).await?;
                 let reading = Reading {
                     pack: &route.app.pack,
                     report,
@@ -111,7 +110,7 @@ impl Question {
     async fn computed(self, versions: Versions) -> Result<Entry, Problem> {
         let started = Stopwatch::now();
         let Self { server, route, arguments, scope, snapshot, now, request_id } = self;
-        let engines = Engines { sql: &server.sql, limits: server.settings.report_limits() };
+        let engines = engines(&server);
         let answer =
             evaluate(&route.app.pack, &route.report, &arguments, &engines, &snapshot, &scope).await?;
         let of_report = route.clone();
@@ -122,7 +121,7 @@ impl Question {
                 Caching::Off => Lifetime { begins_at: now, ends_at: now },
             };
             if arguments.given_as_of().is_none() && report.cache != Caching::Off {
-                let next = next_row(&snapshot, &scope, report, arguments.as_of())?;
+                let next = next_row(&snapshot, &scope, &report.tables, arguments.as_of())?;
                 lifetime = lifetime.until(Some(answer.changes_at)).until(next);
             }
             Entry::new(answer, lifetime, versions)
@@ -153,4 +152,9 @@ impl Question {
             "answered from the cache"
         );
     }
+}
+
+fn engines(server: &Server) -> Engines<'_> {
+    let settings = &server.settings;
+    Engines { sql: &server.sql, limits: settings.report_limits(), query_time_max: settings.query_time_max }
 }
