@@ -1,5 +1,17 @@
 //! The `ebbtide` binary: commands over a data folder or a running server.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        clippy::wildcard_enum_match_arm,
+        reason = "a test says what it expects, and panics where it is not so"
+    )
+)]
+
 mod apps;
 mod client;
 mod clock;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::Outcome;
 use crate::apps::AppChoice;
 use crate::clock::SystemClock;
-use crate::data::{open_store, store_failure};
+use crate::data::{HeldFolder, store_failure};
 use crate::failure::{Failure, print};
 use crate::secret::{Origin, Secret, VARIABLE};
 
@@ -57,6 +57,8 @@ impl Serve {
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(data: &Path, packs: Vec<Pack>, listen: &str, settings: Settings) -> Result<(), Failure> {
     let address = resolve(listen)?;
+    // Held before anything is promised: a folder that another server has is told at once.
+    let folder = HeldFolder::take(data)?;
     let secret = Secret::find_or_make(std::env::var_os(VARIABLE), data)?;
     check_address(&secret, address)?;
     let keys = Keys::hs256(&secret.bytes).map_err(Failure::usage)?;
@@ -67,11 +69,10 @@ pub(crate) fn serve(data: &Path, packs: Vec<Pack>, listen: &str, settings: Setti
     let server = Server::new(components, apps, settings).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format_args!("threads cannot start: {error}")))?;
-    let data = data.to_owned();
     let served = runtime.block_on(async move {
         let listener = bind(address).await?;
         announce(&listener, &secret)?;
-        run(server, listener, move || open_store(&data, schemas)).await
+        run(server, listener, move || folder.open(ebbtide_store::Settings::default(), schemas)).await
     });
     // An opening that a signal came before need not be waited for.
     runtime.shutdown_background();

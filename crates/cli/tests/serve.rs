@@ -1,5 +1,20 @@
 //! `ebbtide serve` and `ebbtide token`, as an operator meets them.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    unreachable_pub,
+    reason = "a test says what it expects, and panics where it is not so; a helper may serve another program"
+)]
+
 #[cfg(test)]
 mod ebbtide;
 
@@ -154,6 +169,7 @@ fn two_servers_do_not_share_a_folder() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("error: ") && told.contains("hint: "), "{told}");
+    assert!(output.stdout.is_empty(), "it does not say that it listens");
     assert_eq!(first.get("/readyz", "").0, 200, "the first one is not harmed");
     assert_eq!(first.end("TERM").0, Some(0));
 }

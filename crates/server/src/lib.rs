@@ -1,6 +1,18 @@
 //! An app's reports, queries and rows over HTTP, behind the host's own sign-in. Holds no analytics: what
 //! it answers is asked of the engine, what it takes is given to the store.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        clippy::wildcard_enum_match_arm,
+        reason = "a test says what it expects, and panics where it is not so"
+    )
+)]
+
 pub mod apps;
 mod http;
 mod metrics;
