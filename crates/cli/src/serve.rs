@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use ebbtide_engine::sql::{Sql, SqlSettings};
 use ebbtide_model::pack::Pack;
-use ebbtide_server::sign_in::{Keys, LEEWAY_S_MAX};
+use ebbtide_server::sign_in::{Keys, LEEWAY_S_MAX, TokenRules};
 use ebbtide_server::{App, Components, Server, Settings};
 use ebbtide_store::Store;
 use tokio::net::TcpListener;
@@ -48,7 +48,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         let packs = self.apps.iter().map(AppChoice::load_planned).collect::<Result<Vec<_>, _>>()?;
-        let settings = Settings { token_leeway_s: self.token_leeway, ..Settings::default() };
+        let token = TokenRules { leeway_s: self.token_leeway, ..TokenRules::default() };
+        let settings = Settings { token, ..Settings::default() };
         serve(&self.data, packs, &self.listen, settings)?;
         Ok(Outcome::Done)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ebbtide_engine::sql::Limits;
 
-use crate::sign_in::LEEWAY_S_MAX;
+use crate::sign_in::{LEEWAY_S_MAX, TokenRules};
 
 /// Limits and times of the HTTP server.
 #[derive(Clone, Debug)]
@@ -35,8 +35,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long requests may run on once the server stops.
     pub drain_timeout: Duration,
-    /// Seconds by which a host's clock may differ, up to [`LEEWAY_S_MAX`].
-    pub token_leeway_s: u8,
+    /// What a token must be besides signed.
+    pub token: TokenRules,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +63,7 @@ impl Default for Settings {
             write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
-            token_leeway_s: 30,
+            token: TokenRules::default(),
         }
     }
 }
@@ -85,8 +85,8 @@ impl Settings {
             let given = self.bodies_bytes_max.to_string();
             return Err(SettingsError { name: "bodies_bytes_max", given, allowed });
         }
-        if self.token_leeway_s > LEEWAY_S_MAX {
-            let given = self.token_leeway_s.to_string();
+        if self.token.leeway_s > LEEWAY_S_MAX {
+            let given = self.token.leeway_s.to_string();
             let allowed = format!("0 to {LEEWAY_S_MAX}");
             return Err(SettingsError { name: "token_leeway_s", given, allowed });
         }

@@ -14,6 +14,7 @@ use super::answer::milliseconds;
 use super::request_id;
 use crate::problem::{Code, Problem};
 use crate::server::Server;
+use crate::sign_in;
 
 /// What stands for the path of a request that no route took.
 const UNMATCHED: &str = "(none)";
@@ -65,6 +66,7 @@ pub(super) async fn admit(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    sign_in::wait_for_key(request.headers(), &server.keys).await;
     let _place = server.gate.enter()?;
     let limit = server.settings.request_timeout;
     let slow =
