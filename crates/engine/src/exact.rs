@@ -22,7 +22,30 @@ impl Decimal {
 
     /// Of a stored decimal, in units of 10^-[`DECIMAL_SCALE`].
     pub fn of_units(units: i128) -> Self {
-        Self { digits: units, exponent: -i16::from(DECIMAL_SCALE) }
+        Self::of_scaled(units, i16::from(DECIMAL_SCALE))
+    }
+
+    /// `units` of 10^-`scale`.
+    pub fn of_scaled(units: i128, scale: i16) -> Self {
+        Self { digits: units, exponent: -scale }
+    }
+
+    /// In units of 10^-`scale`, rounded half away from zero; `None` past 128 bits.
+    pub fn units(self, scale: i16) -> Option<i128> {
+        let shift = i32::from(self.exponent) + i32::from(scale);
+        let power = 10_i128.checked_pow(shift.unsigned_abs());
+        if shift >= 0 {
+            // Nothing, moved however far, is nothing.
+            return if self.digits == 0 { Some(0) } else { self.digits.checked_mul(power?) };
+        }
+        // Past the largest power nothing of the number is left, not even a half.
+        let Some(power) = power else {
+            return Some(0);
+        };
+        let (quotient, rest) = (self.digits / power, self.digits % power);
+        // |rest| < 10^38, so its double may not fit: compare with the distance to the next multiple.
+        let away = rest.abs() >= power - rest.abs();
+        quotient.checked_add(if away { self.digits.signum() } else { 0 })
     }
 
     /// The shortest decimal that reads back as `value`; `None` for what is no number.
@@ -221,6 +244,14 @@ impl Ratio {
     /// This divided by a count; `None` over nothing.
     pub fn over(self, count: u64) -> Option<Self> {
         (count > 0).then(|| Self { numerator: self.numerator, denominator: self.denominator * count })
+    }
+
+    /// This over `other`; `None` where that is nothing.
+    pub fn divided_by(self, other: &Self) -> Option<Self> {
+        let denominator = self.denominator * other.numerator.magnitude();
+        let numerator = self.numerator * BigInt::from(other.denominator.clone());
+        let numerator = if other.numerator.sign() == Sign::Minus { -numerator } else { numerator };
+        Self::new(numerator, denominator)
     }
 
     #[must_use]

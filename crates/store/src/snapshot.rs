@@ -5,13 +5,13 @@
 //! sequence) for an entity. A row that was replaced or deleted is never yielded, so readers know
 //! nothing of versions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use ebbtide_model::{AppSchema, Scope, TableName, TableSchema, Tenants};
+use ebbtide_model::{AppSchema, Scope, TableName, TableSchema, TenantId, Tenants};
 use roaring::RoaringTreemap;
 
 use crate::chunk::Chunk;
@@ -88,6 +88,29 @@ impl Snapshot {
     /// The snapshot holds what was written up to this arrival number, and nothing later.
     pub fn watermark(&self) -> u64 {
         self.watermark
+    }
+
+    /// As [`TableView::version`], without looking for the rows.
+    pub fn version(&self, scope: &Scope, name: &TableName) -> Result<u64, StoreError> {
+        if *scope.app() != self.app.app {
+            return Err(StoreError::ForeignScope);
+        }
+        match self.tables.get(name) {
+            Some(rows) => Ok(rows.version),
+            None => known(&self.app, name).map(|_| 0),
+        }
+    }
+
+    /// The tenants that have rows in a table, or had some not long ago, within the scope; ascending.
+    pub fn tenants(&self, scope: &Scope, name: &TableName) -> Result<Vec<TenantId>, StoreError> {
+        let view = self.table(scope, name)?;
+        let mut tenants: BTreeSet<&str> = BTreeSet::new();
+        for part in &view.parts {
+            let all = part.run.directory().iter();
+            let own = all.filter(|(_, rows)| part.rows.start <= rows.start && rows.end <= part.rows.end);
+            tenants.extend(own.filter(|(_, rows)| !rows.is_empty()).map(|(tenant, _)| &**tenant));
+        }
+        Ok(tenants.into_iter().map(TenantId::new).collect())
     }
 
     /// The rows of a table that the scope sees.

@@ -2,6 +2,7 @@
 //! to round, and their JSON form.
 
 mod churn;
+mod preceding;
 mod retention;
 mod trend;
 
@@ -9,6 +10,7 @@ use ebbtide_model::{Instant, TenantId, Value};
 use serde_json::{Value as Json, json};
 
 pub use churn::{ChurnActor, ChurnAnswer};
+pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};
 pub use trend::{Quantity, Series, TrendAnswer, TrendBucket, TrendGroup};
 
@@ -26,6 +28,7 @@ pub enum Outcome {
     Retention(RetentionAnswer),
     Churn(ChurnAnswer),
     Trend(TrendAnswer),
+    Preceding(PrecedingAnswer),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,7 @@ impl Answer {
             Outcome::Retention(retention) => retention.to_json(),
             Outcome::Churn(churn) => churn.to_json(),
             Outcome::Trend(trend) => trend.to_json(),
+            Outcome::Preceding(preceding) => preceding.to_json(),
         }
     }
 }

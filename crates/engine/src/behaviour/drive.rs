@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ebbtide_model::Scope;
 use ebbtide_model::query::EventSource;
 use ebbtide_store::{Part, Snapshot};
+use hashbrown::HashSet;
 
 use super::fold::{Actor, Fold, Run};
 use super::key::{Key, OwnedKey};
@@ -26,6 +27,8 @@ pub(crate) struct Loaded {
     actors: Actors,
     /// By rank, ascending with null last; events name their group by its rank here.
     pub(crate) groups: Vec<OwnedKey>,
+    /// By rank, ascending; events name their value by its rank here.
+    pub(crate) values: Vec<OwnedKey>,
 }
 
 struct PartEvents {
@@ -42,16 +45,18 @@ pub(crate) fn load(
     sources: &[EventSource],
     times: &Times,
     actors: Actors,
+    ties: &HashSet<i64>,
 ) -> Result<Loaded, EngineError> {
     let mut work: Vec<(&EventSource, Part)> = Vec::new();
     for source in sources {
         let view = snapshot.table(scope, &source.table)?;
         work.extend(view.parts().iter().map(|part| (source, part.clone())));
     }
-    let load_one = |(source, part): &(&EventSource, Part)| Loader { source, times, actors }.load(part);
+    let load_one = |(source, part): &(&EventSource, Part)| Loader { source, times, actors, ties }.load(part);
     let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
     let events = side_by_side(&work, workers(rows), load_one)?;
-    let mut loaded = Loaded { parts: Vec::new(), tenants: Vec::new(), actors, groups: Vec::new() };
+    let mut loaded =
+        Loaded { parts: Vec::new(), tenants: Vec::new(), actors, groups: Vec::new(), values: Vec::new() };
     loaded.place(events);
     Ok(loaded)
 }
@@ -99,12 +104,17 @@ impl Loaded {
         self.tenants.sort_unstable();
         self.tenants.dedup();
         let mut parts = parts;
-        self.groups = unify(&mut parts, |events| {
-            (&mut events.groups, std::mem::take(&mut events.group_keys).into_keys())
-        });
-        unify(&mut parts, |events| {
-            (&mut events.distinct, std::mem::take(&mut events.distinct_keys).into_keys())
-        });
+        self.groups = unify(
+            &mut parts,
+            |events| (&mut events.groups, std::mem::take(&mut events.group_keys).into_keys()),
+            OwnedKey::cmp_null_last,
+        );
+        self.values = unify(
+            &mut parts,
+            |events| (&mut events.values, std::mem::take(&mut events.value_keys).into_keys()),
+            OwnedKey::cmp_null_last,
+        );
+        unify(&mut parts, |events| (&mut events.keys, std::mem::take(&mut events.key_values)), Ord::cmp);
         self.parts = parts.into_iter().map(|events| PartEvents::new(events, &self.tenants)).collect();
     }
 
@@ -209,17 +219,18 @@ fn fold_runs<F: Fold>(fold: &F, state: &mut F::State, shares: &[Cursor<'_>]) {
     }
 }
 
-/// Renumbers a column of all parts by one list of keys: ascending, null last.
-fn unify<F>(parts: &mut [Events], column: F) -> Vec<OwnedKey>
+/// Renumbers a column of all parts by one list of keys, ascending.
+fn unify<K, F>(parts: &mut [Events], column: F, order: fn(&K, &K) -> std::cmp::Ordering) -> Vec<K>
 where
-    F: Fn(&mut Events) -> (&mut Vec<u32>, Vec<OwnedKey>),
+    K: Clone + PartialEq,
+    F: Fn(&mut Events) -> (&mut Vec<u32>, Vec<K>),
 {
-    let keys: Vec<Vec<OwnedKey>> = parts.iter_mut().map(|events| column(events).1).collect();
-    let mut all: Vec<OwnedKey> = keys.iter().flatten().cloned().collect();
-    all.sort_unstable_by(OwnedKey::cmp_null_last);
+    let keys: Vec<Vec<K>> = parts.iter_mut().map(|events| column(events).1).collect();
+    let mut all: Vec<K> = keys.iter().flatten().cloned().collect();
+    all.sort_unstable_by(order);
     all.dedup();
     for (events, keys) in parts.iter_mut().zip(keys) {
-        let rank = |key: &OwnedKey| all.binary_search_by(|probe| probe.cmp_null_last(key)).unwrap_or(0);
+        let rank = |key: &K| all.binary_search_by(|probe| order(probe, key)).unwrap_or(0);
         let ranks: Vec<u32> = keys.iter().map(|key| u32::try_from(rank(key)).unwrap_or(u32::MAX)).collect();
         for code in column(events).0 {
             *code = ranks.get(*code as usize).copied().unwrap_or(NO_CODE);
@@ -261,8 +272,9 @@ impl PartEvents {
             times: &self.events.times[start..end],
             marks: &self.events.marks[start..end],
             groups: self.events.groups.get(start..end).unwrap_or(&[]),
-            distinct: self.events.distinct.get(start..end).unwrap_or(&[]),
+            values: self.events.values.get(start..end).unwrap_or(&[]),
             numbers: self.events.numbers.get(start..end).unwrap_or(&[]),
+            keys: self.events.keys.get(start..end).unwrap_or(&[]),
         }
     }
 }
@@ -295,8 +307,9 @@ struct Columns {
     times: Vec<i64>,
     marks: Vec<u64>,
     groups: Vec<u32>,
-    distinct: Vec<u32>,
+    values: Vec<u32>,
     numbers: Vec<Option<Number>>,
+    keys: Vec<u32>,
 }
 
 impl Gathered<'_> {
@@ -320,8 +333,9 @@ impl Columns {
         self.times.clear();
         self.marks.clear();
         self.groups.clear();
-        self.distinct.clear();
+        self.values.clear();
         self.numbers.clear();
+        self.keys.clear();
     }
 
     fn append(&mut self, run: Run<'_>) {
@@ -329,8 +343,9 @@ impl Columns {
         self.marks.extend_from_slice(run.marks);
         // Parts of a table without the property have no such column: their events take a place in it.
         extend_aligned(&mut self.groups, run.groups, self.times.len(), 0);
-        extend_aligned(&mut self.distinct, run.distinct, self.times.len(), NO_CODE);
+        extend_aligned(&mut self.values, run.values, self.times.len(), NO_CODE);
         extend_aligned(&mut self.numbers, run.numbers, self.times.len(), None);
+        extend_aligned(&mut self.keys, run.keys, self.times.len(), NO_CODE);
     }
 
     fn gather(&mut self, from: &Self, order: &[(i64, usize)]) {
@@ -338,8 +353,9 @@ impl Columns {
         self.times.extend(order.iter().map(|(time, _)| *time));
         self.marks.extend(indices().map(|index| from.marks[index]));
         self.groups.extend(indices().filter_map(|index| from.groups.get(index)));
-        self.distinct.extend(indices().filter_map(|index| from.distinct.get(index)));
+        self.values.extend(indices().filter_map(|index| from.values.get(index)));
         self.numbers.extend(indices().filter_map(|index| from.numbers.get(index)));
+        self.keys.extend(indices().filter_map(|index| from.keys.get(index)));
     }
 
     fn as_run(&self) -> Run<'_> {
@@ -347,8 +363,9 @@ impl Columns {
             times: &self.times,
             marks: &self.marks,
             groups: &self.groups,
-            distinct: &self.distinct,
+            values: &self.values,
             numbers: &self.numbers,
+            keys: &self.keys,
         }
     }
 }

@@ -154,10 +154,10 @@ impl TrendFold {
         let cell = series * self.buckets() + bucket;
         state.totals[cell] += 1;
         if self.wants.distinct
-            && let Some(code) = run.distinct.get(index).filter(|code| **code != NO_CODE)
+            && run.value(index) != NO_CODE
             && let Ok(cell) = u32::try_from(cell)
         {
-            state.distinct.insert((cell, *code));
+            state.distinct.insert((cell, run.value(index)));
         }
         let Some(number) = run.numbers.get(index).copied().flatten() else {
             return;

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whi
 
 use super::SqlError;
 use super::catalog::ScopedCatalog;
+use super::clock::ClockUse;
 use super::error::given_with_hint;
 
 /// The longest statement.
@@ -32,6 +33,7 @@ pub(super) struct Checked {
     pub(super) statement: Statement,
     /// The names after `$`, in order.
     pub(super) parameters: BTreeSet<String>,
+    pub(super) clock: ClockUse,
 }
 
 /// Parses and checks a statement's form; [`check_tables`] goes on.
@@ -57,8 +59,9 @@ pub(super) fn check(text: &str) -> Result<Checked, SqlError> {
     if let ControlFlow::Break(error) = statement.visit(&mut visitor) {
         return Err(error);
     }
+    let clock = ClockUse::of(&statement);
     let statement = Statement::Statement(Box::new(statement));
-    Ok(Checked { statement, parameters: visitor.parameters })
+    Ok(Checked { statement, parameters: visitor.parameters, clock })
 }
 
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, SqlError> {

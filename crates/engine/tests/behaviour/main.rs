@@ -24,6 +24,8 @@ mod driver;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod preceding;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod retention;

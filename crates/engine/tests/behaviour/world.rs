@@ -41,7 +41,7 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
     TableSchema {
         name: TableName::new(name),
         kind,
-        key: index("id").into_iter().collect(),
+        key: index("id").or(index("receipt")).into_iter().collect(),
         tenant: TenantRule::Column { column: 0, default: None },
         actor: index("card").or(index("who")),
         time: index("at"),
@@ -73,6 +73,7 @@ pub(crate) fn app() -> Arc<AppSchema> {
                     ("cost", Decimal),
                     ("points", Int),
                     ("place", Text),
+                    ("receipt", Text),
                     ("open", Bool),
                     ("day", Date),
                 ],

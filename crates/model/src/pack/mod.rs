@@ -1,6 +1,7 @@
 //! A pack: the tables of an app, how files become their rows, and the reports it answers. What a
 //! `pack.yaml` may say is told in `docs/packs.md`; [`Pack::parse`] reads one and explains every fault.
 
+mod caching;
 mod faults;
 mod params;
 mod parse;
@@ -12,6 +13,7 @@ mod words;
 mod yaml;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -19,7 +21,7 @@ pub use faults::{PackFault, render_faults};
 pub use params::ParamError;
 pub use parse::{Statement, StatementCheck};
 
-use crate::{AppSchema, ColumnType, TableName, Value};
+use crate::{AppSchema, ColumnType, TableName, TenantId, Value};
 
 /// The instant as of which a report answers: a parameter of every report.
 pub const AS_OF: &str = "as_of";
@@ -97,6 +99,38 @@ pub struct Report {
     pub lists: Vec<String>,
     /// The tables that the answer depends on.
     pub tables: Vec<TableName>,
+    /// Names of the parameters and constants that the answer depends on, and [`AS_OF`]; ascending.
+    pub names: Vec<String>,
+    pub cache: Caching,
+    pub warm: Option<Warm>,
+}
+
+/// How long a report's answers are kept while nothing is written that they depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    For(Duration),
+    /// Every request is answered afresh.
+    Off,
+}
+
+/// A schedule by which a report's answers are computed before anybody asks for them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Warm {
+    pub every: Duration,
+    pub tenants: WarmTenants,
+    /// Sets of values for the report's parameters, each of which is computed.
+    pub params: Vec<Vec<(String, Value)>>,
+}
+
+/// About whose rows answers are computed beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WarmTenants {
+    /// Every tenant by itself.
+    Each,
+    /// All tenants together.
+    All,
+    /// Each of these by itself.
+    Named(Vec<TenantId>),
 }
 
 /// One way to a report.

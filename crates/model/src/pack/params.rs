@@ -12,7 +12,7 @@ const PARAMS_MAX: usize = 50;
 const CONSTANTS_MAX: usize = 200;
 const CHOICES_MAX: usize = 200;
 /// Query parameters that every report has.
-const RESERVED: [&str; 3] = [AS_OF, "format", "table"];
+const RESERVED: [&str; 4] = [AS_OF, "format", "refresh", "table"];
 
 /// Whole numbers, decimals, texts and truths.
 pub(super) fn constants(node: &Node<'_>, faults: &mut Faults) -> Vec<(String, Value)> {
@@ -155,6 +155,12 @@ impl Param {
     pub fn read(&self, text: &str) -> Result<Value, ParamError> {
         let value = Value::from_text(text, self.column_type).ok().filter(|value| self.allows(value));
         value.ok_or_else(|| ParamError::refused(&self.name, text, self.allowed()))
+    }
+
+    /// The value of a definition.
+    pub(super) fn read_json(&self, node: &Node<'_>) -> Result<Value, Fault> {
+        let value = typed(node, self.column_type)?;
+        if self.allows(&value) { Ok(value) } else { Err(node.expected(self.allowed())) }
     }
 
     /// The value where the request gives none.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::caching::{self, Warmed};
 use super::faults::Faults;
 use super::parse::{Statement, StatementCheck, name, short_text, unknown};
-use super::{AS_OF, Param, Report, Route, RouteTenant, SqlShape, params, tree, words};
+use super::{AS_OF, Caching, Param, Report, Route, RouteTenant, SqlShape, params, tree, words};
 use crate::query::{BoundQuery, Query, bind};
 use crate::{AppSchema, ColumnType, Fault, Fields, Instant, Node, TableName, TenantRule, Value};
 
@@ -81,6 +82,9 @@ fn report(
     let routes_node = faults.keep(fields.required("routes"));
     let response_node = faults.keep(fields.required("response"));
     let lists_node = fields.optional("lists");
+    let cache =
+        faults.keep(fields.optional("cache").map_or(Ok(Caching::default()), |node| caching::cache(&node)));
+    let warm_node = fields.optional("warm");
     let told = faults.len();
     let params =
         params_node.as_ref().map(|node| params::read(node, context.constants, faults)).unwrap_or_default();
@@ -95,8 +99,19 @@ fn report(
     if response.is_some() {
         leaves.unused(&params, routes.as_deref().unwrap_or_default(), fields.path(), faults);
     }
-    let tables = leaves.tables;
-    context.used.borrow_mut().extend(leaves.used);
+    let (tables, used) = (leaves.tables, leaves.used);
+    let warm = warm_node.and_then(|node| {
+        let report = Warmed {
+            cache: cache?,
+            params: &params,
+            routes: routes.as_deref().unwrap_or_default(),
+            names: &used,
+            is_constant: &|name| name == AS_OF || context.constants.iter().any(|(known, _)| known == name),
+        };
+        caching::warm(&node, &report, faults)
+    });
+    let names = used.iter().cloned().collect();
+    context.used.borrow_mut().extend(used);
     let lists = response.as_ref().map(super::Tree::lists).unwrap_or_default();
     let lists = match (lists_node, &response) {
         (Some(node), Some(_)) => faults.keep(chosen_lists(&node, &lists)),
@@ -111,6 +126,9 @@ fn report(
         response: response?,
         lists: lists?,
         tables,
+        names,
+        cache: cache?,
+        warm,
     })
 }
 

@@ -178,8 +178,9 @@ reports:
     routes: [{path: /r, zzz: 1}]
     params: {p: {type: int, zzz: 1}}
     response: {p: $p, q: {query: {kind: trend}, zzz: 1}}
+    warm: {every: 1m, zzz: 1}
 ";
-const PLACES: [(&str, &[&str]); 9] = [
+const PLACES: [(&str, &[&str]); 10] = [
     ("zzz", &["/properties"]),
     ("tables.a.zzz", &["/$defs/table/properties"]),
     (
@@ -196,6 +197,7 @@ const PLACES: [(&str, &[&str]); 9] = [
         &["/$defs/source/properties/cast/additionalProperties/oneOf/1/properties"],
     ),
     ("reports.r.zzz", &["/$defs/report/properties"]),
+    ("reports.r.warm.zzz", &["/$defs/report/properties/warm/properties"]),
     ("reports.r.routes[0].zzz", &["/$defs/route/properties"]),
     ("reports.r.params.p.zzz", &["/$defs/param/properties"]),
     ("reports.r.response.q.zzz", &["/$defs/tree/oneOf/9/properties"]),

@@ -270,6 +270,8 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
         Kind::Churn(_) => {
             vec!["actor", "events", "first", "last", "days_inactive", "interval_days", "ratio", "at_risk"]
         }
+        Kind::Preceding(preceding) if preceding.per_actor => vec!["actor", "value", "count"],
+        Kind::Preceding(_) => vec!["value", "count"],
     }
 }
 

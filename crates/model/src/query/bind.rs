@@ -3,11 +3,11 @@
 
 use jiff::tz::TimeZone;
 
-use super::bound::{BoundMatcher, BoundQuery, EventSource};
+use super::bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
 use super::condition::Condition;
 use super::matcher::{Breakdown, Matcher};
 use super::{
-    Filter, Interval, Kind, Measure, PropScope, Query, RETENTION_PERIODS_MAX, TREND_BUCKETS_MAX, When,
+    Filter, Interval, Kind, Measure, PropScope, Query, RETENTION_PERIODS_MAX, Show, TREND_BUCKETS_MAX, When,
 };
 use crate::{AppSchema, Calendar, ColumnType, Fault, Instant, TableKind, TableName, TableSchema, nearest};
 
@@ -82,7 +82,7 @@ fn check_range(
     to: Option<Instant>,
 ) -> Result<(), Fault> {
     match &mut query.kind {
-        Kind::Churn(_) => Ok(()),
+        Kind::Churn(_) | Kind::Preceding(_) => Ok(()),
         Kind::Trend(trend) => {
             let (Interval::Unit(unit), Some(from), Some(to)) = (trend.interval, from, to) else {
                 return Ok(());
@@ -156,6 +156,11 @@ impl<'a> Binder<'a, '_> {
                     self.measured(prop, measures, table)?;
                 }
             }
+            Kind::Preceding(preceding) => {
+                self.matcher(&preceding.before, BoundQuery::BEFORE, "before", Need::Actor)?;
+                let table = self.matcher(&preceding.of, BoundQuery::OF, "of", Need::Actor)?;
+                self.shown(&preceding.show, BoundQuery::OF, table)?;
+            }
         }
         Ok(())
     }
@@ -201,7 +206,8 @@ impl<'a> Binder<'a, '_> {
             matchers: Vec::new(),
             breakdown: None,
             number: None,
-            distinct: None,
+            value: None,
+            key: table.key.clone(),
         });
         Ok(self.sources.len() - 1)
     }
@@ -258,8 +264,24 @@ impl<'a> Binder<'a, '_> {
             self.sources[source].number = Some(column);
         }
         if measures.contains(&Measure::UniqueProp) {
-            self.sources[source].distinct = Some(column);
+            self.sources[source].value = Some(ValueColumn { column, cut: None, trim: false, of: None });
         }
+        Ok(())
+    }
+
+    fn shown(&mut self, show: &Show, of: u8, source: usize) -> Result<(), Fault> {
+        let table = self.table_of(source)?;
+        let Show { prop, cut, trim } = show;
+        let column = prop_column(table, prop, "show")?;
+        let column_type = table.columns[column].column_type;
+        if (cut.is_some() || *trim) && column_type != ColumnType::Text {
+            let problem = format_args!(
+                "{prop:?} was given, of type {}; allowed with `cut` or `trim` is a column of type text",
+                column_type.name()
+            );
+            return Err(fault("show", problem));
+        }
+        self.sources[source].value = Some(ValueColumn { column, cut: *cut, trim: *trim, of: Some(of) });
         Ok(())
     }
 

@@ -103,6 +103,13 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
     check(json!({"kind": "trend", "measure": "sum"}), "prop", "\"sum\" needs one");
     check(json!({"kind": "trend", "measure": "p90", "prop": "x", "cumulative": true}), "cumulative", "p90");
     check(json!({"kind": "trend", "formula": "A / B"}), "formula", "not available yet");
+    let preceding = |show: Json| json!({"kind": "preceding", "before": {}, "of": {}, "show": show});
+    check(json!({"kind": "preceding", "of": {}, "show": "x"}), "before", "is missing");
+    check(json!({"kind": "preceding", "before": {}, "show": "x"}), "of", "is missing");
+    check(preceding(json!(null)), "show", "is missing");
+    check(preceding(json!(5)), "show", "allowed is a property's name, or an object");
+    check(preceding(json!({"cut": 5})), "show.prop", "is missing");
+    check(preceding(json!({"prop": "x", "cut": 0})), "show.cut", "from 1 to 10000");
     check(json!({"kind": "trend", "breakdown": {"prop": "x", "limit": 0}}), "breakdown.limit", "1 to");
 }
 
@@ -188,6 +195,11 @@ fn a_query_that_does_not_fit_the_tables_is_told_where() {
         churn(json!({"prop": "place", "value": "x", "scope": "actor"})),
         "filters[0].scope",
         "actors have no properties",
+    );
+    check(
+        json!({"kind": "preceding", "before": {}, "of": {}, "show": {"prop": "amount", "trim": true}}),
+        "show",
+        "of type float; allowed with `cut` or `trim` is a column of type text",
     );
     let trend = |more: Json| {
         let mut json = json!({"kind": "trend", "entity": {}});
@@ -301,7 +313,7 @@ impl Choices {
         let units = Unit::NAMES.map(Json::from);
         let breakdown = json!({"prop": "p", "scope": self.pick(&[json!("actor"), json!(null)]), "limit": 5});
         let breakdown = self.pick(&[json!(null), breakdown]);
-        let own = match self.below(3) {
+        let own = match self.below(4) {
             0 => json!({
                 "kind": "retention",
                 "type": self.pick(&[json!(null), json!("recurring"), json!("first_time")]),
@@ -320,6 +332,13 @@ impl Choices {
                 "order": self.pick(&[json!(null), json!("days"), json!("ratio")]),
                 "list": self.pick(&[json!(null), json!("all"), json!("at_risk")]),
                 "limit": self.pick(&[json!(null), json!(50)]),
+            }),
+            2 => json!({
+                "kind": "preceding", "before": self.matcher(), "of": self.matcher(),
+                "show": self.pick(&[json!("p"), json!({"prop": "p", "cut": 100, "trim": true})]),
+                "skip_empty": self.pick(&[json!(null), json!(true)]),
+                "limit": self.pick(&[json!(null), json!(10)]),
+                "per_actor": self.pick(&[json!(null), json!(true)]),
             }),
             _ => json!({
                 "kind": "trend", "entity": self.matcher(), "prop": "p",

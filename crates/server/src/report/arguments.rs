@@ -17,6 +17,8 @@ pub struct Arguments {
     /// Parameters of the report and of the path, then the pack's constants.
     values: Vec<(String, Value)>,
     as_of: Instant,
+    /// Whether the request says as of when, rather than that it is now.
+    dated: bool,
 }
 
 impl Arguments {
@@ -44,15 +46,17 @@ impl Arguments {
             values.push((param.name.clone(), value));
         }
         values.extend(pack.constants.iter().cloned());
-        let as_of = match last(query, AS_OF) {
-            Some(text) => read_as_of(pack, text)?,
-            None => now,
-        };
-        Ok(Self { values, as_of })
+        let given = last(query, AS_OF).map(|text| read_as_of(pack, text)).transpose()?;
+        Ok(Self { values, as_of: given.unwrap_or(now), dated: given.is_some() })
     }
 
     pub fn as_of(&self) -> Instant {
         self.as_of
+    }
+
+    /// The `as_of` that the request itself gives.
+    pub fn given_as_of(&self) -> Option<Instant> {
+        self.dated.then_some(self.as_of)
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {

@@ -7,7 +7,7 @@ use ebbtide_engine::sql::{Limits, Sql, SqlRequest, SqlRows, UnusedParameters, ro
 use ebbtide_engine::{EngineError, ask};
 use ebbtide_model::pack::{BehaviourLeaf, Pack, Report, SqlShape, Tree, WHOLE};
 use ebbtide_model::query::{Query, bind};
-use ebbtide_model::{ErrorKind, Scope};
+use ebbtide_model::{ErrorKind, Instant, Scope, Unit};
 use ebbtide_store::Snapshot;
 use futures::future::try_join_all;
 use serde_json::{Map, Value as Json};
@@ -28,6 +28,9 @@ pub struct Answer {
     pub body: Json,
     /// The lists of objects in it, as the report has them in [`Report::lists`].
     pub lists: Vec<List>,
+    /// Until when the answer stays as it is while `as_of` moves on and no row is of a later time;
+    /// perhaps sooner than it changes, never later.
+    pub changes_at: Instant,
 }
 
 /// A list of objects in an answer.
@@ -86,13 +89,15 @@ pub async fn evaluate(
     collect_leaves(&report.response, &mut leaves);
     let asked = Asked { pack, arguments, engines, snapshot, scope };
     let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
+    let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
+    let changes_at = found.iter().filter_map(|found| found.changes_at).fold(day, Instant::min);
     let mut assembly = Assembly { arguments, found: found.into_iter(), lists: Vec::new() };
     let body = assembly.tree(&report.response, "")?;
     let mut lists = Vec::new();
     for path in &report.lists {
         lists.extend(assembly.lists.iter().find(|list| list.path == *path).cloned());
     }
-    Ok(Answer { body, lists })
+    Ok(Answer { body, lists, changes_at })
 }
 
 /// The leaves that are asked, in the order of the declaration.
@@ -110,6 +115,7 @@ struct Found {
     json: Json,
     /// Of a list of objects.
     columns: Vec<String>,
+    changes_at: Option<Instant>,
 }
 
 struct Asked<'e> {
@@ -126,7 +132,7 @@ impl Asked<'_> {
             Tree::Sql { shape, statement } => self.sql(*shape, statement).await,
             Tree::Behaviour(leaf) => self.behaviour(leaf).await,
             Tree::Literal(_) | Tree::Param(_) | Tree::Object(_) | Tree::List(_) => {
-                Ok(Found { json: Json::Null, columns: Vec::new() })
+                Ok(Found { json: Json::Null, columns: Vec::new(), changes_at: None })
             }
         }
     }
@@ -142,7 +148,7 @@ impl Asked<'_> {
         };
         let rows = self.engines.sql.run(self.snapshot, self.scope, request).await?;
         let columns = rows.columns.iter().map(|column| column.name.clone()).collect();
-        Ok(Found { json: shaped(shape, &rows)?, columns })
+        Ok(Found { json: shaped(shape, &rows)?, columns, changes_at: rows.changes_at })
     }
 
     async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
@@ -152,13 +158,15 @@ impl Asked<'_> {
         let query = query.map_err(EngineError::from)?;
         let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
         // Folding is computing throughout: the threads that serve connections are not for it.
+        let changes_at = Some(query.changes_at(as_of));
         let asked = tokio::task::spawn_blocking(move || ask(&snapshot, &scope, &query, as_of));
         let answer = asked.await.map_err(|error| ReportError::Unanswered(error.to_string()))??;
         Ok(match &leaf.shape {
-            None => Found { json: answer.result(), columns: Vec::new() },
+            None => Found { json: answer.result(), columns: Vec::new(), changes_at },
             Some(shape) => Found {
                 json: Json::Array(shape::rows(&answer.outcome, shape)),
                 columns: shape.fields.iter().map(|(name, _)| name.clone()).collect(),
+                changes_at,
             },
         })
     }

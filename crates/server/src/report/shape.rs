@@ -1,8 +1,11 @@
 //! The result of a behavioural query as a list of objects: one row per cohort, bucket or actor, with
 //! the names, cells and decimals that the pack asks for. Fractions are exact until here.
 
-use ebbtide_engine::answer::{ChurnActor, CohortCell, CohortRow, Quantity, TrendAnswer};
+use ebbtide_engine::answer::{
+    ActorId, ChurnActor, CohortCell, CohortRow, PrecedingAnswer, Quantity, TrendAnswer,
+};
 use ebbtide_engine::{Outcome, Ratio};
+use ebbtide_model::Value;
 use ebbtide_model::pack::{Cells, EmptyRows, Shape};
 use serde_json::{Map, Value as Json};
 
@@ -19,6 +22,23 @@ pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
             (0..trend.buckets.len()).filter(shown).map(|index| bucket(trend, index, shape)).collect()
         }
         Outcome::Churn(churn) => churn.actors.iter().map(|row| actor(row, shape)).collect(),
+        Outcome::Preceding(preceding) => counted(preceding, shape),
+    }
+}
+
+/// Values with their counts; by actor where that was asked for.
+fn counted(preceding: &PrecedingAnswer, shape: &Shape) -> Vec<Json> {
+    let row = |actor: Option<&ActorId>, value: &Value, count: u64| {
+        object(shape, |field| match field {
+            "actor" => actor.map_or(Json::Null, ActorId::to_json),
+            "value" => value.to_json(),
+            "count" => Json::from(count),
+            _ => Json::Null,
+        })
+    };
+    match &preceding.actors {
+        Some(actors) => actors.iter().map(|one| row(Some(&one.id), &one.value, one.count)).collect(),
+        None => preceding.values.iter().map(|one| row(None, &one.value, one.count)).collect(),
     }
 }
 
@@ -102,9 +122,9 @@ fn rounded(ratio: &Ratio, decimals: u8) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use ebbtide_engine::answer::{ActorId, ChurnAnswer, Cohorts, RetentionAnswer, Series, TrendBucket};
+    use ebbtide_engine::answer::{ChurnAnswer, Cohorts, RetentionAnswer, Series, TrendBucket};
+    use ebbtide_model::Instant;
     use ebbtide_model::query::{Measure, Measures};
-    use ebbtide_model::{Instant, Value};
     use serde_json::json;
 
     use super::*;

@@ -20,4 +20,5 @@ mod cdnow;
 mod check;
 mod comparing;
 mod data;
+mod examples;
 mod loyalty;

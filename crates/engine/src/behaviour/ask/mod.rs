@@ -1,12 +1,14 @@
 //! From a bound query to its answer: load, fold, and make sense of the counts.
 
 mod churn;
+mod preceding;
 mod retention;
 mod trend;
 
 use ebbtide_model::query::{BoundQuery, Kind};
 use ebbtide_model::{ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use ebbtide_store::Snapshot;
+use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::drive::{self, Loaded};
@@ -28,6 +30,7 @@ pub fn ask(
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
         Kind::Trend(trend) => Outcome::Trend(asking.trend(trend)?),
+        Kind::Preceding(preceding) => Outcome::Preceding(asking.preceding(preceding)?),
     };
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
     let meta = Meta {
@@ -50,7 +53,17 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn load(&self, times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
-        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors)
+        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors, &HashSet::new())
+    }
+
+    /// The same, with the keys of events at the times where they tie.
+    fn load_with_keys(
+        &self,
+        times: &Times,
+        actors: Actors,
+        ties: &HashSet<i64>,
+    ) -> Result<Loaded, EngineError> {
+        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors, ties)
     }
 
     /// The type of the values that the answer is split by.
@@ -61,6 +74,11 @@ impl Asking<'_> {
     /// The type of the numbers that are measured.
     fn number_type(&self) -> Option<ColumnType> {
         self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.number?))
+    }
+
+    /// The type of the values that are told apart.
+    fn value_type(&self) -> Option<ColumnType> {
+        self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.value?.column))
     }
 
     fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {
