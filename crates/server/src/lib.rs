@@ -14,6 +14,7 @@
 )]
 
 pub mod apps;
+pub mod config;
 mod http;
 mod metrics;
 mod problem;
@@ -27,7 +28,7 @@ pub mod sign_in;
 pub mod sources;
 mod stalled;
 
-pub use http::router;
+pub use http::{CorsRules, router};
 pub use metrics::RowCounts;
 pub use problem::{Code, PROBLEM_MEDIA_TYPE, Problem, status_of};
 pub use routes::RouteError;

@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Instant, TableName};
-use ebbtide_server::Settings;
-use ebbtide_server::sign_in::{Claims, SigningKey};
+use ebbtide_server::config::{Flag, Loaded};
+use ebbtide_server::sign_in::Claims;
 use ebbtide_server::sources::{Source, plan_file};
 
 use crate::apps::AppChoice;
+use crate::config::{environment, explained};
 use crate::data::{open_store, operator_scope, store_failure};
 use crate::failure::{Failure, print};
 use crate::import::import_sources;
-use crate::secret::{Secret, VARIABLE};
+use crate::secret::Secret;
 use crate::serve::serve;
 use crate::{Outcome, clock};
 
@@ -45,16 +46,22 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let pack = AppChoice::bundled(APP).load()?;
+        let pack = AppChoice::named(APP).load()?;
+        let flag = |option, key, value: String| Flag { option, key, values: vec![value] };
+        let flags = [
+            flag("--data", "data", self.data.display().to_string()),
+            flag("--listen", "listen", self.listen.clone()),
+        ];
+        let loaded = Loaded::read(None, environment(), &flags).map_err(|faults| explained(&faults))?;
         if is_empty(&self.data, &pack)? {
             print(
                 "loading made-up data: 3 merchants, 7 stores, some 5,000 cards and 100,000 transactions, all synthetic\n",
             )?;
             fill(&self.data, &pack, clock::now())?;
         }
-        print(&invitation(&self.data, &self.listen, clock::now())?)?;
+        print(&invitation(&loaded, &self.data, &self.listen, clock::now())?)?;
         if !self.no_serve {
-            serve(&self.data, vec![pack], &self.listen, Settings::default())?;
+            serve(&loaded, vec![pack])?;
         }
         Ok(Outcome::Done)
     }
@@ -84,9 +91,8 @@ fn fill(data: &Path, pack: &Pack, end: Instant) -> Result<(), Failure> {
 }
 
 /// Where it is, and what to paste.
-fn invitation(data: &Path, listen: &str, now: Instant) -> Result<String, Failure> {
-    let secret = Secret::find_or_make(std::env::var_os(VARIABLE), data)?;
-    let key = SigningKey::hs256(&secret.bytes).map_err(Failure::usage)?;
+fn invitation(loaded: &Loaded, data: &Path, listen: &str, now: Instant) -> Result<String, Failure> {
+    let key = Secret::find_or_make(loaded, data)?.signing()?;
     let token = |role: &str, tenant: Option<&str>| {
         let claims = Claims {
             app: APP.to_owned(),
@@ -94,6 +100,7 @@ fn invitation(data: &Path, listen: &str, now: Instant) -> Result<String, Failure
             tenant: tenant.map(str::to_owned),
             subject: Some("demo".to_owned()),
             plan: None,
+            issuer: loaded.config.settings.token.issuers.first().cloned(),
             expires: Instant::from_micros(now.micros() + TOKEN_DAYS * Instant::MICROS_PER_DAY),
         };
         claims.sign(&key).map_err(Failure::new)

@@ -16,7 +16,10 @@
 )]
 #![cfg(test)]
 mod cdnow;
+mod config;
 mod ebbtide;
 mod import;
+mod keys;
 mod kill;
+mod operator;
 mod serve;
