@@ -264,6 +264,24 @@ impl Ratio {
         Self { numerator, denominator: self.denominator * &other.denominator }
     }
 
+    #[must_use]
+    pub fn minus(self, other: &Self) -> Self {
+        self.plus(&other.negative())
+    }
+
+    #[must_use]
+    pub fn negative(&self) -> Self {
+        Self { numerator: -self.numerator.clone(), denominator: self.denominator.clone() }
+    }
+
+    #[must_use]
+    pub fn times(self, other: &Self) -> Self {
+        Self {
+            numerator: self.numerator * &other.numerator,
+            denominator: self.denominator * &other.denominator,
+        }
+    }
+
     /// The nearest float, ties to even; the largest finite one where none is near.
     pub fn to_f64(&self) -> f64 {
         let magnitude = nearest_f64(self.numerator.magnitude(), &self.denominator);
@@ -511,6 +529,20 @@ mod tests {
             assert_eq!(Ratio::new(left, right).unwrap().to_f64(), want, "{left}/{right}");
         }
         assert!(Ratio::new(1, 0_u32).is_none());
+    }
+
+    #[test]
+    fn fractions_are_reckoned_with_exactly() {
+        let half = || Ratio::new(1, 2_u32).unwrap();
+        let third = || Ratio::new(-1, 3_u32).unwrap();
+        let check =
+            |ratio: Ratio, want: &str| assert_eq!(ratio.times(&Ratio::whole(12)).to_json().to_string(), want);
+        check(half().plus(&third()), "2");
+        check(half().minus(&third()), "10");
+        check(half().times(&third()), "-2");
+        check(half().divided_by(&third()).unwrap(), "-18");
+        check(third().divided_by(&third()).unwrap(), "12");
+        assert!(half().divided_by(&Ratio::whole(0)).is_none());
     }
 
     #[test]

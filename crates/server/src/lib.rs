@@ -14,10 +14,12 @@
 )]
 
 pub mod apps;
+mod cache;
 pub mod config;
 mod http;
 mod metrics;
 mod problem;
+mod question;
 mod refusals;
 pub mod report;
 mod routes;

@@ -8,6 +8,7 @@ use ebbtide_model::{AppName, Clock, Instant};
 use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::cache::ReportCache;
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
@@ -39,6 +40,7 @@ pub struct Server {
     pub(crate) sql: Sql,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) cache: ReportCache,
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
@@ -107,6 +109,7 @@ impl Server {
             keys: components.keys,
             sql: components.sql,
             metrics: Metrics::default(),
+            cache: ReportCache::new(settings.cache_bytes_max),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),

@@ -22,6 +22,8 @@ pub struct Settings {
     pub sql_limits: Limits,
     /// Behavioural questions that are worked on at one time; further ones wait their turn.
     pub questions_max: usize,
+    /// Bytes of the reports' answers that are kept.
+    pub cache_bytes_max: u64,
     /// Requests that run at one time; further ones are answered 503.
     pub requests_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
@@ -59,6 +61,7 @@ impl Default for Settings {
             question_bytes_max: 1 << 20,
             sql_limits: Limits { rows_max: 100_000, bytes_max: 64 << 20, time_max: Duration::from_secs(30) },
             questions_max: 4,
+            cache_bytes_max: 64 << 20,
             requests_max: 256,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 pub use churn::{ChurnActor, ChurnAnswer};
 pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};
-pub use trend::{Quantity, Series, TrendAnswer, TrendBucket, TrendGroup};
+pub use trend::{Quantity, Series, TrendAnswer, TrendBucket, TrendCompare, TrendGroup};
 
 /// A result, what was asked, and what it rests on.
 #[derive(Clone, Debug)]

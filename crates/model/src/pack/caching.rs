@@ -87,7 +87,8 @@ impl Warmed<'_> {
     }
 
     fn reaches_all(&self) -> bool {
-        self.routes.iter().any(|route| route.tenant == RouteTenant::TokenOrAll)
+        let all = |tenant: &RouteTenant| matches!(tenant, RouteTenant::TokenOrAll | RouteTenant::AllForAdmin);
+        self.routes.iter().any(|route| all(&route.tenant))
     }
 
     /// The parameter of a path that names the tenant.

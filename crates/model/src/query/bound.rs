@@ -14,7 +14,7 @@ pub struct BoundQuery {
     pub as_of: Option<Instant>,
     pub from: Option<Instant>,
     pub to: Option<Instant>,
-    /// Where events come from, each table once.
+    /// Where events come from: each table once, in a trend of several entities once for each.
     pub sources: Vec<EventSource>,
     /// The type of the actor (or of what is aggregated by): the same in every source. `None` where
     /// the query needs no actor.

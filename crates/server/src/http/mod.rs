@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod body;
+mod conditional;
 mod cors;
 mod gate;
 mod observe;
@@ -22,6 +23,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
+pub(crate) use answer::milliseconds;
 pub(crate) use body::BodyBudget;
 pub use cors::CorsRules;
 pub(crate) use cors::is_origin;

@@ -59,7 +59,8 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
     }));
     gauges.extend(fetched_keys(&server));
     gauges.extend(arrivals(&server));
-    let text = server.metrics.render(&gauges);
+    server.cache.settle().await;
+    let text = server.metrics.render(&gauges, &server.cache.numbers());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ebbtide_engine::sql::{Limits, Sql, SqlRequest, SqlRows, UnusedParameters, rows_to_json};
 use ebbtide_engine::{EngineError, ask};
-use ebbtide_model::pack::{BehaviourLeaf, Pack, Report, SqlShape, Tree, WHOLE};
+use ebbtide_model::pack::{BehaviourLeaf, Pack, Param, Report, SqlShape, Tree, WHOLE};
 use ebbtide_model::query::{Query, bind};
-use ebbtide_model::{ErrorKind, Instant, Scope, Unit};
+use ebbtide_model::{ErrorKind, Instant, Scope, Unit, Value};
 use ebbtide_store::Snapshot;
 use futures::future::try_join_all;
 use serde_json::{Map, Value as Json};
@@ -60,6 +60,9 @@ pub enum ReportError {
     Engine(#[from] EngineError),
     #[error("a statement of the report gives {given}; for {shape} there {allowed}")]
     Shape { shape: &'static str, given: String, allowed: &'static str },
+    /// What a parameter names is not there; what the pack tells of it.
+    #[error("{0}")]
+    Missing(String),
     #[error("the report names {name:?}, which has no value")]
     NoValue { name: String },
     #[error("a leaf of the report was not answered: {0}")]
@@ -70,13 +73,15 @@ impl ReportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Engine(error) => error.kind(),
+            Self::Missing(_) => ErrorKind::NotFound,
             // The pack's author wrote a statement that does not fit, which no caller can mend.
             Self::Shape { .. } | Self::NoValue { .. } | Self::Unanswered(_) => ErrorKind::Internal,
         }
     }
 }
 
-/// Asks the report's leaves, all over the same rows, and puts its response together.
+/// Asks the report's leaves, all over the same rows, and puts its response together. What parameters
+/// are keys of is looked up before.
 pub async fn evaluate(
     pack: &Pack,
     report: &Report,
@@ -88,6 +93,7 @@ pub async fn evaluate(
     let mut leaves = Vec::new();
     collect_leaves(&report.response, &mut leaves);
     let asked = Asked { pack, arguments, engines, snapshot, scope };
+    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
     let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
     let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
     let changes_at = found.iter().filter_map(|found| found.changes_at).fold(day, Instant::min);
@@ -137,16 +143,29 @@ impl Asked<'_> {
         }
     }
 
-    async fn sql(&self, shape: SqlShape, statement: &Arc<str>) -> Result<Found, ReportError> {
-        let request = SqlRequest {
+    /// That the row is there of which the parameter is a key. One that may be left out is, at null.
+    async fn look_up(&self, param: &Param) -> Result<(), ReportError> {
+        let Some(key_of) = &param.key_of else { return Ok(()) };
+        if self.arguments.get(&param.name) == Some(&Value::Null) && param.default == Some(Value::Null) {
+            return Ok(());
+        }
+        let found = self.engines.sql.run(self.snapshot, self.scope, self.request(&key_of.statement)).await?;
+        if found.row_count() == 0 { Err(ReportError::Missing(key_of.missing.clone())) } else { Ok(()) }
+    }
+
+    fn request(&self, statement: &Arc<str>) -> SqlRequest {
+        SqlRequest {
             statement: Arc::clone(statement),
             params: self.arguments.values().to_vec(),
             unused_params: UnusedParameters::PassedOver,
             as_of: self.arguments.as_of(),
             calendar: self.pack.schema.calendar.clone(),
             limits: self.engines.limits,
-        };
-        let rows = self.engines.sql.run(self.snapshot, self.scope, request).await?;
+        }
+    }
+
+    async fn sql(&self, shape: SqlShape, statement: &Arc<str>) -> Result<Found, ReportError> {
+        let rows = self.engines.sql.run(self.snapshot, self.scope, self.request(statement)).await?;
         let columns = rows.columns.iter().map(|column| column.name.clone()).collect();
         Ok(Found { json: shaped(shape, &rows)?, columns, changes_at: rows.changes_at })
     }

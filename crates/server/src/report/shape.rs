@@ -86,7 +86,10 @@ fn bucket(trend: &TrendAnswer, index: usize, shape: &Shape) -> Json {
             return trend.buckets.get(index).map_or(Json::Null, |bucket| Json::from(bucket.label.as_str()));
         }
         // `value` is the measure where there is one.
-        let series = trend.data.iter().find(|series| field == "value" || series.measure.name() == field);
+        let series = trend
+            .data
+            .iter()
+            .find(|series| field == "value" || series.measure.is_some_and(|measure| measure.name() == field));
         let quantity = series.and_then(|series| series.values.get(index)?.as_ref());
         quantity.map_or(Json::Null, |quantity| match (quantity, shape.decimals) {
             (Quantity::Count(_), _) | (_, None) => quantity.to_json(),
@@ -210,12 +213,14 @@ mod tests {
             measures: Measures::Many(vec![Measure::Total, Measure::Avg]),
             data: vec![
                 Series {
-                    measure: Measure::Total,
+                    measure: Some(Measure::Total),
                     values: values(Some(Quantity::Count(2)), Some(Quantity::Count(0))),
                 },
-                Series { measure: Measure::Avg, values: values(Some(Quantity::Float(half)), None) },
+                Series { measure: Some(Measure::Avg), values: values(Some(Quantity::Float(half)), None) },
             ],
             groups: None,
+            compare: None,
+            entities: Vec::new(),
         });
         let check = |decimals, empty, want: Json| {
             let shape = shape(&["avg", "start", "total"], decimals, Cells::All, empty);

@@ -8,7 +8,7 @@ mod keys;
 mod mint;
 
 use axum::http::{HeaderMap, header};
-use ebbtide_model::{AppName, Instant, Scope, TenantId, Tenants};
+use ebbtide_model::{AppName, ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::problem::{Code, Problem, shortened};
@@ -257,6 +257,34 @@ impl Caller {
             return Ok(self.grant(Tenants::All));
         }
         self.tenant_scope()
+    }
+
+    /// The rows of the token's tenant, or of this one where it names none.
+    pub fn tenant_scope_or(&self, default: &TenantId) -> Scope {
+        self.grant(Tenants::One(self.tenant().unwrap_or(default).clone()))
+    }
+
+    /// The rows of all tenants for a platform's admin, whatever its token names; of the token's tenant
+    /// for others.
+    pub fn all_for_admin_scope(&self) -> Result<Scope, Problem> {
+        if self.has_role(ADMIN) { Ok(self.grant(Tenants::All)) } else { self.tenant_scope() }
+    }
+
+    /// The rows of all tenants, for the statements of a pack that decide who the caller is. What they
+    /// read never reaches the caller, save as its tenant and its plan.
+    pub(crate) fn deciding_scope(&self) -> Scope {
+        self.grant(Tenants::All)
+    }
+
+    /// The rows of the tenant that such a statement found to be the caller's.
+    pub(crate) fn found_scope(&self, tenant: TenantId) -> Scope {
+        self.grant(Tenants::One(tenant))
+    }
+
+    /// Whether the caller's `sub` is this value: the text itself, or the canonical text of what it means.
+    pub fn is_subject(&self, given: &str, column_type: ColumnType) -> bool {
+        let canonical = Value::from_text(given, column_type).ok().and_then(|value| value.canonical_text());
+        self.subject().is_some_and(|subject| subject == canonical.as_deref().unwrap_or(given))
     }
 
     /// Where the caller's rows go: to the token's tenant, or wherever each row itself says. That the

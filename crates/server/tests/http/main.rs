@@ -24,7 +24,13 @@ mod documents;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
+mod kept_random;
+#[cfg(test)]
 mod lifetime;
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
-use ebbtide_server::report::{Answer, Arguments, Engines, Pair, PlannedStatements, evaluate};
+use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Pair, PlannedStatements, evaluate};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
@@ -93,10 +93,13 @@ impl App {
     pub(crate) async fn ask(&self, request: &Request<'_>) -> Result<Answer, ParamError> {
         let (report, route, in_path) = self.route(request.path);
         let now = Instant::parse("2026-11-20T09:30:00Z").unwrap();
-        let arguments = Arguments::read(&self.pack, report, route, &in_path, request.query, now)?;
+        let arguments =
+            Arguments::read(&self.pack, report, route, Asker::default(), &in_path, request.query, now)?;
         let tenant = match &route.tenant {
-            RouteTenant::Token => Some(request.tenant.expect("a token with a tenant").to_owned()),
-            RouteTenant::TokenOrAll => request.tenant.map(str::to_owned),
+            RouteTenant::Token | RouteTenant::TokenOr(_) | RouteTenant::Access => {
+                Some(request.tenant.expect("a token with a tenant").to_owned())
+            }
+            RouteTenant::TokenOrAll | RouteTenant::AllForAdmin => request.tenant.map(str::to_owned),
             RouteTenant::Param(name) => arguments.get(name).unwrap().canonical_text(),
         };
         let all = self.everything();

@@ -5,7 +5,7 @@ mod preceding;
 mod retention;
 mod trend;
 
-use ebbtide_model::query::{BoundQuery, Kind};
+use ebbtide_model::query::{BoundQuery, EventSource, Kind};
 use ebbtide_model::{ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
@@ -53,7 +53,12 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn load(&self, times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
-        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors, &HashSet::new())
+        self.load_of(&self.query.sources, times, actors)
+    }
+
+    /// The events of some of the query's sources.
+    fn load_of(&self, sources: &[EventSource], times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
+        drive::load(self.snapshot, self.scope, sources, times, actors, &HashSet::new())
     }
 
     /// The same, with the keys of events at the times where they tie.
@@ -71,9 +76,10 @@ impl Asking<'_> {
         self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.breakdown?))
     }
 
-    /// The type of the numbers that are measured.
-    fn number_type(&self) -> Option<ColumnType> {
-        self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.number?))
+    /// The type of the numbers that are measured of a source.
+    fn number_type(&self, source: usize) -> Option<ColumnType> {
+        let source = self.query.sources.get(source)?;
+        self.column_type(&source.table, source.number?)
     }
 
     /// The type of the values that are told apart.
