@@ -14,6 +14,7 @@
 )]
 
 pub mod apps;
+mod asking;
 mod cache;
 pub mod config;
 mod http;

@@ -48,7 +48,12 @@ impl Question {
     async fn computed(self, versions: Versions) -> Result<Entry, Problem> {
         let started = Stopwatch::now();
         let Self { server, route, arguments, scope, snapshot, now, request_id } = self;
-        let engines = Engines { sql: &server.sql, limits: server.settings.sql_limits };
+        let settings = &server.settings;
+        let engines = Engines {
+            sql: &server.sql,
+            limits: settings.sql_limits,
+            query_time_max: settings.query_time_max,
+        };
         let answer =
             evaluate(&route.app.pack, &route.report, &arguments, &engines, &snapshot, &scope).await?;
         let of_report = route.clone();

@@ -16,6 +16,7 @@
 mod admission;
 mod catalog;
 mod cells;
+mod changes;
 mod chunk;
 mod columns;
 mod compact;
@@ -34,6 +35,7 @@ mod memtable;
 mod merge;
 mod occurrences;
 mod order;
+mod owners;
 mod payload;
 mod probe;
 mod recover;
@@ -42,8 +44,10 @@ mod scan;
 mod segment;
 mod settings;
 mod snapshot;
+mod statistics;
 mod store;
 mod table;
+mod time_search;
 mod verify;
 mod writer;
 
@@ -57,6 +61,7 @@ pub use scan::Scan;
 pub use segment::Damage;
 pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
+pub use statistics::{Statistics, TableStatistics};
 pub use store::{Components, FreshIds, Store};
 pub use verify::{Verified, verify};
 

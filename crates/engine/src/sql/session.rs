@@ -234,12 +234,13 @@ async fn answer(
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
     let checked = statement::check(&request.statement)?;
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
+    let watermark = catalog.snapshot.watermark(&catalog.scope, &tables)?;
     let clock = checked.clock;
     let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
-    let mut rows = collect(&state, &plan, request.limits).await?;
-    rows.changes_at =
-        clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
-    Ok(rows)
+    let (columns, batches) = collect(&state, &plan, request.limits).await?;
+    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
+    Ok(SqlRows { columns, batches, watermark, changes_at })
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -249,12 +250,7 @@ async fn planned(
     request: &SqlRequest,
 ) -> Result<Planned, SqlError> {
     let checked = statement::check(&request.statement)?;
-    let named = state.resolve_table_references(&checked.statement)?;
-    let mut tables: Vec<TableName> =
-        named.iter().map(|reference| TableName::new(reference.table())).collect();
-    tables.retain(|table| catalog.has(table.as_str()));
-    tables.sort();
-    tables.dedup();
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
     let Bound { plan, .. } = plan(&mut state, catalog, checked, request).await?;
     let columns = columns_of(plan.schema().as_arrow())?;
     state.create_physical_plan(&plan).await?;
@@ -324,7 +320,11 @@ fn bind(
 }
 
 /// Runs a plan to its end within the limits.
-async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<SqlRows, SqlError> {
+async fn collect(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    limits: Limits,
+) -> Result<(Vec<SqlColumn>, Vec<RecordBatch>), SqlError> {
     let columns = columns_of(plan.schema().as_arrow())?;
     let physical = state.create_physical_plan(plan).await?;
     let held = MemoryConsumer::new("answer").register(&state.runtime_env().memory_pool);
@@ -340,7 +340,7 @@ async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Re
         hold(&held, &batch, limits.bytes_max)?;
         batches.push(batch);
     }
-    Ok(SqlRows { columns, batches, changes_at: None })
+    Ok((columns, batches))
 }
 
 /// Counts a batch's own bytes: a slice does not count the whole that it is of.

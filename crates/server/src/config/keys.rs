@@ -135,6 +135,10 @@ keys! {
 
     "queries.concurrent_max", "Behavioural questions that are worked on at one time; further ones wait their turn.",
         |c| Count(&mut c.settings.questions_max, 1..=1_024);
+    "queries.time_max", "How long one behavioural question may be worked on.", |c| Time(&mut c.settings.query_time_max, WAIT);
+
+    "cache.bytes_max", "Bytes of all answers of reports that are kept.",
+        |c| Bytes(&mut c.settings.cache_bytes_max, 0..=1_024 * GIB);
 
     "sql.rows_max", "Rows of one statement's answer.", |c| Count(&mut c.settings.sql_limits.rows_max, 1..=100_000_000);
     "sql.bytes_max", "Bytes of one statement's answer in memory.",

@@ -1,7 +1,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ebbtide_engine::sql::Limits;
+
 use super::*;
+use crate::http::CorsRules;
+use crate::sign_in::TokenRules;
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
@@ -43,6 +47,53 @@ fn every_key_has_a_section_of_the_page_and_a_variable_of_its_own() {
         assert!(PAGE.contains(&format!("`{variable}`")), "{variable}");
         assert!(!OTHER_VARIABLES.contains(&variable.as_str()), "{variable}");
     }
+}
+
+#[test]
+fn every_field_has_a_key() {
+    // A field that is new does not compile here: give it a key, then name it.
+    let Config { data: _, apps: _, listen: _, log: _, log_format: _, jwt, settings, sql, store } =
+        Config::default();
+    let JwtConfig {
+        secret: _,
+        secret_file: _,
+        secret_previous: _,
+        secret_previous_file: _,
+        public_keys: _,
+        jwks_url: _,
+        jwks: KeySetSettings { refresh: _, pause: _, wait_max: _ },
+    } = jwt;
+    let Settings {
+        body_bytes_max: _,
+        bodies_bytes_max: _,
+        rows_max: _,
+        question_bytes_max: _,
+        sql_limits: Limits { rows_max: _, bytes_max: _, time_max: _ },
+        query_time_max: _,
+        questions_max: _,
+        cache_bytes_max: _,
+        requests_max: _,
+        connections_max: _,
+        head_timeout: _,
+        body_timeout: _,
+        write_timeout: _,
+        request_timeout: _,
+        drain_timeout: _,
+        token: TokenRules { leeway_s: _, issuers: _ },
+        cors: CorsRules { origins: _, credentials: _, max_age: _ },
+    } = settings;
+    // `spill` is for those who embed the server.
+    let SqlSettings { threads: _, partitions: _, concurrent_max: _, memory_bytes_max: _, spill: _ } = sql;
+    let ebbtide_store::Settings {
+        flush_bytes: _,
+        log_bytes_max: _,
+        memory_bytes_max: _,
+        segment_rows_max: _,
+        compaction_fan_in: _,
+        queue_requests_max: _,
+        group_rows_max: _,
+        import_chunk_rows: _,
+    } = store;
 }
 
 #[test]

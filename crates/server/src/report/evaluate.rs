@@ -2,9 +2,10 @@
 //! then the answers are put where the leaves stand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ebbtide_engine::sql::{Limits, Sql, SqlRequest, SqlRows, UnusedParameters, rows_to_json};
-use ebbtide_engine::{EngineError, ask};
+use ebbtide_engine::{EngineError, StopFlag, ask};
 use ebbtide_model::pack::{BehaviourLeaf, Pack, Param, Report, SqlShape, Tree, WHOLE};
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{ErrorKind, Instant, Scope, Unit, Value};
@@ -13,12 +14,15 @@ use futures::future::try_join_all;
 use serde_json::{Map, Value as Json};
 
 use super::{Arguments, shape};
+use crate::asking::{AskError, ask_within};
 
 /// What leaves are asked of.
 pub struct Engines<'e> {
     pub sql: &'e Sql,
     /// For each statement.
     pub limits: Limits,
+    /// How long each behavioural query may take.
+    pub query_time_max: Duration,
 }
 
 /// A report's answer.
@@ -178,8 +182,11 @@ impl Asked<'_> {
         let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
         // Folding is computing throughout: the threads that serve connections are not for it.
         let changes_at = Some(query.changes_at(as_of));
-        let asked = tokio::task::spawn_blocking(move || ask(&snapshot, &scope, &query, as_of));
-        let answer = asked.await.map_err(|error| ReportError::Unanswered(error.to_string()))??;
+        let work = move |flag: &StopFlag| ask(&snapshot, &scope, &query, as_of, flag);
+        let answer = ask_within(self.engines.query_time_max, work).await.map_err(|error| match error {
+            AskError::Engine(error) => ReportError::Engine(error),
+            AskError::Unanswered(why) => ReportError::Unanswered(why),
+        })?;
         Ok(match &leaf.shape {
             None => Found { json: answer.result(), columns: Vec::new(), changes_at },
             Some(shape) => Found {

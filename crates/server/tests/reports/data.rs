@@ -105,7 +105,7 @@ impl App {
         let all = self.everything();
         let scope = tenant.map_or(Some(all.clone()), |tenant| all.narrowed_to(&TenantId::new(&tenant)));
         let limits = Limits { rows_max: 1_000_000, bytes_max: 1 << 28, time_max: Duration::from_secs(60) };
-        let engines = Engines { sql: &self.sql, limits };
+        let engines = Engines { sql: &self.sql, limits, query_time_max: Duration::from_secs(60) };
         Ok(evaluate(&self.pack, report, &arguments, &engines, &self.snapshot(), &scope.unwrap())
             .await
             .unwrap())
