@@ -32,10 +32,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// new requests are answered 503, `/readyz` too. True where everything that ran was finished.
 pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Future<Output = ()>) -> bool {
     let (closing, _) = watch::channel(());
-    let mut fetching = JoinSet::new();
+    // Ended with the last of the work, by being dropped.
+    let mut background = JoinSet::new();
+    background.spawn(server.clone().warm_on_schedule());
     if let Some(set) = server.keys.key_set() {
         let (set, server) = (set.clone(), server.clone());
-        fetching.spawn(async move { set.keep_fresh(|outcome| tell_fetch(&server, outcome)).await });
+        background.spawn(async move { set.keep_fresh(|outcome| tell_fetch(&server, outcome)).await });
     }
     let mut connections = Connections::new(&server, closing.subscribe());
     let mut stopping = pin!(async {
@@ -49,7 +51,7 @@ pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Fu
             () = connections.accept(&listener) => {}
         }
     };
-    drop(listener);
+    drop((listener, background));
     // Every connection ends after the answer that it is writing.
     closing.send_replace(());
     let ended = tokio::time::timeout(CLOSE_TIMEOUT, connections.ended()).await;

@@ -21,4 +21,5 @@ mod check;
 mod comparing;
 mod data;
 mod examples;
+mod itsm;
 mod loyalty;
