@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
-use ebbtide_server::report::{Answer, Arguments, Engines, choose_list, evaluate, to_csv, to_ndjson};
+use ebbtide_server::report::{Answer, Arguments, Asker, Engines, choose_list, evaluate, to_csv, to_ndjson};
 
 use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::failure::{Failure, print};
@@ -37,6 +37,12 @@ pub(crate) struct Report {
     as_of: Option<String>,
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
+    /// Whose `sub` it is, for reports about their caller.
+    #[arg(long, value_name = "ID")]
+    sub: Option<String>,
+    /// The plan, for reports that tell of it; the operator may ask whatever it has.
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<String>,
     /// Which list, for csv and ndjson of a report with several.
     #[arg(long, value_name = "LIST")]
     table: Option<String>,
@@ -83,13 +89,16 @@ impl Report {
             }
         };
         let route = self.route(report)?;
-        let arguments = Arguments::read(&pack, report, &route, &self.params, &self.params, clock::now());
+        let plan = pack.plans.as_ref().map(|plans| plans.of(self.plan.as_deref()));
+        let asker = Asker { subject: self.sub.as_deref(), plan };
+        let arguments =
+            Arguments::read(&pack, report, &route, asker, &self.params, &self.params, clock::now());
         let arguments = arguments.map_err(refused)?;
         let scope = self.scope(&pack, &route, &arguments)?;
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
         let sql = Sql::new(&SqlSettings::default()).map_err(Failure::new)?;
-        let engines = Engines { sql: &sql, limits: LIMITS };
+        let engines = Engines { sql: &sql, limits: LIMITS, query_time_max: LIMITS.time_max };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
         let answer = runtime.block_on(evaluate(&pack, report, &arguments, &engines, &snapshot, &scope));
@@ -122,15 +131,21 @@ impl Report {
         let app = &pack.schema.app;
         let named = match &route.tenant {
             RouteTenant::Param(name) => arguments.get(name).and_then(|value| value.canonical_text()),
-            RouteTenant::Token | RouteTenant::TokenOrAll => None,
+            RouteTenant::TokenOr(default) => {
+                Some(self.of.tenant.clone().unwrap_or_else(|| default.as_str().to_owned()))
+            }
+            RouteTenant::Token | RouteTenant::TokenOrAll | RouteTenant::AllForAdmin | RouteTenant::Access => {
+                None
+            }
         };
         match (named.as_deref().or(self.of.tenant.as_deref()), &route.tenant) {
             (Some(tenant), _) => Ok(operator_scope(app, Some(tenant))),
-            (None, RouteTenant::TokenOrAll) => Ok(operator_scope(app, None)),
-            (None, RouteTenant::Token | RouteTenant::Param(_)) => {
-                Err(Failure::usage(format_args!("report {} answers about one tenant", self.name))
-                    .hint("name it with --tenant"))
-            }
+            (None, RouteTenant::TokenOrAll | RouteTenant::AllForAdmin) => Ok(operator_scope(app, None)),
+            (
+                None,
+                RouteTenant::Token | RouteTenant::Param(_) | RouteTenant::TokenOr(_) | RouteTenant::Access,
+            ) => Err(Failure::usage(format_args!("report {} answers about one tenant", self.name))
+                .hint("name it with --tenant")),
         }
     }
 

@@ -22,7 +22,30 @@ impl Decimal {
 
     /// Of a stored decimal, in units of 10^-[`DECIMAL_SCALE`].
     pub fn of_units(units: i128) -> Self {
-        Self { digits: units, exponent: -i16::from(DECIMAL_SCALE) }
+        Self::of_scaled(units, i16::from(DECIMAL_SCALE))
+    }
+
+    /// `units` of 10^-`scale`.
+    pub fn of_scaled(units: i128, scale: i16) -> Self {
+        Self { digits: units, exponent: -scale }
+    }
+
+    /// In units of 10^-`scale`, rounded half away from zero; `None` past 128 bits.
+    pub fn units(self, scale: i16) -> Option<i128> {
+        let shift = i32::from(self.exponent) + i32::from(scale);
+        let power = 10_i128.checked_pow(shift.unsigned_abs());
+        if shift >= 0 {
+            // Nothing, moved however far, is nothing.
+            return if self.digits == 0 { Some(0) } else { self.digits.checked_mul(power?) };
+        }
+        // Past the largest power nothing of the number is left, not even a half.
+        let Some(power) = power else {
+            return Some(0);
+        };
+        let (quotient, rest) = (self.digits / power, self.digits % power);
+        // |rest| < 10^38, so its double may not fit: compare with the distance to the next multiple.
+        let away = rest.abs() >= power - rest.abs();
+        quotient.checked_add(if away { self.digits.signum() } else { 0 })
     }
 
     /// The shortest decimal that reads back as `value`; `None` for what is no number.
@@ -223,6 +246,14 @@ impl Ratio {
         (count > 0).then(|| Self { numerator: self.numerator, denominator: self.denominator * count })
     }
 
+    /// This over `other`; `None` where that is nothing.
+    pub fn divided_by(self, other: &Self) -> Option<Self> {
+        let denominator = self.denominator * other.numerator.magnitude();
+        let numerator = self.numerator * BigInt::from(other.denominator.clone());
+        let numerator = if other.numerator.sign() == Sign::Minus { -numerator } else { numerator };
+        Self::new(numerator, denominator)
+    }
+
     #[must_use]
     pub fn plus(self, other: &Self) -> Self {
         if self.denominator == other.denominator {
@@ -231,6 +262,24 @@ impl Ratio {
         let numerator = self.numerator * BigInt::from(other.denominator.clone())
             + &other.numerator * BigInt::from(self.denominator.clone());
         Self { numerator, denominator: self.denominator * &other.denominator }
+    }
+
+    #[must_use]
+    pub fn minus(self, other: &Self) -> Self {
+        self.plus(&other.negative())
+    }
+
+    #[must_use]
+    pub fn negative(&self) -> Self {
+        Self { numerator: -self.numerator.clone(), denominator: self.denominator.clone() }
+    }
+
+    #[must_use]
+    pub fn times(self, other: &Self) -> Self {
+        Self {
+            numerator: self.numerator * &other.numerator,
+            denominator: self.denominator * &other.denominator,
+        }
     }
 
     /// The nearest float, ties to even; the largest finite one where none is near.
@@ -480,6 +529,20 @@ mod tests {
             assert_eq!(Ratio::new(left, right).unwrap().to_f64(), want, "{left}/{right}");
         }
         assert!(Ratio::new(1, 0_u32).is_none());
+    }
+
+    #[test]
+    fn fractions_are_reckoned_with_exactly() {
+        let half = || Ratio::new(1, 2_u32).unwrap();
+        let third = || Ratio::new(-1, 3_u32).unwrap();
+        let check =
+            |ratio: Ratio, want: &str| assert_eq!(ratio.times(&Ratio::whole(12)).to_json().to_string(), want);
+        check(half().plus(&third()), "2");
+        check(half().minus(&third()), "10");
+        check(half().times(&third()), "-2");
+        check(half().divided_by(&third()).unwrap(), "-18");
+        check(third().divided_by(&third()).unwrap(), "12");
+        assert!(half().divided_by(&Ratio::whole(0)).is_none());
     }
 
     #[test]

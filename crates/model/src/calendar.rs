@@ -96,6 +96,15 @@ impl Calendar {
         self.start_of(moved)
     }
 
+    /// An instant after `instant`, and not after the next one at which a period of the unit begins: the
+    /// next day, or for hours the next quarter of one, on which the hours of all zones begin.
+    pub fn next_boundary(&self, unit: Unit, instant: Instant) -> Instant {
+        if unit == Unit::Hour {
+            return instant.next_multiple(SECONDS_PER_HOUR / 4 * Instant::MICROS_PER_SECOND);
+        }
+        self.advance(Unit::Day, instant, 1)
+    }
+
     /// Boundaries of the calendar periods that meet [`from`, `to`): n periods have n + 1 boundaries.
     /// Empty where `to` is not after `from`; at most `periods_max` periods, else `None`.
     pub fn boundaries(
@@ -226,6 +235,21 @@ mod tests {
         };
         assert_eq!(hours("2024-03-10T12:00:00Z"), 23);
         assert_eq!(hours("2024-11-03T12:00:00Z"), 25);
+    }
+
+    #[test]
+    fn no_period_begins_between_an_instant_and_its_next_boundary() {
+        let check = |calendar: &Calendar, unit, from: &str, want: &str| {
+            let next = calendar.next_boundary(unit, at(from));
+            assert_eq!(next.to_string(), want, "{unit:?} after {from}");
+            assert!(next <= calendar.advance(unit, at(from), 1), "{unit:?} after {from}");
+        };
+        check(&Calendar::utc(), Unit::Month, "2024-02-10T12:00:00Z", "2024-02-11T00:00:00Z");
+        check(&Calendar::utc(), Unit::Day, "2024-02-11T00:00:00Z", "2024-02-12T00:00:00Z");
+        check(&zone("America/New_York"), Unit::Week, "2024-03-10T12:00:00Z", "2024-03-11T04:00:00Z");
+        check(&zone("Asia/Kathmandu"), Unit::Hour, "2024-03-10T12:13:00.5Z", "2024-03-10T12:15:00Z");
+        check(&zone("Asia/Kathmandu"), Unit::Hour, "2024-03-10T12:15:00Z", "2024-03-10T12:30:00Z");
+        check(&Calendar::utc(), Unit::Hour, "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z");
     }
 
     #[test]

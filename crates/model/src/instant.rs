@@ -59,6 +59,16 @@ impl Instant {
         Ok(Self(Self::from_timestamp(end.timestamp()).0 - 1))
     }
 
+    /// The first whole second after this instant.
+    pub const fn next_second(self) -> Self {
+        self.next_multiple(Self::MICROS_PER_SECOND)
+    }
+
+    /// The first multiple of so many microseconds after this instant.
+    pub(crate) const fn next_multiple(self, micros: i64) -> Self {
+        Self((self.0.div_euclid(micros)).saturating_add(1).saturating_mul(micros))
+    }
+
     pub fn from_timestamp(timestamp: jiff::Timestamp) -> Self {
         let micros = timestamp.as_nanosecond().div_euclid(1_000);
         // A jiff timestamp spans the years -9999 to 9999, which is well within i64 microseconds.

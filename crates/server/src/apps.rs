@@ -9,7 +9,11 @@ use ebbtide_model::{AppName, ErrorKind, nearest};
 /// The file of a pack in its folder.
 pub const PACK_FILE: &str = "pack.yaml";
 
-const BUNDLED: [(&str, &str); 1] = [("loyalty", include_str!("../../../packs/loyalty/pack.yaml"))];
+const BUNDLED: [(&str, &str); 3] = [
+    ("itsm", include_str!("../../../packs/itsm/pack.yaml")),
+    ("learning", include_str!("../../../packs/learning/pack.yaml")),
+    ("loyalty", include_str!("../../../packs/loyalty/pack.yaml")),
+];
 
 /// The YAML of a pack that comes with the binary.
 pub fn bundled(name: &str) -> Option<&'static str> {
@@ -149,7 +153,7 @@ mod tests {
             let told = load(spec).unwrap_err();
             assert!(told.contains(want), "{spec}: {told}");
         };
-        check("loyalti", "the bundled ones are loyalty (did you mean \"loyalty\"?)");
+        check("loyalti", "(did you mean \"loyalty\"?)");
         check("", "there is no pack \"\"");
         check("Shop=my/shop", "\"Shop\" is no name of an app");
         check("bytes", "bytes/pack.yaml is no UTF-8 text");

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::cache::CacheNumbers;
+
 /// Upper bounds of the latency buckets, in seconds.
 const BUCKETS_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -21,6 +23,14 @@ struct Kept {
     latencies: BTreeMap<String, Histogram>,
     reports: BTreeMap<(String, String), Histogram>,
     rows: BTreeMap<(String, String), RowCounts>,
+    key_fetches: KeyFetches,
+}
+
+/// Fetches of the key set that tokens are checked with.
+#[derive(Debug, Default)]
+struct KeyFetches {
+    good: u64,
+    failed: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -68,8 +78,16 @@ impl Metrics {
         counts.rejected += more.rejected;
     }
 
+    pub(crate) fn keys_fetched(&self) {
+        self.lock().key_fetches.good += 1;
+    }
+
+    pub(crate) fn key_fetch_failed(&self) {
+        self.lock().key_fetches.failed += 1;
+    }
+
     /// All numbers, and those that are read now.
-    pub(crate) fn render(&self, gauges: &[Gauge]) -> String {
+    pub(crate) fn render(&self, gauges: &[Gauge], cache: &CacheNumbers) -> String {
         let kept = self.lock();
         let mut text = Text::default();
         text.head("ebbtide_requests_total", "counter", "Requests answered.");
@@ -105,6 +123,8 @@ impl Metrics {
                 );
             }
         }
+        kept.key_fetches.write(&mut text);
+        text.cache(cache);
         let mut named = "";
         for gauge in gauges {
             if named != gauge.name {
@@ -121,6 +141,15 @@ impl Metrics {
     /// Counters stay sound whatever their holder did.
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyFetches {
+    fn write(&self, text: &mut Text) {
+        const NAME: &str = "ebbtide_key_fetches_total";
+        text.head(NAME, "counter", "Fetches of the key set that tokens are checked with.");
+        text.line(NAME, &[("outcome", "good")], self.good);
+        text.line(NAME, &[("outcome", "failed")], self.failed);
     }
 }
 
@@ -149,6 +178,24 @@ impl Text {
             self.push(format_args!("{comma}{label}=\"{}\"", escaped(text)));
         }
         self.push(format_args!("}} {value}\n"));
+    }
+
+    fn cache(&mut self, cache: &CacheNumbers) {
+        let counters = [
+            ("ebbtide_cache_hits_total", "Reports answered from what was kept.", cache.hits),
+            ("ebbtide_cache_joined_total", "Reports that waited for another's computation.", cache.joined),
+            ("ebbtide_cache_misses_total", "Reports computed.", cache.computed),
+            ("ebbtide_cache_evictions_total", "Answers that had to go for want of room.", cache.evicted),
+        ];
+        let gauges = [
+            ("ebbtide_cache_entries", "Answers that are kept.", cache.entries),
+            ("ebbtide_cache_bytes", "Bytes of the answers that are kept.", cache.bytes),
+        ];
+        let kinds = std::iter::repeat_n("counter", counters.len()).chain(std::iter::repeat("gauge"));
+        for ((name, help, value), kind) in counters.into_iter().chain(gauges).zip(kinds) {
+            self.head(name, kind, help);
+            self.push(format_args!("{name} {value}\n"));
+        }
     }
 
     fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
@@ -190,7 +237,8 @@ mod tests {
             labels: vec![("app", "a\"b".to_owned())],
             value: 2.0,
         };
-        let text = metrics.render(&[gauge]);
+        let cache = CacheNumbers { hits: 7, joined: 6, computed: 5, evicted: 4, entries: 3, bytes: 2 };
+        let text = metrics.render(&[gauge], &cache);
         for line in [
             "ebbtide_requests_total{route=\"/a/{id}\",method=\"GET\",status=\"200\"} 2",
             "ebbtide_request_seconds_bucket{route=\"/a/{id}\",le=\"0.001\"} 0",
@@ -200,6 +248,14 @@ mod tests {
             "ebbtide_request_seconds_count{route=\"/a/{id}\"} 2",
             "ebbtide_rows_total{app=\"shop\",table=\"orders\",outcome=\"accepted\"} 3",
             "ebbtide_rows_total{app=\"shop\",table=\"orders\",outcome=\"rejected\"} 1",
+            "ebbtide_cache_hits_total 7",
+            "ebbtide_cache_joined_total 6",
+            "# TYPE ebbtide_cache_misses_total counter",
+            "ebbtide_cache_misses_total 5",
+            "ebbtide_cache_evictions_total 4",
+            "# TYPE ebbtide_cache_entries gauge",
+            "ebbtide_cache_entries 3",
+            "ebbtide_cache_bytes 2",
             "# TYPE ebbtide_segments gauge",
             "ebbtide_segments{app=\"a\\\"b\"} 2",
         ] {

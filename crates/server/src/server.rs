@@ -8,12 +8,14 @@ use ebbtide_model::{AppName, Clock, Instant};
 use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::cache::{Decisions, ReportCache};
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::routes::{self, ReportRoute, RouteError};
 use crate::settings::{Settings, SettingsError};
 use crate::sign_in::{Caller, Keys};
+use crate::warm::Schedules;
 
 /// What comes in from outside.
 pub struct Components {
@@ -39,6 +41,9 @@ pub struct Server {
     pub(crate) sql: Sql,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) cache: ReportCache,
+    pub(crate) schedules: Schedules,
+    pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
@@ -99,6 +104,7 @@ impl Server {
             }
         }
         let routes = routes::report_routes(&apps)?;
+        let schedules = Schedules::new(&routes, components.clock.as_ref());
         Ok(Arc::new(Self {
             routes,
             apps,
@@ -107,6 +113,9 @@ impl Server {
             keys: components.keys,
             sql: components.sql,
             metrics: Metrics::default(),
+            cache: ReportCache::new(settings.cache_bytes_max),
+            schedules,
+            decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),

@@ -1,9 +1,22 @@
 //! Rows, durable. A row is acknowledged once it is on disk, readable at once, and never twice there.
 //! Synchronous; the filesystem and the clock come in as values. Knows no HTTP and no SQL.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        clippy::wildcard_enum_match_arm,
+        reason = "a test says what it expects, and panics where it is not so"
+    )
+)]
+
 mod admission;
 mod catalog;
 mod cells;
+mod changes;
 mod chunk;
 mod columns;
 mod compact;
@@ -22,6 +35,7 @@ mod memtable;
 mod merge;
 mod occurrences;
 mod order;
+mod owners;
 mod payload;
 mod probe;
 mod recover;
@@ -30,8 +44,10 @@ mod scan;
 mod segment;
 mod settings;
 mod snapshot;
+mod statistics;
 mod store;
 mod table;
+mod time_search;
 mod verify;
 mod writer;
 
@@ -45,6 +61,7 @@ pub use scan::Scan;
 pub use segment::Damage;
 pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
+pub use statistics::{Statistics, TableStatistics};
 pub use store::{Components, FreshIds, Store};
 pub use verify::{Verified, verify};
 

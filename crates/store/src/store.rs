@@ -13,10 +13,12 @@ use ebbtide_model::{AppName, AppSchema, Scope, TableName, Tenants};
 use crate::admission::prepare;
 use crate::fs::FileSystem;
 use crate::import::Importer;
+use crate::lock::FolderLock;
 use crate::log::RecoveryReport;
 use crate::maintenance::{Health, Job, Shared};
 use crate::recover::{self, Opened};
 use crate::snapshot::Snapshot;
+use crate::statistics::Statistics;
 use crate::table::TableInfo;
 use crate::verify::{Verified, verify_manifest_and_log, verify_segments};
 use crate::writer::{Answer, Request, TableIndex};
@@ -88,9 +90,21 @@ impl Store {
         settings: Settings,
         apps: Vec<AppSchema>,
     ) -> Result<Self, StoreError> {
+        let lock = FolderLock::take(components.fs.as_ref())?;
+        Self::open_held(components, lock, settings, apps)
+    }
+
+    /// As [`Store::open`], of a folder that was taken before: reading it back may take long, and whether
+    /// it is to be had is known at once.
+    pub fn open_held(
+        components: Components,
+        held: FolderLock,
+        settings: Settings,
+        apps: Vec<AppSchema>,
+    ) -> Result<Self, StoreError> {
         let queue_requests_max = settings.queue_requests_max;
         let Opened { writer, log } =
-            recover::open(components.fs.clone(), settings, &components.fresh, apps.clone())?;
+            recover::open(components.fs.clone(), held, settings, &components.fresh, apps.clone())?;
         let tables: Vec<Arc<TableInfo>> = writer.tables.iter().map(|table| table.info.clone()).collect();
         let deployed = tables.iter().enumerate().filter(|(_, info)| info.deployed);
         let indices =
@@ -145,13 +159,13 @@ impl Store {
         keys: &RecordBatch,
     ) -> Result<u64, StoreError> {
         let (index, info) = self.table_of(scope, table)?;
-        let (tenant, mark) = match scope.tenants() {
-            Tenants::One(tenant) => (tenant.as_str(), Some(info.tenant_mark(tenant.as_str()))),
-            Tenants::All if info.parent => ("", None),
+        let tenant = match scope.tenants() {
+            Tenants::One(tenant) => Some(tenant.as_str().to_owned()),
+            Tenants::All if info.parent => None,
             Tenants::All => return Err(StoreError::TenantNeeded { table: table.clone() }),
         };
-        let fingerprints = info.hasher.hash_keys(&info.schema, keys, tenant)?;
-        let tenant = mark.filter(|_| info.parent);
+        let own = tenant.as_deref().unwrap_or_default();
+        let fingerprints = info.hasher.hash_keys(&info.schema, keys, own)?;
         self.deleted(Request::Delete { table: index, fingerprints, tenant })
     }
 
@@ -178,6 +192,11 @@ impl Store {
 
     pub fn health(&self) -> Health {
         self.inner.shared.health()
+    }
+
+    /// How much there is; waits for the write under way.
+    pub fn statistics(&self) -> Statistics {
+        self.inner.shared.writer().statistics()
     }
 
     /// Writes what is in memory to segments. Needed for nothing but tests and tidiness: rows are durable

@@ -1,34 +1,41 @@
 //! `ebbtide demo`: the whole product in one command, on data that is made up and says so.
 
+mod chatbot;
+mod itsm;
+mod learning;
 mod loyalty;
 mod random;
+mod rows;
+mod tours;
 
+use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ebbtide_model::Instant;
 use ebbtide_model::pack::Pack;
-use ebbtide_model::{Instant, TableName};
-use ebbtide_server::Settings;
+use ebbtide_server::apps::bundled;
+use ebbtide_server::config::{Flag, Loaded};
 use ebbtide_server::sign_in::{Claims, SigningKey};
 use ebbtide_server::sources::{Source, plan_file};
 
+use self::tours::{Ask, Caller, TOURS, Tour};
 use crate::apps::AppChoice;
+use crate::config::{environment, explained};
 use crate::data::{open_store, operator_scope, store_failure};
 use crate::failure::{Failure, print};
 use crate::import::import_sources;
-use crate::secret::{Secret, VARIABLE};
+use crate::secret::Secret;
 use crate::serve::serve;
 use crate::{Outcome, clock};
 
-const APP: &str = "loyalty";
 /// How long the printed tokens are good.
 const TOKEN_DAYS: i64 = 30;
 
 /// Make data up, load it, and serve it: all of it synthetic, and labelled so.
 ///
-/// The data is a loyalty programme of three merchants over eighteen months up to now. It is made once;
-/// the next demo serves the same folder.
+/// The data is made once, up to the moment it is made; the next demo serves the same folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ebbtide demo\n  ebbtide demo --data /tmp/demo --listen 127.0.0.1:9000")]
 pub(crate) struct Demo {
@@ -45,35 +52,49 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let pack = AppChoice::bundled(APP).load()?;
-        if is_empty(&self.data, &pack)? {
-            print(
-                "loading made-up data: 3 merchants, 7 stores, some 5,000 cards and 100,000 transactions, all synthetic\n",
-            )?;
-            fill(&self.data, &pack, clock::now())?;
+        let tours = TOURS.iter().filter(|tour| bundled(tour.app).is_some());
+        let packed = |tour: &'static Tour| Ok((tour, AppChoice::named(tour.app).load()?));
+        let tours = tours.map(packed).collect::<Result<Vec<(&Tour, Pack)>, Failure>>()?;
+        let now = clock::now();
+        let flag = |option, key, value: String| Flag { option, key, values: vec![value] };
+        let flags = [
+            flag("--data", "data", self.data.display().to_string()),
+            flag("--listen", "listen", self.listen.clone()),
+        ];
+        let loaded = Loaded::read(None, environment(), &flags).map_err(|faults| explained(&faults))?;
+        for (tour, pack) in &tours {
+            if is_empty(&self.data, pack)? {
+                print(&format!("loading made-up data: {}, all synthetic\n", tour.about))?;
+                fill(&self.data, tour, pack, now)?;
+            }
         }
-        print(&invitation(&self.data, &self.listen, clock::now())?)?;
+        let shown: Vec<&Tour> = tours.iter().map(|(tour, _)| *tour).collect();
+        print(&invitation(&shown, &loaded, &self.data, now)?)?;
         if !self.no_serve {
-            serve(&self.data, vec![pack], &self.listen, Settings::default())?;
+            let packs = tours.into_iter().map(|(_, pack)| pack).collect();
+            serve(&loaded, packs)?;
         }
         Ok(Outcome::Done)
     }
 }
 
-/// Whether the folder has no merchants yet.
+/// Whether the folder has no rows of the pack's first table yet.
 fn is_empty(data: &Path, pack: &Pack) -> Result<bool, Failure> {
     let app = &pack.schema.app;
     let store = open_store(data, vec![pack.schema.clone()])?;
     let snapshot = store.snapshot(app).map_err(store_failure)?;
-    let view =
-        snapshot.table(&operator_scope(app, None), &TableName::new("merchants")).map_err(store_failure)?;
+    let mut empty = true;
+    if let Some(table) = pack.schema.tables.first() {
+        let view = snapshot.table(&operator_scope(app, None), &table.name).map_err(store_failure)?;
+        empty = view.parts().iter().all(|part| part.rows_max() == 0);
+    }
     store.close().map_err(store_failure)?;
-    Ok(view.parts().iter().all(|part| part.rows_max() == 0))
+    Ok(empty)
 }
 
-fn fill(data: &Path, pack: &Pack, end: Instant) -> Result<(), Failure> {
+fn fill(data: &Path, tour: &Tour, pack: &Pack, end: Instant) -> Result<(), Failure> {
     let mut sources = Vec::new();
-    for (table, csv) in loyalty::tables(end) {
+    for (table, csv) in (tour.tables)(end) {
         let name = PathBuf::from(format!("{table}.csv"));
         let plan = plan_file(pack, &name, None).map_err(Failure::new)?;
         let source =
@@ -84,37 +105,54 @@ fn fill(data: &Path, pack: &Pack, end: Instant) -> Result<(), Failure> {
 }
 
 /// Where it is, and what to paste.
-fn invitation(data: &Path, listen: &str, now: Instant) -> Result<String, Failure> {
-    let secret = Secret::find_or_make(std::env::var_os(VARIABLE), data)?;
-    let key = SigningKey::hs256(&secret.bytes).map_err(Failure::usage)?;
-    let token = |role: &str, tenant: Option<&str>| {
-        let claims = Claims {
-            app: APP.to_owned(),
-            role: role.to_owned(),
-            tenant: tenant.map(str::to_owned),
-            subject: Some("demo".to_owned()),
-            plan: None,
-            expires: Instant::from_micros(now.micros() + TOKEN_DAYS * Instant::MICROS_PER_DAY),
-        };
-        claims.sign(&key).map_err(Failure::new)
-    };
-    let (admin, merchant) = (token("admin", None)?, token("merchant", Some("1"))?);
+fn invitation(tours: &[&Tour], loaded: &Loaded, data: &Path, now: Instant) -> Result<String, Failure> {
+    let key = Secret::find_or_make(loaded, data)?.signing()?;
+    let listen = &loaded.config.listen;
+    let issuer = loaded.config.settings.token.issuers.first();
     let url = format!("http://{listen}");
     let mut text = format!(
-        "\nThe demo's data is synthetic: no merchant, store or customer in it exists.\n\n\
-         # the platform's admin, and merchant 1 (good for {TOKEN_DAYS} days)\n\
-         export ADMIN={admin}\nexport MERCHANT={merchant}\n\n"
+        "\n{url}\nThe demo's data is synthetic: nothing and nobody in it exists. Tokens are good for {TOKEN_DAYS} days.\n"
     );
-    for report in ["cohorts?months_back=12", "churn?limit=10", "revenue?months_back=6"] {
-        text.push_str(&format!(
-            "curl -H \"Authorization: Bearer $MERCHANT\" \"{url}/store/loyalty/analytics/{report}\"\n"
-        ));
+    for tour in tours {
+        text.push_str(&format!("\n# {}: {}\n", tour.app, tour.about));
+        for caller in tour.callers {
+            let token = token(tour.app, caller, &key, issuer, now)?;
+            text.push_str(&format!("export {}={token} # {}\n", caller.variable, caller.who));
+        }
+        for ask in tour.asks {
+            text.push_str(&curl(ask, &url));
+        }
     }
-    text.push_str(&format!(
-        "curl -H \"Authorization: Bearer $ADMIN\" \"{url}/admin/loyalty/merchants/2/analytics/cohorts?months_back=12\"\n\
-         curl -H \"Authorization: Bearer $ADMIN\" \"{url}/admin/loyalty/merchants/2/analytics/revenue?format=csv&table=monthly\"\n\
-         curl -H \"Authorization: Bearer $ADMIN\" -H \"Content-Type: application/json\" {url}/v1/query \\\n  \
-         -d '{{\"kind\": \"trend\", \"interval\": \"month\", \"measure\": [\"total\", \"unique\"]}}'\n\n"
-    ));
+    text.push('\n');
     Ok(text)
+}
+
+fn token(
+    app: &str,
+    caller: &Caller,
+    key: &SigningKey,
+    issuer: Option<&String>,
+    now: Instant,
+) -> Result<String, Failure> {
+    let claims = Claims {
+        app: app.to_owned(),
+        role: caller.role.to_owned(),
+        tenant: caller.tenant.map(str::to_owned),
+        subject: Some(caller.subject.to_owned()),
+        plan: None,
+        issuer: issuer.cloned(),
+        expires: Instant::from_micros(now.micros() + TOKEN_DAYS * Instant::MICROS_PER_DAY),
+    };
+    claims.sign(key).map_err(Failure::new)
+}
+
+fn curl(ask: &Ask, url: &str) -> String {
+    let Ask { variable, path, body } = ask;
+    let mut line = format!("curl -H \"Authorization: Bearer ${variable}\" \"{url}{path}\"");
+    if let Some(body) = body {
+        // Writing to a text cannot fail.
+        _ = write!(line, " -H \"Content-Type: application/json\" \\\n  -d '{body}'");
+    }
+    line.push('\n');
+    line
 }

@@ -2,6 +2,7 @@
 //! to round, and their JSON form.
 
 mod churn;
+mod preceding;
 mod retention;
 mod trend;
 
@@ -9,8 +10,9 @@ use ebbtide_model::{Instant, TenantId, Value};
 use serde_json::{Value as Json, json};
 
 pub use churn::{ChurnActor, ChurnAnswer};
+pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};
-pub use trend::{Quantity, Series, TrendAnswer, TrendBucket, TrendGroup};
+pub use trend::{Quantity, Series, TrendAnswer, TrendBucket, TrendCompare, TrendGroup};
 
 /// A result, what was asked, and what it rests on.
 #[derive(Clone, Debug)]
@@ -26,12 +28,13 @@ pub enum Outcome {
     Retention(RetentionAnswer),
     Churn(ChurnAnswer),
     Trend(TrendAnswer),
+    Preceding(PrecedingAnswer),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     pub as_of: Instant,
-    /// The arrival number up to which rows were seen.
+    /// The arrival number of the last change, within the scope, of a table that was read.
     pub watermark: u64,
     /// A hash of the query's meaning: the same for the same question at another `as_of`.
     pub definition: String,
@@ -58,6 +61,7 @@ impl Answer {
             Outcome::Retention(retention) => retention.to_json(),
             Outcome::Churn(churn) => churn.to_json(),
             Outcome::Trend(trend) => trend.to_json(),
+            Outcome::Preceding(preceding) => preceding.to_json(),
         }
     }
 }

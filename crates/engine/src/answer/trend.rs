@@ -1,6 +1,6 @@
 //! A trend's result.
 
-use ebbtide_model::query::{Measure, Measures};
+use ebbtide_model::query::{Formula, Measure, Measures};
 use ebbtide_model::{Instant, Value};
 use serde_json::{Map, Value as Json, json};
 
@@ -14,6 +14,17 @@ pub struct TrendAnswer {
     pub data: Vec<Series>,
     /// With a breakdown: the commonest value first, then by value.
     pub groups: Option<Vec<TrendGroup>>,
+    /// The same of the previous period, where it is asked for.
+    pub compare: Option<TrendCompare>,
+    /// With a formula: what it is computed from, in the order of the entities. Empty without.
+    pub entities: Vec<Series>,
+}
+
+/// The buckets directly before, one by one.
+#[derive(Clone, Debug)]
+pub struct TrendCompare {
+    pub buckets: Vec<TrendBucket>,
+    pub data: Vec<Series>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +41,14 @@ pub struct TrendBucket {
 pub struct TrendGroup {
     pub value: Value,
     pub data: Vec<Series>,
+    /// Of the previous period, where it is asked for.
+    pub compare: Option<Vec<Series>>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Series {
-    pub measure: Measure,
+    /// `None`: a formula.
+    pub measure: Option<Measure>,
     /// By bucket; `None` over nothing (save for counts and sums), and where the bucket has not begun.
     pub values: Vec<Option<Quantity>>,
 }
@@ -67,32 +81,56 @@ impl Quantity {
 
 impl TrendAnswer {
     pub fn to_json(&self) -> Json {
-        let starts = self
-            .buckets
-            .iter()
-            .map(|bucket| bucket.start.map_or(Json::Null, |start| Json::from(start.to_string())));
-        let mut json = Map::new();
-        json.insert("starts".to_owned(), starts.collect());
-        json.insert("complete".to_owned(), self.buckets.iter().map(|bucket| bucket.complete).collect());
+        let mut json = buckets_json(&self.buckets);
         json.insert("data".to_owned(), self.data_json(&self.data));
         if let Some(groups) = &self.groups {
-            let group = |group: &TrendGroup| json!({"value": group.value.to_json(), "data": self.data_json(&group.data)});
-            json.insert("groups".to_owned(), groups.iter().map(group).collect());
+            json.insert("groups".to_owned(), groups.iter().map(|group| self.group_json(group)).collect());
+        }
+        if let Some(compare) = &self.compare {
+            let mut before = buckets_json(&compare.buckets);
+            before.insert("data".to_owned(), self.data_json(&compare.data));
+            json.insert("compare".to_owned(), Json::Object(before));
+        }
+        if !self.entities.is_empty() {
+            let entity = |(index, series): (usize, &Series)| {
+                let measure = series.measure.map(Measure::name);
+                json!({"name": Formula::name_of(index), "measure": measure, "data": values_json(series)})
+            };
+            json.insert("entities".to_owned(), self.entities.iter().enumerate().map(entity).collect());
+        }
+        Json::Object(json)
+    }
+
+    fn group_json(&self, group: &TrendGroup) -> Json {
+        let mut json = Map::new();
+        json.insert("value".to_owned(), group.value.to_json());
+        json.insert("data".to_owned(), self.data_json(&group.data));
+        if let Some(compare) = &group.compare {
+            json.insert("compare".to_owned(), self.data_json(compare));
         }
         Json::Object(json)
     }
 
     fn data_json(&self, data: &[Series]) -> Json {
-        let list = |series: &Series| {
-            let value = |value: &Option<Quantity>| value.as_ref().map_or(Json::Null, Quantity::to_json);
-            series.values.iter().map(value).collect::<Json>()
-        };
         match &self.measures {
-            Measures::One(_) => data.first().map_or(Json::Null, list),
+            Measures::One(_) => data.first().map_or(Json::Null, values_json),
             Measures::Many(_) => {
-                let entries = data.iter().map(|series| (series.measure.name().to_owned(), list(series)));
-                Json::Object(entries.collect())
+                let name = |series: &Series| series.measure.map_or("", Measure::name).to_owned();
+                Json::Object(data.iter().map(|series| (name(series), values_json(series))).collect())
             }
         }
     }
+}
+
+fn buckets_json(buckets: &[TrendBucket]) -> Map<String, Json> {
+    let start = |bucket: &TrendBucket| bucket.start.map_or(Json::Null, |start| Json::from(start.to_string()));
+    let mut json = Map::new();
+    json.insert("starts".to_owned(), buckets.iter().map(start).collect());
+    json.insert("complete".to_owned(), buckets.iter().map(|bucket| bucket.complete).collect());
+    json
+}
+
+fn values_json(series: &Series) -> Json {
+    let value = |value: &Option<Quantity>| value.as_ref().map_or(Json::Null, Quantity::to_json);
+    series.values.iter().map(value).collect()
 }

@@ -21,8 +21,8 @@ pub(crate) struct Projection {
 impl Projection {
     pub(crate) fn of(source: &EventSource) -> Self {
         let mut declared = vec![source.time];
-        declared
-            .extend([source.actor, source.breakdown, source.number, source.distinct].into_iter().flatten());
+        let value = source.value.map(|value| value.column);
+        declared.extend([source.actor, source.breakdown, source.number, value].into_iter().flatten());
         collect(&source.filters, &mut declared);
         for matcher in &source.matchers {
             declared.extend(matcher.event.as_ref().map(|(column, _)| *column));
@@ -31,6 +31,14 @@ impl Projection {
         declared.sort_unstable();
         declared.dedup();
         Self { declared }
+    }
+
+    /// With these columns besides.
+    pub(crate) fn and(mut self, columns: &[usize]) -> Self {
+        self.declared.extend_from_slice(columns);
+        self.declared.sort_unstable();
+        self.declared.dedup();
+        self
     }
 
     pub(crate) fn columns(&self) -> Vec<ColumnRef> {

@@ -8,24 +8,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ebbtide_model::Scope;
 use ebbtide_model::query::EventSource;
 use ebbtide_store::{Part, Snapshot};
+use hashbrown::HashSet;
 
 use super::fold::{Actor, Fold, Run};
 use super::key::{Key, OwnedKey};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
-use crate::EngineError;
+use crate::{EngineError, Interrupt, stop};
 
 /// Below so many events a second thread costs more than it saves.
 const EVENTS_PER_WORKER_MIN: usize = 50_000;
 const WORKERS_MAX: usize = 16;
+/// After so many events (and the rest of an actor's) it is asked whether the answer is still wanted.
+const EVENTS_UNCHECKED_MAX: usize = 16_384;
 
 /// The marked events of a query, from all parts of all its tables.
-pub(crate) struct Loaded {
+pub(crate) struct Loaded<'i> {
+    interrupt: &'i dyn Interrupt,
     parts: Vec<PartEvents>,
     /// Sorted; runs name their tenant by its rank here.
     tenants: Vec<Box<str>>,
     actors: Actors,
     /// By rank, ascending with null last; events name their group by its rank here.
     pub(crate) groups: Vec<OwnedKey>,
+    /// By rank, ascending; events name their value by its rank here.
+    pub(crate) values: Vec<OwnedKey>,
 }
 
 struct PartEvents {
@@ -36,24 +42,42 @@ struct PartEvents {
     order: Vec<u32>,
 }
 
-pub(crate) fn load(
-    snapshot: &Snapshot,
-    scope: &Scope,
-    sources: &[EventSource],
-    times: &Times,
-    actors: Actors,
-) -> Result<Loaded, EngineError> {
-    let mut work: Vec<(&EventSource, Part)> = Vec::new();
-    for source in sources {
-        let view = snapshot.table(scope, &source.table)?;
-        work.extend(view.parts().iter().map(|part| (source, part.clone())));
+/// What is loaded, and how.
+pub(crate) struct Loading<'a, 'i> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) scope: &'a Scope,
+    pub(crate) times: &'a Times,
+    pub(crate) actors: Actors,
+    /// The times at which events have their keys read; empty: keys are not read.
+    pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) interrupt: &'i dyn Interrupt,
+}
+
+impl<'i> Loading<'_, 'i> {
+    pub(crate) fn load(self, sources: &[EventSource]) -> Result<Loaded<'i>, EngineError> {
+        let mut work: Vec<(&EventSource, Part)> = Vec::new();
+        for source in sources {
+            let view = self.snapshot.table(self.scope, &source.table)?;
+            work.extend(view.parts().iter().map(|part| (source, part.clone())));
+        }
+        let Self { times, actors, ties, interrupt, .. } = self;
+        let load_one = |(source, part): &(&EventSource, Part)| {
+            Loader { source, times, actors, ties, interrupt }.load(part)
+        };
+        let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
+        let events = side_by_side(&work, workers(rows), load_one)?;
+        let mut loaded = Loaded {
+            parts: Vec::new(),
+            tenants: Vec::new(),
+            actors,
+            groups: Vec::new(),
+            values: Vec::new(),
+            interrupt,
+        };
+        stop::check(interrupt)?;
+        loaded.place(events);
+        Ok(loaded)
     }
-    let load_one = |(source, part): &(&EventSource, Part)| Loader { source, times, actors }.load(part);
-    let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
-    let events = side_by_side(&work, workers(rows), load_one)?;
-    let mut loaded = Loaded { parts: Vec::new(), tenants: Vec::new(), actors, groups: Vec::new() };
-    loaded.place(events);
-    Ok(loaded)
 }
 
 fn workers(events: usize) -> usize {
@@ -91,7 +115,7 @@ fn side_by_side<W: Sync, R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-impl Loaded {
+impl Loaded<'_> {
     /// Gives parts one numbering of tenants, groups and distinct values, and orders their runs.
     fn place(&mut self, parts: Vec<Events>) {
         let names = parts.iter().flat_map(|events| events.runs.tenant_names.iter().cloned());
@@ -99,12 +123,17 @@ impl Loaded {
         self.tenants.sort_unstable();
         self.tenants.dedup();
         let mut parts = parts;
-        self.groups = unify(&mut parts, |events| {
-            (&mut events.groups, std::mem::take(&mut events.group_keys).into_keys())
-        });
-        unify(&mut parts, |events| {
-            (&mut events.distinct, std::mem::take(&mut events.distinct_keys).into_keys())
-        });
+        self.groups = unify(
+            &mut parts,
+            |events| (&mut events.groups, std::mem::take(&mut events.group_keys).into_keys()),
+            OwnedKey::cmp_null_last,
+        );
+        self.values = unify(
+            &mut parts,
+            |events| (&mut events.values, std::mem::take(&mut events.value_keys).into_keys()),
+            OwnedKey::cmp_null_last,
+        );
+        unify(&mut parts, |events| (&mut events.keys, std::mem::take(&mut events.key_values)), Ord::cmp);
         self.parts = parts.into_iter().map(|events| PartEvents::new(events, &self.tenants)).collect();
     }
 
@@ -131,8 +160,8 @@ impl Loaded {
         let states = side_by_side(&ranges, workers, |range: &Vec<Cursor<'_>>| {
             let mut state = fold.fresh();
             match self.actors {
-                Actors::Ignored => fold_runs(fold, &mut state, range),
-                Actors::Required | Actors::Optional => self.fold_actors(fold, &mut state, range.clone()),
+                Actors::Ignored => self.fold_runs(fold, &mut state, range)?,
+                Actors::Required | Actors::Optional => self.fold_actors(fold, &mut state, range.clone())?,
             }
             Ok(state)
         })?;
@@ -178,8 +207,14 @@ impl Loaded {
         bounds.windows(2).map(range).collect()
     }
 
-    fn fold_actors<F: Fold>(&self, fold: &F, state: &mut F::State, mut cursors: Vec<Cursor<'_>>) {
+    fn fold_actors<F: Fold>(
+        &self,
+        fold: &F,
+        state: &mut F::State,
+        mut cursors: Vec<Cursor<'_>>,
+    ) -> Result<(), EngineError> {
         let mut gathered = Gathered::default();
+        let mut unchecked = 0;
         cursors.retain(|cursor| cursor.next < cursor.end);
         while let Some(id) = cursors.iter().filter_map(Cursor::id).min() {
             gathered.runs.clear();
@@ -192,34 +227,49 @@ impl Loaded {
             cursors.retain(|cursor| cursor.next < cursor.end);
             let tenant = self.tenants.get(id.0 as usize).map_or("", |name| name);
             let actor = Actor { tenant, key: id.1 };
-            match gathered.runs.as_slice() {
-                [(part, run)] => fold.take(state, actor, part.run(*run)),
-                _ => fold.take(state, actor, gathered.merged()),
+            let run = match gathered.runs.as_slice() {
+                [(part, run)] => part.run(*run),
+                _ => gathered.merged(),
+            };
+            unchecked += run.len();
+            fold.take(state, actor, run);
+            if unchecked >= EVENTS_UNCHECKED_MAX {
+                stop::check(self.interrupt)?;
+                unchecked = 0;
             }
         }
+        Ok(())
     }
-}
 
-/// Each run by itself, where whose events they are does not matter.
-fn fold_runs<F: Fold>(fold: &F, state: &mut F::State, shares: &[Cursor<'_>]) {
-    for share in shares {
-        for run in share.next..share.end {
-            fold.take(state, Actor { tenant: "", key: Key::Null }, share.part.run(run));
+    /// Each run by itself, where whose events they are does not matter.
+    fn fold_runs<F: Fold>(
+        &self,
+        fold: &F,
+        state: &mut F::State,
+        shares: &[Cursor<'_>],
+    ) -> Result<(), EngineError> {
+        for share in shares {
+            for run in share.next..share.end {
+                fold.take(state, Actor { tenant: "", key: Key::Null }, share.part.run(run));
+                stop::check(self.interrupt)?;
+            }
         }
+        Ok(())
     }
 }
 
-/// Renumbers a column of all parts by one list of keys: ascending, null last.
-fn unify<F>(parts: &mut [Events], column: F) -> Vec<OwnedKey>
+/// Renumbers a column of all parts by one list of keys, ascending.
+fn unify<K, F>(parts: &mut [Events], column: F, order: fn(&K, &K) -> std::cmp::Ordering) -> Vec<K>
 where
-    F: Fn(&mut Events) -> (&mut Vec<u32>, Vec<OwnedKey>),
+    K: Clone + PartialEq,
+    F: Fn(&mut Events) -> (&mut Vec<u32>, Vec<K>),
 {
-    let keys: Vec<Vec<OwnedKey>> = parts.iter_mut().map(|events| column(events).1).collect();
-    let mut all: Vec<OwnedKey> = keys.iter().flatten().cloned().collect();
-    all.sort_unstable_by(OwnedKey::cmp_null_last);
+    let keys: Vec<Vec<K>> = parts.iter_mut().map(|events| column(events).1).collect();
+    let mut all: Vec<K> = keys.iter().flatten().cloned().collect();
+    all.sort_unstable_by(order);
     all.dedup();
     for (events, keys) in parts.iter_mut().zip(keys) {
-        let rank = |key: &OwnedKey| all.binary_search_by(|probe| probe.cmp_null_last(key)).unwrap_or(0);
+        let rank = |key: &K| all.binary_search_by(|probe| order(probe, key)).unwrap_or(0);
         let ranks: Vec<u32> = keys.iter().map(|key| u32::try_from(rank(key)).unwrap_or(u32::MAX)).collect();
         for code in column(events).0 {
             *code = ranks.get(*code as usize).copied().unwrap_or(NO_CODE);
@@ -261,8 +311,9 @@ impl PartEvents {
             times: &self.events.times[start..end],
             marks: &self.events.marks[start..end],
             groups: self.events.groups.get(start..end).unwrap_or(&[]),
-            distinct: self.events.distinct.get(start..end).unwrap_or(&[]),
+            values: self.events.values.get(start..end).unwrap_or(&[]),
             numbers: self.events.numbers.get(start..end).unwrap_or(&[]),
+            keys: self.events.keys.get(start..end).unwrap_or(&[]),
         }
     }
 }
@@ -295,8 +346,9 @@ struct Columns {
     times: Vec<i64>,
     marks: Vec<u64>,
     groups: Vec<u32>,
-    distinct: Vec<u32>,
+    values: Vec<u32>,
     numbers: Vec<Option<Number>>,
+    keys: Vec<u32>,
 }
 
 impl Gathered<'_> {
@@ -320,8 +372,9 @@ impl Columns {
         self.times.clear();
         self.marks.clear();
         self.groups.clear();
-        self.distinct.clear();
+        self.values.clear();
         self.numbers.clear();
+        self.keys.clear();
     }
 
     fn append(&mut self, run: Run<'_>) {
@@ -329,8 +382,9 @@ impl Columns {
         self.marks.extend_from_slice(run.marks);
         // Parts of a table without the property have no such column: their events take a place in it.
         extend_aligned(&mut self.groups, run.groups, self.times.len(), 0);
-        extend_aligned(&mut self.distinct, run.distinct, self.times.len(), NO_CODE);
+        extend_aligned(&mut self.values, run.values, self.times.len(), NO_CODE);
         extend_aligned(&mut self.numbers, run.numbers, self.times.len(), None);
+        extend_aligned(&mut self.keys, run.keys, self.times.len(), NO_CODE);
     }
 
     fn gather(&mut self, from: &Self, order: &[(i64, usize)]) {
@@ -338,8 +392,9 @@ impl Columns {
         self.times.extend(order.iter().map(|(time, _)| *time));
         self.marks.extend(indices().map(|index| from.marks[index]));
         self.groups.extend(indices().filter_map(|index| from.groups.get(index)));
-        self.distinct.extend(indices().filter_map(|index| from.distinct.get(index)));
+        self.values.extend(indices().filter_map(|index| from.values.get(index)));
         self.numbers.extend(indices().filter_map(|index| from.numbers.get(index)));
+        self.keys.extend(indices().filter_map(|index| from.keys.get(index)));
     }
 
     fn as_run(&self) -> Run<'_> {
@@ -347,8 +402,9 @@ impl Columns {
             times: &self.times,
             marks: &self.marks,
             groups: &self.groups,
-            distinct: &self.distinct,
+            values: &self.values,
             numbers: &self.numbers,
+            keys: &self.keys,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Batch, live and distributed running feed the same fold, so they cannot disagree.
 
 use super::key::Key;
-use super::load::Number;
+use super::load::{NO_CODE, Number};
 
 /// Whose events a run holds.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,11 @@ pub(crate) struct Run<'a> {
     pub(crate) marks: &'a [u64],
     /// Ranks of the breakdown's values.
     pub(crate) groups: &'a [u32],
-    /// Codes of the values that are counted once.
-    pub(crate) distinct: &'a [u32],
+    /// Ranks of the values that are told apart; [`NO_CODE`] where there is none.
+    pub(crate) values: &'a [u32],
     pub(crate) numbers: &'a [Option<Number>],
+    /// Ranks of the keys that were read; [`NO_CODE`] for the others.
+    pub(crate) keys: &'a [u32],
 }
 
 impl Run<'_> {
@@ -41,6 +43,16 @@ impl Run<'_> {
     /// The event's group, 0 where there are no groups.
     pub(crate) fn group(&self, index: usize) -> u32 {
         self.groups.get(index).copied().unwrap_or(0)
+    }
+
+    /// The event's value, [`NO_CODE`] where it has none.
+    pub(crate) fn value(&self, index: usize) -> u32 {
+        self.values.get(index).copied().unwrap_or(NO_CODE)
+    }
+
+    /// The event's key, [`NO_CODE`] where it was not read.
+    pub(crate) fn key(&self, index: usize) -> u32 {
+        self.keys.get(index).copied().unwrap_or(NO_CODE)
     }
 }
 

@@ -3,14 +3,15 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
-use ebbtide_model::query::{BoundMatcher, EventSource};
+use ebbtide_model::query::{BoundMatcher, EventSource, ValueColumn};
 use ebbtide_store::Part;
+use hashbrown::HashSet;
 
 use super::columns::{Columns, Projection, Typed, unexpected};
-use super::key::{Interner, Key, KeyColumn, Keys};
+use super::key::{Interner, Key, KeyColumn, Keys, OwnedKey};
 use super::probe;
-use crate::EngineError;
 use crate::exact::Decimal;
+use crate::{EngineError, Interrupt, stop};
 
 /// A number of an event's property, of the type that its column has.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,11 +61,14 @@ pub(crate) struct Events {
     /// By the breakdown's property; empty where there is none.
     pub(crate) groups: Vec<u32>,
     pub(crate) group_keys: Interner,
-    /// By the property whose distinct values are counted; empty where there is none.
-    pub(crate) distinct: Vec<u32>,
-    pub(crate) distinct_keys: Interner,
+    /// By the property whose values are told apart; empty where there is none.
+    pub(crate) values: Vec<u32>,
+    pub(crate) value_keys: Interner,
     /// Empty where nothing is measured.
     pub(crate) numbers: Vec<Option<Number>>,
+    /// By the table's key, at times where that settles something; empty where there are none.
+    pub(crate) keys: Vec<u32>,
+    pub(crate) key_values: Vec<Box<[OwnedKey]>>,
 }
 
 /// Whose events are where.
@@ -95,15 +99,22 @@ pub(crate) struct Loader<'a> {
     pub(crate) source: &'a EventSource,
     pub(crate) times: &'a Times,
     pub(crate) actors: Actors,
+    /// The times at which events have their keys read; empty: keys are not read.
+    pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) interrupt: &'a dyn Interrupt,
 }
 
 impl Loader<'_> {
     pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
-        let projection = Projection::of(self.source);
+        let mut projection = Projection::of(self.source);
+        if !self.ties.is_empty() {
+            projection = projection.and(&self.source.key);
+        }
         let mut events = Events::default();
         let mut marks = Vec::new();
         for batch in part.scan(&projection.columns())? {
             let batch = batch?;
+            stop::check(self.interrupt)?;
             let columns = Columns::new(&projection, &batch);
             marks.clear();
             marks.resize(columns.rows(), 0);
@@ -155,13 +166,41 @@ impl Loader<'_> {
             let keys = KeyColumn::of(columns.declared(column)?)?;
             append_codes(&kept, &mut into.groups, |row| Some(keys.at(row)), &mut into.group_keys);
         }
-        if let Some(column) = source.distinct {
-            let keys = KeyColumn::of(columns.declared(column)?)?;
-            let present = |row| Some(keys.at(row)).filter(|key| *key != Key::Null);
-            append_codes(&kept, &mut into.distinct, present, &mut into.distinct_keys);
+        if let Some(value) = &source.value {
+            let keys = KeyColumn::of(columns.declared(value.column)?)?;
+            let wanted = |row: usize| value.of.is_none_or(|bit| marks[row] & (1 << bit) != 0);
+            let present = |row: usize| {
+                let key = if wanted(row) { shorten(keys.at(row), value) } else { Key::Null };
+                Some(key).filter(|key| *key != Key::Null)
+            };
+            append_codes(&kept, &mut into.values, present, &mut into.value_keys);
         }
         if let Some(column) = source.number {
             append_numbers(columns.declared(column)?, &kept, &mut into.numbers)?;
+        }
+        if !self.ties.is_empty() {
+            self.append_keys(columns, &kept, into)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the keys of the rows whose times tie, each as a code of its own.
+    fn append_keys(
+        &self,
+        columns: &Columns<'_>,
+        kept: &[usize],
+        into: &mut Events,
+    ) -> Result<(), EngineError> {
+        let times = columns.times(self.source.time)?;
+        let keys = self.source.key.iter().map(|column| KeyColumn::of(columns.declared(*column)?));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        for row in kept {
+            if !times.at(*row).is_some_and(|time| self.ties.contains(&time)) {
+                into.keys.push(NO_CODE);
+                continue;
+            }
+            into.keys.push(u32::try_from(into.key_values.len()).unwrap_or(NO_CODE));
+            into.key_values.push(keys.iter().map(|key| key.at(*row).to_owned()).collect());
         }
         Ok(())
     }
@@ -237,6 +276,17 @@ impl Runs {
         self.keys.push(key);
         self.starts.push(start);
     }
+}
+
+/// As much of a value as the query reads.
+fn shorten<'k>(key: Key<'k>, value: &ValueColumn) -> Key<'k> {
+    let Key::Text(mut text) = key else {
+        return key;
+    };
+    if let Some((end, _)) = value.cut.and_then(|cut| text.char_indices().nth(cut as usize)) {
+        text = &text[..end];
+    }
+    Key::Text(if value.trim { text.trim() } else { text })
 }
 
 fn append_codes<'k>(

@@ -9,6 +9,7 @@ mod drive;
 mod fold;
 mod key;
 mod load;
+mod preceding;
 mod probe;
 mod retention;
 mod trend;

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use ebbtide_model::query::{BoundQuery, Interval, Measure, TREND_BUCKETS_MAX, Trend};
-use ebbtide_model::{ColumnType, Fault, Instant};
+use ebbtide_model::query::{BoundQuery, Interval, Measure, TREND_BUCKETS_MAX};
+use ebbtide_model::{Calendar, ColumnType, Fault, Instant};
 use hashbrown::HashSet;
 
 use super::fold::{Actor, Fold, Run};
@@ -17,14 +17,20 @@ const CELLS_MAX: usize = 4_000_000;
 /// The group of events that are not asked for by the breakdown's limit.
 pub(crate) const NO_SERIES: u32 = u32::MAX;
 
-/// A trend's definition in numbers. Series 0 is all events; each group that is kept has one more.
+/// The buckets of a trend.
 #[derive(Debug)]
-pub(crate) struct TrendFold {
+pub(crate) struct Span {
     /// Starts of the buckets and the end of the last one, in microseconds. The first is where counting
     /// starts, which may be inside its calendar period.
     pub(crate) bounds: Vec<i64>,
     /// Starts of the calendar periods; `None` where the interval is all of history.
     pub(crate) starts: Vec<Option<Instant>>,
+}
+
+/// A trend's definition in numbers. Series 0 is all events; each group that is kept has one more.
+#[derive(Debug)]
+pub(crate) struct TrendFold<'a> {
+    span: &'a Span,
     /// By rank of the breakdown's value: its series.
     series: Vec<u32>,
     series_count: usize,
@@ -61,53 +67,54 @@ pub(crate) struct TrendState {
     actors: u64,
 }
 
-impl TrendFold {
-    pub(crate) fn new(
-        query: &BoundQuery,
-        trend: &Trend,
-        number_type: Option<ColumnType>,
-        as_of: Instant,
-    ) -> Result<Self, Fault> {
+impl Span {
+    /// The buckets that the query asks about.
+    pub(crate) fn asked(query: &BoundQuery, interval: Interval, as_of: Instant) -> Result<Self, Fault> {
         // Up to as_of means with it.
         let after = Instant::from_micros(as_of.micros().saturating_add(1));
         let to = query.to.unwrap_or(after);
         let calendar = &query.calendar;
-        let (starts, bounds) = match trend.interval {
-            Interval::All => {
-                let first = query.from.map_or(i64::MIN, Instant::micros);
-                (vec![query.from], vec![first, to.micros().max(first)])
-            }
-            Interval::Unit(unit) => {
-                let last = Instant::from_micros(to.micros().saturating_sub(1));
-                let from = query.from.unwrap_or_else(|| calendar.advance(unit, last, 1 - BUCKETS_DEFAULT));
-                let found = calendar.boundaries(unit, from, to, TREND_BUCKETS_MAX).ok_or_else(|| {
-                    let problem = format!(
-                        "{from} was given; from there to {to} there are more than {TREND_BUCKETS_MAX} buckets, the limit"
-                    );
-                    Fault { path: "from".to_owned(), problem }
-                })?;
-                let starts = found[..found.len().saturating_sub(1)].iter().copied().map(Some).collect();
-                let clip = |bound: Instant| bound.clamp(from, to.max(from)).micros();
-                (starts, found.into_iter().map(clip).collect())
-            }
+        let Interval::Unit(unit) = interval else {
+            let first = query.from.map_or(i64::MIN, Instant::micros);
+            return Ok(Self { starts: vec![query.from], bounds: vec![first, to.micros().max(first)] });
         };
-        let measures = trend.measures.as_slice();
-        let wants = |wanted: &[Measure]| measures.iter().any(|measure| wanted.contains(measure));
-        Ok(Self {
-            bounds,
-            starts,
-            series: Vec::new(),
-            series_count: 1,
-            cumulative: trend.cumulative,
-            float_column: number_type == Some(ColumnType::Float),
-            wants: Wants {
-                unique: wants(&[Measure::Unique]),
-                distinct: wants(&[Measure::UniqueProp]),
-                sum: wants(&[Measure::Sum, Measure::Avg]),
-                extremes: wants(&[Measure::Min, Measure::Max]),
-                values: measures.iter().any(|measure| measure.percentile().is_some()),
-            },
-        })
+        let last = Instant::from_micros(to.micros().saturating_sub(1));
+        let from = query.from.unwrap_or_else(|| calendar.advance(unit, last, 1 - BUCKETS_DEFAULT));
+        let found = calendar.boundaries(unit, from, to, TREND_BUCKETS_MAX).ok_or_else(|| {
+            let problem = format!(
+                "{from} was given; from there to {to} there are more than {TREND_BUCKETS_MAX} buckets, the limit"
+            );
+            Fault { path: "from".to_owned(), problem }
+        })?;
+        let starts = found[..found.len().saturating_sub(1)].iter().copied().map(Some).collect();
+        let clip = |bound: Instant| bound.clamp(from, to.max(from)).micros();
+        Ok(Self { starts, bounds: found.into_iter().map(clip).collect() })
+    }
+
+    /// As many buckets directly before, of which the first and the last are as far in as these are.
+    pub(crate) fn previous(&self, calendar: &Calendar, interval: Interval) -> Self {
+        let (Some(first), Some(end)) = (self.bounds.first().copied(), self.bounds.last().copied()) else {
+            return Self { bounds: Vec::new(), starts: Vec::new() };
+        };
+        let Interval::Unit(unit) = interval else {
+            let from = first.saturating_sub(end.saturating_sub(first));
+            return Self { bounds: vec![from, first], starts: vec![Some(Instant::from_micros(from))] };
+        };
+        let back = i64::try_from(self.buckets()).unwrap_or(i64::MAX);
+        let own: Vec<Instant> = self.starts.iter().copied().flatten().collect();
+        let starts: Vec<Instant> = own.iter().map(|start| calendar.advance(unit, *start, -back)).collect();
+        let mut bounds: Vec<i64> = starts.iter().map(|start| start.micros()).collect();
+        if let (Some(own_first), Some(first_start)) = (own.first(), starts.first()) {
+            let next = calendar.advance(unit, *first_start, 1).micros();
+            bounds[0] = first_start.micros().saturating_add(first - own_first.micros()).min(next);
+        }
+        if let (Some(own_last), Some(last_start)) = (own.last(), starts.last()) {
+            let next = calendar.advance(unit, *last_start, 1).micros();
+            let whole = end == calendar.advance(unit, *own_last, 1).micros();
+            let elapsed = last_start.micros().saturating_add(end - own_last.micros());
+            bounds.push(if whole { next } else { elapsed.min(next) });
+        }
+        Self { bounds, starts: starts.into_iter().map(Some).collect() }
     }
 
     pub(crate) fn times(&self, as_of: Instant) -> Times {
@@ -116,29 +123,57 @@ impl TrendFold {
         Times { since: vec![first], until: as_of.micros().min(end.saturating_sub(1)) }
     }
 
-    /// The groups by rank of their value: each one's series, from 1 on, or [`NO_SERIES`].
-    pub(crate) fn with_series(mut self, series: Vec<u32>) -> Result<Self, Fault> {
-        let kept = series.iter().filter(|one| **one != NO_SERIES).count();
-        if (kept + 1).saturating_mul(self.buckets()) > CELLS_MAX {
+    pub(crate) fn buckets(&self) -> usize {
+        self.bounds.len().saturating_sub(1)
+    }
+}
+
+impl<'a> TrendFold<'a> {
+    pub(crate) fn new(
+        span: &'a Span,
+        measures: &[Measure],
+        cumulative: bool,
+        number_type: Option<ColumnType>,
+    ) -> Self {
+        let wants = |wanted: &[Measure]| measures.iter().any(|measure| wanted.contains(measure));
+        Self {
+            span,
+            series: Vec::new(),
+            series_count: 1,
+            cumulative,
+            float_column: number_type == Some(ColumnType::Float),
+            wants: Wants {
+                unique: wants(&[Measure::Unique]),
+                distinct: wants(&[Measure::UniqueProp]),
+                sum: wants(&[Measure::Sum, Measure::Avg]),
+                extremes: wants(&[Measure::Min, Measure::Max]),
+                values: measures.iter().any(|measure| measure.percentile().is_some()),
+            },
+        }
+    }
+
+    /// The groups by rank of their value: each one's series, from 1 to `groups`, or [`NO_SERIES`].
+    pub(crate) fn with_series(mut self, series: Vec<u32>, groups: usize) -> Result<Self, Fault> {
+        if (groups + 1).saturating_mul(self.buckets()) > CELLS_MAX {
             let problem = format!(
-                "the property has {kept} values, each with {} buckets; allowed are {CELLS_MAX} buckets in all: set \
+                "the property has {groups} values, each with {} buckets; allowed are {CELLS_MAX} buckets in all: set \
                  `breakdown.limit`, or a wider `interval`",
                 self.buckets()
             );
             return Err(Fault { path: "breakdown".to_owned(), problem });
         }
         self.series = series;
-        self.series_count = kept + 1;
+        self.series_count = groups + 1;
         Ok(self)
     }
 
     pub(crate) fn buckets(&self) -> usize {
-        self.bounds.len().saturating_sub(1)
+        self.span.buckets()
     }
 
     fn bucket_of(&self, time: i64, hint: usize) -> usize {
         let inside = |bucket: usize| {
-            bucket < self.buckets() && self.bounds[bucket] <= time && time < self.bounds[bucket + 1]
+            bucket < self.buckets() && self.span.bounds[bucket] <= time && time < self.span.bounds[bucket + 1]
         };
         if inside(hint) {
             return hint;
@@ -147,17 +182,18 @@ impl TrendFold {
             return hint + 1;
         }
         // Loading lets only times within the bounds through.
-        self.bounds.partition_point(|bound| *bound <= time).saturating_sub(1).min(self.buckets() - 1)
+        let bounds = &self.span.bounds;
+        bounds.partition_point(|bound| *bound <= time).saturating_sub(1).min(self.buckets() - 1)
     }
 
     fn count(&self, state: &mut TrendState, series: usize, bucket: usize, run: Run<'_>, index: usize) {
         let cell = series * self.buckets() + bucket;
         state.totals[cell] += 1;
         if self.wants.distinct
-            && let Some(code) = run.distinct.get(index).filter(|code| **code != NO_CODE)
+            && run.value(index) != NO_CODE
             && let Ok(cell) = u32::try_from(cell)
         {
-            state.distinct.insert((cell, *code));
+            state.distinct.insert((cell, run.value(index)));
         }
         let Some(number) = run.numbers.get(index).copied().flatten() else {
             return;
@@ -185,7 +221,7 @@ impl TrendFold {
     }
 }
 
-impl Fold for TrendFold {
+impl Fold for TrendFold<'_> {
     type State = TrendState;
 
     fn fresh(&self) -> TrendState {

@@ -10,6 +10,7 @@
 )]
 
 mod catalog;
+mod clock;
 mod error;
 mod functions;
 mod rows;

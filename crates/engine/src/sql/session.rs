@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
+use super::functions::Ticks;
 use super::rows::columns_of;
 use super::{SqlColumn, SqlError, SqlRows, functions, statement, types};
 use crate::EngineError;
@@ -233,8 +234,13 @@ async fn answer(
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
     let checked = statement::check(&request.statement)?;
-    let plan = plan(&mut state, catalog, checked, request).await?;
-    collect(&state, &plan, request.limits).await
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
+    let watermark = catalog.snapshot.watermark(&catalog.scope, &tables)?;
+    let clock = checked.clock;
+    let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
+    let (columns, batches) = collect(&state, &plan, request.limits).await?;
+    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
+    Ok(SqlRows { columns, batches, watermark, changes_at })
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -244,16 +250,17 @@ async fn planned(
     request: &SqlRequest,
 ) -> Result<Planned, SqlError> {
     let checked = statement::check(&request.statement)?;
-    let named = state.resolve_table_references(&checked.statement)?;
-    let mut tables: Vec<TableName> =
-        named.iter().map(|reference| TableName::new(reference.table())).collect();
-    tables.retain(|table| catalog.has(table.as_str()));
-    tables.sort();
-    tables.dedup();
-    let plan = plan(&mut state, catalog, checked, request).await?;
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
+    let Bound { plan, .. } = plan(&mut state, catalog, checked, request).await?;
     let columns = columns_of(plan.schema().as_arrow())?;
     state.create_physical_plan(&plan).await?;
     Ok(Planned { tables, columns })
+}
+
+/// A plan, and what its functions will tell of the time.
+struct Bound {
+    plan: LogicalPlan,
+    ticks: Ticks,
 }
 
 async fn plan(
@@ -261,13 +268,13 @@ async fn plan(
     catalog: ScopedCatalog,
     checked: statement::Checked,
     request: &SqlRequest,
-) -> Result<LogicalPlan, SqlError> {
+) -> Result<Bound, SqlError> {
     statement::check_tables(&checked.statement, state, &catalog)?;
-    bind(state, &checked, request)?;
+    let ticks = bind(state, &checked, request)?;
     state.register_catalog_list(Arc::new(catalog));
     let plan = state.statement_to_plan(checked.statement).await?;
     read_only().verify_plan(&plan)?;
-    Ok(plan)
+    Ok(Bound { plan, ticks })
 }
 
 /// The plan's own check that nothing is written, besides that of the text.
@@ -280,7 +287,7 @@ fn bind(
     state: &mut SessionState,
     checked: &statement::Checked,
     request: &SqlRequest,
-) -> Result<(), SqlError> {
+) -> Result<Ticks, SqlError> {
     let config = state.config_options().clone();
     let properties = state.execution_props_mut();
     properties.query_execution_start_time =
@@ -289,6 +296,8 @@ fn bind(
     for function in functions::calendar_functions(&request.calendar, request.as_of) {
         state.register_udf(Arc::new(function))?;
     }
+    let ticks = Ticks::after(request.as_of);
+    state.register_udf(Arc::new(functions::days_between(&ticks)))?;
     for name in &checked.parameters {
         let given = request.params.iter().find(|(given, _)| given == name);
         let value = match given {
@@ -307,11 +316,15 @@ fn bind(
             return Err(SqlError::UnusedParameter { name: name.clone() });
         }
     }
-    Ok(())
+    Ok(ticks)
 }
 
 /// Runs a plan to its end within the limits.
-async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<SqlRows, SqlError> {
+async fn collect(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    limits: Limits,
+) -> Result<(Vec<SqlColumn>, Vec<RecordBatch>), SqlError> {
     let columns = columns_of(plan.schema().as_arrow())?;
     let physical = state.create_physical_plan(plan).await?;
     let held = MemoryConsumer::new("answer").register(&state.runtime_env().memory_pool);
@@ -327,7 +340,7 @@ async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Re
         hold(&held, &batch, limits.bytes_max)?;
         batches.push(batch);
     }
-    Ok(SqlRows { columns, batches })
+    Ok((columns, batches))
 }
 
 /// Counts a batch's own bytes: a slice does not count the whole that it is of.

@@ -14,9 +14,11 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+use ebbtide_model::TableName;
 
 use super::SqlError;
 use super::catalog::ScopedCatalog;
+use super::clock::ClockUse;
 use super::error::given_with_hint;
 
 /// The longest statement.
@@ -32,6 +34,7 @@ pub(super) struct Checked {
     pub(super) statement: Statement,
     /// The names after `$`, in order.
     pub(super) parameters: BTreeSet<String>,
+    pub(super) clock: ClockUse,
 }
 
 /// Parses and checks a statement's form; [`check_tables`] goes on.
@@ -57,8 +60,9 @@ pub(super) fn check(text: &str) -> Result<Checked, SqlError> {
     if let ControlFlow::Break(error) = statement.visit(&mut visitor) {
         return Err(error);
     }
+    let clock = ClockUse::of(&statement);
     let statement = Statement::Statement(Box::new(statement));
-    Ok(Checked { statement, parameters: visitor.parameters })
+    Ok(Checked { statement, parameters: visitor.parameters, clock })
 }
 
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
@@ -181,6 +185,21 @@ fn parameter_call(name: &str) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// The app's tables that a statement names, in the order of their names.
+pub(super) fn tables_of(
+    statement: &Statement,
+    state: &SessionState,
+    catalog: &ScopedCatalog,
+) -> Result<Vec<TableName>, SqlError> {
+    let named = state.resolve_table_references(statement)?;
+    let mut tables: Vec<TableName> =
+        named.iter().map(|reference| TableName::new(reference.table())).collect();
+    tables.retain(|table| catalog.has(table.as_str()));
+    tables.sort();
+    tables.dedup();
+    Ok(tables)
 }
 
 /// Every table that the statement names is one of the app's (or one that it defines itself).

@@ -85,10 +85,10 @@ impl Random {
         if self.one_in(2) {
             self.instants = (0..12).map(|_| self.instant()).collect();
         }
-        (0..count).map(|_| self.event(actors)).collect()
+        (0..count).map(|index| self.event(actors, index)).collect()
     }
 
-    fn event(&mut self, actors: u64) -> Event {
+    fn event(&mut self, actors: u64, index: u64) -> Event {
         let table = self.pick(&["cards", "sales", "sales", "sales", "sales", "views"]);
         let tenant = self.pick(&["a", "a", "a", "a", "b", "c"]);
         let actor = i64::try_from(self.below(actors)).unwrap() - 1;
@@ -126,7 +126,12 @@ impl Random {
                 Some(text("Gare")),
                 Some(text("gare du Nord")),
                 Some(text("0")),
+                Some(text("\u{2003}Gare\n")),
             ]),
+        );
+        put(
+            "receipt",
+            Some(text(&format!("{}{index}", self.pick(&["a", "é", "Z", "9", "\u{10000}", "\u{ffff}"])))),
         );
         put("open", self.pick(&[None, Some(false), Some(true)]).map(Value::Bool));
         put("day", self.pick(&[None, Some(20_000), Some(20_001)]).map(Value::Date));

@@ -1,10 +1,13 @@
 //! A pack: the tables of an app, how files become their rows, and the reports it answers. What a
 //! `pack.yaml` may say is told in `docs/packs.md`; [`Pack::parse`] reads one and explains every fault.
 
+mod access;
+mod caching;
 mod faults;
 mod params;
 mod parse;
 mod reports;
+mod routes;
 mod sources;
 mod tables;
 mod tree;
@@ -12,6 +15,7 @@ mod words;
 mod yaml;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -19,10 +23,14 @@ pub use faults::{PackFault, render_faults};
 pub use params::ParamError;
 pub use parse::{Statement, StatementCheck};
 
-use crate::{AppSchema, ColumnType, TableName, Value};
+use crate::{AppSchema, ColumnType, TableName, TenantId, Value};
 
 /// The instant as of which a report answers: a parameter of every report.
 pub const AS_OF: &str = "as_of";
+/// The caller's `sub`: text, or null where the token has none.
+pub const SUBJECT: &str = "sub";
+/// The name of the caller's plan, where the pack has plans.
+pub const PLAN: &str = "plan";
 /// The path of a response that is a list itself.
 pub const WHOLE: &str = ".";
 
@@ -37,7 +45,41 @@ pub struct Pack {
     /// Values that the pack sets once and its statements name, as they name parameters.
     pub constants: Vec<(String, Value)>,
     pub sources: Vec<Source>,
+    pub access: Access,
+    pub plans: Option<Plans>,
     pub reports: Vec<Report>,
+}
+
+/// Where a table says who a caller is. Both statements read the rows of all tenants, as they are now;
+/// `$sub` is the caller's.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Its one cell is the caller's tenant, for routes of [`RouteTenant::Access`].
+    pub tenant: Option<Arc<str>>,
+    /// What a caller is told for whom that statement finds no tenant.
+    pub unknown: Option<String>,
+    /// Its one cell is the caller's plan; without it the plan is the token's.
+    pub plan: Option<Arc<str>>,
+    /// The tables that these statements read.
+    pub tables: Vec<TableName>,
+}
+
+/// The plans that callers may have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plans {
+    list: Vec<Plan>,
+    /// The plan of a caller without one, or with one that is not listed.
+    default_index: usize,
+    /// Feature → what a caller without it is told.
+    upgrades: Vec<(String, String)>,
+}
+
+/// A plan: features, which are true or false, and limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub name: String,
+    /// The same names, of the same types, in every plan.
+    pub values: Vec<(String, Value)>,
 }
 
 /// How a file whose name fits becomes rows of a table. A file named after its table needs none.
@@ -91,12 +133,48 @@ pub struct Report {
     /// What the query string may give, and what paths may (see [`Route::params`]).
     pub params: Vec<Param>,
     pub routes: Vec<Route>,
+    /// The feature that the caller's plan must have.
+    pub requires: Option<String>,
+    /// What of the caller its leaves name: [`SUBJECT`], [`PLAN`] and values of plans.
+    pub caller_values: Vec<String>,
     pub response: Tree,
     /// Dotted paths of the lists in the response, in order: what CSV and NDJSON hold. A response that
     /// is a list itself has the path [`WHOLE`].
     pub lists: Vec<String>,
     /// The tables that the answer depends on.
     pub tables: Vec<TableName>,
+    /// Names of the parameters and constants that the answer depends on, and [`AS_OF`]; ascending.
+    pub names: Vec<String>,
+    pub cache: Caching,
+    pub warm: Option<Warm>,
+}
+
+/// How long a report's answers are kept while nothing is written that they depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    For(Duration),
+    /// Every request is answered afresh.
+    Off,
+}
+
+/// A schedule by which a report's answers are computed before anybody asks for them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Warm {
+    pub every: Duration,
+    pub tenants: WarmTenants,
+    /// Sets of values for the report's parameters, each of which is computed.
+    pub params: Vec<Vec<(String, Value)>>,
+}
+
+/// About whose rows answers are computed beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WarmTenants {
+    /// Every tenant by itself.
+    Each,
+    /// All tenants together.
+    All,
+    /// Each of these by itself.
+    Named(Vec<TenantId>),
 }
 
 /// One way to a report.
@@ -106,9 +184,21 @@ pub struct Route {
     pub path: String,
     /// The parameters of the path, in its order. They are required, and come from there alone.
     pub params: Vec<Param>,
-    /// Roles that may call; empty means any that is signed in.
+    /// Roles that may call; empty means any that is signed in, or nobody but `own`, where there is one.
     pub roles: Vec<String>,
+    /// The parameter of the path that lets in, besides the roles, whoever's `sub` it is.
+    pub own: Option<String>,
     pub tenant: RouteTenant,
+    /// Parameters that this route gives itself; the query string does not.
+    pub set: Vec<(String, Setting)>,
+}
+
+/// What a parameter is set to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    /// The value of this name, such as [`SUBJECT`].
+    Name(String),
+    Value(Value),
 }
 
 /// Whose rows a route answers about.
@@ -120,6 +210,12 @@ pub enum RouteTenant {
     Param(String),
     /// The token's tenant, or all tenants for an `admin` token without one.
     TokenOrAll,
+    /// The token's tenant; this one where it names none.
+    TokenOr(TenantId),
+    /// All tenants for an `admin`, whatever its token names; the token's tenant for others.
+    AllForAdmin,
+    /// The tenant that [`Access::tenant`] finds, whatever the token names.
+    Access,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -134,6 +230,18 @@ pub struct Param {
     pub max: Option<Value>,
     /// The values that are allowed; empty means any.
     pub choices: Vec<Value>,
+    /// Of what it is the key: a value that is no row's is answered 404.
+    pub key_of: Option<KeyOf>,
+}
+
+/// The table of which a parameter's value is a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyOf {
+    pub table: TableName,
+    /// Has a row where there is such a key, in the scope and as of the `as_of`; names the parameter.
+    pub statement: Arc<str>,
+    /// What a caller is told where there is none.
+    pub missing: String,
 }
 
 /// The JSON that a report returns, with queries for leaves.

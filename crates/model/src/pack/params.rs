@@ -1,18 +1,19 @@
 //! Parameters of reports and constants of a pack.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::faults::Faults;
-use super::parse::{name, short_text};
+use super::parse::{name, short_text, unknown};
 use super::tables::nullable_type;
-use super::{AS_OF, Param};
-use crate::{ColumnType, ErrorKind, Fault, Instant, Node, Value};
+use super::{AS_OF, KeyOf, PLAN, Param, SUBJECT};
+use crate::{AppSchema, ColumnType, ErrorKind, Fault, Instant, Node, TableName, Value};
 
 const PARAMS_MAX: usize = 50;
 const CONSTANTS_MAX: usize = 200;
 const CHOICES_MAX: usize = 200;
-/// Query parameters that every report has.
-const RESERVED: [&str; 3] = [AS_OF, "format", "table"];
+/// Names that every report has.
+const RESERVED: [&str; 6] = [AS_OF, "format", "refresh", "table", SUBJECT, PLAN];
 
 /// Whole numbers, decimals, texts and truths.
 pub(super) fn constants(node: &Node<'_>, faults: &mut Faults) -> Vec<(String, Value)> {
@@ -22,18 +23,24 @@ pub(super) fn constants(node: &Node<'_>, faults: &mut Faults) -> Vec<(String, Va
     }
     let mut constants = Vec::new();
     for (given, node) in entries.into_iter().take(CONSTANTS_MAX) {
-        let named = faults.keep(param_name(&node, given));
-        let value = [ColumnType::Int, ColumnType::Decimal, ColumnType::Bool, ColumnType::Text]
-            .into_iter()
-            .find_map(|column_type| Value::from_json(node.json(), column_type).ok())
-            .filter(|value| *value != Value::Null);
-        let value = value.ok_or_else(|| node.expected("a number, a text, true or false"));
-        constants.extend(named.and(faults.keep(value)).map(|value| (given.to_owned(), value)));
+        let named = faults.keep(free_name(&node, given));
+        let value = faults.keep(constant(&node));
+        constants.extend(named.and(value).map(|value| (given.to_owned(), value)));
     }
     constants
 }
 
-fn param_name(node: &Node<'_>, given: &str) -> Result<(), Fault> {
+/// A whole number, a decimal, a text or a truth.
+pub(super) fn constant(node: &Node<'_>) -> Result<Value, Fault> {
+    let value = [ColumnType::Int, ColumnType::Decimal, ColumnType::Bool, ColumnType::Text]
+        .into_iter()
+        .find_map(|column_type| Value::from_json(node.json(), column_type).ok())
+        .filter(|value| *value != Value::Null);
+    value.ok_or_else(|| node.expected("a number, a text, true or false"))
+}
+
+/// A name that no report has already.
+pub(super) fn free_name(node: &Node<'_>, given: &str) -> Result<(), Fault> {
     name(node, given)?;
     if RESERVED.contains(&given) {
         return Err(node.fault(format_args!("{given:?} is a parameter of every report; choose another name")));
@@ -41,33 +48,55 @@ fn param_name(node: &Node<'_>, given: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn read(node: &Node<'_>, constants: &[(String, Value)], faults: &mut Faults) -> Vec<Param> {
+/// Reads parameters, whose names no constant and no value of a plan has.
+pub(super) fn read(
+    node: &Node<'_>,
+    constants: &[(String, Value)],
+    caller_values: &[(String, Value)],
+    schema: &AppSchema,
+    faults: &mut Faults,
+) -> Vec<Param> {
     let entries = faults.keep(node.entries()).unwrap_or_default();
     if entries.len() > PARAMS_MAX {
         faults.add(node.fault(format_args!("has {} parameters; allowed are {PARAMS_MAX}", entries.len())));
     }
     let mut params = Vec::new();
     for (given, node) in entries.into_iter().take(PARAMS_MAX) {
-        let named = faults.keep(param_name(&node, given));
+        let named = faults.keep(free_name(&node, given));
         if constants.iter().any(|(name, _)| name == given) {
             faults.add(node.fault("is a constant of the pack too; choose another name"));
         }
+        if caller_values.iter().any(|(name, _)| name == given) {
+            faults.add(node.fault("is a value of the pack's plans too; choose another name"));
+        }
         // One that is at fault is known by its name, so that what uses it is not at fault too.
-        let param = param(given, node, faults).filter(|_| named.is_some());
+        let param = param(given, node, schema, faults).filter(|_| named.is_some());
         params.push(param.unwrap_or_else(|| Param::plain(given, ColumnType::Text)));
     }
     params
 }
 
-fn param(name: &str, node: Node<'_>, faults: &mut Faults) -> Option<Param> {
+fn param(name: &str, node: Node<'_>, schema: &AppSchema, faults: &mut Faults) -> Option<Param> {
     let fields = faults.keep(node.fields())?;
     let column_type = faults.keep(fields.required("type").and_then(|node| nullable_type(&node)));
     let description = faults.keep(short_text(&fields, "description"));
     let (default, min, max) = (fields.optional("default"), fields.optional("min"), fields.optional("max"));
     let choices = fields.optional("choices");
+    let key_of = fields.optional("key_of");
+    let missing = faults.keep(short_text(&fields, "missing"));
+    if missing.as_ref().is_some_and(Option::is_some) && key_of.is_none() {
+        faults.add(
+            fields.fault_at("missing", "is told where `key_of` has no such row, and there is no `key_of`"),
+        );
+    }
     faults.unknown(fields);
 
     let (column_type, nullable) = column_type?;
+    let key_of = key_of.map(|node| faults.keep(read_key_of(&node, name, column_type, schema)));
+    let mut key_of = key_of.map_or(Some(None), |key_of| key_of.map(Some))?;
+    if let (Some(key_of), Some(missing)) = (&mut key_of, missing?) {
+        key_of.missing = missing;
+    }
     let min = faults.keep(bound(min.as_ref(), column_type));
     let max = faults.keep(bound(max.as_ref(), column_type));
     let choices = faults.keep(choices.map_or(Ok(Vec::new()), |node| read_choices(&node, column_type)));
@@ -80,6 +109,7 @@ fn param(name: &str, node: Node<'_>, faults: &mut Faults) -> Option<Param> {
         min: min?,
         max: max?,
         choices: choices?,
+        key_of,
     };
     if let (Some(node), Some(value)) = (default, given) {
         let value = value?;
@@ -89,6 +119,42 @@ fn param(name: &str, node: Node<'_>, faults: &mut Faults) -> Option<Param> {
         param.default = Some(value);
     }
     Some(param)
+}
+
+/// The table whose key, of one column and this type, the parameter is.
+fn read_key_of(
+    node: &Node<'_>,
+    param: &str,
+    column_type: ColumnType,
+    schema: &AppSchema,
+) -> Result<KeyOf, Fault> {
+    let given = node.text()?;
+    let Some(table) = schema.table(&TableName::new(given)) else {
+        return Err(node.fault(unknown(
+            "table",
+            given,
+            schema.tables.iter().map(|table| table.name.as_str()),
+        )));
+    };
+    let [key] = table.key.as_slice() else {
+        return Err(node.fault(format_args!("{given} has no key of one column")));
+    };
+    let key = &table.columns[*key];
+    if key.column_type != column_type {
+        let (own, of_key) = (column_type.name(), key.column_type.name());
+        return Err(
+            node.fault(format_args!("the key of {given} is of type {of_key}, and the parameter of {own}"))
+        );
+    }
+    let statement = format!("SELECT 1 AS found FROM \"{given}\" WHERE \"{}\" = ${param} LIMIT 1", key.name);
+    let missing = format!("There is no such row of {given}.");
+    Ok(KeyOf { table: table.name.clone(), statement: Arc::from(statement), missing })
+}
+
+/// A value that a parameter is set to: one that it may have.
+pub(super) fn set_value(node: &Node<'_>, param: &Param) -> Result<Value, Fault> {
+    let value = typed(node, param.column_type)?;
+    if param.allows(&value) { Ok(value) } else { Err(node.expected(param.allowed())) }
 }
 
 fn typed(node: &Node<'_>, column_type: ColumnType) -> Result<Value, Fault> {
@@ -148,6 +214,7 @@ impl Param {
             min: None,
             max: None,
             choices: Vec::new(),
+            key_of: None,
         }
     }
 
@@ -155,6 +222,12 @@ impl Param {
     pub fn read(&self, text: &str) -> Result<Value, ParamError> {
         let value = Value::from_text(text, self.column_type).ok().filter(|value| self.allows(value));
         value.ok_or_else(|| ParamError::refused(&self.name, text, self.allowed()))
+    }
+
+    /// The value of a definition.
+    pub(super) fn read_json(&self, node: &Node<'_>) -> Result<Value, Fault> {
+        let value = typed(node, self.column_type)?;
+        if self.allows(&value) { Ok(value) } else { Err(node.expected(self.allowed())) }
     }
 
     /// The value where the request gives none.
@@ -225,10 +298,12 @@ fn compare(left: &Value, right: &Value) -> Option<Ordering> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AppName, Calendar};
 
     fn param(json: serde_json::Value) -> Param {
         let mut faults = Faults::default();
-        let params = read(&Node::root(&json), &[], &mut faults);
+        let schema = AppSchema { app: AppName::new("a"), calendar: Calendar::utc(), tables: Vec::new() };
+        let params = read(&Node::root(&json), &[], &[], &schema, &mut faults);
         assert!(faults.is_empty(), "{faults:?}");
         params.into_iter().next().unwrap()
     }

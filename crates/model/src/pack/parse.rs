@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::faults::Faults;
 use super::tables::{TableDraft, Tables};
 use super::yaml::Document;
-use super::{Pack, PackFault, SqlShape, params, reports, sources, tables};
+use super::{Pack, PackFault, SqlShape, access, params, reports, sources, tables};
 use crate::{
     AppName, AppSchema, Calendar, Fault, Fields, Node, TableKind, TableName, TenantRule, Value, WeekStart,
     nearest,
@@ -75,6 +75,8 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let tables = faults.keep(fields.required("tables")).map(|node| tables::read(&node, faults));
     let tenant_table = fields.optional("tenant_table");
     let constants = fields.optional("constants").map(|node| params::constants(&node, faults));
+    let access = fields.optional("access");
+    let plans = fields.optional("plans");
     let reports = fields.optional("reports");
     faults.unknown(fields);
 
@@ -89,12 +91,21 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     };
     let sources = tables.sound.iter().flat_map(|draft| sources::read(draft, faults)).collect();
     let constants = constants.unwrap_or_default();
+    let plans = plans.map(|node| access::plans(&node, &constants, faults)).unwrap_or_default();
+    let tried =
+        access::Tried { schema: &schema, sound, constants: &constants, used: RefCell::default(), statements };
+    let (access, plans) = access::read(access.as_ref(), plans, &tried, faults).unwrap_or_default();
+    let caller_values = access::caller_values(plans.as_ref());
+    let features = plans.as_ref().map(|plans| access::features(plans.list())).unwrap_or_default();
     let context = reports::Context {
         schema: &schema,
         sound,
         tenant_table: tenant_table.as_ref(),
         constants: &constants,
-        used: RefCell::default(),
+        caller_values: &caller_values,
+        features: &features,
+        finds_tenants: access.tenant.is_some(),
+        used: tried.used,
         statements,
     };
     let reports = reports.map(|node| reports::read(&node, &context, faults)).unwrap_or_default();
@@ -105,7 +116,7 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
             faults.add(Fault { path: format!("constants.{name}"), problem });
         }
     }
-    Some(Pack { title: title.flatten(), schema, tenant_table, constants, sources, reports })
+    Some(Pack { title: title.flatten(), schema, tenant_table, constants, sources, access, plans, reports })
 }
 
 fn calendar(fields: &Fields<'_>, faults: &mut Faults) -> Option<Calendar> {

@@ -5,19 +5,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::caching::{self, Warmed};
 use super::faults::Faults;
 use super::parse::{Statement, StatementCheck, name, short_text, unknown};
-use super::{AS_OF, Param, Report, Route, RouteTenant, SqlShape, params, tree, words};
+use super::routes::Declared;
+use super::{AS_OF, Caching, Param, Report, Route, RouteTenant, SqlShape, params, routes, tree, words};
 use crate::query::{BoundQuery, Query, bind};
-use crate::{AppSchema, ColumnType, Fault, Fields, Instant, Node, TableName, TenantRule, Value};
+use crate::{AppSchema, ColumnType, Fault, Instant, Node, TableName, TenantRule, Value};
 
 const REPORTS_MAX: usize = 300;
-const ROUTES_MAX: usize = 20;
-const ROLES_MAX: usize = 50;
-const PATH_CHARS_MAX: usize = 300;
-/// First parts of paths that are the server's own.
-const RESERVED_PATHS: [&str; 4] = ["v1", "healthz", "readyz", "metrics"];
-
 /// 2024-01-01, as of which leaves are tried.
 const SAMPLE_AS_OF_MICROS: i64 = 1_704_067_200_000_000;
 
@@ -28,6 +24,12 @@ pub(super) struct Context<'c> {
     pub(super) sound: bool,
     pub(super) tenant_table: Option<&'c TableName>,
     pub(super) constants: &'c [(String, Value)],
+    /// What leaves may name of their caller, each with a value that it could have.
+    pub(super) caller_values: &'c [(String, Value)],
+    /// Names of what plans have or have not.
+    pub(super) features: &'c [&'c str],
+    /// Whether the pack finds callers' tenants by a statement.
+    pub(super) finds_tenants: bool,
     pub(super) used: RefCell<BTreeSet<String>>,
     pub(super) statements: &'c dyn StatementCheck,
 }
@@ -40,7 +42,7 @@ impl Context<'_> {
 
     /// The type of a tenant that a path names: that of the tenants' table, else of the column that
     /// holds it.
-    fn tenant_type(&self) -> ColumnType {
+    pub(super) fn tenant_type(&self) -> ColumnType {
         let first = self.tenant_table.and_then(|name| self.schema.table(name));
         let column_type = first.into_iter().chain(&self.schema.tables).find_map(|table| match table.tenant {
             TenantRule::Column { column, .. } => Some(table.columns[column].column_type),
@@ -65,9 +67,6 @@ pub(super) fn read(node: &Node<'_>, context: &Context<'_>, faults: &mut Faults) 
     reports
 }
 
-/// A path that was declared: its pattern, and the report's name.
-type Declared = (String, String);
-
 fn report(
     name: &str,
     node: Node<'_>,
@@ -81,11 +80,17 @@ fn report(
     let routes_node = faults.keep(fields.required("routes"));
     let response_node = faults.keep(fields.required("response"));
     let lists_node = fields.optional("lists");
+    let requires = fields.optional("requires").map(|node| faults.keep(feature(&node, context)));
+    let cache =
+        faults.keep(fields.optional("cache").map_or(Ok(Caching::default()), |node| caching::cache(&node)));
+    let warm_node = fields.optional("warm");
     let told = faults.len();
-    let params =
-        params_node.as_ref().map(|node| params::read(node, context.constants, faults)).unwrap_or_default();
+    let read_params = |node: &Node<'_>, faults: &mut Faults| {
+        params::read(node, context.constants, context.caller_values, context.schema, faults)
+    };
+    let params = params_node.as_ref().map(|node| read_params(node, faults)).unwrap_or_default();
 
-    let routes = routes_node.map(|node| routes(&node, name, &params, context, declared, faults));
+    let routes = routes_node.map(|node| routes::read(&node, name, &params, context, declared, faults));
     let with = with_node.as_ref().map(|node| tree::With::read(node, context.schema, faults));
     let mut leaves =
         Leaves::new(context, with.unwrap_or_default(), &params, routes.as_deref().unwrap_or_default());
@@ -95,8 +100,22 @@ fn report(
     if response.is_some() {
         leaves.unused(&params, routes.as_deref().unwrap_or_default(), fields.path(), faults);
     }
-    let tables = leaves.tables;
-    context.used.borrow_mut().extend(leaves.used);
+    leaves.look_up(&params);
+    let of_caller = context.caller_values.iter().filter(|(name, _)| leaves.used.contains(name));
+    let caller_values = of_caller.map(|(name, _)| name.clone()).collect();
+    let (tables, used) = (leaves.tables, leaves.used);
+    let warm = warm_node.and_then(|node| {
+        let report = Warmed {
+            cache: cache?,
+            params: &params,
+            routes: routes.as_deref().unwrap_or_default(),
+            names: &used,
+            is_constant: &|name| name == AS_OF || context.constants.iter().any(|(known, _)| known == name),
+        };
+        caching::warm(&node, &report, faults)
+    });
+    let names = used.iter().cloned().collect();
+    context.used.borrow_mut().extend(used);
     let lists = response.as_ref().map(super::Tree::lists).unwrap_or_default();
     let lists = match (lists_node, &response) {
         (Some(node), Some(_)) => faults.keep(chosen_lists(&node, &lists)),
@@ -108,10 +127,24 @@ fn report(
         description: description?,
         params,
         routes: routes?,
+        requires: requires.map_or(Some(None), |feature| feature.map(Some))?,
+        caller_values,
         response: response?,
         lists: lists?,
         tables,
+        names,
+        cache: cache?,
+        warm,
     })
+}
+
+/// The feature that a report requires.
+fn feature(node: &Node<'_>, context: &Context<'_>) -> Result<String, Fault> {
+    let given = node.text()?;
+    if context.features.contains(&given) {
+        return Ok(given.to_owned());
+    }
+    Err(node.fault(unknown("feature of the plans", given, context.features.iter().copied())))
 }
 
 fn chosen_lists(node: &Node<'_>, there: &[String]) -> Result<Vec<String>, Fault> {
@@ -127,144 +160,6 @@ fn chosen_lists(node: &Node<'_>, there: &[String]) -> Result<Vec<String>, Fault>
         }
     }
     Ok(chosen)
-}
-
-fn routes(
-    node: &Node<'_>,
-    report: &str,
-    params: &[Param],
-    context: &Context<'_>,
-    declared: &mut Vec<Declared>,
-    faults: &mut Faults,
-) -> Vec<Route> {
-    let items = faults.keep(node.items()).unwrap_or_default();
-    if items.is_empty() || items.len() > ROUTES_MAX {
-        faults.add(node.fault(format_args!("has {} routes; allowed are 1 to {ROUTES_MAX}", items.len())));
-    }
-    let mut routes = Vec::new();
-    for item in items.into_iter().take(ROUTES_MAX) {
-        routes.extend(route(item, report, params, context, declared, faults));
-    }
-    routes
-}
-
-fn route(
-    node: Node<'_>,
-    report: &str,
-    params: &[Param],
-    context: &Context<'_>,
-    declared: &mut Vec<Declared>,
-    faults: &mut Faults,
-) -> Option<Route> {
-    let fields = faults.keep(node.fields())?;
-    let path_node = faults.keep(fields.required("path"));
-    let roles = faults.keep(fields.optional("roles").map_or(Ok(Vec::new()), |node| roles(&node)));
-    let tenant = faults.keep(tenant(&fields));
-    faults.unknown(fields);
-    let path_node = path_node?;
-    let names = faults.keep(path_names(&path_node))?;
-    let path = faults.keep(path_node.text())?;
-    let pattern = pattern(path);
-    if let Some((_, other)) = declared.iter().find(|(known, _)| *known == pattern) {
-        faults.add(path_node.fault(format_args!("is a path of report {other:?} already")));
-    }
-    declared.push((pattern, report.to_owned()));
-    let (roles, tenant) = (roles?, tenant?);
-    if let RouteTenant::Param(name) = &tenant
-        && !names.contains(&name.as_str())
-    {
-        faults.add(path_node.fault(format_args!(
-            "lacks {{{name}}}, which names the tenant; a tenant is named by the path, never by the query"
-        )));
-    }
-    let mut path_params = Vec::new();
-    for name in names {
-        let known = params.iter().find(|param| param.name == name).cloned();
-        let is_tenant = tenant == RouteTenant::Param(name.to_owned());
-        match known.or_else(|| is_tenant.then(|| Param::plain(name, context.tenant_type()))) {
-            Some(param) => path_params.push(Param { default: None, ..param }),
-            None => {
-                let names = params.iter().map(|param| param.name.as_str());
-                faults.add(path_node.fault(unknown("parameter of the report", name, names)));
-            }
-        }
-    }
-    Some(Route { path: path.to_owned(), params: path_params, roles, tenant })
-}
-
-fn roles(node: &Node<'_>) -> Result<Vec<String>, Fault> {
-    let items = node.items()?;
-    if items.is_empty() || items.len() > ROLES_MAX {
-        return Err(node.fault(format_args!(
-            "has {} roles; allowed are 1 to {ROLES_MAX}, and without the field any role may call",
-            items.len()
-        )));
-    }
-    items.iter().map(|item| item.text().map(str::to_owned)).collect()
-}
-
-fn tenant(fields: &Fields<'_>) -> Result<RouteTenant, Fault> {
-    let Some(node) = fields.optional("tenant") else {
-        return Ok(RouteTenant::Token);
-    };
-    match node.text()? {
-        "token" => Ok(RouteTenant::Token),
-        "token_or_all" => Ok(RouteTenant::TokenOrAll),
-        text => match words::in_text(text) {
-            Some(name) => Ok(RouteTenant::Param(name.to_owned())),
-            None => Err(node.expected(
-                "\"token\", \"token_or_all\" or a parameter of the path, such as \"$merchant_id\"",
-            )),
-        },
-    }
-}
-
-/// The parameters of a path, in its order.
-fn path_names<'a>(node: &Node<'a>) -> Result<Vec<&'a str>, Fault> {
-    let path = node.text()?;
-    let bad = |why: &str| {
-        node.fault(format_args!(
-            "{path:?} is no path ({why}); a path is such as \"/shops/{{shop_id}}/sales\""
-        ))
-    };
-    let Some(inner) = path.strip_prefix('/') else {
-        return Err(bad("it does not begin with /"));
-    };
-    if path.chars().count() > PATH_CHARS_MAX {
-        return Err(bad("it is too long"));
-    }
-    let mut names = Vec::new();
-    for (index, part) in inner.split('/').enumerate() {
-        if let Some(given) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            name(node, given)?;
-            if names.contains(&given) {
-                return Err(bad("a parameter is in it twice"));
-            }
-            names.push(given);
-            continue;
-        }
-        let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
-        if part.is_empty() || !part.chars().all(sound) || part.chars().all(|c| c == '.') {
-            return Err(bad("between slashes there are letters, digits, -, _, . and ~, or a {parameter}"));
-        }
-        if index == 0 && RESERVED_PATHS.contains(&part) {
-            return Err(bad("the server has this path for itself"));
-        }
-    }
-    Ok(names)
-}
-
-/// A path without the names of its parameters: two that are equal here are one route.
-pub(super) fn pattern(path: &str) -> String {
-    let part = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
-    path.split('/').map(part).collect::<Vec<_>>().join("/")
-}
-
-impl Route {
-    /// The path without the names of its parameters: two routes with one pattern are one route.
-    pub fn pattern(&self) -> String {
-        pattern(&self.path)
-    }
 }
 
 /// What the leaves of one response may name, and what they did.
@@ -294,6 +189,7 @@ impl<'c> Leaves<'c> {
             }
         }
         known.extend(context.constants.iter().cloned());
+        known.extend(context.caller_values.iter().cloned());
         Self {
             context,
             with,
@@ -387,10 +283,19 @@ impl<'c> Leaves<'c> {
         Ok(Some(query))
     }
 
+    /// The rows that parameters are keys of are read, too.
+    fn look_up(&mut self, params: &[Param]) {
+        self.used
+            .extend(params.iter().filter(|param| param.key_of.is_some()).map(|param| param.name.clone()));
+        self.depends_on(
+            params.iter().filter_map(|param| Some(param.key_of.as_ref()?.table.clone())).collect(),
+        );
+    }
+
     /// Parameters and statements that the response comes by nowhere.
     fn unused(&self, params: &[Param], routes: &[Route], report: &str, faults: &mut Faults) {
         let tenants: Vec<RouteTenant> = routes.iter().map(|route| route.tenant.clone()).collect();
-        for Param { name, .. } in params {
+        for Param { name, .. } in params.iter().filter(|param| param.key_of.is_none()) {
             if !self.used.contains(name) && !tenants.contains(&RouteTenant::Param(name.clone())) {
                 let problem = format!("is used nowhere; a parameter is named as `${name}` in the response");
                 faults.add(Fault { path: format!("{report}.params.{name}"), problem });

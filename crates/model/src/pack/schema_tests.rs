@@ -164,6 +164,7 @@ fn the_pack_in_the_docs_is_sound_and_its_faults_are_told_as_shown() {
 const UNKNOWN_EVERYWHERE: &str = "
 pack: x
 zzz: 1
+access: {zzz: 1}
 tables:
   a:
     zzz: 1
@@ -175,12 +176,14 @@ tables:
 reports:
   r:
     zzz: 1
-    routes: [{path: /r, zzz: 1}]
+    routes: [{path: /r, zzz: 1}, {path: /s, tenant: {default: a, zzz: 1}}]
     params: {p: {type: int, zzz: 1}}
     response: {p: $p, q: {query: {kind: trend}, zzz: 1}}
+    warm: {every: 1m, zzz: 1}
 ";
-const PLACES: [(&str, &[&str]); 9] = [
+const PLACES: [(&str, &[&str]); 12] = [
     ("zzz", &["/properties"]),
+    ("access.zzz", &["/properties/access/properties"]),
     ("tables.a.zzz", &["/$defs/table/properties"]),
     (
         "tables.a.tenant.zzz",
@@ -196,7 +199,9 @@ const PLACES: [(&str, &[&str]); 9] = [
         &["/$defs/source/properties/cast/additionalProperties/oneOf/1/properties"],
     ),
     ("reports.r.zzz", &["/$defs/report/properties"]),
+    ("reports.r.warm.zzz", &["/$defs/report/properties/warm/properties"]),
     ("reports.r.routes[0].zzz", &["/$defs/route/properties"]),
+    ("reports.r.routes[1].tenant.zzz", &["/$defs/route/properties/tenant/oneOf/1/properties"]),
     ("reports.r.params.p.zzz", &["/$defs/param/properties"]),
     ("reports.r.response.q.zzz", &["/$defs/tree/oneOf/9/properties"]),
 ];

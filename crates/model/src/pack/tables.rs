@@ -305,7 +305,7 @@ impl Columns<'_> {
 }
 
 /// A tenant, as tokens name it: a text, or a whole number in its canonical text.
-fn tenant_id(node: &Node<'_>) -> Result<TenantId, Fault> {
+pub(super) fn tenant_id(node: &Node<'_>) -> Result<TenantId, Fault> {
     if let Some(number) = node.json().as_i64() {
         return Ok(TenantId::new(&number.to_string()));
     }

@@ -228,7 +228,29 @@ fn routes_are_paths_of_their_own_with_known_parameters() {
         &["\"limt\" is no parameter of the report; there is limit (did you mean \"limit\"?)"],
     );
     check("{path: /sold, tenant: $shop_id}", &["lacks {shop_id}"]);
-    check("{path: /sold, tenant: shop_id}", &["allowed is \"token\", \"token_or_all\" or a parameter"]);
+    check(
+        "{path: /sold, tenant: shop_id}",
+        &["allowed is \"token\", \"token_or_all\", \"all_for_admin\", \"access\""],
+    );
+    check("{path: /sold, tenant: all_for_admin}, {path: /mine, tenant: {default: main}}", &[]);
+    check("{path: /sold, tenant: {default: \"\"}}", &["routes[0].tenant.default: \"\" was given"]);
+    check("{path: /sold, tenant: access}", &["routes[0].tenant: is what the pack's `access.tenant` finds"]);
+    check("{path: \"/{limit}\", self: $limit}", &[]);
+    check(
+        "{path: /sold, self: $limit}",
+        &["routes[0].self: \"$limit\" was given; allowed is a parameter of the path"],
+    );
+    check("{path: /sold, set: {limit: 3}}, {path: /mine, set: {limit: $sub}}", &[]);
+    check(
+        "{path: /sold, set: {limit: 10}}",
+        &["set.limit: 10 was given; allowed is a whole number from 1 to 9"],
+    );
+    check(
+        "{path: /sold, set: {limit: $as_of}}",
+        &["set.limit: \"$as_of\" was given; allowed is $sub or a value"],
+    );
+    check("{path: /sold, set: {limt: 1}}", &["\"limt\" is no parameter of the report"]);
+    check("{path: \"/{limit}\", set: {limit: 1}}", &["is a parameter of the path"]);
     check("{path: /sold, roles: []}", &["has 0 roles"]);
     check("{path: /sold}, {path: /sold}", &["is a path of report \"sold\" already"]);
     check(
@@ -253,6 +275,105 @@ fn parameters_are_declared_used_and_within_their_bounds() {
         &["\"as_of\" is a parameter of every report", "used nowhere"],
     );
     check("params: {limt: {type: int}}", &["(did you mean \"limt\"?)", "(did you mean \"limt\"?)"]);
+}
+
+#[test]
+fn a_parameter_may_be_the_key_of_a_table() {
+    let line = "params: {limit: {type: int, default: 5, min: 1, max: 9}}";
+    let check = |param: &str, want: &[&str]| {
+        let params = format!("params: {{limit: {{type: int, default: 5}}, shop: {{{param}}}}}");
+        super::tests::check(line, &params, want);
+    };
+    check("type: int, key_of: shops, missing: No such shop", &[]);
+    check("type: \"int?\", key_of: shops", &[]);
+    check(
+        "type: int, key_of: shop",
+        &["params.shop.key_of: \"shop\" is no table; there is shops, sales (did you mean", "used nowhere"],
+    );
+    check(
+        "type: text, key_of: shops",
+        &["the key of shops is of type int, and the parameter of text", "used nowhere"],
+    );
+    check(
+        "type: int, missing: No such shop",
+        &["params.shop.missing: is told where `key_of`", "used nowhere"],
+    );
+    let pack = parse(&SMALL.replace(line, "params: {limit: {type: int}, shop: {type: int, key_of: shops}}"));
+    let key_of = pack.reports[0].params[1].key_of.clone().unwrap();
+    assert_eq!(&*key_of.statement, "SELECT 1 AS found FROM \"shops\" WHERE \"id\" = $shop LIMIT 1");
+    assert!(pack.reports[0].tables.contains(&TableName::new("shops")));
+}
+
+#[test]
+fn an_access_finds_tenants_and_plans_by_statements_and_says_what_plans_have() {
+    let access = |access: &str| format!("pack: shop\n{access}");
+    let check = |text: &str, want: &[&str]| super::tests::check("pack: shop", &access(text), want);
+    let plans = "plans: {free: {csv: false, rows: 1}, pro: {csv: true, rows: 9}}";
+    check("access: {tenant: SELECT id FROM shops WHERE name = $sub, unknown: No shop}", &[]);
+    check(&format!("access: {{default_plan: free, upgrade: {{csv: Pay}}}}\n{plans}"), &[]);
+    check(
+        "access: {tenant: SELECT $limit}",
+        &["access.tenant: $\"limit\" is no value that is known here; there is sub"],
+    );
+    check("access: {tenant: \"SELECT 'a\"}", &["access.tenant: a quote is never closed"]);
+    check("access: {unknown: No shop}", &["access.unknown: is told where `tenant` finds none"]);
+    check(
+        "access: {default_plan: free}",
+        &["access.default_plan: is about plans, and the pack has no `plans`"],
+    );
+    check(plans, &["access.default_plan: is missing"]);
+    check(&format!("access: {{}}\n{plans}"), &["access.default_plan: is missing"]);
+    check(
+        &format!("access: {{default_plan: fre}}\n{plans}"),
+        &["\"fre\" is no plan; there is free, pro (did you mean \"free\"?)"],
+    );
+    check(
+        &format!("access: {{default_plan: pro, upgrade: {{rows: Pay}}}}\n{plans}"),
+        &["access.upgrade.rows: \"rows\" is no feature of the plans; there is csv"],
+    );
+    let uneven = |pro: &str, want: &str| {
+        check(
+            &format!(
+                "access: {{default_plan: pro}}\nplans: {{free: {{csv: false, rows: 1}}, pro: {{{pro}}}}}"
+            ),
+            &[want],
+        );
+    };
+    uneven("csv: true", "plans.pro: lacks rows, which plan \"free\" has");
+    uneven("csv: true, rows: 1, more: 1", "plans.pro: has more, which plan \"free\" lacks");
+    uneven("csv: true, rows: many", "plans.pro: rows is of another type than in plan \"free\"");
+    uneven("csv: true, rows: [1]", "plans.pro.rows: [1] was given");
+}
+
+#[test]
+fn reports_name_their_caller_and_require_features_that_plans_have() {
+    let yaml = SMALL.replace(
+        "pack: shop",
+        "pack: shop\naccess: {default_plan: free}\nplans: {free: {csv: false, rows: 1}, pro: {csv: true, rows: 9}}",
+    );
+    let report = |line: &str| {
+        yaml.replace("    response:", &format!("    {line}\n    response:\n      of: [$sub, $rows]"))
+    };
+    let pack = parse(&report("requires: csv"));
+    assert_eq!(pack.reports[0].requires.as_deref(), Some("csv"));
+    assert_eq!(pack.reports[0].caller_values, ["sub", "rows"]);
+    let plans = pack.plans.unwrap();
+    let names = [Some("pro"), Some("free"), Some("gold"), None].map(|name| plans.of(name).name.as_str());
+    assert_eq!(names, ["pro", "free", "free", "free"], "an unknown plan counts as the default one");
+    assert!(
+        plans.of(Some("pro")).has("csv") && !plans.of(None).has("csv") && !plans.of(Some("pro")).has("rows")
+    );
+    assert_eq!(plans.upgrade("csv", plans.of(None)), "The plan \"free\" has no csv.");
+    let told = |yaml: &str| render_faults("pack.yaml", &Pack::parse(yaml).unwrap_err());
+    assert!(
+        told(&report("requires: rows"))
+            .contains("requires: \"rows\" is no feature of the plans; there is csv")
+    );
+    assert!(
+        told(&SMALL.replace("    response:", "    requires: csv\n    response:")).contains("there is none")
+    );
+    let taken = yaml.replace("limit: {type", "rows: {type: int}, limit: {type");
+    assert!(told(&taken).contains("params.rows: is a value of the pack's plans too"));
 }
 
 #[test]

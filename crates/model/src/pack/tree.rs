@@ -109,7 +109,7 @@ fn sql(
     Some(Tree::Sql { shape, statement: Arc::from(statement.as_str()) })
 }
 
-fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
+pub(super) fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
     let statement = node.text()?;
     if statement.trim().is_empty() || statement.len() > STATEMENT_BYTES_MAX {
         return Err(node.expected(format_args!("SQL of at most {STATEMENT_BYTES_MAX} bytes")));
@@ -261,6 +261,7 @@ fn shape_fields(node: &Node<'_>, query: Option<&BoundQuery>) -> Result<Vec<(Stri
 fn row_fields(kind: &Kind) -> Vec<&'static str> {
     match kind {
         Kind::Retention(_) => vec!["start", "size", "counts", "percent"],
+        Kind::Trend(trend) if trend.computed.is_some() => vec!["start", "value"],
         Kind::Trend(trend) => match &trend.measures {
             Measures::One(measure) => vec!["start", "value", measure.name()],
             Measures::Many(measures) => {
@@ -270,6 +271,8 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
         Kind::Churn(_) => {
             vec!["actor", "events", "first", "last", "days_inactive", "interval_days", "ratio", "at_risk"]
         }
+        Kind::Preceding(preceding) if preceding.per_actor => vec!["actor", "value", "count"],
+        Kind::Preceding(_) => vec!["value", "count"],
     }
 }
 

@@ -3,11 +3,12 @@
 
 use jiff::tz::TimeZone;
 
-use super::bound::{BoundMatcher, BoundQuery, EventSource};
+use super::bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
 use super::condition::Condition;
 use super::matcher::{Breakdown, Matcher};
 use super::{
-    Filter, Interval, Kind, Measure, PropScope, Query, RETENTION_PERIODS_MAX, TREND_BUCKETS_MAX, When,
+    Filter, Interval, Kind, Measure, PropScope, Query, RETENTION_PERIODS_MAX, Show, TREND_BUCKETS_MAX, Trend,
+    When,
 };
 use crate::{AppSchema, Calendar, ColumnType, Fault, Instant, TableKind, TableName, TableSchema, nearest};
 
@@ -82,8 +83,11 @@ fn check_range(
     to: Option<Instant>,
 ) -> Result<(), Fault> {
     match &mut query.kind {
-        Kind::Churn(_) => Ok(()),
+        Kind::Churn(_) | Kind::Preceding(_) => Ok(()),
         Kind::Trend(trend) => {
+            if trend.compare.is_some() && trend.interval == Interval::All && from.is_none() {
+                return Err(fault("from", "is missing, and `compare` over all needs it"));
+            }
             let (Interval::Unit(unit), Some(from), Some(to)) = (trend.interval, from, to) else {
                 return Ok(());
             };
@@ -145,18 +149,53 @@ impl<'a> Binder<'a, '_> {
             Kind::Churn(churn) => {
                 self.matcher(&churn.entity, BoundQuery::ENTITY, "entity", Need::Actor)?;
             }
-            Kind::Trend(trend) => {
-                let measures = trend.measures.as_slice();
-                let need = if measures.contains(&Measure::Unique) { Need::Actor } else { Need::Events };
-                let table = self.matcher(&trend.entity, BoundQuery::ENTITY, "entity", need)?;
-                if let Some(breakdown) = &trend.breakdown {
-                    self.breakdown(breakdown, table)?;
-                }
-                if let Some(prop) = &trend.prop {
-                    self.measured(prop, measures, table)?;
-                }
+            Kind::Trend(trend) => self.trend(trend)?,
+            Kind::Preceding(preceding) => {
+                self.matcher(&preceding.before, BoundQuery::BEFORE, "before", Need::Actor)?;
+                let table = self.matcher(&preceding.of, BoundQuery::OF, "of", Need::Actor)?;
+                self.shown(&preceding.show, BoundQuery::OF, table)?;
             }
         }
+        Ok(())
+    }
+
+    /// A source for each entity: one table's rows may be measured by several properties.
+    fn trend(&mut self, trend: &Trend) -> Result<(), Fault> {
+        let several = trend.computed.as_ref().map(|computed| {
+            let entities = computed.entities.iter().enumerate();
+            entities.map(|(index, entity)| (&entity.matcher, format!("entities[{index}]"))).collect()
+        });
+        let entities: Vec<(&Matcher, String)> =
+            several.unwrap_or_else(|| vec![(&trend.entity, "entity".to_owned())]);
+        let mut sources = Vec::new();
+        let mut grouped = None;
+        for (index, (matcher, path)) in entities.into_iter().enumerate() {
+            let (measures, prop) = trend.measured(index);
+            let need = if measures.contains(&Measure::Unique) { Need::Actor } else { Need::Events };
+            // No actor is looked for among those of another entity.
+            self.actor = None;
+            let source = self.matcher(matcher, BoundQuery::ENTITY, &path, need)?;
+            if let Some(breakdown) = &trend.breakdown {
+                let column_type = self.breakdown(breakdown, source)?;
+                let (table, other) = grouped.get_or_insert((self.sources[source].table.clone(), column_type));
+                if *other != column_type {
+                    let problem = format_args!(
+                        "{:?} was given, in {table} of type {} and in {} of type {}; allowed is one type",
+                        breakdown.prop,
+                        other.name(),
+                        self.sources[source].table,
+                        column_type.name()
+                    );
+                    return Err(fault("breakdown.prop", problem));
+                }
+            }
+            if let Some(prop) = prop {
+                let path = if trend.computed.is_some() { format!("{path}.prop") } else { "prop".to_owned() };
+                self.measured(prop, measures, source, &path)?;
+            }
+            sources.append(&mut self.sources);
+        }
+        self.sources = sources;
         Ok(())
     }
 
@@ -201,7 +240,8 @@ impl<'a> Binder<'a, '_> {
             matchers: Vec::new(),
             breakdown: None,
             number: None,
-            distinct: None,
+            value: None,
+            key: table.key.clone(),
         });
         Ok(self.sources.len() - 1)
     }
@@ -232,18 +272,20 @@ impl<'a> Binder<'a, '_> {
         Ok(Some(column))
     }
 
-    fn breakdown(&mut self, breakdown: &Breakdown, source: usize) -> Result<(), Fault> {
+    /// The type of the values that the answer is split by.
+    fn breakdown(&mut self, breakdown: &Breakdown, source: usize) -> Result<ColumnType, Fault> {
         if breakdown.scope == PropScope::Actor {
             return Err(no_actor_props("breakdown.scope"));
         }
         let table = self.table_of(source)?;
-        self.sources[source].breakdown = Some(prop_column(table, &breakdown.prop, "breakdown.prop")?);
-        Ok(())
+        let column = prop_column(table, &breakdown.prop, "breakdown.prop")?;
+        self.sources[source].breakdown = Some(column);
+        Ok(table.columns[column].column_type)
     }
 
-    fn measured(&mut self, prop: &str, measures: &[Measure], source: usize) -> Result<(), Fault> {
+    fn measured(&mut self, prop: &str, measures: &[Measure], source: usize, path: &str) -> Result<(), Fault> {
         let table = self.table_of(source)?;
-        let column = prop_column(table, prop, "prop")?;
+        let column = prop_column(table, prop, path)?;
         if let Some(measure) = measures.iter().find(|measure| measure.is_numeric()) {
             let column_type = table.columns[column].column_type;
             if !matches!(column_type, ColumnType::Int | ColumnType::Float | ColumnType::Decimal) {
@@ -253,13 +295,29 @@ impl<'a> Binder<'a, '_> {
                     column_type.name(),
                     measure.name()
                 );
-                return Err(fault("prop", problem));
+                return Err(fault(path, problem));
             }
             self.sources[source].number = Some(column);
         }
         if measures.contains(&Measure::UniqueProp) {
-            self.sources[source].distinct = Some(column);
+            self.sources[source].value = Some(ValueColumn { column, cut: None, trim: false, of: None });
         }
+        Ok(())
+    }
+
+    fn shown(&mut self, show: &Show, of: u8, source: usize) -> Result<(), Fault> {
+        let table = self.table_of(source)?;
+        let Show { prop, cut, trim } = show;
+        let column = prop_column(table, prop, "show")?;
+        let column_type = table.columns[column].column_type;
+        if (cut.is_some() || *trim) && column_type != ColumnType::Text {
+            let problem = format_args!(
+                "{prop:?} was given, of type {}; allowed with `cut` or `trim` is a column of type text",
+                column_type.name()
+            );
+            return Err(fault("show", problem));
+        }
+        self.sources[source].value = Some(ValueColumn { column, cut: *cut, trim: *trim, of: Some(of) });
         Ok(())
     }
 

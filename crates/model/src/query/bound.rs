@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::{Condition, Query};
-use crate::{Calendar, ColumnType, Instant, TableName};
+use super::{Condition, Interval, Kind, Query, Window};
+use crate::{Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct BoundQuery {
     pub as_of: Option<Instant>,
     pub from: Option<Instant>,
     pub to: Option<Instant>,
-    /// Where events come from, each table once.
+    /// Where events come from: each table once, in a trend of several entities once for each.
     pub sources: Vec<EventSource>,
     /// The type of the actor (or of what is aggregated by): the same in every source. `None` where
     /// the query needs no actor.
@@ -36,8 +36,22 @@ pub struct EventSource {
     pub breakdown: Option<usize>,
     /// Whose numbers are measured.
     pub number: Option<usize>,
-    /// Whose distinct values are counted.
-    pub distinct: Option<usize>,
+    /// Whose values are told apart.
+    pub value: Option<ValueColumn>,
+    /// The columns of the table's key; none where it has no key.
+    pub key: Vec<usize>,
+}
+
+/// A column as a query reads its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueColumn {
+    pub column: usize,
+    /// Only the first so many characters of its text.
+    pub cut: Option<u32>,
+    /// Without the white space around what is left.
+    pub trim: bool,
+    /// Read for the events of this matcher only; `None`: for all.
+    pub of: Option<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +68,10 @@ impl BoundQuery {
     pub const START: u8 = 0;
     /// In a retention: what counts as coming back.
     pub const RETURN: u8 = 1;
+    /// In a preceding: what counts.
+    pub const BEFORE: u8 = 0;
+    /// In a preceding: what it is counted by.
+    pub const OF: u8 = 1;
     /// In the other kinds: the events that they are about.
     pub const ENTITY: u8 = 0;
 
@@ -66,6 +84,27 @@ impl BoundQuery {
     pub fn definition_json(&self) -> Json {
         let query = Query { as_of: None, cache: true, ..self.query.clone() };
         query.to_json()
+    }
+
+    /// Until when the answer stays as it is while time goes on, as far as that does not hang on rows of
+    /// a later time than `as_of`; perhaps sooner than it changes, never later.
+    pub fn changes_at(&self, as_of: Instant) -> Instant {
+        let unit = match &self.query.kind {
+            Kind::Retention(retention) if retention.window == Window::Calendar => retention.period,
+            // Each actor's own time runs on.
+            Kind::Retention(_) | Kind::Churn(_) => return as_of.next_second(),
+            // How far into the earlier period it reaches goes with time.
+            Kind::Trend(trend) if trend.compare.is_some() && self.to.is_none() => {
+                return as_of.next_second();
+            }
+            Kind::Trend(trend) => match trend.interval {
+                Interval::Unit(unit) => unit,
+                Interval::All => Unit::Day,
+            },
+            Kind::Preceding(_) => Unit::Day,
+        };
+        let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
+        given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)
     }
 
     /// The tables that the answer depends on.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::filter::{Filter, PropScope, decode_name};
-use crate::{Fault, Node, TableName};
+use crate::{Fault, Fields, Node, TableName};
 
 pub(super) const GROUPS_MAX: i64 = 10_000;
 
@@ -24,21 +24,31 @@ impl Matcher {
             return Ok(Self::default());
         };
         let fields = node.fields()?;
+        let matcher = Self::decode_among(&fields)?;
+        fields.finish()?;
+        Ok(matcher)
+    }
+
+    /// Of an object that has fields of its own besides.
+    pub(super) fn decode_among(fields: &Fields<'_>) -> Result<Self, Fault> {
         let table = fields.optional("table").map(|node| decode_name(&node)).transpose()?;
         let event = fields.optional("event").map(|node| decode_event(&node)).transpose()?;
         let filters = Filter::decode_list(fields.optional("where"))?;
-        fields.finish()?;
         Ok(Self { table: table.map(|name| TableName::new(&name)), event, filters })
     }
 
     pub(super) fn to_json(&self) -> Json {
+        Json::Object(self.fields_json())
+    }
+
+    pub(super) fn fields_json(&self) -> Map<String, Json> {
         let mut json = Map::new();
         if let Some(table) = &self.table {
             json.insert("table".to_owned(), Json::from(table.as_str()));
         }
         json.insert("event".to_owned(), self.event.as_deref().map_or(Json::Null, Json::from));
         json.insert("where".to_owned(), Filter::list_json(&self.filters));
-        Json::Object(json)
+        json
     }
 }
 

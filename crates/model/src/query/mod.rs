@@ -9,7 +9,9 @@ mod bound;
 mod churn;
 mod condition;
 mod filter;
+mod formula;
 mod matcher;
+mod preceding;
 mod retention;
 mod trend;
 mod when;
@@ -18,13 +20,15 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
 pub use bind::bind;
-pub use bound::{BoundMatcher, BoundQuery, EventSource};
+pub use bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
 pub use churn::{Churn, ChurnList, ChurnOrder};
 pub use condition::{Condition, Num, Operand, Order, Probe};
 pub use filter::{Filter, Op, PropScope, Scalar, Test};
+pub use formula::{Formula, Operator};
 pub use matcher::{Breakdown, Matcher};
+pub use preceding::{Preceding, Show};
 pub use retention::{CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
-pub use trend::{Measure, Measures, TREND_BUCKETS_MAX, Trend};
+pub use trend::{Compare, Computed, Measure, Measures, TREND_BUCKETS_MAX, Trend, TrendEntity};
 pub use when::{Duration, Interval, When};
 
 use crate::{Fault, Fields, Node, TableName, WeekStart};
@@ -58,17 +62,19 @@ pub enum Kind {
     Retention(Retention),
     Churn(Churn),
     Trend(Trend),
+    Preceding(Preceding),
 }
 
 impl Kind {
-    const NAMES: [&str; 3] = ["retention", "churn", "trend"];
-    const LATER: [&str; 6] = ["funnel", "lifecycle", "stickiness", "paths", "preceding", "dropoff"];
+    const NAMES: [&str; 4] = ["retention", "churn", "trend", "preceding"];
+    const LATER: [&str; 5] = ["funnel", "lifecycle", "stickiness", "paths", "dropoff"];
 
     pub fn name(&self) -> &'static str {
         match self {
             Self::Retention(_) => "retention",
             Self::Churn(_) => "churn",
             Self::Trend(_) => "trend",
+            Self::Preceding(_) => "preceding",
         }
     }
 
@@ -82,6 +88,7 @@ impl Kind {
         Ok(match node.choice(&Self::NAMES, |name| Self::NAMES.into_iter().find(|known| *known == name))? {
             "retention" => Self::Retention(Retention::decode(fields)?),
             "churn" => Self::Churn(Churn::decode(fields)?),
+            "preceding" => Self::Preceding(Preceding::decode(fields)?),
             _ => Self::Trend(Trend::decode(fields)?),
         })
     }
@@ -91,6 +98,7 @@ impl Kind {
             Self::Retention(retention) => retention.to_json(),
             Self::Churn(churn) => churn.to_json(),
             Self::Trend(trend) => trend.to_json(),
+            Self::Preceding(preceding) => preceding.to_json(),
         }
     }
 }

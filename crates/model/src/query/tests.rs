@@ -102,7 +102,30 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
     check(json!({"kind": "trend", "measure": ["sum", "sum"], "prop": "x"}), "measure", "different");
     check(json!({"kind": "trend", "measure": "sum"}), "prop", "\"sum\" needs one");
     check(json!({"kind": "trend", "measure": "p90", "prop": "x", "cumulative": true}), "cumulative", "p90");
-    check(json!({"kind": "trend", "formula": "A / B"}), "formula", "not available yet");
+    let formula = |more: Json| {
+        let mut json = json!({"kind": "trend", "formula": "A / B", "entities": [{}, {}]});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json
+    };
+    check(json!({"kind": "trend", "formula": "A / B"}), "entities", "is missing, and `formula` needs them");
+    check(json!({"kind": "trend", "entities": [{}]}), "entities", "without a `formula`");
+    check(formula(json!({"entity": {}})), "entity", "beside `entities`");
+    check(formula(json!({"measure": ["total"]})), "measure", "allowed with `formula` is one measure");
+    check(formula(json!({"formula": "A / C"})), "formula", "at character 5 allowed is an entity from A to B");
+    check(formula(json!({"formula": "A"})), "formula", "does not use B");
+    check(formula(json!({"entities": []})), "entities", "allowed are 1 to 26");
+    check(formula(json!({"entities": [{}, {"measure": "sum"}]})), "entities[1].prop", "\"sum\" needs one");
+    check(formula(json!({"entities": [{}, {"evnt": "x"}]})), "entities[1].evnt", "did you mean \"event\"?");
+    let p90 = formula(json!({"entities": [{}, {"measure": "p90", "prop": "x"}], "cumulative": true}));
+    check(p90, "cumulative", "without the measure \"p90\"");
+    check(json!({"kind": "trend", "compare": "last_year"}), "compare", "allowed is \"previous_period\"");
+    let preceding = |show: Json| json!({"kind": "preceding", "before": {}, "of": {}, "show": show});
+    check(json!({"kind": "preceding", "of": {}, "show": "x"}), "before", "is missing");
+    check(json!({"kind": "preceding", "before": {}, "show": "x"}), "of", "is missing");
+    check(preceding(json!(null)), "show", "is missing");
+    check(preceding(json!(5)), "show", "allowed is a property's name, or an object");
+    check(preceding(json!({"cut": 5})), "show.prop", "is missing");
+    check(preceding(json!({"prop": "x", "cut": 0})), "show.cut", "from 1 to 10000");
     check(json!({"kind": "trend", "breakdown": {"prop": "x", "limit": 0}}), "breakdown.limit", "1 to");
 }
 
@@ -189,6 +212,11 @@ fn a_query_that_does_not_fit_the_tables_is_told_where() {
         "filters[0].scope",
         "actors have no properties",
     );
+    check(
+        json!({"kind": "preceding", "before": {}, "of": {}, "show": {"prop": "amount", "trim": true}}),
+        "show",
+        "of type float; allowed with `cut` or `trim` is a column of type text",
+    );
     let trend = |more: Json| {
         let mut json = json!({"kind": "trend", "entity": {}});
         json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -205,6 +233,20 @@ fn a_query_that_does_not_fit_the_tables_is_told_where() {
         trend(json!({"from": "1900-01-01", "to": "2024-01-02", "interval": "hour"})),
         "interval",
         "more than 20000",
+    );
+    check(trend(json!({"interval": "all", "compare": true})), "from", "`compare` over all needs it");
+    let several = |entities: Json, prop: &str| json!({"kind": "trend", "formula": "A / B", "entities": entities, "breakdown": {"prop": prop}});
+    check(several(json!([{}, {"table": "cards"}]), "place"), "breakdown.prop", "cards has");
+    check(several(json!([{}, {"table": "plans"}]), "place"), "entities[1]", "have no time");
+    check(
+        several(json!([{"table": "cards"}, {"table": "people"}]), "id"),
+        "breakdown.prop",
+        "allowed is one type",
+    );
+    check(
+        several(json!([{}, {"measure": "sum", "prop": "place"}]), "place"),
+        "entities[1].prop",
+        "of type text",
     );
     let range = json!({"kind": "retention", "from": "2024-01-01", "to": "2024-02-01", "periods": 30});
     check(range, "periods", "there are 31");
@@ -301,7 +343,7 @@ impl Choices {
         let units = Unit::NAMES.map(Json::from);
         let breakdown = json!({"prop": "p", "scope": self.pick(&[json!("actor"), json!(null)]), "limit": 5});
         let breakdown = self.pick(&[json!(null), breakdown]);
-        let own = match self.below(3) {
+        let own = match self.below(5) {
             0 => json!({
                 "kind": "retention",
                 "type": self.pick(&[json!(null), json!("recurring"), json!("first_time")]),
@@ -321,11 +363,24 @@ impl Choices {
                 "list": self.pick(&[json!(null), json!("all"), json!("at_risk")]),
                 "limit": self.pick(&[json!(null), json!(50)]),
             }),
+            3 => json!({
+                "kind": "trend", "prop": "p", "measure": self.pick(&[json!(null), json!("sum")]),
+                "entities": [self.matcher(), {"measure": "avg"}, {"prop": "q", "event": "x"}],
+                "formula": self.pick(&[json!("A/B*-C"), json!("(A - 1.50)*(B-(C-A))")]), "breakdown": breakdown,
+            }),
+            2 => json!({
+                "kind": "preceding", "before": self.matcher(), "of": self.matcher(),
+                "show": self.pick(&[json!("p"), json!({"prop": "p", "cut": 100, "trim": true})]),
+                "skip_empty": self.pick(&[json!(null), json!(true)]),
+                "limit": self.pick(&[json!(null), json!(10)]),
+                "per_actor": self.pick(&[json!(null), json!(true)]),
+            }),
             _ => json!({
                 "kind": "trend", "entity": self.matcher(), "prop": "p",
                 "measure": self.pick(&[json!(null), json!("sum"), json!(["total", "unique_prop"]), json!(["avg"])]),
                 "interval": self.pick(&[json!(null), json!("all"), json!("hour"), json!("quarter")]),
                 "cumulative": self.pick(&[json!(null), json!(true)]), "breakdown": breakdown,
+                "compare": self.pick(&[json!(null), json!(false), json!(true), json!("previous_period")]),
             }),
         };
         let moments = [json!(null), json!("2024-02-29"), json!("2024-02-29T10:00:00.000001+05:30")];

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use serde_json::Value as Json;
 
@@ -33,8 +33,11 @@ impl Stopwatch {
         self.lap_started = now;
     }
 
-    pub(super) fn started(&self) -> Instant {
-        self.started
+    /// The timings as a header.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(timing) = self.header() {
+            headers.insert(SERVER_TIMING, timing);
+        }
     }
 
     fn header(&self) -> Option<HeaderValue> {
@@ -47,22 +50,24 @@ impl Stopwatch {
 }
 
 /// For log lines: one digit after the point.
-pub(super) fn milliseconds(elapsed: Duration) -> f64 {
+pub(crate) fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1e4).round() / 10.0
 }
 
 /// An answer of JSON, put together away from the threads that serve connections.
 pub(super) async fn json_answer(
-    watch: Stopwatch,
+    mut watch: Stopwatch,
     make: impl FnOnce() -> Result<Json, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let encode = move || serde_json::to_vec(&make()?).map_err(|error| Problem::hidden(Code::Internal, error));
-    encoded_answer(watch, "application/json", encode).await
+    let mut response = encoded_answer(&mut watch, "application/json", encode).await?;
+    watch.tell(response.headers_mut());
+    Ok(response)
 }
 
-/// As [`json_answer`], of any media type.
+/// As [`json_answer`], of any media type, its timings untold.
 pub(super) async fn encoded_answer(
-    mut watch: Stopwatch,
+    watch: &mut Stopwatch,
     media_type: &'static str,
     encode: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
@@ -74,8 +79,5 @@ pub(super) async fn encoded_answer(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     // Answers depend on the token, and are one caller's own.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Some(timing) = watch.header() {
-        headers.insert(SERVER_TIMING, timing);
-    }
     Ok(response)
 }

@@ -10,12 +10,16 @@ use axum::routing::{MethodRouter, get};
 use ebbtide_model::pack::{ParamError, Report};
 
 use super::access::{self, PathParams};
-use super::answer::{Stopwatch, encoded_answer, milliseconds};
+use super::answer::{Stopwatch, encoded_answer};
+use super::conditional;
 use super::request_id::RequestId;
+use crate::cache::{Freshness, Source};
 use crate::problem::{Code, Problem};
-use crate::report::{Answer, Arguments, Engines, choose_list, evaluate, to_csv, to_ndjson};
+use crate::question::Question;
+use crate::report::{Answer, Pair, choose_list, to_csv, to_ndjson};
 use crate::routes::ReportRoute;
 use crate::server::Server;
+use crate::sign_in::{ADMIN, Caller};
 
 /// The handler of one route of one report.
 pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
@@ -32,38 +36,81 @@ pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
 }
 
 async fn answer(
-    server: &Server,
-    route: &ReportRoute,
+    server: &Arc<Server>,
+    route: &Arc<ReportRoute>,
     path: PathParams,
     uri: &Uri,
     headers: &HeaderMap,
     id: &RequestId,
 ) -> Result<Response, Problem> {
     let mut watch = Stopwatch::start();
-    let ReportRoute { app, report, route } = route;
-    let caller = access::sign_in_to(server, headers, app)?;
-    let reach = access::reach(&caller, route)?;
-    let (path, query) = (access::path_pairs(path)?, access::query_pairs(uri)?);
-    let arguments = Arguments::read(&app.pack, report, route, &path, &query, server.now())?;
-    let form = Form::read(report, access::last(&query, "format"), access::last(&query, "table"))?;
-    let scope = reach.scope(&caller, &arguments)?;
-    let snapshot = access::snapshot(server, app, &scope).await?;
-    let engines = Engines { sql: &server.sql, limits: server.settings.sql_limits };
-    let answer = evaluate(&app.pack, report, &arguments, &engines, &snapshot, &scope).await?;
-    watch.lap("engine");
-    let started = watch.started();
-    let response = form.encode(answer, &report.name, watch).await?;
-    let elapsed = started.elapsed();
-    server.metrics.report(app.name().as_str(), &report.name, elapsed);
-    tracing::info!(
-        target: "ebbtide::report",
-        request_id = id.as_str(),
-        app = app.name().as_str(),
-        report = report.name,
-        ms = milliseconds(elapsed),
-        "reported"
-    );
+    let now = server.now();
+    let report = &route.report;
+    let path = access::path_pairs(path);
+    let entrant = access::enter(server, route, headers, path.as_deref().unwrap_or_default())?;
+    let query = access::query_pairs(uri);
+    let refresh = Refresh::asked(query.as_deref().unwrap_or_default());
+    refresh.require_role(entrant.caller())?;
+    let plan = entrant.plan().await?;
+    let (path, query) = (path?, query.as_deref().map_err(Clone::clone)?);
+    let arguments = entrant.arguments(plan, &path, query, now)?;
+    let form = Form::read(report, access::last(query, "format"), access::last(query, "table"))?;
+    let freshness = refresh.freshness()?;
+    let (scope, snapshot) = entrant.rows(&arguments).await?;
+    let question = Question {
+        server: server.clone(),
+        route: route.clone(),
+        arguments: Arc::new(arguments),
+        scope,
+        snapshot,
+        now,
+        request_id: id.as_str().to_owned(),
+    };
+    let (entry, source) = question.answer(freshness).await?;
+    watch.lap(if source == Source::Computed { "engine" } else { "cache" });
+    let mut response = match form {
+        Form::Json => conditional::kept_json(&entry, source, now, headers),
+        Form::Csv { .. } | Form::Ndjson { .. } => {
+            let mut response = form.encode(entry.answer().clone(), &report.name, &mut watch).await?;
+            conditional::tell(response.headers_mut(), source, entry.age_s(now));
+            response
+        }
+    };
+    watch.tell(response.headers_mut());
     Ok(response)
+}
+
+/// Whether the answer is to be computed anew, whatever is kept.
+enum Refresh<'q> {
+    Unasked,
+    Asked,
+    Malformed(&'q str),
+}
+
+impl<'q> Refresh<'q> {
+    fn asked(query: &'q [Pair]) -> Self {
+        match access::last(query, "refresh") {
+            None | Some("false") => Self::Unasked,
+            Some("true") => Self::Asked,
+            Some(given) => Self::Malformed(given),
+        }
+    }
+
+    /// What is kept serves all; that it does not hold any more is for an admin to say.
+    fn require_role(&self, caller: &Caller) -> Result<(), Problem> {
+        match self {
+            Self::Asked => caller.require_role(&[ADMIN]),
+            Self::Unasked | Self::Malformed(_) => Ok(()),
+        }
+    }
+
+    fn freshness(&self) -> Result<Freshness, ParamError> {
+        match self {
+            Self::Unasked => Ok(Freshness::AnyThatHolds),
+            Self::Asked => Ok(Freshness::Recomputed),
+            Self::Malformed(given) => Err(ParamError::refused("refresh", given, "true or false")),
+        }
+    }
 }
 
 /// How an answer is written.
@@ -90,7 +137,12 @@ impl Form {
         }
     }
 
-    async fn encode(self, answer: Answer, report: &str, watch: Stopwatch) -> Result<Response, Problem> {
+    async fn encode(
+        self,
+        answer: Arc<Answer>,
+        report: &str,
+        watch: &mut Stopwatch,
+    ) -> Result<Response, Problem> {
         let internal = |error: &dyn std::fmt::Display| Problem::hidden(Code::Internal, error);
         match self {
             Self::Json => {

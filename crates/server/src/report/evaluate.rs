@@ -2,23 +2,27 @@
 //! then the answers are put where the leaves stand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ebbtide_engine::sql::{Limits, Sql, SqlRequest, SqlRows, UnusedParameters, rows_to_json};
-use ebbtide_engine::{EngineError, ask};
-use ebbtide_model::pack::{BehaviourLeaf, Pack, Report, SqlShape, Tree, WHOLE};
+use ebbtide_engine::{EngineError, StopFlag, ask};
+use ebbtide_model::pack::{BehaviourLeaf, Pack, Param, Report, SqlShape, Tree, WHOLE};
 use ebbtide_model::query::{Query, bind};
-use ebbtide_model::{ErrorKind, Scope};
+use ebbtide_model::{ErrorKind, Instant, Scope, Unit, Value};
 use ebbtide_store::Snapshot;
 use futures::future::try_join_all;
 use serde_json::{Map, Value as Json};
 
 use super::{Arguments, shape};
+use crate::asking::{AskError, ask_within};
 
 /// What leaves are asked of.
 pub struct Engines<'e> {
     pub sql: &'e Sql,
     /// For each statement.
     pub limits: Limits,
+    /// How long each behavioural query may take.
+    pub query_time_max: Duration,
 }
 
 /// A report's answer.
@@ -28,6 +32,9 @@ pub struct Answer {
     pub body: Json,
     /// The lists of objects in it, as the report has them in [`Report::lists`].
     pub lists: Vec<List>,
+    /// Until when the answer stays as it is while `as_of` moves on and no row is of a later time;
+    /// perhaps sooner than it changes, never later.
+    pub changes_at: Instant,
 }
 
 /// A list of objects in an answer.
@@ -57,6 +64,9 @@ pub enum ReportError {
     Engine(#[from] EngineError),
     #[error("a statement of the report gives {given}; for {shape} there {allowed}")]
     Shape { shape: &'static str, given: String, allowed: &'static str },
+    /// What a parameter names is not there; what the pack tells of it.
+    #[error("{0}")]
+    Missing(String),
     #[error("the report names {name:?}, which has no value")]
     NoValue { name: String },
     #[error("a leaf of the report was not answered: {0}")]
@@ -67,13 +77,15 @@ impl ReportError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Engine(error) => error.kind(),
+            Self::Missing(_) => ErrorKind::NotFound,
             // The pack's author wrote a statement that does not fit, which no caller can mend.
             Self::Shape { .. } | Self::NoValue { .. } | Self::Unanswered(_) => ErrorKind::Internal,
         }
     }
 }
 
-/// Asks the report's leaves, all over the same rows, and puts its response together.
+/// Asks the report's leaves, all over the same rows, and puts its response together. What parameters
+/// are keys of is looked up before.
 pub async fn evaluate(
     pack: &Pack,
     report: &Report,
@@ -85,14 +97,17 @@ pub async fn evaluate(
     let mut leaves = Vec::new();
     collect_leaves(&report.response, &mut leaves);
     let asked = Asked { pack, arguments, engines, snapshot, scope };
+    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
     let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
+    let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
+    let changes_at = found.iter().filter_map(|found| found.changes_at).fold(day, Instant::min);
     let mut assembly = Assembly { arguments, found: found.into_iter(), lists: Vec::new() };
     let body = assembly.tree(&report.response, "")?;
     let mut lists = Vec::new();
     for path in &report.lists {
         lists.extend(assembly.lists.iter().find(|list| list.path == *path).cloned());
     }
-    Ok(Answer { body, lists })
+    Ok(Answer { body, lists, changes_at })
 }
 
 /// The leaves that are asked, in the order of the declaration.
@@ -110,6 +125,7 @@ struct Found {
     json: Json,
     /// Of a list of objects.
     columns: Vec<String>,
+    changes_at: Option<Instant>,
 }
 
 struct Asked<'e> {
@@ -126,23 +142,36 @@ impl Asked<'_> {
             Tree::Sql { shape, statement } => self.sql(*shape, statement).await,
             Tree::Behaviour(leaf) => self.behaviour(leaf).await,
             Tree::Literal(_) | Tree::Param(_) | Tree::Object(_) | Tree::List(_) => {
-                Ok(Found { json: Json::Null, columns: Vec::new() })
+                Ok(Found { json: Json::Null, columns: Vec::new(), changes_at: None })
             }
         }
     }
 
-    async fn sql(&self, shape: SqlShape, statement: &Arc<str>) -> Result<Found, ReportError> {
-        let request = SqlRequest {
+    /// That the row is there of which the parameter is a key. One that may be left out is, at null.
+    async fn look_up(&self, param: &Param) -> Result<(), ReportError> {
+        let Some(key_of) = &param.key_of else { return Ok(()) };
+        if self.arguments.get(&param.name) == Some(&Value::Null) && param.default == Some(Value::Null) {
+            return Ok(());
+        }
+        let found = self.engines.sql.run(self.snapshot, self.scope, self.request(&key_of.statement)).await?;
+        if found.row_count() == 0 { Err(ReportError::Missing(key_of.missing.clone())) } else { Ok(()) }
+    }
+
+    fn request(&self, statement: &Arc<str>) -> SqlRequest {
+        SqlRequest {
             statement: Arc::clone(statement),
             params: self.arguments.values().to_vec(),
             unused_params: UnusedParameters::PassedOver,
             as_of: self.arguments.as_of(),
             calendar: self.pack.schema.calendar.clone(),
             limits: self.engines.limits,
-        };
-        let rows = self.engines.sql.run(self.snapshot, self.scope, request).await?;
+        }
+    }
+
+    async fn sql(&self, shape: SqlShape, statement: &Arc<str>) -> Result<Found, ReportError> {
+        let rows = self.engines.sql.run(self.snapshot, self.scope, self.request(statement)).await?;
         let columns = rows.columns.iter().map(|column| column.name.clone()).collect();
-        Ok(Found { json: shaped(shape, &rows)?, columns })
+        Ok(Found { json: shaped(shape, &rows)?, columns, changes_at: rows.changes_at })
     }
 
     async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
@@ -152,13 +181,18 @@ impl Asked<'_> {
         let query = query.map_err(EngineError::from)?;
         let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
         // Folding is computing throughout: the threads that serve connections are not for it.
-        let asked = tokio::task::spawn_blocking(move || ask(&snapshot, &scope, &query, as_of));
-        let answer = asked.await.map_err(|error| ReportError::Unanswered(error.to_string()))??;
+        let changes_at = Some(query.changes_at(as_of));
+        let work = move |flag: &StopFlag| ask(&snapshot, &scope, &query, as_of, flag);
+        let answer = ask_within(self.engines.query_time_max, work).await.map_err(|error| match error {
+            AskError::Engine(error) => ReportError::Engine(error),
+            AskError::Unanswered(why) => ReportError::Unanswered(why),
+        })?;
         Ok(match &leaf.shape {
-            None => Found { json: answer.result(), columns: Vec::new() },
+            None => Found { json: answer.result(), columns: Vec::new(), changes_at },
             Some(shape) => Found {
                 json: Json::Array(shape::rows(&answer.outcome, shape)),
                 columns: shape.fields.iter().map(|(name, _)| name.clone()).collect(),
+                changes_at,
             },
         })
     }

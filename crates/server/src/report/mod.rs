@@ -8,7 +8,7 @@ mod evaluate;
 mod lists;
 mod shape;
 
-pub use arguments::{Arguments, Pair};
+pub use arguments::{Arguments, Asker, Pair};
 pub use check::PlannedStatements;
 pub use encode::{to_csv, to_ndjson};
 pub use evaluate::{Answer, Engines, List, ReportError, evaluate};

@@ -1,8 +1,11 @@
 //! The result of a behavioural query as a list of objects: one row per cohort, bucket or actor, with
 //! the names, cells and decimals that the pack asks for. Fractions are exact until here.
 
-use ebbtide_engine::answer::{ChurnActor, CohortCell, CohortRow, Quantity, TrendAnswer};
+use ebbtide_engine::answer::{
+    ActorId, ChurnActor, CohortCell, CohortRow, PrecedingAnswer, Quantity, TrendAnswer,
+};
 use ebbtide_engine::{Outcome, Ratio};
+use ebbtide_model::Value;
 use ebbtide_model::pack::{Cells, EmptyRows, Shape};
 use serde_json::{Map, Value as Json};
 
@@ -19,6 +22,23 @@ pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
             (0..trend.buckets.len()).filter(shown).map(|index| bucket(trend, index, shape)).collect()
         }
         Outcome::Churn(churn) => churn.actors.iter().map(|row| actor(row, shape)).collect(),
+        Outcome::Preceding(preceding) => counted(preceding, shape),
+    }
+}
+
+/// Values with their counts; by actor where that was asked for.
+fn counted(preceding: &PrecedingAnswer, shape: &Shape) -> Vec<Json> {
+    let row = |actor: Option<&ActorId>, value: &Value, count: u64| {
+        object(shape, |field| match field {
+            "actor" => actor.map_or(Json::Null, ActorId::to_json),
+            "value" => value.to_json(),
+            "count" => Json::from(count),
+            _ => Json::Null,
+        })
+    };
+    match &preceding.actors {
+        Some(actors) => actors.iter().map(|one| row(Some(&one.id), &one.value, one.count)).collect(),
+        None => preceding.values.iter().map(|one| row(None, &one.value, one.count)).collect(),
     }
 }
 
@@ -66,7 +86,10 @@ fn bucket(trend: &TrendAnswer, index: usize, shape: &Shape) -> Json {
             return trend.buckets.get(index).map_or(Json::Null, |bucket| Json::from(bucket.label.as_str()));
         }
         // `value` is the measure where there is one.
-        let series = trend.data.iter().find(|series| field == "value" || series.measure.name() == field);
+        let series = trend
+            .data
+            .iter()
+            .find(|series| field == "value" || series.measure.is_some_and(|measure| measure.name() == field));
         let quantity = series.and_then(|series| series.values.get(index)?.as_ref());
         quantity.map_or(Json::Null, |quantity| match (quantity, shape.decimals) {
             (Quantity::Count(_), _) | (_, None) => quantity.to_json(),
@@ -102,9 +125,9 @@ fn rounded(ratio: &Ratio, decimals: u8) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use ebbtide_engine::answer::{ActorId, ChurnAnswer, Cohorts, RetentionAnswer, Series, TrendBucket};
+    use ebbtide_engine::answer::{ChurnAnswer, Cohorts, RetentionAnswer, Series, TrendBucket};
+    use ebbtide_model::Instant;
     use ebbtide_model::query::{Measure, Measures};
-    use ebbtide_model::{Instant, Value};
     use serde_json::json;
 
     use super::*;
@@ -190,12 +213,14 @@ mod tests {
             measures: Measures::Many(vec![Measure::Total, Measure::Avg]),
             data: vec![
                 Series {
-                    measure: Measure::Total,
+                    measure: Some(Measure::Total),
                     values: values(Some(Quantity::Count(2)), Some(Quantity::Count(0))),
                 },
-                Series { measure: Measure::Avg, values: values(Some(Quantity::Float(half)), None) },
+                Series { measure: Some(Measure::Avg), values: values(Some(Quantity::Float(half)), None) },
             ],
             groups: None,
+            compare: None,
+            entities: Vec::new(),
         });
         let check = |decimals, empty, want: Json| {
             let shape = shape(&["avg", "start", "total"], decimals, Cells::All, empty);

@@ -1,11 +1,12 @@
 //! A server over a small pack with two clubs, asked through its router.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use ebbtide_engine::sql::{Sql, SqlSettings};
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Clock, Instant};
@@ -26,6 +27,30 @@ pub(crate) struct FixedClock(pub(crate) Instant);
 impl Clock for FixedClock {
     fn now(&self) -> Instant {
         self.0
+    }
+}
+
+/// Stands still until it is moved.
+#[derive(Default)]
+pub(crate) struct MovingClock(AtomicI64);
+
+impl MovingClock {
+    pub(crate) fn at(instant: Instant) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(instant.micros())))
+    }
+
+    pub(crate) fn forward(&self, micros: i64) {
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set(&self, text: &str) {
+        self.0.store(Instant::parse(text).unwrap().micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovingClock {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -123,6 +148,16 @@ impl Club {
         let (head, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Answer { status: head.status, headers: head.headers, body: body.to_vec() }
+    }
+
+    /// As a GET, with more headers.
+    pub(crate) async fn get_with(&self, path: &str, token: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = request(Method::GET, path, token, Body::empty());
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
+        }
+        self.send(request).await
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {

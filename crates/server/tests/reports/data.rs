@@ -7,7 +7,7 @@ use std::time::Duration;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
-use ebbtide_server::report::{Answer, Arguments, Engines, Pair, PlannedStatements, evaluate};
+use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Pair, PlannedStatements, evaluate};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
@@ -74,6 +74,17 @@ impl App {
         receipt
     }
 
+    /// Loads rows of a table, written as CSV without a header, with white space between them.
+    #[expect(clippy::disallowed_methods, reason = "a test writes its data where it reads it")]
+    pub(crate) fn load_rows(&self, table: &str, columns: &str, rows: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(format!("{table}.csv"));
+        let lines: Vec<&str> = rows.split_whitespace().collect();
+        std::fs::write(&file, format!("{columns}\n{}\n", lines.join("\n"))).unwrap();
+        let receipt = self.load(&file, None);
+        assert_eq!(receipt.rejected, [], "{table}");
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.store.snapshot(&AppName::new(self.pack.schema.app.as_str())).unwrap()
     }
@@ -93,16 +104,19 @@ impl App {
     pub(crate) async fn ask(&self, request: &Request<'_>) -> Result<Answer, ParamError> {
         let (report, route, in_path) = self.route(request.path);
         let now = Instant::parse("2026-11-20T09:30:00Z").unwrap();
-        let arguments = Arguments::read(&self.pack, report, route, &in_path, request.query, now)?;
+        let arguments =
+            Arguments::read(&self.pack, report, route, Asker::default(), &in_path, request.query, now)?;
         let tenant = match &route.tenant {
-            RouteTenant::Token => Some(request.tenant.expect("a token with a tenant").to_owned()),
-            RouteTenant::TokenOrAll => request.tenant.map(str::to_owned),
+            RouteTenant::Token | RouteTenant::TokenOr(_) | RouteTenant::Access => {
+                Some(request.tenant.expect("a token with a tenant").to_owned())
+            }
+            RouteTenant::TokenOrAll | RouteTenant::AllForAdmin => request.tenant.map(str::to_owned),
             RouteTenant::Param(name) => arguments.get(name).unwrap().canonical_text(),
         };
         let all = self.everything();
         let scope = tenant.map_or(Some(all.clone()), |tenant| all.narrowed_to(&TenantId::new(&tenant)));
         let limits = Limits { rows_max: 1_000_000, bytes_max: 1 << 28, time_max: Duration::from_secs(60) };
-        let engines = Engines { sql: &self.sql, limits };
+        let engines = Engines { sql: &self.sql, limits, query_time_max: Duration::from_secs(60) };
         Ok(evaluate(&self.pack, report, &arguments, &engines, &self.snapshot(), &scope.unwrap())
             .await
             .unwrap())

@@ -1,38 +1,43 @@
 //! From a bound query to its answer: load, fold, and make sense of the counts.
 
 mod churn;
+mod preceding;
 mod retention;
 mod trend;
 
-use ebbtide_model::query::{BoundQuery, Kind};
+use ebbtide_model::query::{BoundQuery, EventSource, Kind};
 use ebbtide_model::{ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use ebbtide_store::Snapshot;
+use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::drive::{self, Loaded};
+use super::drive::{Loaded, Loading};
 use super::key::OwnedKey;
 use super::load::{Actors, Times};
-use crate::EngineError;
 use crate::answer::{ActorId, Answer, Meta, Outcome};
+use crate::{EngineError, Interrupt};
 
 /// Answers a query from the rows that the scope sees, as if it were `as_of`. The same rows and the same
-/// question give the same answer, to the byte.
+/// question give the same answer, to the byte. Where the interrupt says so it is given up, soon and with
+/// an error.
 pub fn ask(
     snapshot: &Snapshot,
     scope: &Scope,
     query: &BoundQuery,
     as_of: Instant,
+    interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
-    let mut asking = Asking { snapshot, scope, query, as_of, warnings: Vec::new() };
+    let mut asking = Asking { snapshot, scope, query, as_of, interrupt, warnings: Vec::new() };
     let outcome = match &query.query.kind {
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
         Kind::Trend(trend) => Outcome::Trend(asking.trend(trend)?),
+        Kind::Preceding(preceding) => Outcome::Preceding(asking.preceding(preceding)?),
     };
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
     let meta = Meta {
         as_of,
-        watermark: snapshot.watermark(),
+        watermark: snapshot.watermark(scope, query.sources.iter().map(|source| &source.table))?,
         definition,
         complete: asking.warnings.is_empty(),
         warnings: asking.warnings,
@@ -45,12 +50,37 @@ struct Asking<'a> {
     scope: &'a Scope,
     query: &'a BoundQuery,
     as_of: Instant,
+    interrupt: &'a dyn Interrupt,
     warnings: Vec<String>,
 }
 
-impl Asking<'_> {
-    fn load(&self, times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
-        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors)
+impl<'a> Asking<'a> {
+    fn load(&self, times: &Times, actors: Actors) -> Result<Loaded<'a>, EngineError> {
+        self.load_of(&self.query.sources, times, actors)
+    }
+
+    /// The events of some of the query's sources.
+    fn load_of(
+        &self,
+        sources: &[EventSource],
+        times: &Times,
+        actors: Actors,
+    ) -> Result<Loaded<'a>, EngineError> {
+        self.loader(times, actors, &HashSet::new()).load(sources)
+    }
+
+    /// The same, with the keys of events at the times where they tie.
+    fn load_with_keys(
+        &self,
+        times: &Times,
+        actors: Actors,
+        ties: &HashSet<i64>,
+    ) -> Result<Loaded<'a>, EngineError> {
+        self.loader(times, actors, ties).load(&self.query.sources)
+    }
+
+    fn loader<'l>(&'l self, times: &'l Times, actors: Actors, ties: &'l HashSet<i64>) -> Loading<'l, 'a> {
+        Loading { snapshot: self.snapshot, scope: self.scope, times, actors, ties, interrupt: self.interrupt }
     }
 
     /// The type of the values that the answer is split by.
@@ -58,9 +88,15 @@ impl Asking<'_> {
         self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.breakdown?))
     }
 
-    /// The type of the numbers that are measured.
-    fn number_type(&self) -> Option<ColumnType> {
-        self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.number?))
+    /// The type of the numbers that are measured of a source.
+    fn number_type(&self, source: usize) -> Option<ColumnType> {
+        let source = self.query.sources.get(source)?;
+        self.column_type(&source.table, source.number?)
+    }
+
+    /// The type of the values that are told apart.
+    fn value_type(&self) -> Option<ColumnType> {
+        self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.value?.column))
     }
 
     fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {

@@ -1,79 +1,192 @@
 //! Trend: cells into series.
 
-use ebbtide_model::query::{Interval, Measure, Trend};
-use ebbtide_model::{ColumnType, Value};
+use std::collections::BTreeMap;
+
+use ebbtide_model::Value;
+use ebbtide_model::query::{Breakdown, Compare, Formula, Interval, Measure, Operator, Trend};
 use hashbrown::HashMap;
+use num_bigint::BigUint;
 
 use super::Asking;
 use crate::EngineError;
-use crate::answer::{Quantity, Series, TrendAnswer, TrendBucket, TrendGroup};
+use crate::answer::{Quantity, Series, TrendAnswer, TrendBucket, TrendCompare, TrendGroup};
+use crate::behaviour::drive::Loaded;
+use crate::behaviour::key::OwnedKey;
 use crate::behaviour::load::Actors;
-use crate::behaviour::trend::{NO_SERIES, TrendFold, TrendState, percentile, widen};
+use crate::behaviour::trend::{NO_SERIES, Span, TrendFold, TrendState, percentile, widen};
 use crate::exact::{ExactSum, Ratio};
 
 impl Asking<'_> {
     pub(super) fn trend(&self, trend: &Trend) -> Result<TrendAnswer, EngineError> {
-        let fold = TrendFold::new(self.query, trend, self.number_type(), self.as_of)?;
-        let aggregated = self.query.query.aggregate_by.is_some();
-        let actors = if aggregated {
-            Actors::Required
-        } else if trend.measures.as_slice().contains(&Measure::Unique) {
-            Actors::Optional
-        } else {
-            Actors::Ignored
+        let asked = Span::asked(self.query, trend.interval, self.as_of)?;
+        let now = self.entities(trend, &asked)?;
+        let before = match trend.compare {
+            None => None,
+            Some(Compare::PreviousPeriod) => {
+                let span = asked.previous(&self.query.calendar, trend.interval);
+                let entities = self.entities(trend, &span)?;
+                Some((span, entities))
+            }
         };
-        let loaded = self.load(&fold.times(self.as_of), actors)?;
-        let commonest = trend.breakdown.as_ref().map(|breakdown| {
-            let sizes = loaded.group_sizes();
-            let mut ranks: Vec<usize> = (0..sizes.len()).collect();
-            // Ranks are in the order of values.
-            ranks.sort_by_key(|rank| (std::cmp::Reverse(sizes[*rank]), *rank));
-            ranks.truncate(breakdown.limit.map_or(usize::MAX, |limit| limit as usize));
-            ranks
-        });
-        let mut series = vec![NO_SERIES; loaded.groups.len()];
-        for (index, rank) in commonest.iter().flatten().enumerate() {
-            series[*rank] = u32::try_from(index + 1).unwrap_or(NO_SERIES);
-        }
-        let fold = fold.with_series(series)?;
-        let mut state = loaded.fold(&fold)?;
-        let mut reading = Reading::new(&fold, trend, &mut state, self.as_of.micros());
-        let data = reading.series(0);
-        let column_type = self.breakdown_type();
-        let value =
-            |rank: usize| column_type.map_or(Value::Null, |kind: ColumnType| loaded.groups[rank].value(kind));
-        let groups = commonest.map(|ranks| {
-            let group = |(index, rank): (usize, &usize)| TrendGroup {
-                value: value(*rank),
-                data: reading.series(index + 1),
-            };
-            ranks.iter().enumerate().map(group).collect()
-        });
+        let earlier = before.iter().flat_map(|(_, entities)| entities);
+        let groups = trend.breakdown.as_ref().map(|breakdown| commonest(breakdown, &now, earlier));
+        let kept = groups.as_deref().unwrap_or_default();
+        let mut lines = self.lines(trend, &asked, &now, kept)?;
+        let mut compared = match &before {
+            Some((span, entities)) => Some((span, self.lines(trend, span, entities, kept)?)),
+            None => None,
+        };
+        let group = |(index, key): (usize, &OwnedKey)| TrendGroup {
+            value: self.breakdown_type().map_or(Value::Null, |column_type| key.value(column_type)),
+            data: lines.take(trend, index + 1),
+            compare: compared.as_mut().map(|(_, lines)| lines.take(trend, index + 1)),
+        };
+        let groups = groups.as_ref().map(|groups| groups.iter().enumerate().map(group).collect());
         Ok(TrendAnswer {
-            buckets: self.buckets(&fold, trend),
+            buckets: self.buckets(&asked, trend),
             measures: trend.measures.clone(),
-            data,
             groups,
+            compare: compared.map(|(span, mut lines)| TrendCompare {
+                buckets: self.buckets(span, trend),
+                data: lines.take(trend, 0),
+            }),
+            data: lines.take(trend, 0),
+            entities: lines.entities,
         })
     }
 
-    fn buckets(&self, fold: &TrendFold, trend: &Trend) -> Vec<TrendBucket> {
+    /// The events of each entity, with those of all groups.
+    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Loaded<'_>>, EngineError> {
+        let aggregated = self.query.query.aggregate_by.is_some();
+        let load = |(index, source)| {
+            let actors = if aggregated {
+                Actors::Required
+            } else if trend.measured(index).0.contains(&Measure::Unique) {
+                Actors::Optional
+            } else {
+                Actors::Ignored
+            };
+            self.load_of(std::slice::from_ref(source), &span.times(self.as_of), actors)
+        };
+        self.query.sources.iter().enumerate().map(load).collect()
+    }
+
+    /// Folds the events of each entity into the series of all, then of each kept group.
+    fn lines(
+        &self,
+        trend: &Trend,
+        span: &Span,
+        entities: &[Loaded<'_>],
+        kept: &[OwnedKey],
+    ) -> Result<Lines, EngineError> {
+        let number = |index: u32| (index + 1).min(NO_SERIES);
+        let places: BTreeMap<&OwnedKey, u32> = kept.iter().zip((0..).map(number)).collect();
+        let mut by_entity = Vec::new();
+        for (index, loaded) in entities.iter().enumerate() {
+            let measures = trend.measured(index).0;
+            let place = |key: &OwnedKey| places.get(key).copied().unwrap_or(NO_SERIES);
+            let series = loaded.groups.iter().map(place).collect();
+            let fold = TrendFold::new(span, measures, trend.cumulative, self.number_type(index));
+            let fold = fold.with_series(series, kept.len())?;
+            let mut state = loaded.fold(&fold)?;
+            let mut reading = Reading::new(&fold, span, trend.cumulative, &mut state, self.as_of.micros());
+            by_entity.push((0..=kept.len()).map(|series| reading.series(series, measures)).collect());
+        }
+        Ok(Lines { by_entity, entities: Vec::new() })
+    }
+
+    fn buckets(&self, span: &Span, trend: &Trend) -> Vec<TrendBucket> {
         let bucket = |(index, start): (usize, &Option<ebbtide_model::Instant>)| TrendBucket {
             start: *start,
             label: match (trend.interval, start) {
                 (Interval::Unit(unit), Some(start)) => self.query.calendar.label(unit, *start),
                 (Interval::All, _) | (_, None) => "all".to_owned(),
             },
-            complete: fold.bounds[index + 1] <= self.as_of.micros(),
+            complete: span.bounds[index + 1] <= self.as_of.micros(),
         };
-        fold.starts.iter().enumerate().map(bucket).collect()
+        span.starts.iter().enumerate().map(bucket).collect()
+    }
+}
+
+/// The values of the breakdown that are kept, in the order of the answer: the commonest first, then by
+/// value. Those that are in an earlier period only come last.
+fn commonest<'l>(
+    breakdown: &Breakdown,
+    now: &'l [Loaded<'_>],
+    earlier: impl Iterator<Item = &'l Loaded<'l>>,
+) -> Vec<OwnedKey> {
+    let mut sizes: BTreeMap<&OwnedKey, u64> = BTreeMap::new();
+    for loaded in now {
+        for (key, size) in loaded.groups.iter().zip(loaded.group_sizes()) {
+            *sizes.entry(key).or_default() += size;
+        }
+    }
+    for key in earlier.flat_map(|loaded| &loaded.groups) {
+        sizes.entry(key).or_default();
+    }
+    let mut keys: Vec<(&OwnedKey, u64)> = sizes.into_iter().collect();
+    keys.sort_by(|(left, left_size), (right, right_size)| {
+        right_size.cmp(left_size).then_with(|| left.cmp_null_last(right))
+    });
+    keys.truncate(breakdown.limit.map_or(usize::MAX, |limit| limit as usize));
+    keys.into_iter().map(|(key, _)| key.clone()).collect()
+}
+
+/// The series of one span.
+struct Lines {
+    /// By entity, then by series: all events, then each kept group.
+    by_entity: Vec<Vec<Vec<Series>>>,
+    /// With a formula: what it was computed from over all events.
+    entities: Vec<Series>,
+}
+
+impl Lines {
+    /// The data of a series: the measures of the only entity, or what the formula makes of several.
+    fn take(&mut self, trend: &Trend, series: usize) -> Vec<Series> {
+        let operands = self.by_entity.iter_mut().map(|lines| std::mem::take(&mut lines[series]));
+        let Some(computed) = &trend.computed else {
+            return operands.flatten().collect();
+        };
+        let operands: Vec<Series> = operands.flatten().collect();
+        let buckets = operands.first().map_or(0, |series| series.values.len());
+        let value = |bucket: usize| {
+            let operand = |entity: usize| {
+                let value = operands.get(entity)?.values.get(bucket)?.as_ref();
+                value.map(Quantity::ratio)
+            };
+            evaluate(&computed.formula, &operand).map(Quantity::Float)
+        };
+        let values = (0..buckets).map(value).collect();
+        if series == 0 {
+            self.entities = operands;
+        }
+        vec![Series { measure: None, values }]
+    }
+}
+
+/// The formula's exact value; `None` where an operand has none, and over zero.
+fn evaluate(formula: &Formula, operand: &impl Fn(usize) -> Option<Ratio>) -> Option<Ratio> {
+    match formula {
+        Formula::Constant { digits, decimals } => Ratio::new(*digits, BigUint::from(10_u32).pow(*decimals)),
+        Formula::Entity(entity) => operand(*entity),
+        Formula::Negative(inner) => Some(evaluate(inner, operand)?.negative()),
+        Formula::Binary(operator, left, right) => {
+            let (left, right) = (evaluate(left, operand)?, evaluate(right, operand)?);
+            match operator {
+                Operator::Plus => Some(left.plus(&right)),
+                Operator::Minus => Some(left.minus(&right)),
+                Operator::Times => Some(left.times(&right)),
+                Operator::Over => left.divided_by(&right),
+            }
+        }
     }
 }
 
 /// The state's cells, read series by series.
 struct Reading<'a> {
-    fold: &'a TrendFold,
-    trend: &'a Trend,
+    fold: &'a TrendFold<'a>,
+    span: &'a Span,
+    cumulative: bool,
     state: &'a mut TrendState,
     /// Distinct values by cell; cumulatively, those that were not in an earlier bucket.
     distinct: HashMap<u32, u64>,
@@ -81,10 +194,16 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(fold: &'a TrendFold, trend: &'a Trend, state: &'a mut TrendState, as_of: i64) -> Self {
+    fn new(
+        fold: &'a TrendFold<'a>,
+        span: &'a Span,
+        cumulative: bool,
+        state: &'a mut TrendState,
+        as_of: i64,
+    ) -> Self {
         let mut distinct = HashMap::new();
         let buckets = u32::try_from(fold.buckets()).unwrap_or(u32::MAX).max(1);
-        if trend.cumulative {
+        if cumulative {
             let mut first: HashMap<(u32, u32), u32> = HashMap::new();
             for (cell, code) in &state.distinct {
                 let earliest = first.entry((cell / buckets, *code)).or_insert(*cell);
@@ -94,14 +213,13 @@ impl<'a> Reading<'a> {
         } else {
             state.distinct.iter().for_each(|(cell, _)| *distinct.entry(*cell).or_default() += 1);
         }
-        Self { fold, trend, state, distinct, as_of }
+        Self { fold, span, cumulative, state, distinct, as_of }
     }
 
-    fn series(&mut self, series: usize) -> Vec<Series> {
-        let measures = self.trend.measures.as_slice();
+    fn series(&mut self, series: usize, measures: &[Measure]) -> Vec<Series> {
         measures
             .iter()
-            .map(|measure| Series { measure: *measure, values: self.values(series, *measure) })
+            .map(|measure| Series { measure: Some(*measure), values: self.values(series, *measure) })
             .collect()
     }
 
@@ -122,7 +240,7 @@ impl<'a> Reading<'a> {
                 cells.iter_mut().map(|numbers| percentile(numbers, percent).map(Quantity::Float)).collect()
             }
         };
-        for (value, start) in values.iter_mut().zip(&self.fold.bounds) {
+        for (value, start) in values.iter_mut().zip(&self.span.bounds) {
             if *start > self.as_of {
                 *value = None;
             }
@@ -134,7 +252,7 @@ impl<'a> Reading<'a> {
         let mut before = 0;
         let cell = |cell| {
             let own = count(self, cell);
-            before = if self.trend.cumulative { before + own } else { own };
+            before = if self.cumulative { before + own } else { own };
             Some(Quantity::Count(before))
         };
         (first..first + self.fold.buckets()).map(cell).collect()
@@ -144,7 +262,7 @@ impl<'a> Reading<'a> {
         let mut sum = ExactSum::default();
         let mut count = 0;
         let cell = |cell: usize| {
-            if !self.trend.cumulative {
+            if !self.cumulative {
                 sum = ExactSum::default();
                 count = 0;
             }
@@ -162,7 +280,7 @@ impl<'a> Reading<'a> {
         let mut before = None;
         let cell = |cell: usize| {
             let own = self.state.extremes[cell];
-            before = if self.trend.cumulative { widen(before, own) } else { own };
+            before = if self.cumulative { widen(before, own) } else { own };
             let (low, high) = before?;
             let mut number = ExactSum::default();
             number.add(if measure == Measure::Min { low } else { high }.exact());

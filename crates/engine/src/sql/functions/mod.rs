@@ -8,6 +8,7 @@ mod bounded;
 mod calendar;
 mod numbers;
 mod parameter;
+mod ratio;
 mod series;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub(super) use aggregates::aggregate_functions;
 pub(super) use calendar::calendar_functions;
+pub(super) use numbers::{Ticks, days_between};
 pub(super) use parameter::{parameter, timestamp_type};
 
 /// Functions of the engine that are left out: their answer depends on chance, or on the binary.
@@ -27,7 +29,8 @@ const LEFT_OUT: [&str; 3] = ["random", "uuid", "version"];
 pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let functions = SessionStateDefaults::default_scalar_functions();
     let engine = functions.into_iter().filter(|function| !LEFT_OUT.contains(&function.name()));
-    engine.map(bounded::bounded).chain(numbers::number_functions().into_iter().map(Arc::new)).collect()
+    let own = numbers::number_functions().into_iter().chain(ratio::ratio_functions());
+    engine.map(bounded::bounded).chain(own.map(Arc::new)).collect()
 }
 
 /// The functions that stand where a table may: bounded series of whole numbers.

@@ -1,6 +1,8 @@
 //! `round_half`, `days_between` and `micros`: exact arithmetic that reports need.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -14,12 +16,14 @@ use super::arguments::{evaluated, refused};
 use super::parameter::timestamp_type;
 
 pub(in crate::sql) fn number_functions() -> Vec<ScalarUDF> {
-    let instants = |count| Signature::exact(vec![timestamp_type(); count], Volatility::Immutable);
     vec![
         ScalarUDF::from(RoundHalf { signature: Signature::user_defined(Volatility::Immutable) }),
-        ScalarUDF::from(DaysBetween { signature: instants(2) }),
         ScalarUDF::from(Micros { signature: instants(1) }),
     ]
+}
+
+fn instants(count: usize) -> Signature {
+    Signature::exact(vec![timestamp_type(); count], Volatility::Immutable)
 }
 
 /// `round_half(x [, decimals])`: half away from zero. A float is rounded as its shortest decimal text, so
@@ -150,11 +154,54 @@ fn round_float(value: f64, decimals: i64) -> f64 {
     parts.unwrap_or(value)
 }
 
+/// When one of the days that a statement counts up to its `as_of` is next full.
+#[derive(Clone, Debug)]
+pub(in crate::sql) struct Ticks {
+    as_of: i64,
+    next: Arc<AtomicI64>,
+}
+
+impl Ticks {
+    pub(in crate::sql) fn after(as_of: Instant) -> Self {
+        Self { as_of: as_of.micros(), next: Arc::new(AtomicI64::new(i64::MAX)) }
+    }
+
+    /// What was found so far; `None` where no day is counted.
+    pub(in crate::sql) fn next(&self) -> Option<Instant> {
+        let next = self.next.load(Ordering::Relaxed);
+        (next < i64::MAX).then(|| Instant::from_micros(next))
+    }
+
+    fn note(&self, next: i64) {
+        self.next.fetch_min(next, Ordering::Relaxed);
+    }
+}
+
+/// The function, which tells `ticks` when an answer of it changes while `as_of` moves on.
+pub(in crate::sql) fn days_between(ticks: &Ticks) -> ScalarUDF {
+    ScalarUDF::from(DaysBetween { signature: instants(2), ticks: ticks.clone() })
+}
+
 /// `days_between(a, b)`: whole days of 24 hours elapsed from `a` to `b`; below zero, and rounded down,
 /// where `b` is before `a`: an hour before is -1.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct DaysBetween {
     signature: Signature,
+    ticks: Ticks,
+}
+
+impl PartialEq for DaysBetween {
+    fn eq(&self, other: &Self) -> bool {
+        self.signature == other.signature
+    }
+}
+
+impl Eq for DaysBetween {}
+
+impl Hash for DaysBetween {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
 }
 
 impl ScalarUDFImpl for DaysBetween {
@@ -177,12 +224,20 @@ impl ScalarUDFImpl for DaysBetween {
             };
             let from = from.as_primitive::<TimestampMicrosecondType>().iter();
             let to = to.as_primitive::<TimestampMicrosecondType>().iter();
+            let day = i128::from(Instant::MICROS_PER_DAY);
+            let mut next = i64::MAX;
             let days = from.zip(to).map(|(from, to)| {
-                let days =
-                    (i128::from(to?) - i128::from(from?)).div_euclid(i128::from(Instant::MICROS_PER_DAY));
+                let (from, to) = (from?, to?);
+                let days = (i128::from(to) - i128::from(from)).div_euclid(day);
+                if to == self.ticks.as_of {
+                    let full = i128::from(from) + (days + 1) * day;
+                    next = next.min(i64::try_from(full).unwrap_or(i64::MAX));
+                }
                 i64::try_from(days).ok()
             });
-            Ok(Arc::new(days.collect::<Int64Array>()))
+            let days = days.collect::<Int64Array>();
+            self.ticks.note(next);
+            Ok(Arc::new(days))
         })
     }
 }

@@ -39,6 +39,51 @@ async fn rounding_is_half_away_from_zero_on_decimal_text() {
 }
 
 #[tokio::test]
+async fn a_ratio_is_exact_until_it_is_rounded_once() {
+    check("round_ratio(2, 3, 1) AS x", json!([0.7])).await;
+    check("round_ratio(1, 8, 2) AS x", json!([0.13])).await;
+    check("round_ratio(-1, 8, 2) AS x", json!([-0.13])).await;
+    check("round_ratio(1, -8, 2) AS x", json!([-0.13])).await;
+    check("round_ratio(5, 2) AS x", json!([3.0])).await;
+    // The float nearest to this fraction is a tie, the fraction is not.
+    check("round_ratio(2499999999999999999, 10000000000000000000, 1) AS x", json!([0.2])).await;
+    // As floats, 0.1 + 0.2 and 3 * 41.1 are not what they say.
+    check("round_ratio(12.45, 1, 1) AS x", json!([12.5])).await;
+    check("round_ratio(0.3, 0.1, 3) AS x", json!([3.0])).await;
+    check("round_ratio(CAST('0.35' AS DECIMAL(10, 2)), 1, 1) AS x", json!([0.4])).await;
+    check("round_ratio(1, 0, 1) AS x", json!([null])).await;
+    check("round_ratio(1, 0.0, 1) AS x", json!([null])).await;
+    check("round_ratio(NULL, 2, 1) AS x", json!([null])).await;
+    check("round_ratio(1, NULL) AS x", json!([null])).await;
+    check("round_ratio(1, 2, NULL) AS x", json!([null])).await;
+    check("round_ratio(1.0 / 0.0, 2, 1) AS x", json!([null])).await;
+    check_refused("round_ratio('x', 1) AS x", "number").await;
+    check_refused("round_ratio(1) AS x", "divided by").await;
+    check_refused("round_ratio(1, 3, 19) AS x", "0 to 18").await;
+    check_refused("round_ratio(1, 3, -1) AS x", "0 to 18").await;
+}
+
+#[tokio::test]
+async fn exact_numbers_are_what_their_text_says() {
+    check("exact(0.1) + exact(0.2) = exact(0.3) AS x", json!([true])).await;
+    check("round_ratio(3 * exact(41.666666666666664), 10, 0) AS x", json!([12.0])).await;
+    check("round_ratio(3 * (exact(41.7) + exact(41.6) + exact(41.7)), 30, 0) AS x", json!([13.0])).await;
+    check("exact(7) AS x", json!([7])).await;
+    check("exact(-2.5) AS x", json!([-2.5])).await;
+    check("exact(CAST('1.25' AS DECIMAL(10, 2))) AS x", json!([1.25])).await;
+    // Past 18 places it is rounded; far past them nothing is left.
+    check("exact(5e-19) * 1000000000 * 1000000000 AS x", json!([1])).await;
+    check("exact(4e-19) AS x", json!([0])).await;
+    check("exact(1e-300) AS x", json!([0])).await;
+    check("exact(0.0 / 0.0) AS x", json!([null])).await;
+    check("exact(NULL) AS x", json!([null])).await;
+    check_refused("exact(1e20) AS x", "20 digits").await;
+    check_refused("exact(true) AS x", "number").await;
+    let answer = ask("SELECT sum(exact(amount)) AS x FROM sales").await.unwrap();
+    assert_eq!(cells(&answer)[0][0], json!(0.6));
+}
+
+#[tokio::test]
 async fn whole_days_are_elapsed_days_rounded_down() {
     let days = |from: &str, to: &str| format!("days_between(TIMESTAMP '{from}', TIMESTAMP '{to}') AS d");
     check(&days("2024-01-01", "2024-01-02"), json!([1])).await;

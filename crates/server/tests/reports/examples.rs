@@ -1,0 +1,98 @@
+//! The example packs over the public files that they are for, against figures that are known of them or
+//! were reckoned apart.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::DeflateDecoder;
+use serde_json::{Value as Json, json};
+
+use super::data::{App, Request, beside_the_project, wait};
+
+const INCIDENTS: &str = include_str!("../../../../examples/incidents/pack.yaml");
+const COMPLETE_JOURNEY: &str = include_str!("../../../../examples/completejourney/pack.yaml");
+
+fn ask(app: &App, path: &str, as_of: &str) -> Json {
+    let query = [("as_of".to_owned(), as_of.to_owned())];
+    wait(app.ask(&Request { path, query: &query, tenant: None })).unwrap().body
+}
+
+/// The only file of a ZIP archive, unpacked into `folder` under `name`.
+#[expect(clippy::disallowed_methods, reason = "a test reads its data where it lies")]
+fn unzipped(archive: &Path, folder: &Path, name: &str) -> PathBuf {
+    let bytes = std::fs::read(archive).unwrap();
+    let at = |offset: usize| usize::from(u16::from_le_bytes([bytes[offset], bytes[offset + 1]]));
+    assert_eq!(&bytes[..4], b"PK\x03\x04", "a local header begins the archive");
+    assert_eq!(at(8), 8, "the file is deflated");
+    let mut unpacked = Vec::new();
+    DeflateDecoder::new(&bytes[30 + at(26) + at(28)..]).read_to_end(&mut unpacked).unwrap();
+    let path = folder.join(name);
+    std::fs::File::create(&path).unwrap().write_all(&unpacked).unwrap();
+    path
+}
+
+#[test]
+fn incidents_took_as_long_as_their_own_time_of_resolution_says() {
+    let Some(folder) = beside_the_project("data/itsm_incident_log") else {
+        return;
+    };
+    let here = tempfile::tempdir().unwrap();
+    let log = unzipped(&folder.join("incident_event_log.zip"), here.path(), "incident_event_log.csv");
+    let app = App::new(INCIDENTS);
+    let incidents = app.load(&log, Some("incidents"));
+    assert_eq!((incidents.rows(), incidents.rejected.len()), (141_712, 0));
+    assert_eq!(app.load(&log, Some("updates")).accepted, 141_712);
+
+    let as_of = "2018-01-01T00:00:00Z";
+    let resolution = ask(&app, "/incidents/resolution", as_of);
+    assert_eq!(
+        resolution["all"],
+        json!({"incidents": 24918, "resolved": 23362, "mean_hours": 178.17, "median_hours": 22.1, "p90_hours": 381.55})
+    );
+    assert_eq!(resolution["by_last_update"], json!({"mean_hours": 315.33, "median_hours": 145.87}));
+    let by_priority = resolution["by_priority"].as_array().unwrap();
+    let total: u64 = by_priority.iter().map(|row| row["incidents"].as_u64().unwrap()).sum();
+    assert_eq!((by_priority.len(), total), (4, 24_918));
+
+    let monthly = ask(&app, "/incidents/activity", as_of);
+    let updates: u64 =
+        monthly["monthly"].as_array().unwrap().iter().map(|row| row["updates"].as_u64().unwrap()).sum();
+    assert_eq!(updates, 141_712);
+    let groups = ask(&app, "/incidents/groups", as_of);
+    assert_eq!(groups["groups"].as_array().unwrap().len(), 20);
+}
+
+#[test]
+fn households_come_back_and_pay_as_their_receipts_say() {
+    let Some(folder) = beside_the_project("data/completejourney") else {
+        return;
+    };
+    let app = App::new(COMPLETE_JOURNEY);
+    assert_eq!(app.load(&folder.join("transactions_sample.csv.gz"), None).accepted, 75_000);
+    assert_eq!(app.load(&folder.join("coupon_redemptions.csv"), None).accepted, 2_102);
+
+    let cohorts = ask(&app, "/grocer/loyalty/analytics/cohorts", "2017-12-31");
+    let january = &cohorts["cohorts"][0];
+    assert_eq!(
+        *january,
+        // Of 1500: 1194, 1184, 1156, 1161, 1144, 1129, 1147, 1102, 1120, 1120 came back.
+        json!({"month": "2017-01", "enrolled": 1500, "retention": [100, 80, 79, 77, 77, 76, 75, 76, 73, 75, 75]})
+    );
+    let enrolled = cohorts["cohorts"].as_array().unwrap().iter().map(|row| row["enrolled"].as_u64().unwrap());
+    assert_eq!(enrolled.sum::<u64>(), 2_377);
+
+    let churn = ask(&app, "/grocer/loyalty/analytics/churn", "2017-12-31");
+    assert_eq!((&churn["at_risk_count"], &churn["total_cards_checked"]), (&json!(552), &json!(2377)));
+
+    let revenue = ask(&app, "/grocer/loyalty/analytics/revenue", "2017-12-31");
+    let sum = |list: &str, field: &str| -> u64 {
+        revenue[list].as_array().unwrap().iter().map(|row| row[field].as_u64().unwrap()).sum()
+    };
+    assert_eq!((sum("monthly", "revenue_cents"), sum("by_store", "revenue_cents")), (23_383_286, 23_383_286));
+    assert_eq!(sum("monthly", "transactions_count"), 47_225);
+    let stores = revenue["by_store"].as_array().unwrap();
+    assert_eq!(
+        (stores.len(), &stores[0]["store_id"], &stores[0]["revenue_cents"]),
+        (293, &json!(27), &json!(1911))
+    );
+}
