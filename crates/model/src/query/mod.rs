@@ -65,6 +65,9 @@ pub enum Kind {
     Preceding(Preceding),
 }
 
+/// The kinds that there are.
+pub const KINDS: &[&str] = &Kind::NAMES;
+
 impl Kind {
     const NAMES: [&str; 4] = ["retention", "churn", "trend", "preceding"];
     const LATER: [&str; 5] = ["funnel", "lifecycle", "stickiness", "paths", "dropoff"];

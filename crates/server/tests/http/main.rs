@@ -34,6 +34,8 @@ mod lifetime;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod support;
