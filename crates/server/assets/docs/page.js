@@ -98,13 +98,14 @@ function table(heads, rows) {
 }
 
 function parameterTable(parameters, resolve) {
-  return table(["parameter", "in", "allowed", "default", ""], parameters.map((parameter) => {
+  return table(["parameter", "allowed", "about"], parameters.map((parameter) => {
     const schema = resolve(parameter.schema);
+    const allowed = [words(schema, resolve)];
+    if (schema.default != null) allowed.push(`default ${schema.default}`);
+    if (parameter.in === "path") allowed.push("in the path");
     return [
       [make("code", {}, parameter.name), parameter.required ? make("span", { class: "must", title: "required" }, " *") : null],
-      parameter.in,
-      words(schema, resolve),
-      schema.default == null ? "" : make("code", {}, String(schema.default)),
+      allowed.join(" · "),
       prose(parameter.description ?? ""),
     ];
   }));

@@ -7,6 +7,7 @@ use axum::http::HeaderValue;
 use serde_json::{Map, Value as Json, json};
 
 use super::reports;
+use super::schemas::of_row;
 use crate::http::{OWN_PATHS, Verb};
 use crate::report::export::ExportFormat;
 use crate::server::Server;
@@ -112,7 +113,7 @@ fn components(server: &Server) -> Json {
             },
         },
         "parameters": parameters(server),
-        "schemas": schemas(),
+        "schemas": schemas(server),
     })
 }
 
@@ -144,14 +145,25 @@ fn parameters(server: &Server) -> Json {
     })
 }
 
-fn schemas() -> Json {
+/// Those of rows among them.
+fn schemas(server: &Server) -> Json {
+    let mut schemas = shared_schemas();
+    for app in &server.apps {
+        for table in &app.pack.schema.tables {
+            schemas.insert(format!("Row.{}.{}", app.name(), table.name), of_row(table));
+        }
+    }
+    Json::Object(schemas)
+}
+
+fn shared_schemas() -> Map<String, Json> {
     let text = || json!({"type": "string"});
     let count = || json!({"type": "integer", "minimum": 0});
     let required = |properties: Json| {
         let names: Vec<String> = properties.as_object().into_iter().flat_map(Map::keys).cloned().collect();
         json!({"type": "object", "properties": properties, "required": names})
     };
-    json!({
+    let schemas = json!({
         "AsOf": {
             "description": "An RFC 3339 instant, or a date.",
             "examples": ["2026-11-20T09:30:00Z", "2026-11-20"],
@@ -198,5 +210,9 @@ fn schemas() -> Json {
             "tables": {"type": "array", "items": {"type": "object"}},
             "reports": {"type": "array", "items": {"type": "object"}},
         })),
-    })
+    });
+    match schemas {
+        Json::Object(schemas) => schemas,
+        _ => Map::new(),
+    }
 }

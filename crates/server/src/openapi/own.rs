@@ -3,7 +3,6 @@
 use serde_json::{Value as Json, json};
 
 use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
-use super::schemas::of_row;
 use crate::http::reference_files;
 use crate::problem::Code;
 use crate::server::Server;
@@ -33,10 +32,10 @@ pub(crate) fn rows(server: &Server) -> Operation {
     let mut names: Vec<&str> = tables().map(|table| table.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    let rows: Vec<Json> = tables().map(of_row).collect();
     let schema = json!({
         "type": "array", "maxItems": server.settings.rows_max,
-        "items": {"type": "object", "anyOf": rows},
+        "description": "Rows of the table, as `Row.APP.TABLE` among the schemas has them. One that is not is rejected, and the others stored.",
+        "items": {},
     });
     Operation {
         id: "append_rows".to_owned(),
@@ -75,7 +74,7 @@ pub(crate) fn query(server: &Server) -> Operation {
         "description": "A query of the query language: see docs/queries.md.",
         "properties": {
             "kind": {"type": "string", "enum": ebbtide_model::query::KINDS},
-            "as_of": {"$ref": "#/components/schemas/AsOf"},
+            "as_of": or_null(json!({"$ref": "#/components/schemas/AsOf"})),
         },
     });
     let event_table = server.apps.iter().flat_map(|app| &app.pack.schema.tables);
@@ -102,11 +101,11 @@ pub(crate) fn sql(_: &Server) -> Operation {
         "properties": {
             "sql": {"type": "string", "description": "One read-only SELECT, WITH or VALUES: see docs/sql.md."},
             "params": {
-                "type": "object",
+                "type": ["object", "null"],
                 "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
                 "description": "Values of $name in the statement.",
             },
-            "as_of": {"$ref": "#/components/schemas/AsOf"},
+            "as_of": or_null(json!({"$ref": "#/components/schemas/AsOf"})),
         },
     });
     Operation {
@@ -202,6 +201,11 @@ fn open(id: &str, tag: &str, summary: &str, answers: Vec<Answer>) -> Operation {
         answers,
         codes: vec![Code::Internal],
     }
+}
+
+/// A field that may be left out may be null, too.
+fn or_null(schema: Json) -> Json {
+    json!({"anyOf": [schema, {"type": "null"}]})
 }
 
 fn of_app() -> Json {

@@ -1,6 +1,7 @@
 //! Operations of packs' reports.
 
 use ebbtide_engine::sql::Sql;
+use ebbtide_model::ColumnType;
 use ebbtide_model::pack::{Caching, Param, Report, Route, RouteTenant, WHOLE};
 use serde_json::{Value as Json, json};
 
@@ -98,7 +99,12 @@ fn parameters(report: &Report, route: &Route) -> Vec<Json> {
 
 fn parameter(param: &Param, place: &str, required: bool) -> Json {
     let mut told: Vec<String> = param.description.iter().cloned().collect();
-    told.push(format!("Allowed is {}.", param.allowed()));
+    // Of numbers and choices the schema tells.
+    let is_untold =
+        matches!(param.column_type, ColumnType::Timestamp | ColumnType::Date | ColumnType::Decimal);
+    if is_untold {
+        told.push(format!("Allowed is {}.", param.allowed()));
+    }
     if let Some(key_of) = &param.key_of {
         told.push(format!("A key of {}; 404 where there is none.", key_of.table));
     }
