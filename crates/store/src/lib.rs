@@ -2,6 +2,7 @@
 //! Synchronous; the filesystem and the clock come in as values. Knows no HTTP and no SQL.
 
 mod admission;
+mod admit;
 mod catalog;
 mod cells;
 mod changes;
@@ -10,6 +11,8 @@ mod columns;
 mod compact;
 mod directory;
 mod error;
+mod family;
+mod fetch;
 mod fingerprint;
 mod flush;
 pub mod fs;
@@ -26,7 +29,11 @@ mod order;
 mod owners;
 mod payload;
 mod probe;
+mod records;
 mod recover;
+mod remove;
+mod request;
+mod revive;
 mod rows;
 mod scan;
 mod segment;
@@ -37,6 +44,7 @@ mod store;
 mod table;
 mod time_search;
 mod verify;
+mod waiting;
 mod writer;
 
 pub use columns::{ColumnRef, SEQUENCE_COLUMN, TENANT_COLUMN, arrow_type, declared_schema, stored_schema};
