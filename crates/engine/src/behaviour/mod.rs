@@ -13,5 +13,9 @@ mod preceding;
 mod probe;
 mod retention;
 mod trend;
+mod wire;
+#[cfg(test)]
+mod wire_tests;
 
 pub use ask::ask;
+pub use wire::Wire;

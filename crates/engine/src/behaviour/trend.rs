@@ -8,6 +8,7 @@ use hashbrown::HashSet;
 
 use super::fold::{Actor, Fold, Run};
 use super::load::{NO_CODE, Number, Times};
+use super::wire::wire;
 use crate::exact::{ExactSum, Ratio};
 
 /// Buckets of a trend whose `from` is not given, where it needs one.
@@ -65,6 +66,17 @@ pub(crate) struct TrendState {
     /// By series: which actor was seen last, and in which bucket.
     seen: Vec<(u64, usize)>,
     actors: u64,
+}
+
+wire!(TrendState { totals, unique, distinct, sums, numbered, extremes, values, seen, actors });
+
+#[cfg(test)]
+impl TrendState {
+    /// Which actor was seen last says nothing about those that were.
+    pub(crate) fn forget_actors(&mut self) {
+        self.seen.clear();
+        self.actors = 0;
+    }
 }
 
 impl Span {
