@@ -17,6 +17,7 @@ mod settings;
 pub mod sign_in;
 pub mod sources;
 mod stalled;
+mod warm;
 
 pub use http::router;
 pub use metrics::RowCounts;
@@ -25,3 +26,4 @@ pub use routes::RouteError;
 pub use serve::serve;
 pub use server::{App, Components, Phase, Server, StartError};
 pub use settings::{Settings, SettingsError};
+pub use warm::Warmed;

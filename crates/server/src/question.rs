@@ -64,7 +64,7 @@ impl Question {
                 Caching::Off => Lifetime { begins_at: now, ends_at: now },
             };
             if arguments.given_as_of().is_none() && report.cache != Caching::Off {
-                let next = next_row(&snapshot, &scope, report, arguments.as_of())?;
+                let next = next_row(&snapshot, &scope, &report.tables, arguments.as_of())?;
                 lifetime = lifetime.until(Some(answer.changes_at)).until(next);
             }
             Entry::new(answer, lifetime, versions)
