@@ -1,19 +1,23 @@
 //! Actors folded apart, their states carried as bytes and merged in any order, are actors folded together.
 
-use ebbtide_model::query::{BoundQuery, Kind, Query, bind};
+use ebbtide_model::query::{BoundQuery, Interval, Kind, Query, bind};
 use ebbtide_model::{
     AppName, AppSchema, Calendar, Column, ColumnType, Instant, TableKind, TableName, TableSchema, TenantId,
-    TenantRule,
+    TenantRule, Unit,
 };
 use serde_json::{Value as Json, json};
 
 use super::churn::ChurnFold;
 use super::fold::{Actor, Fold, Run};
 use super::key::Key;
+use super::lifecycle::LifecycleFold;
 use super::load::Number;
+use super::paths::PathsFold;
 use super::preceding::PrecedingFold;
 use super::retention::RetentionFold;
-use super::trend::{Span, TrendFold};
+use super::span::Span;
+use super::stickiness::StickinessFold;
+use super::trend::TrendFold;
 use super::wire::Wire;
 
 /// Xorshift.
@@ -194,6 +198,25 @@ fn trends_merge_as_bytes() {
             state.forget_actors();
         });
     }
+}
+
+#[test]
+fn lifecycles_and_stickinesses_merge_as_bytes() {
+    let range =
+        |kind: &str| json!({"kind": kind, "interval": "week", "from": "1970-01-09", "to": "1970-02-08"});
+    let bound_lifecycle = bound(range("lifecycle"));
+    let span = Span::whole(&bound_lifecycle, Unit::Week, AS_OF).unwrap();
+    let fold = LifecycleFold::new(&span, Instant::from_micros(2 * DAY), 100);
+    check(&fold, |state| state.members.iter_mut().for_each(|members| members.sort_unstable()));
+    let span = Span::asked(&bound(range("stickiness")), Interval::Unit(Unit::Week), AS_OF).unwrap();
+    check(&StickinessFold::new(&span), |_| {});
+}
+
+#[test]
+fn paths_merge_as_bytes() {
+    let bound = bound(json!({"kind": "paths", "start_at": "x", "session_gap": "2d"}));
+    let Kind::Paths(paths) = &bound.query.kind else { panic!() };
+    check(&PathsFold::new(paths), |_| {});
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Behavioural queries against a naive engine over plain vectors, and against cases with known answers.
 
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod churn;
