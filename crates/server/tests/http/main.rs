@@ -24,6 +24,8 @@ mod browsers;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
 mod kept;
