@@ -19,13 +19,22 @@ pub(crate) fn tenants_in(headers: &HeaderMap, body: &[u8]) -> BTreeSet<u32> {
         found.extend(tenants_in_bytes(name.as_str().as_bytes()));
         found.extend(tenants_in_bytes(value.as_bytes()));
     }
-    if body.starts_with(b"PK") {
-        found.extend(tenants_in_bytes(&unpacked(body)));
-    } else if body.starts_with(b"PAR1") {
-        found.extend(tenants_in_bytes(cells(body).as_bytes()));
+    if let Some(contents) = contents(body) {
+        found.extend(tenants_in_bytes(&contents));
     }
     assert!(headers.get("content-encoding").is_none(), "the detector reads no compressed answers");
     found
+}
+
+/// What is in a file that is packed; none where it is not.
+pub(crate) fn contents(body: &[u8]) -> Option<Vec<u8>> {
+    if body.starts_with(b"PK") {
+        Some(unpacked(body))
+    } else if body.starts_with(b"PAR1") {
+        Some(cells(body).into_bytes())
+    } else {
+        None
+    }
 }
 
 /// In whatever case, and with the bytes of other encodings of plain letters in between.
@@ -44,7 +53,11 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
         zip::ZipArchive::new(Cursor::new(bytes)).expect("an answer that begins as a ZIP is one");
     let mut contents = Vec::new();
     for index in 0..archive.len() {
-        archive.by_index(index).unwrap().read_to_end(&mut contents).unwrap();
+        let mut file = archive.by_index(index).unwrap();
+        // The time at which it was made, and the name of the program.
+        if !file.name().starts_with("docProps/") {
+            file.read_to_end(&mut contents).unwrap();
+        }
     }
     contents
 }

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::asks::{self, Sent};
 use crate::callers::Caller;
-use crate::detector::{XLSX, tenants_in, tenants_in_bytes};
+use crate::detector::{XLSX, contents, tenants_in, tenants_in_bytes};
 use crate::log;
 use crate::random::Random;
 use crate::rows::{Shape, TENANTS};
@@ -223,7 +223,7 @@ impl Lane<'_> {
         let shows_text = seen.own_by_type.contains_key("text/csv");
         for media_type in ["application/json", "application/x-ndjson", XLSX, "application/vnd.apache.parquet"]
         {
-            let asked = seen.good_by_type.contains_key(media_type);
+            let asked = seen.good_by_type.get(media_type).is_some_and(|answers| *answers >= 20);
             let own = seen.own_by_type.contains_key(media_type);
             assert!(own || !asked || !shows_text, "no canary in {media_type} of {app}: {seen:?}");
         }
@@ -247,8 +247,9 @@ fn comparable(sent: &Sent, answer: &Answer) -> (u16, Json) {
         Err(_) if media_type.starts_with("text/") || media_type.contains("ndjson") => {
             json!(String::from_utf8_lossy(&answer.body))
         }
-        // Archives hold the time at which they were made; what is in them the detector has read.
-        Err(_) => Json::Null,
+        Err(_) => {
+            json!(contents(&answer.body).map(|contents| String::from_utf8_lossy(&contents).into_owned()))
+        }
     };
     let matched = sent.ask.headers.iter().any(|(name, _)| *name == "if-none-match");
     // Tags are of one server: what another one calls its answer is its own matter.
