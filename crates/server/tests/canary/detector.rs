@@ -55,7 +55,7 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
     for index in 0..archive.len() {
         let mut file = archive.by_index(index).unwrap();
         // The time at which it was made, and the name of the program.
-        if !file.name().starts_with("docProps/") {
+        if !file.name().unwrap().starts_with("docProps/") {
             file.read_to_end(&mut contents).unwrap();
         }
     }
