@@ -9,6 +9,7 @@ use ebbtide_store::StoreError;
 
 use crate::problem::{Code, Problem};
 use crate::report::ReportError;
+use crate::report::export::ExportError;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -36,7 +37,9 @@ impl From<EngineError> for Problem {
             EngineError::Query(fault) => Self::from(fault),
             EngineError::Store(error) => Self::from(error),
             EngineError::Sql(error) => Self::from(error),
-            error @ (EngineError::Layout { .. } | EngineError::Worker) => Self::of(error.kind(), &error),
+            error @ (EngineError::Layout { .. } | EngineError::Worker | EngineError::Stopped(_)) => {
+                Self::of(error.kind(), &error)
+            }
         }
     }
 }
@@ -69,6 +72,15 @@ impl From<ReportError> for Problem {
             return Self::from(error);
         }
         Self::of(error.kind(), &error)
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Report(error) => Self::from(error),
+            error => Self::of(error.kind(), &error),
+        }
     }
 }
 

@@ -8,13 +8,14 @@ use ebbtide_model::{AppName, Clock, Instant};
 use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::cache::ReportCache;
+use crate::cache::{Decisions, ReportCache};
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::routes::{self, ReportRoute, RouteError};
 use crate::settings::{Settings, SettingsError};
 use crate::sign_in::{Caller, Keys};
+use crate::warm::Schedules;
 
 /// What comes in from outside.
 pub struct Components {
@@ -37,14 +38,18 @@ pub struct Server {
     /// There once it is recovered.
     store: OnceLock<Store>,
     pub(crate) keys: Keys,
-    pub(crate) sql: Sql,
+    pub(crate) sql: Arc<Sql>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) cache: ReportCache,
+    pub(crate) schedules: Schedules,
+    pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
     turns: Arc<Semaphore>,
+    /// Files of reports that may be written at one time.
+    pub(crate) exports: Arc<Semaphore>,
 }
 
 /// Why a server cannot be made of these parts.
@@ -101,19 +106,23 @@ impl Server {
             }
         }
         let routes = routes::report_routes(&apps)?;
+        let schedules = Schedules::new(&routes, components.clock.as_ref());
         Ok(Arc::new(Self {
             routes,
             apps,
             clock: components.clock,
             store: OnceLock::new(),
             keys: components.keys,
-            sql: components.sql,
+            sql: Arc::new(components.sql),
             metrics: Metrics::default(),
             cache: ReportCache::new(settings.cache_bytes_max),
+            schedules,
+            decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             turns: Arc::new(Semaphore::new(settings.questions_max)),
+            exports: Arc::new(Semaphore::new(settings.exports_max)),
             settings,
         }))
     }

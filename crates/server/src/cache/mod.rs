@@ -3,6 +3,7 @@
 //! every table that it rests on and the moment at which time alone may change it; one that does not
 //! hold any more is never given out. Equal questions that are asked at one time are one computation.
 
+mod decisions;
 mod entry;
 mod flights;
 mod key;
@@ -15,6 +16,7 @@ use ebbtide_model::Instant;
 use moka::future::Cache;
 use moka::notification::RemovalCause;
 
+pub(crate) use decisions::{Asked, Decisions};
 pub(crate) use entry::Entry;
 pub(crate) use key::{Key, Versions};
 pub(crate) use lifetime::{Lifetime, next_row};
@@ -113,11 +115,7 @@ impl ReportCache {
     where
         C: Future<Output = Result<Entry, Problem>> + Send + 'static,
     {
-        if wanted.freshness != Freshness::Recomputed
-            && let Some(entry) = self.entries.get(&wanted.key).await
-            && wanted.is_met_by(&entry)
-        {
-            self.counts.hits.fetch_add(1, Ordering::Relaxed);
+        if let Some(entry) = self.kept(wanted).await {
             return Ok((entry, Source::Kept));
         }
         loop {
@@ -146,6 +144,16 @@ impl ReportCache {
                 }
             }
         }
+    }
+
+    /// The answer that is kept, where it holds.
+    pub(crate) async fn kept(&self, wanted: &Wanted) -> Option<Arc<Entry>> {
+        if wanted.freshness == Freshness::Recomputed {
+            return None;
+        }
+        let entry = self.entries.get(&wanted.key).await.filter(|entry| wanted.is_met_by(entry))?;
+        self.counts.hits.fetch_add(1, Ordering::Relaxed);
+        Some(entry)
     }
 
     /// As of now; what was noted last may be missing.

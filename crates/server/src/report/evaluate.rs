@@ -2,9 +2,10 @@
 //! then the answers are put where the leaves stand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ebbtide_engine::sql::{Limits, Sql, SqlRequest, SqlRows, UnusedParameters, rows_to_json};
-use ebbtide_engine::{EngineError, ask};
+use ebbtide_engine::{EngineError, StopFlag, ask};
 use ebbtide_model::pack::{BehaviourLeaf, Pack, Param, Report, SqlShape, Tree, WHOLE};
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{ErrorKind, Instant, Scope, Unit, Value};
@@ -12,13 +13,17 @@ use ebbtide_store::Snapshot;
 use futures::future::try_join_all;
 use serde_json::{Map, Value as Json};
 
+use super::columns::ListColumn;
 use super::{Arguments, shape};
+use crate::asking::{AskError, ask_within};
 
 /// What leaves are asked of.
 pub struct Engines<'e> {
     pub sql: &'e Sql,
     /// For each statement.
     pub limits: Limits,
+    /// How long each behavioural query may take.
+    pub query_time_max: Duration,
 }
 
 /// A report's answer.
@@ -39,7 +44,7 @@ pub struct List {
     /// Dotted, or [`WHOLE`].
     pub path: String,
     /// As declared, even where the list is empty.
-    pub columns: Vec<String>,
+    pub columns: Vec<ListColumn>,
 }
 
 impl Answer {
@@ -80,6 +85,20 @@ impl ReportError {
     }
 }
 
+/// Looks up what the report's parameters are keys of, as [`evaluate`] does before all else.
+pub async fn look_up_keys(
+    pack: &Pack,
+    report: &Report,
+    arguments: &Arguments,
+    engines: &Engines<'_>,
+    snapshot: &Snapshot,
+    scope: &Scope,
+) -> Result<(), ReportError> {
+    let asked = Asked { pack, arguments, engines, snapshot, scope };
+    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
+    Ok(())
+}
+
 /// Asks the report's leaves, all over the same rows, and puts its response together. What parameters
 /// are keys of is looked up before.
 pub async fn evaluate(
@@ -92,8 +111,8 @@ pub async fn evaluate(
 ) -> Result<Answer, ReportError> {
     let mut leaves = Vec::new();
     collect_leaves(&report.response, &mut leaves);
+    look_up_keys(pack, report, arguments, engines, snapshot, scope).await?;
     let asked = Asked { pack, arguments, engines, snapshot, scope };
-    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
     let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
     let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
     let changes_at = found.iter().filter_map(|found| found.changes_at).fold(day, Instant::min);
@@ -120,7 +139,7 @@ fn collect_leaves<'t>(tree: &'t Tree, leaves: &mut Vec<&'t Tree>) {
 struct Found {
     json: Json,
     /// Of a list of objects.
-    columns: Vec<String>,
+    columns: Vec<ListColumn>,
     changes_at: Option<Instant>,
 }
 
@@ -166,7 +185,7 @@ impl Asked<'_> {
 
     async fn sql(&self, shape: SqlShape, statement: &Arc<str>) -> Result<Found, ReportError> {
         let rows = self.engines.sql.run(self.snapshot, self.scope, self.request(statement)).await?;
-        let columns = rows.columns.iter().map(|column| column.name.clone()).collect();
+        let columns = rows.columns.iter().map(ListColumn::of_sql).collect();
         Ok(Found { json: shaped(shape, &rows)?, columns, changes_at: rows.changes_at })
     }
 
@@ -178,13 +197,16 @@ impl Asked<'_> {
         let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
         // Folding is computing throughout: the threads that serve connections are not for it.
         let changes_at = Some(query.changes_at(as_of));
-        let asked = tokio::task::spawn_blocking(move || ask(&snapshot, &scope, &query, as_of));
-        let answer = asked.await.map_err(|error| ReportError::Unanswered(error.to_string()))??;
+        let work = move |flag: &StopFlag| ask(&snapshot, &scope, &query, as_of, flag);
+        let answer = ask_within(self.engines.query_time_max, work).await.map_err(|error| match error {
+            AskError::Engine(error) => ReportError::Engine(error),
+            AskError::Unanswered(why) => ReportError::Unanswered(why),
+        })?;
         Ok(match &leaf.shape {
             None => Found { json: answer.result(), columns: Vec::new(), changes_at },
             Some(shape) => Found {
                 json: Json::Array(shape::rows(&answer.outcome, shape)),
-                columns: shape.fields.iter().map(|(name, _)| name.clone()).collect(),
+                columns: shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field)).collect(),
                 changes_at,
             },
         })
@@ -249,7 +271,8 @@ impl Assembly<'_> {
             Tree::List(items) => {
                 let items = items.iter().map(|item| self.tree(item, path)).collect::<Result<Vec<_>, _>>()?;
                 let first = items.first().and_then(Json::as_object);
-                let columns = first.map(|row| row.keys().cloned().collect()).unwrap_or_default();
+                let columns =
+                    first.map(|row| row.keys().map(ListColumn::untyped).collect()).unwrap_or_default();
                 self.list(path, columns);
                 Ok(Json::Array(items))
             }
@@ -263,7 +286,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn list(&mut self, path: &str, columns: Vec<String>) {
+    fn list(&mut self, path: &str, columns: Vec<ListColumn>) {
         let path = if path.is_empty() { WHOLE } else { path };
         self.lists.push(List { path: path.to_owned(), columns });
     }

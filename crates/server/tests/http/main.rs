@@ -1,11 +1,30 @@
 //! What clients meet: every way to be refused, and every answer's shape.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    unreachable_pub,
+    reason = "a test says what it expects, and panics where it is not so; a helper may serve another program"
+)]
+
 #[cfg(test)]
 mod access;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod files;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
@@ -14,6 +33,8 @@ mod kept;
 mod kept_random;
 #[cfg(test)]
 mod lifetime;
+#[cfg(test)]
+mod order;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
+use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
 use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Pair, PlannedStatements, evaluate};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
@@ -23,6 +24,20 @@ pub(crate) fn beside_the_project(folder: &str) -> Option<PathBuf> {
         println!("skipped: there is no folder shared/{folder} beside the project");
     }
     found
+}
+
+/// A list of an answer as a file.
+pub(crate) fn file_of(answer: Answer, format: ExportFormat, list: &str) -> Vec<u8> {
+    let export = Export {
+        format,
+        report: "report".to_owned(),
+        as_of: Instant::from_micros(0),
+        lists: vec![ExportList::of_answer("report", Arc::new(answer), list)],
+        temporary_folder: std::env::temp_dir(),
+    };
+    let mut file = Vec::new();
+    export.write(&mut file).unwrap();
+    file
 }
 
 pub(crate) struct App {
@@ -74,6 +89,17 @@ impl App {
         receipt
     }
 
+    /// Loads rows of a table, written as CSV without a header, with white space between them.
+    #[expect(clippy::disallowed_methods, reason = "a test writes its data where it reads it")]
+    pub(crate) fn load_rows(&self, table: &str, columns: &str, rows: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(format!("{table}.csv"));
+        let lines: Vec<&str> = rows.split_whitespace().collect();
+        std::fs::write(&file, format!("{columns}\n{}\n", lines.join("\n"))).unwrap();
+        let receipt = self.load(&file, None);
+        assert_eq!(receipt.rejected, [], "{table}");
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.store.snapshot(&AppName::new(self.pack.schema.app.as_str())).unwrap()
     }
@@ -105,7 +131,7 @@ impl App {
         let all = self.everything();
         let scope = tenant.map_or(Some(all.clone()), |tenant| all.narrowed_to(&TenantId::new(&tenant)));
         let limits = Limits { rows_max: 1_000_000, bytes_max: 1 << 28, time_max: Duration::from_secs(60) };
-        let engines = Engines { sql: &self.sql, limits };
+        let engines = Engines { sql: &self.sql, limits, query_time_max: Duration::from_secs(60) };
         Ok(evaluate(&self.pack, report, &arguments, &engines, &self.snapshot(), &scope.unwrap())
             .await
             .unwrap())

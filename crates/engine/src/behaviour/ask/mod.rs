@@ -1,35 +1,42 @@
 //! From a bound query to its answer: load, fold, and make sense of the counts.
 
+mod activity;
 mod churn;
 mod preceding;
 mod retention;
 mod trend;
 
-use ebbtide_model::query::{BoundQuery, EventSource, Kind};
+use ebbtide_model::query::{BoundQuery, EventSource, Interval, Kind};
 use ebbtide_model::{ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::drive::{self, Loaded};
+use super::drive::{Loaded, Loading};
 use super::key::OwnedKey;
 use super::load::{Actors, Times};
-use crate::EngineError;
-use crate::answer::{ActorId, Answer, Meta, Outcome};
+use super::span::Span;
+use crate::answer::{ActorId, Answer, Bucket, Meta, Outcome};
+use crate::{EngineError, Interrupt};
 
 /// Answers a query from the rows that the scope sees, as if it were `as_of`. The same rows and the same
-/// question give the same answer, to the byte.
+/// question give the same answer, to the byte. Where the interrupt says so it is given up, soon and with
+/// an error.
 pub fn ask(
     snapshot: &Snapshot,
     scope: &Scope,
     query: &BoundQuery,
     as_of: Instant,
+    interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
-    let mut asking = Asking { snapshot, scope, query, as_of, warnings: Vec::new() };
+    let mut asking = Asking { snapshot, scope, query, as_of, interrupt, warnings: Vec::new() };
     let outcome = match &query.query.kind {
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
         Kind::Trend(trend) => Outcome::Trend(asking.trend(trend)?),
+        Kind::Lifecycle(lifecycle) => Outcome::Lifecycle(asking.lifecycle(lifecycle)?),
+        Kind::Stickiness(stickiness) => Outcome::Stickiness(asking.stickiness(stickiness)?),
+        Kind::Paths(paths) => Outcome::Paths(asking.paths(paths)?),
         Kind::Preceding(preceding) => Outcome::Preceding(asking.preceding(preceding)?),
     };
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
@@ -48,17 +55,23 @@ struct Asking<'a> {
     scope: &'a Scope,
     query: &'a BoundQuery,
     as_of: Instant,
+    interrupt: &'a dyn Interrupt,
     warnings: Vec<String>,
 }
 
-impl Asking<'_> {
-    fn load(&self, times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
+impl<'a> Asking<'a> {
+    fn load(&self, times: &Times, actors: Actors) -> Result<Loaded<'a>, EngineError> {
         self.load_of(&self.query.sources, times, actors)
     }
 
     /// The events of some of the query's sources.
-    fn load_of(&self, sources: &[EventSource], times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
-        drive::load(self.snapshot, self.scope, sources, times, actors, &HashSet::new())
+    fn load_of(
+        &self,
+        sources: &[EventSource],
+        times: &Times,
+        actors: Actors,
+    ) -> Result<Loaded<'a>, EngineError> {
+        self.loader(times, actors, &HashSet::new()).load(sources)
     }
 
     /// The same, with the keys of events at the times where they tie.
@@ -67,8 +80,12 @@ impl Asking<'_> {
         times: &Times,
         actors: Actors,
         ties: &HashSet<i64>,
-    ) -> Result<Loaded, EngineError> {
-        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors, ties)
+    ) -> Result<Loaded<'a>, EngineError> {
+        self.loader(times, actors, ties).load(&self.query.sources)
+    }
+
+    fn loader<'l>(&'l self, times: &'l Times, actors: Actors, ties: &'l HashSet<i64>) -> Loading<'l, 'a> {
+        Loading { snapshot: self.snapshot, scope: self.scope, times, actors, ties, interrupt: self.interrupt }
     }
 
     /// The type of the values that the answer is split by.
@@ -90,6 +107,18 @@ impl Asking<'_> {
     fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {
         let table = self.snapshot.app().table(table)?;
         table.columns.get(column).map(|column| column.column_type)
+    }
+
+    fn named_buckets(&self, span: &Span, interval: Interval) -> Vec<Bucket> {
+        let bucket = |(start, complete): (&Option<Instant>, bool)| Bucket {
+            start: *start,
+            label: match (interval, start) {
+                (Interval::Unit(unit), Some(start)) => self.query.calendar.label(unit, *start),
+                (Interval::All, _) | (_, None) => "all".to_owned(),
+            },
+            complete,
+        };
+        span.starts.iter().zip(span.complete(self.as_of)).map(bucket).collect()
     }
 
     fn actor_id(&self, tenant: &str, actor: &OwnedKey) -> ActorId {
