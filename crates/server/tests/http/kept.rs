@@ -352,7 +352,8 @@ async fn nothing_is_computed_beforehand_while_the_data_is_opened() {
 async fn a_query_is_kept_too_unless_it_says_otherwise() {
     let shops = Shops::open(Settings::default()).await;
     let ask = async |shop: &str, more: Json| {
-        let mut query = json!({"kind": "trend", "stream": "sales", "entity": {}, "measure": "total", "interval": "all"});
+        let mut query =
+            json!({"kind": "trend", "stream": "sales", "entity": {}, "measure": "total", "interval": "all"});
         query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let answer = shops.shops.post("/v1/query", &keeper(shop), &query).await;
         (answer.json(), answer.header("x-cache").to_owned(), answer.header("age").to_owned())
