@@ -22,6 +22,14 @@ struct Kept {
     routes: BTreeMap<String, OfRoute>,
     reports: BTreeMap<(String, String), Histogram>,
     rows: BTreeMap<(String, String), RowCounts>,
+    key_fetches: KeyFetches,
+}
+
+/// Fetches of the key set that tokens are checked with.
+#[derive(Debug, Default)]
+struct KeyFetches {
+    good: u64,
+    failed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +89,14 @@ impl Metrics {
         counts.rejected += more.rejected;
     }
 
+    pub(crate) fn keys_fetched(&self) {
+        self.lock().key_fetches.good += 1;
+    }
+
+    pub(crate) fn key_fetch_failed(&self) {
+        self.lock().key_fetches.failed += 1;
+    }
+
     /// All numbers, and those that are read now.
     pub(crate) fn render(&self, gauges: &[Gauge], cache: &CacheNumbers) -> String {
         let kept = self.lock();
@@ -116,6 +132,7 @@ impl Metrics {
                 );
             }
         }
+        kept.key_fetches.write(&mut text);
         text.cache(cache);
         let mut named = "";
         for gauge in gauges {
@@ -133,6 +150,15 @@ impl Metrics {
     /// Counters stay sound whatever their holder did.
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyFetches {
+    fn write(&self, text: &mut Text) {
+        const NAME: &str = "ebbtide_key_fetches_total";
+        text.head(NAME, "counter", "Fetches of the key set that tokens are checked with.");
+        text.line(NAME, &[("outcome", "good")], self.good);
+        text.line(NAME, &[("outcome", "failed")], self.failed);
     }
 }
 
