@@ -17,9 +17,9 @@ pub(crate) fn kept_pack() -> Pack {
 }
 
 /// A server over `store` with a clock of its own.
-pub(crate) fn server_over(store: &Store, clock: Arc<dyn Clock>, settings: Settings) -> Club {
+pub(crate) fn server_over(pack: Pack, store: &Store, clock: Arc<dyn Clock>, settings: Settings) -> Club {
     let components = Components { clock, ..components() };
-    let server = Server::new(components, vec![App::new(kept_pack())], settings).unwrap();
+    let server = Server::new(components, vec![App::new(pack)], settings).unwrap();
     assert!(server.opened(store.clone()).is_ok());
     Club::of(server)
 }
@@ -32,10 +32,14 @@ pub(crate) struct Shops {
 }
 
 impl Shops {
-    pub(crate) async fn open(settings: Settings) -> Self {
+    async fn open(settings: Settings) -> Self {
+        Self::open_with(kept_pack(), settings).await
+    }
+
+    pub(crate) async fn open_with(pack: Pack, settings: Settings) -> Self {
         let clock = MovingClock::at(Instant::parse(START).unwrap());
         let store = memory_store(&[kept_pack()]);
-        let shops = server_over(&store, clock.clone(), settings);
+        let shops = server_over(pack, &store, clock.clone(), settings);
         let shops = Self { shops, store, clock };
         shops.put("shops", json!([{"id": "a"}, {"id": "b"}])).await;
         shops.sell("a", 1, "of a", "2026-03-01T00:00:00Z").await;
