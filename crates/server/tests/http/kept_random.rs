@@ -16,8 +16,8 @@ use crate::kept::{Shops, boss, keeper, kept_pack, server_over};
 use crate::support::*;
 
 const SHOPS: [&str; 2] = ["a", "b"];
-const QUESTIONS: [&str; 7] =
-    ["/sold?", "/sold?limit=2&", "/sold?least=3&", "/everywhere?", "/daily?", "/idle?", "/lately?"];
+const QUESTIONS: [&str; 8] =
+    ["/sold?", "/sold?limit=2&", "/sold?least=3&", "/everywhere?", "/daily?", "/idle?", "/idle?", "/lately?"];
 
 /// How many questions are asked again after each step.
 const LATELY: usize = 5;
@@ -91,7 +91,7 @@ fn step() -> impl Strategy<Value = Step> {
     let table = prop_oneof![Just("sales"), Just("cards")];
     prop_oneof![
         4 => (shop(), 0..8_i64, around_now()).prop_map(|(shop, id, from_now)| Step::Sale { shop, id, from_now }),
-        3 => (shop(), 0..4_i64, around_now(), proptest::option::of(around_now()))
+        5 => (shop(), 0..4_i64, around_now(), proptest::option::weighted(0.8, around_now()))
             .prop_map(|(shop, id, from_now, seen_from_now)| Step::Card { shop, id, from_now, seen_from_now }),
         1 => (shop(), 0..4_i64).prop_map(|(shop, id)| Step::DeleteCard { shop, id }),
         1 => (proptest::option::of(shop()), table).prop_map(|(shop, table)| Step::Clear { shop, table }),
