@@ -20,7 +20,7 @@ const QUESTIONS: [&str; 8] =
     ["/sold?", "/sold?limit=2&", "/sold?least=3&", "/everywhere?", "/daily?", "/idle?", "/idle?", "/lately?"];
 
 /// How many questions are asked again after each step.
-const LATELY: usize = 5;
+const LATELY: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -231,7 +231,7 @@ proptest! {
     #![proptest_config(Config { cases: 8, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn what_is_kept_is_what_would_be_computed(steps in proptest::collection::vec(step(), 15..40)) {
+    fn what_is_kept_is_what_would_be_computed(steps in proptest::collection::vec(step(), 12..32)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut pair = Pair::open().await;
