@@ -3,6 +3,7 @@
 
 mod churn;
 mod preceding;
+mod relation;
 mod retention;
 mod trend;
 

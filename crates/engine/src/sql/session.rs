@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
@@ -28,7 +29,7 @@ use tokio::task::AbortHandle;
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
 use super::functions::Ticks;
 use super::rows::columns_of;
-use super::{SqlColumn, SqlError, SqlRows, functions, statement, types};
+use super::{Relation, SqlColumn, SqlError, SqlRows, functions, statement, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
@@ -101,6 +102,8 @@ pub struct SqlRequest {
     /// Values of `$name`. `$as_of` needs none.
     pub params: Vec<(String, Value)>,
     pub unused_params: UnusedParameters,
+    /// Rows that it reads as tables, besides the app's.
+    pub relations: Vec<Relation>,
     /// Rows of a later time do not exist; it is also what `now()` answers.
     pub as_of: Instant,
     /// The calendar of `bucket` and of `current_date`.
@@ -112,6 +115,8 @@ pub struct SqlRequest {
 #[derive(Debug)]
 pub struct Sql {
     base: SessionState,
+    /// Statements that were begun.
+    begun: AtomicU64,
     partitions: usize,
     turns: Arc<Semaphore>,
     /// Always there until the drop, which must not wait for it.
@@ -130,10 +135,16 @@ impl Sql {
             .map_err(internal)?;
         Ok(Self {
             base: base_state(settings)?,
+            begun: AtomicU64::new(0),
             partitions: settings.partitions.max(1),
             turns: Arc::new(Semaphore::new(settings.concurrent_max.max(1))),
             runtime: Some(runtime),
         })
+    }
+
+    /// How many statements were begun so far.
+    pub fn statements_begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// The statement's rows over what the scope sees of the snapshot. Must be called within a Tokio
@@ -152,12 +163,14 @@ impl Sql {
             scope: scope.clone(),
             as_of: request.as_of,
             partitions: self.partitions,
+            relations: request.relations.clone(),
         };
         let (state, time_max) = (self.base.clone(), request.limits.time_max);
         let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
             return Err(SqlError::Busy.into());
         };
         let turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
+        self.begun.fetch_add(1, Ordering::Relaxed);
         // On threads of its own: a plan that never yields would starve a timeout beside it.
         let task = runtime.spawn(async move {
             // Given back when the statement has really stopped, which may be after its caller has left.
@@ -199,6 +212,7 @@ impl Sql {
             scope,
             as_of: request.as_of,
             partitions: 1,
+            relations: request.relations.clone(),
         };
         let state = self.base.clone();
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
@@ -252,7 +266,7 @@ async fn planned(
     let named = state.resolve_table_references(&checked.statement)?;
     let mut tables: Vec<TableName> =
         named.iter().map(|reference| TableName::new(reference.table())).collect();
-    tables.retain(|table| catalog.has(table.as_str()));
+    tables.retain(|table| catalog.is_stored(table.as_str()));
     tables.sort();
     tables.dedup();
     let Bound { plan, .. } = plan(&mut state, catalog, checked, request).await?;
@@ -325,7 +339,8 @@ fn bind(
 
 /// Runs a plan to its end within the limits.
 async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<SqlRows, SqlError> {
-    let columns = columns_of(plan.schema().as_arrow())?;
+    let schema = plan.schema().inner().clone();
+    let columns = columns_of(&schema)?;
     let physical = state.create_physical_plan(plan).await?;
     let held = MemoryConsumer::new("answer").register(&state.runtime_env().memory_pool);
     let mut stream = execute_stream(physical, state.task_ctx())?;
@@ -340,7 +355,7 @@ async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Re
         hold(&held, &batch, limits.bytes_max)?;
         batches.push(batch);
     }
-    Ok(SqlRows { columns, batches, changes_at: None })
+    Ok(SqlRows { columns, schema, batches, changes_at: None })
 }
 
 /// Counts a batch's own bytes: a slice does not count the whole that it is of.

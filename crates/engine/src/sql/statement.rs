@@ -200,8 +200,7 @@ pub(super) fn check_tables(
             TableReference::Partial { .. } | TableReference::Full { .. } => false,
         };
         if !known {
-            let known: Vec<String> =
-                catalog.snapshot.app().tables.iter().map(|table| table.name.to_string()).collect();
+            let known = catalog.names();
             return Err(SqlError::UnknownTable {
                 given: given_with_hint(&reference.to_string(), &known),
                 known,

@@ -431,7 +431,7 @@ fn a_with_is_written_before_the_statements_that_come_by_it() {
     let pack = parse(&yaml);
     let Tree::Object(entries) = &pack.reports[0].response else { panic!("no object") };
     let statement = |name: &str| match entries.iter().find(|(own, _)| own == name) {
-        Some((_, Tree::Sql { statement, .. })) => statement.to_string(),
+        Some((_, Tree::Sql { statement, .. })) => statement.statement.to_string(),
         other => panic!("{other:?}"),
     };
     assert_eq!(

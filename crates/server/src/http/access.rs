@@ -142,6 +142,7 @@ async fn decide(
         statement: Arc::clone(statement),
         params,
         unused_params: UnusedParameters::PassedOver,
+        relations: Vec::new(),
         as_of: server.now(),
         calendar: app.pack.schema.calendar.clone(),
         limits: server.settings.sql_limits,

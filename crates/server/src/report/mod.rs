@@ -2,11 +2,15 @@
 //! written as JSON, CSV or NDJSON. Knows nothing of HTTP.
 
 mod arguments;
+mod asked;
+mod assemble;
+mod cells;
 mod check;
 mod encode;
 mod evaluate;
 mod lists;
 mod shape;
+mod values;
 
 pub use arguments::{Arguments, Asker, Pair};
 pub use check::PlannedStatements;
