@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::Args;
+use ebbtide_engine::StopFlag;
 use ebbtide_model::Fault;
 use ebbtide_model::query::{Query as Definition, bind};
 use serde_json::Value as Json;
@@ -99,7 +100,9 @@ impl Asked {
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
         let as_of = bound.as_of.unwrap_or_else(clock::now);
-        let answer = ebbtide_engine::ask(&snapshot, &scope, &bound, as_of).map_err(Failure::new)?;
+        // Whoever has had enough ends the process.
+        let wanted = StopFlag::default();
+        let answer = ebbtide_engine::ask(&snapshot, &scope, &bound, as_of, &wanted).map_err(Failure::new)?;
         Ok(answer.to_json())
     }
 }

@@ -98,7 +98,7 @@ impl Report {
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
         let sql = Sql::new(&SqlSettings::default()).map_err(Failure::new)?;
-        let engines = Engines { sql: &sql, limits: LIMITS };
+        let engines = Engines { sql: &sql, limits: LIMITS, query_time_max: LIMITS.time_max };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
         let answer = runtime.block_on(evaluate(&pack, report, &arguments, &engines, &snapshot, &scope));

@@ -3,6 +3,7 @@
 use ebbtide_model::{ErrorKind, Fault};
 use ebbtide_store::StoreError;
 
+use crate::Stop;
 use crate::sql::SqlError;
 
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,11 @@ pub enum EngineError {
     Layout { found: String },
     #[error("a worker of a query stopped before its end")]
     Worker,
+    #[error("{}", match .0 {
+        Stop::Left => "the question was given up, since its caller has left",
+        Stop::TimeUp => "the question took longer than it may; ask about less time or fewer events",
+    })]
+    Stopped(Stop),
     #[error(transparent)]
     Sql(#[from] SqlError),
 }
@@ -26,6 +32,8 @@ impl EngineError {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
             Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
+            Self::Stopped(Stop::Left) => ErrorKind::Unavailable,
+            Self::Stopped(Stop::TimeUp) => ErrorKind::Timeout,
             Self::Sql(error) => error.kind(),
         }
     }

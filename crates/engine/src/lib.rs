@@ -6,8 +6,10 @@ mod behaviour;
 mod error;
 mod exact;
 pub mod sql;
+mod stop;
 
 pub use answer::{Answer, Meta, Outcome};
 pub use behaviour::ask;
 pub use error::EngineError;
 pub use exact::{Decimal, ExactSum, Ratio, compare_ratios};
+pub use stop::{Interrupt, Stop, StopFlag};

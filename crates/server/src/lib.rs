@@ -2,6 +2,7 @@
 //! it answers is asked of the engine, what it takes is given to the store.
 
 pub mod apps;
+mod asking;
 mod cache;
 mod http;
 mod metrics;
@@ -16,6 +17,7 @@ mod settings;
 pub mod sign_in;
 pub mod sources;
 mod stalled;
+mod warm;
 
 pub use http::router;
 pub use metrics::RowCounts;
@@ -24,3 +26,4 @@ pub use routes::RouteError;
 pub use serve::serve;
 pub use server::{App, Components, Phase, Server, StartError};
 pub use settings::{Settings, SettingsError};
+pub use warm::Warmed;

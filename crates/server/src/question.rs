@@ -48,7 +48,12 @@ impl Question {
     async fn computed(self, versions: Versions) -> Result<Entry, Problem> {
         let started = Stopwatch::now();
         let Self { server, route, arguments, scope, snapshot, now, request_id } = self;
-        let engines = Engines { sql: &server.sql, limits: server.settings.sql_limits };
+        let settings = &server.settings;
+        let engines = Engines {
+            sql: &server.sql,
+            limits: settings.sql_limits,
+            query_time_max: settings.query_time_max,
+        };
         let answer =
             evaluate(&route.app.pack, &route.report, &arguments, &engines, &snapshot, &scope).await?;
         let of_report = route.clone();
@@ -59,7 +64,7 @@ impl Question {
                 Caching::Off => Lifetime { begins_at: now, ends_at: now },
             };
             if arguments.given_as_of().is_none() && report.cache != Caching::Off {
-                let next = next_row(&snapshot, &scope, report, arguments.as_of())?;
+                let next = next_row(&snapshot, &scope, &report.tables, arguments.as_of())?;
                 lifetime = lifetime.until(Some(answer.changes_at)).until(next);
             }
             Entry::new(answer, lifetime, versions)

@@ -36,7 +36,9 @@ impl From<EngineError> for Problem {
             EngineError::Query(fault) => Self::from(fault),
             EngineError::Store(error) => Self::from(error),
             EngineError::Sql(error) => Self::from(error),
-            error @ (EngineError::Layout { .. } | EngineError::Worker) => Self::of(error.kind(), &error),
+            error @ (EngineError::Layout { .. } | EngineError::Worker | EngineError::Stopped(_)) => {
+                Self::of(error.kind(), &error)
+            }
         }
     }
 }

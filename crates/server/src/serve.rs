@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http::router;
 use crate::server::Server;
@@ -32,6 +32,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Future<Output = ()>) -> bool {
     let (closing, _) = watch::channel(());
     let mut connections = Connections::new(&server, closing.subscribe());
+    let warming = AbortOnDrop(tokio::spawn(server.clone().warm_on_schedule()));
     let mut stopping = pin!(async {
         stopping.await;
         server.gate.close();
@@ -43,11 +44,19 @@ pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Fu
             () = connections.accept(&listener) => {}
         }
     };
-    drop(listener);
+    drop((listener, warming));
     // Every connection ends after the answer that it is writing.
     closing.send_replace(());
     let ended = tokio::time::timeout(CLOSE_TIMEOUT, connections.ended()).await;
     finished && ended.is_ok()
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Connections {

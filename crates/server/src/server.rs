@@ -8,13 +8,14 @@ use ebbtide_model::{AppName, Clock, Instant};
 use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::cache::ReportCache;
+use crate::cache::{Decisions, ReportCache};
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::routes::{self, ReportRoute, RouteError};
 use crate::settings::{Settings, SettingsError};
 use crate::sign_in::{Caller, Keys};
+use crate::warm::Schedules;
 
 /// What comes in from outside.
 pub struct Components {
@@ -41,6 +42,8 @@ pub struct Server {
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) cache: ReportCache,
+    pub(crate) schedules: Schedules,
+    pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
@@ -101,6 +104,7 @@ impl Server {
             }
         }
         let routes = routes::report_routes(&apps)?;
+        let schedules = Schedules::new(&routes, components.clock.as_ref());
         Ok(Arc::new(Self {
             routes,
             apps,
@@ -110,6 +114,8 @@ impl Server {
             sql: components.sql,
             metrics: Metrics::default(),
             cache: ReportCache::new(settings.cache_bytes_max),
+            schedules,
+            decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),

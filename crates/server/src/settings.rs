@@ -19,6 +19,8 @@ pub struct Settings {
     pub question_bytes_max: usize,
     /// What one SQL statement may use.
     pub sql_limits: Limits,
+    /// How long one behavioural query may take.
+    pub query_time_max: Duration,
     /// Behavioural questions that are worked on at one time; further ones wait their turn.
     pub questions_max: usize,
     /// Bytes of the reports' answers that are kept.
@@ -57,6 +59,7 @@ impl Default for Settings {
             rows_max: 50_000,
             question_bytes_max: 1 << 20,
             sql_limits: Limits { rows_max: 100_000, bytes_max: 64 << 20, time_max: Duration::from_secs(30) },
+            query_time_max: Duration::from_secs(30),
             questions_max: 4,
             cache_bytes_max: 64 << 20,
             requests_max: 256,

@@ -1,6 +1,8 @@
 //! What the manifest says: which tables there are, how they are laid out, which segments they have, and
 //! from which record on the log is needed.
 
+use std::sync::Arc;
+
 use ebbtide_model::{AppName, Column, ColumnType, TableKind, TableName, TableSchema, TenantId, TenantRule};
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +33,31 @@ pub(crate) struct CatalogTable {
     pub(crate) app: String,
     pub(crate) table: String,
     pub(crate) layout: Layout,
-    /// The number of the last write.
+    /// The number of the last change of its rows.
     pub(crate) version: u64,
+    /// No tenant's last change counts as older than this. Absent in version 1, which did not tell
+    /// tenants apart: as new as `version`.
+    #[serde(default)]
+    pub(crate) floor: Option<u64>,
+    /// Tenants whose last change was a deletion, which no stored row tells.
+    #[serde(default)]
+    pub(crate) deletions: Vec<Deletion>,
     pub(crate) segments: Vec<Descriptor>,
     pub(crate) clears: Vec<Clear>,
+}
+
+/// When rows of a tenant last went away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deletion {
+    pub(crate) tenant: String,
+    pub(crate) number: u64,
+}
+
+impl Deletion {
+    pub(crate) fn new((tenant, number): (&Arc<str>, u64)) -> Self {
+        Self { tenant: tenant.to_string(), number }
+    }
 }
 
 /// Rows of a tenant, or of everybody, that arrived before this number are deleted.

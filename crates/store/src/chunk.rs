@@ -61,7 +61,7 @@ impl Unsorted {
             }
         };
         let mut directory = Directory::default();
-        extend(&mut directory, &self.tenants.names, &tenant_codes);
+        extend(&mut directory, &self.tenants.names, &tenant_codes, &sequences);
         Ok(Sorted { chunk: Chunk::new(schema, directory, sequences, columns)?, order })
     }
 }
@@ -88,7 +88,7 @@ impl Chunk {
     pub(crate) fn of_sorted(schema: &SchemaRef, batch: RecordBatch) -> Result<Self, StoreError> {
         let rows = Unsorted::of_batch(&batch)?;
         let mut directory = Directory::default();
-        extend(&mut directory, &rows.tenants.names, &rows.tenants.codes);
+        extend(&mut directory, &rows.tenants.names, &rows.tenants.codes, &rows.sequences);
         Self::new(schema, directory, rows.sequences, rows.columns)
     }
 
@@ -116,13 +116,17 @@ impl Chunk {
 /// Adds the tenants of a sorted stored batch to a directory.
 pub(crate) fn extend_directory(directory: &mut Directory, stored: &RecordBatch) -> Result<(), StoreError> {
     let tenants = tenants_of(stored.column(ColumnRef::Tenant.stored_index()))?;
-    extend(directory, &tenants.names, &tenants.codes);
+    extend(directory, &tenants.names, &tenants.codes, sequences(stored).values());
     Ok(())
 }
 
-fn extend(directory: &mut Directory, names: &[Arc<str>], codes: &[u32]) {
+fn extend(directory: &mut Directory, names: &[Arc<str>], codes: &[u32], sequences: &[u64]) {
+    let mut rest = sequences;
     for run in codes.chunk_by(|a, b| a == b) {
-        directory.push(&names[run[0] as usize], u32::try_from(run.len()).unwrap_or(u32::MAX));
+        let (own, others) = rest.split_at(run.len());
+        let last_number = own.iter().max().copied().unwrap_or(0);
+        directory.push(&names[run[0] as usize], u32::try_from(run.len()).unwrap_or(u32::MAX), last_number);
+        rest = others;
     }
 }
 

@@ -8,11 +8,21 @@ use arrow::datatypes::Int32Type;
 
 use crate::StoreError;
 
-/// The tenants of a sorted run, ascending, each with its first row. A tenant's rows are contiguous.
+/// The tenants of a sorted run, ascending. A tenant's rows are contiguous.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Directory {
-    tenants: Vec<(Arc<str>, u32)>,
+    tenants: Vec<Own>,
     rows: u32,
+}
+
+/// What is a tenant's.
+#[derive(Clone, Debug, PartialEq)]
+struct Own {
+    tenant: Arc<str>,
+    /// Its first row.
+    first: u32,
+    /// The highest arrival number of its rows; 0 where that was not kept.
+    last_number: u64,
 }
 
 impl Directory {
@@ -20,47 +30,70 @@ impl Directory {
         self.rows
     }
 
-    /// Adds rows at the end, whose tenant is the last one or comes after it.
-    pub(crate) fn push(&mut self, tenant: &str, rows: u32) {
+    /// Adds rows at the end, whose tenant is the last one or comes after it, and the highest arrival
+    /// number of them.
+    pub(crate) fn push(&mut self, tenant: &str, rows: u32, last_number: u64) {
         if rows == 0 {
             return;
         }
-        if self.tenants.last().is_none_or(|(last, _)| **last != *tenant) {
-            self.tenants.push((Arc::from(tenant), self.rows));
+        match self.tenants.last_mut() {
+            Some(last) if *last.tenant == *tenant => last.last_number = last.last_number.max(last_number),
+            _ => self.tenants.push(Own { tenant: Arc::from(tenant), first: self.rows, last_number }),
         }
         self.rows = self.rows.saturating_add(rows);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, Range<u32>)> {
-        self.tenants.iter().enumerate().map(|(index, (tenant, first))| {
-            let end = self.tenants.get(index + 1).map_or(self.rows, |(_, next)| *next);
-            (tenant, *first..end)
+        self.of(None)
+    }
+
+    /// The tenants, ascending, each with the highest arrival number of its rows.
+    pub(crate) fn last_numbers(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        self.tenants.iter().map(|own| (&own.tenant, own.last_number))
+    }
+
+    fn end(&self, index: usize) -> u32 {
+        self.tenants.get(index + 1).map_or(self.rows, |next| next.first)
+    }
+
+    /// The rows of a tenant, or of each.
+    pub(crate) fn of<'d>(
+        &'d self,
+        tenant: Option<&'d str>,
+    ) -> impl Iterator<Item = (&'d Arc<str>, Range<u32>)> {
+        let (from, to) = match tenant {
+            Some(tenant) => match self.find(tenant) {
+                Some(index) => (index, index + 1),
+                None => (0, 0),
+            },
+            None => (0, self.tenants.len()),
+        };
+        (from..to).map(|index| {
+            let own = &self.tenants[index];
+            (&own.tenant, own.first..self.end(index))
         })
+    }
+
+    fn find(&self, tenant: &str) -> Option<usize> {
+        self.tenants.binary_search_by(|own| (*own.tenant).cmp(tenant)).ok()
     }
 
     /// The rows of a tenant; an empty range where it has none.
     pub(crate) fn range(&self, tenant: &str) -> Range<u32> {
-        match self.tenants.binary_search_by(|(name, _)| (**name).cmp(tenant)) {
-            Ok(index) => {
-                let end = self.tenants.get(index + 1).map_or(self.rows, |(_, next)| *next);
-                self.tenants[index].1..end
-            }
-            Err(_) => 0..0,
-        }
+        self.find(tenant).map_or(0..0, |index| self.tenants[index].first..self.end(index))
     }
 
-    /// Whose a row is; `None` past the end.
-    pub(crate) fn tenant_of(&self, row: u32) -> Option<&Arc<str>> {
+    /// Whose a row is, as an index into the tenants; `None` past the end.
+    pub(crate) fn owner_of(&self, row: u32) -> Option<usize> {
         if row >= self.rows {
             return None;
         }
-        let index = self.tenants.partition_point(|(_, first)| *first <= row).checked_sub(1)?;
-        Some(&self.tenants[index].0)
+        self.tenants.partition_point(|own| own.first <= row).checked_sub(1)
     }
 
     /// The tenant column of these rows.
     pub(crate) fn column(&self, rows: Range<u32>) -> Result<ArrayRef, StoreError> {
-        let first = self.tenants.partition_point(|(_, first)| *first <= rows.start).saturating_sub(1);
+        let first = self.tenants.partition_point(|own| own.first <= rows.start).saturating_sub(1);
         let mut names = Vec::new();
         let mut keys = Vec::with_capacity((rows.end - rows.start) as usize);
         for (tenant, range) in self.iter().skip(first) {
@@ -86,21 +119,24 @@ mod tests {
     #[test]
     fn each_tenant_has_its_rows_and_each_row_its_tenant() {
         let mut directory = Directory::default();
-        directory.push("a", 2);
-        directory.push("a", 1);
-        directory.push("c", 4);
+        directory.push("a", 2, 9);
+        directory.push("a", 1, 5);
+        directory.push("c", 4, 7);
         assert_eq!((directory.range("a"), directory.range("b"), directory.range("c")), (0..3, 0..0, 3..7));
-        let tenants: Vec<Option<&str>> = (0..8).map(|row| directory.tenant_of(row).map(|t| &**t)).collect();
-        assert_eq!(tenants[2..4], [Some("a"), Some("c")]);
-        assert_eq!(tenants[7], None);
+        let owners: Vec<Option<usize>> = (0..8).map(|row| directory.owner_of(row)).collect();
+        assert_eq!(owners[2..4], [Some(0), Some(1)]);
+        assert_eq!(owners[7], None);
+        let last: Vec<(&str, u64)> =
+            directory.last_numbers().map(|(tenant, last)| (&**tenant, last)).collect();
+        assert_eq!(last, [("a", 9), ("c", 7)]);
     }
 
     #[test]
     fn the_tenant_column_of_a_slice_is_that_slice() {
         let mut directory = Directory::default();
-        directory.push("a", 3);
-        directory.push("b", 1);
-        directory.push("c", 2);
+        directory.push("a", 3, 1);
+        directory.push("b", 1, 2);
+        directory.push("c", 2, 3);
         let column = directory.column(2..5).unwrap();
         let text = arrow::compute::cast(&column, &arrow::datatypes::DataType::Utf8).unwrap();
         let text = text.as_any().downcast_ref::<StringArray>().unwrap();

@@ -18,6 +18,7 @@ use crate::fingerprint::Fingerprint;
 use crate::fs::FileSystem;
 use crate::maintenance::Shared;
 use crate::order::{codes, order_columns, sorted};
+use crate::owners::Owner;
 use crate::segment::{self, EntryPlace, KeyEntry, Segment, SegmentWriter};
 use crate::table::{Live, Table, TableInfo};
 use crate::writer::{TableIndex, Writer, moved};
@@ -55,7 +56,6 @@ struct Encoding {
     thread: JoinHandle<Result<Segment, StoreError>>,
     /// The rows it replaces, ascending by key.
     kills: Vec<(Fingerprint, u64)>,
-    last_sequence: u64,
     receipt: Receipt,
 }
 
@@ -136,14 +136,14 @@ impl Importer {
             (decided, writer.fs.clone(), writer.segment_id())
         };
         let info = self.info.clone();
-        let Decided { kept, overrides, first_sequence, last_sequence, kills, receipt: own } = decided;
+        let Decided { kept, overrides, first_sequence, kills, receipt: own } = decided;
         let spawned = std::thread::Builder::new().name("ebbtide-import".to_owned()).spawn(move || {
             let written = rows.write(&fs, id, &info, &Kept { rows: kept, overrides, first_sequence });
             written.inspect_err(|_| segment::remove(fs.as_ref(), id))
         });
         let thread = spawned
             .map_err(|error| StoreError::Failed { reason: format!("a thread cannot start: {error}") })?;
-        self.encoding = Some(Encoding { thread, kills, last_sequence, receipt: own });
+        self.encoding = Some(Encoding { thread, kills, receipt: own });
         Ok(receipt)
     }
 
@@ -157,8 +157,8 @@ impl Importer {
         writer.check_not_failed()?;
         let table = &mut writer.tables[self.table];
         table.kill_stored(&encoding.kills);
+        table.changes.note_rows(&segment.directory);
         table.install(segment, &[]);
-        table.version = encoding.last_sequence;
         writer.commit_catalog()?;
         writer.publish(&BTreeSet::from([self.table]));
         Ok(encoding.receipt)
@@ -200,8 +200,6 @@ struct Decided {
     /// Rows that replace stored ones.
     overrides: Vec<bool>,
     first_sequence: u64,
-    /// Of the last row that is kept.
-    last_sequence: u64,
     kills: Vec<(Fingerprint, u64)>,
     receipt: Receipt,
 }
@@ -242,31 +240,31 @@ impl Unsettled {
 
     /// The same decisions as row by row in order of arrival, key by key.
     fn decide(&self, writer: &mut Writer, index: TableIndex) -> Decided {
-        let table = &writer.tables[index];
+        let table = &mut writer.tables[index];
+        let owners: Vec<Owner> = self.tenants.names.iter().map(|name| table.owners.number(name)).collect();
         let mut stored = table.stored_sorted(&self.by_key);
         stored.sort_unstable_by_key(|(row, _)| *row);
         let mut decided = Decided {
             kept: vec![false; self.by_key.len()],
             overrides: vec![false; self.by_key.len()],
             first_sequence: writer.sequence_next,
-            last_sequence: 0,
             kills: Vec::new(),
             receipt: Receipt::default(),
         };
         for same in self.by_key.chunk_by(|a, b| a.0 == b.0) {
-            self.decide_key(table, same, &stored, &mut decided);
+            self.decide_key(table, &owners, same, &stored, &mut decided);
         }
         let kept = decided.kept.iter().filter(|kept| **kept).count();
         decided.receipt.rejected.sort_by_key(|rejection| rejection.row);
         // A row that a later one of the chunk replaces was accepted, and is not written.
         writer.sequence_next += kept as u64;
-        decided.last_sequence = writer.sequence_next - 1;
         decided
     }
 
     fn decide_key(
         &self,
         table: &Table,
+        owners: &[Owner],
         same: &[(Fingerprint, u32)],
         stored: &[(u32, Live)],
         decided: &mut Decided,
@@ -274,15 +272,15 @@ impl Unsettled {
         let fingerprint = same[0].0;
         let found = stored.binary_search_by_key(&same[0].1, |(row, _)| *row).ok();
         let stored = found.map(|found| stored[found].1);
-        let mut current = stored.map(|live| (live.content, live.tenant));
-        let unchanged = self.is_unchanged(table, same, stored);
+        let mut current = stored.map(|live| (live.content, live.owner));
+        let unchanged = self.is_unchanged(owners, same, stored);
         let mut last_kept: Option<u32> = None;
         for &(_, row) in same {
             let at = row as usize;
-            let name = self.tenants.of(at);
-            let tenant = table.info.tenant_mark(name);
+            let own = owners[self.tenants.codes[at] as usize];
             if let Some((content, owner)) = current {
-                if owner != tenant {
+                if owner != own {
+                    let name = self.tenants.of(at);
                     decided.receipt.rejected.push(moved(&table.info, self.origins[at] as usize, name));
                     continue;
                 }
@@ -296,7 +294,7 @@ impl Unsettled {
             }
             decided.kept[at] = true;
             decided.receipt.accepted += 1;
-            current = Some((self.contents[at], tenant));
+            current = Some((self.contents[at], own));
         }
         if let (Some(row), Some(live)) = (last_kept, stored) {
             decided.overrides[row as usize] = true;
@@ -305,9 +303,9 @@ impl Unsettled {
     }
 
     /// Whether the last version of an entity's key is the one that is stored.
-    fn is_unchanged(&self, table: &Table, same: &[(Fingerprint, u32)], stored: Option<Live>) -> bool {
+    fn is_unchanged(&self, owners: &[Owner], same: &[(Fingerprint, u32)], stored: Option<Live>) -> bool {
         let Some(live) = stored else { return false };
-        let is_own = |row: &u32| table.info.tenant_mark(self.tenants.of(*row as usize)) == live.tenant;
+        let is_own = |row: &u32| owners[self.tenants.codes[*row as usize] as usize] == live.owner;
         let last = same.iter().map(|(_, row)| *row).rfind(is_own);
         last.is_some_and(|row| self.contents[row as usize] == live.content)
     }
@@ -335,7 +333,8 @@ impl Unsettled {
         let mut directory = Directory::default();
         for run in order.chunk_by(|a, b| self.tenants.codes[*a as usize] == self.tenants.codes[*b as usize]) {
             let rows = u32::try_from(run.len()).map_err(|_| too_many())?;
-            directory.push(self.tenants.of(run[0] as usize), rows);
+            let last_number = run.iter().map(|&row| sequence_of[row as usize]).max().unwrap_or(0);
+            directory.push(self.tenants.of(run[0] as usize), rows, last_number);
         }
         let sequences = order.iter().map(|&row| sequence_of[row as usize]).collect();
         let chunk = Chunk::new(&info.stored, directory, sequences, columns)?;

@@ -4,6 +4,7 @@
 mod admission;
 mod catalog;
 mod cells;
+mod changes;
 mod chunk;
 mod columns;
 mod compact;
@@ -22,6 +23,7 @@ mod memtable;
 mod merge;
 mod occurrences;
 mod order;
+mod owners;
 mod payload;
 mod probe;
 mod recover;
@@ -30,8 +32,10 @@ mod scan;
 mod segment;
 mod settings;
 mod snapshot;
+mod statistics;
 mod store;
 mod table;
+mod time_search;
 mod verify;
 mod writer;
 
@@ -45,6 +49,7 @@ pub use scan::Scan;
 pub use segment::Damage;
 pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
+pub use statistics::{Statistics, TableStatistics};
 pub use store::{Components, FreshIds, Store};
 pub use verify::{Verified, verify};
 

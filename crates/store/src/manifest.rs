@@ -15,7 +15,9 @@ use crate::fs::{FileSystem, FsError, FsErrorKind};
 
 const DIRECTORY: &str = "manifest";
 const MAGIC: &str = "ebbtide-manifest";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest version that is read.
+const VERSION_MIN: u32 = 1;
 const SUFFIX: &str = ".manifest";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 /// Bytes of the first line, at most.
@@ -49,7 +51,7 @@ pub enum ManifestError {
     )]
     Damaged { file: PathBuf, reason: Damage, previous: Option<PathBuf> },
     #[error(
-        "the manifest {} has format version {found}, and this Ebbtide reads version {VERSION}: use the \
+        "the manifest {} has format version {found}, and this Ebbtide reads up to {VERSION}: use the \
          version of Ebbtide that wrote it, or a newer one",
         file.display()
     )]
@@ -249,7 +251,7 @@ fn parse<M: DeserializeOwned>(number: u64, bytes: &Bytes) -> Result<M, ParseErro
         return Err(Damage::Head.into());
     }
     let version = words.next().and_then(|word| word.parse().ok()).ok_or(Damage::Head)?;
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Err(ParseError::Version(version));
     }
     let mut integer = || words.next().and_then(|word| word.parse::<u64>().ok()).ok_or(Damage::Head);

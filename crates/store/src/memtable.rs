@@ -15,6 +15,7 @@ use crate::StoreError;
 use crate::chunk::{Chunk, sequences};
 use crate::fingerprint::Fingerprint;
 use crate::occurrences::AsItIs;
+use crate::owners::Owner;
 
 /// Runs are merged up to this size: larger merges would hold up the writer.
 const CHUNK_ROWS_MAX: usize = 65_536;
@@ -29,8 +30,7 @@ pub(crate) type Keys = HashMap<Fingerprint, KeyState, BuildHasherDefault<AsItIs>
 pub(crate) struct KeyState {
     pub(crate) sequence: u64,
     pub(crate) content: u64,
-    /// Hash of the tenant in a table whose keys are unique in the app; else 0.
-    pub(crate) tenant: u64,
+    pub(crate) owner: Owner,
     pub(crate) kind: KeyKind,
     /// Whether an older row of this key may be in a segment, which this one kills.
     pub(crate) overrides: bool,
@@ -57,6 +57,14 @@ impl Memtable {
         self.chunks.is_empty() && self.keys.is_empty()
     }
 
+    pub(crate) fn live_rows(&self) -> u64 {
+        let alive = |chunk: &Arc<Chunk>| match live_mask(&chunk.batch, &self.dead) {
+            None => chunk.rows(),
+            Some(mask) => mask.true_count(),
+        };
+        self.chunks.iter().map(alive).sum::<usize>() as u64
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.keys.capacity() * KEY_BYTES + self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>()
     }
@@ -76,19 +84,25 @@ impl Memtable {
         Arc::make_mut(&mut self.keys).insert(fingerprint, state);
     }
 
-    /// Kills what a tenant, or everybody, had here before this arrival number; how many were alive.
-    pub(crate) fn clear(&mut self, tenant: Option<&str>, before: u64) -> u64 {
+    /// Kills what a tenant, or everybody, had here before this arrival number: how many were alive, to
+    /// each tenant that had some.
+    pub(crate) fn clear(
+        &mut self,
+        tenant: Option<&str>,
+        before: u64,
+        mut killed: impl FnMut(&Arc<str>, u64),
+    ) {
         let dead = Arc::make_mut(&mut self.dead);
-        let dead_before = dead.len();
         for chunk in &self.chunks {
-            let rows = match tenant {
-                Some(tenant) => chunk.directory.range(tenant),
-                None => 0..chunk.directory.rows(),
-            };
-            let sequences = &sequences(&chunk.batch).values()[rows.start as usize..rows.end as usize];
-            dead.extend(sequences.iter().copied().filter(|&sequence| sequence < before));
+            for (own, rows) in chunk.directory.of(tenant) {
+                let dead_before = dead.len();
+                let sequences = &sequences(&chunk.batch).values()[rows.start as usize..rows.end as usize];
+                dead.extend(sequences.iter().copied().filter(|&sequence| sequence < before));
+                if dead.len() > dead_before {
+                    killed(own, dead.len() - dead_before);
+                }
+            }
         }
-        dead.len() - dead_before
     }
 
     /// Adds the rows that arrived last.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ebbtide_model::{AppName, AppSchema, TableName};
 
 use crate::catalog::{Catalog, Clear};
+use crate::changes::Changes;
 use crate::chunk::{Chunk, sequences};
 use crate::fingerprint::{Fingerprint, FolderSecret};
 use crate::fs::FileSystem;
@@ -15,10 +16,11 @@ use crate::lock::FolderLock;
 use crate::log::{Log, LogSettings, Record, RecordKind, RecoveryReport};
 use crate::manifest::{HexId, ManifestStore};
 use crate::memtable::{KeyKind, KeyState};
+use crate::owners::Owner;
 use crate::payload::{decode_rows, take_keys};
-use crate::segment::{self, LiveSegment, Segment};
+use crate::segment::{self, Segment};
 use crate::store::FreshIds;
-use crate::table::{Table, TableInfo};
+use crate::table::{Known, Live, Table, TableInfo};
 use crate::writer::{TableIndex, Writer};
 use crate::{Settings, StoreError};
 
@@ -128,11 +130,11 @@ fn restore(fs: &dyn FileSystem, catalog: &Catalog, tables: &mut [Table]) -> Resu
             continue;
         };
         let table = &mut tables[index];
-        table.version = stored.version;
+        let deletions = stored.deletions.iter().map(|gone| (Arc::from(gone.tenant.as_str()), gone.number));
+        table.changes = Changes::new(stored.version, stored.floor.unwrap_or(stored.version), deletions);
         table.clears.clone_from(&stored.clears);
         for descriptor in &stored.segments {
-            let segment = Segment::open(fs, descriptor.clone())?;
-            table.segments.push(LiveSegment::new(Arc::new(segment)));
+            table.restore(Segment::open(fs, descriptor.clone())?);
         }
         table.find_dead();
     }
@@ -167,7 +169,6 @@ impl Replay {
             RecordKind::DeleteRows => replay_delete(table, record)?,
             RecordKind::DeleteTenant | RecordKind::DeleteTable => replay_clear(table, &record)?,
         };
-        table.version = table.version.max(last);
         self.sequence_last = self.sequence_last.max(last);
         Ok(())
     }
@@ -179,47 +180,51 @@ fn replay_rows(table: &mut Table, record: Record) -> Result<u64, StoreError> {
     let chunk = Chunk::of_sorted(&info.stored, logged.batch)?;
     let arrivals = sequences(&chunk.batch).values().to_vec();
     let stored = table.stored(&logged.fingerprints);
+    let mut owners = Vec::with_capacity(arrivals.len());
+    for (tenant, rows) in chunk.directory.iter() {
+        owners.extend(std::iter::repeat_n(table.owners.number(tenant), rows.len()));
+    }
     let mut by_arrival: Vec<usize> = (0..arrivals.len()).collect();
     by_arrival.sort_unstable_by_key(|&row| arrivals[row]);
     for row in by_arrival {
         let fingerprint = logged.fingerprints[row];
-        let tenant = chunk.directory.tenant_of(u32::try_from(row).unwrap_or(u32::MAX));
         let state = KeyState {
             sequence: arrivals[row],
             content: logged.contents[row],
-            tenant: tenant.map_or(0, |tenant| info.tenant_mark(tenant)),
+            owner: owners[row],
             kind: KeyKind::Row,
             overrides: false,
         };
-        if !replay_word(table, fingerprint, state, stored[row]) {
+        if replay_word(table, fingerprint, state, stored[row]).is_none() {
             table.active.kill(arrivals[row]);
         }
     }
+    table.changes.note_rows(&chunk.directory);
     let last = chunk.sequence_last;
     table.active.push(&info.schema, &info.stored, chunk)?;
     Ok(last)
 }
 
-/// Applies the newest word on a key; false where a newer one is known.
+/// Applies the newest word on a key, and says what was known of it; `None` where a newer one is.
 fn replay_word(
     table: &mut Table,
     fingerprint: Fingerprint,
     state: KeyState,
-    stored: Option<crate::table::Live>,
-) -> bool {
+    stored: Option<Live>,
+) -> Option<Known> {
     let newer = |sequence: u64| sequence > state.sequence;
     if table.active.state(fingerprint).is_some_and(|known| newer(known.sequence)) {
-        return false;
+        return None;
     }
     let known = table.known(fingerprint, stored);
     if let Some(live) = known.live {
         if newer(live.sequence) {
-            return false;
+            return None;
         }
         table.kill(fingerprint, live);
     }
     table.active.put(fingerprint, KeyState { overrides: known.overrides, ..state });
-    true
+    Some(known)
 }
 
 fn replay_delete(table: &mut Table, record: Record) -> Result<u64, StoreError> {
@@ -230,11 +235,14 @@ fn replay_delete(table: &mut Table, record: Record) -> Result<u64, StoreError> {
         let state = KeyState {
             sequence: record.first_sequence,
             content: 0,
-            tenant: 0,
+            owner: Owner::NOBODY,
             kind: KeyKind::Tombstone,
             overrides: false,
         };
-        replay_word(table, fingerprint, state, stored);
+        let known = replay_word(table, fingerprint, state, stored);
+        if let Some(live) = known.and_then(|known| known.live) {
+            table.note_deletion(live.owner, state.sequence);
+        }
     }
     Ok(record.first_sequence)
 }

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use ebbtide_model::{AppSchema, Scope, TableName, TableSchema, TenantId, Tenants};
+use ebbtide_model::{AppSchema, Instant, Scope, TableName, TableSchema, TenantId, Tenants};
 use roaring::RoaringTreemap;
 
+use crate::changes::Versions;
 use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::scan::Scan;
 use crate::segment::LiveSegment;
+use crate::time_search::TimeSearch;
 use crate::{ColumnRef, StoreError};
 
 /// All tables of an app at one moment. Cheap to clone.
@@ -25,14 +27,13 @@ use crate::{ColumnRef, StoreError};
 pub struct Snapshot {
     app: Arc<AppSchema>,
     tables: Arc<HashMap<TableName, Arc<TableRows>>>,
-    watermark: u64,
 }
 
 /// A table's rows at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TableRows {
     pub(crate) runs: Vec<Run>,
-    pub(crate) version: u64,
+    pub(crate) versions: Versions,
 }
 
 /// A sorted run, and which of its rows are dead.
@@ -51,12 +52,8 @@ pub(crate) enum Run {
 }
 
 impl Snapshot {
-    pub(crate) fn new(
-        app: Arc<AppSchema>,
-        tables: Arc<HashMap<TableName, Arc<TableRows>>>,
-        watermark: u64,
-    ) -> Self {
-        Self { app, tables, watermark }
+    pub(crate) fn new(app: Arc<AppSchema>, tables: Arc<HashMap<TableName, Arc<TableRows>>>) -> Self {
+        Self { app, tables }
     }
 
     /// Rows that were never stored, for the oracles of tests: batches of
@@ -65,40 +62,42 @@ impl Snapshot {
         app: Arc<AppSchema>,
         tables: Vec<(TableName, Vec<RecordBatch>)>,
     ) -> Result<Self, StoreError> {
-        let mut watermark = 0;
         let mut sorted = HashMap::new();
         for (name, batches) in tables {
             let table = known(&app, &name)?;
             let mut rows = TableRows::default();
             for batch in &batches {
                 let chunk = Chunk::of_batches(table, std::slice::from_ref(batch))?;
-                rows.version = rows.version.max(chunk.sequence_last);
+                rows.versions.note_rows(&chunk.directory);
                 rows.runs.push(Run::Memory { chunk: Arc::new(chunk), dead: Arc::default() });
             }
-            watermark = watermark.max(rows.version);
             sorted.insert(name, Arc::new(rows));
         }
-        Ok(Self { app, tables: Arc::new(sorted), watermark })
+        Ok(Self { app, tables: Arc::new(sorted) })
     }
 
     pub fn app(&self) -> &Arc<AppSchema> {
         &self.app
     }
 
-    /// The snapshot holds what was written up to this arrival number, and nothing later.
-    pub fn watermark(&self) -> u64 {
-        self.watermark
+    /// The highest of the [versions](TableView::version) that these tables have within a scope: how far
+    /// an answer from them reaches.
+    pub fn watermark<'n>(
+        &self,
+        scope: &Scope,
+        tables: impl IntoIterator<Item = &'n TableName>,
+    ) -> Result<u64, StoreError> {
+        let mut watermark = 0;
+        for name in tables {
+            watermark = watermark.max(self.version(scope, name)?);
+        }
+        Ok(watermark)
     }
 
     /// As [`TableView::version`], without looking for the rows.
     pub fn version(&self, scope: &Scope, name: &TableName) -> Result<u64, StoreError> {
-        if *scope.app() != self.app.app {
-            return Err(StoreError::ForeignScope);
-        }
-        match self.tables.get(name) {
-            Some(rows) => Ok(rows.version),
-            None => known(&self.app, name).map(|_| 0),
-        }
+        let (_, rows) = self.find(scope, name)?;
+        Ok(rows.map_or(0, |rows| rows.version(scope.tenants())))
     }
 
     /// The tenants that have rows in a table, or had some not long ago, within the scope; ascending.
@@ -115,19 +114,34 @@ impl Snapshot {
 
     /// The rows of a table that the scope sees.
     pub fn table(&self, scope: &Scope, name: &TableName) -> Result<TableView, StoreError> {
+        let (table, rows) = self.find(scope, name)?;
+        let mut view = TableView { table: Arc::new(table.clone()), parts: Vec::new(), version: 0 };
+        if let Some(rows) = rows {
+            let parts = rows.runs.iter().map(|run| Part::of_run(run, scope.tenants()));
+            view.parts.extend(parts.filter(|part| !part.rows.is_empty()));
+            view.version = rows.version(scope.tenants());
+        }
+        Ok(view)
+    }
+
+    fn find(
+        &self,
+        scope: &Scope,
+        name: &TableName,
+    ) -> Result<(&TableSchema, Option<&Arc<TableRows>>), StoreError> {
         if *scope.app() != self.app.app {
             return Err(StoreError::ForeignScope);
         }
-        let table = known(&self.app, name)?.clone();
-        let rows = self.tables.get(name).cloned().unwrap_or_default();
-        let mut parts = Vec::new();
-        for run in &rows.runs {
-            let part = Part::of_run(run, scope.tenants());
-            if !part.rows.is_empty() {
-                parts.push(part);
-            }
+        Ok((known(&self.app, name)?, self.tables.get(name)))
+    }
+}
+
+impl TableRows {
+    fn version(&self, tenants: &Tenants) -> u64 {
+        match tenants {
+            Tenants::All => self.versions.of_all(),
+            Tenants::One(tenant) => self.versions.of(tenant.as_str()),
         }
-        Ok(TableView { table: Arc::new(table), parts, version: rows.version })
     }
 }
 
@@ -153,10 +167,29 @@ impl TableView {
         &self.parts
     }
 
-    /// Grows with each write to the table, by whichever tenant; 0 before the first one. The same
+    /// The arrival number of the last change of the scope's own rows: it grows with each write that
+    /// stores, replaces or deletes one of them, and with no other; 0 before the first one. The same
     /// version means the same rows, after a restart too.
     pub fn version(&self) -> u64 {
         self.version
+    }
+}
+
+impl TableView {
+    /// When the next row comes into existence, for one who asks at `as_of`: no row of the scope has a
+    /// time in between, and one may have this time. `None` where none is later.
+    ///
+    /// Reads next to nothing where, as usual, few rows are dated later than `as_of`.
+    pub fn next_time_after(&self, as_of: Instant) -> Result<Option<Instant>, StoreError> {
+        let Some(time) = self.table.time else { return Ok(None) };
+        let mut search = TimeSearch::new(as_of.micros());
+        for part in &self.parts {
+            match &part.run {
+                Run::Memory { .. } => search.read(part.scan(&[ColumnRef::Declared(time)])?)?,
+                Run::Segment { live, stored } => search.segment(live, &part.rows, stored, time)?,
+            }
+        }
+        Ok(search.found().map(Instant::from_micros))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::log::RecoveryReport;
 use crate::maintenance::{Health, Job, Shared};
 use crate::recover::{self, Opened};
 use crate::snapshot::Snapshot;
+use crate::statistics::Statistics;
 use crate::table::TableInfo;
 use crate::verify::{Verified, verify_manifest_and_log, verify_segments};
 use crate::writer::{Answer, Request, TableIndex};
@@ -145,13 +146,13 @@ impl Store {
         keys: &RecordBatch,
     ) -> Result<u64, StoreError> {
         let (index, info) = self.table_of(scope, table)?;
-        let (tenant, mark) = match scope.tenants() {
-            Tenants::One(tenant) => (tenant.as_str(), Some(info.tenant_mark(tenant.as_str()))),
-            Tenants::All if info.parent => ("", None),
+        let tenant = match scope.tenants() {
+            Tenants::One(tenant) => Some(tenant.as_str().to_owned()),
+            Tenants::All if info.parent => None,
             Tenants::All => return Err(StoreError::TenantNeeded { table: table.clone() }),
         };
-        let fingerprints = info.hasher.hash_keys(&info.schema, keys, tenant)?;
-        let tenant = mark.filter(|_| info.parent);
+        let own = tenant.as_deref().unwrap_or_default();
+        let fingerprints = info.hasher.hash_keys(&info.schema, keys, own)?;
         self.deleted(Request::Delete { table: index, fingerprints, tenant })
     }
 
@@ -178,6 +179,11 @@ impl Store {
 
     pub fn health(&self) -> Health {
         self.inner.shared.health()
+    }
+
+    /// How much there is; waits for the write under way.
+    pub fn statistics(&self) -> Statistics {
+        self.inner.shared.writer().statistics()
     }
 
     /// Writes what is in memory to segments. Needed for nothing but tests and tidiness: rows are durable

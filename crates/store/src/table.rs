@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use ebbtide_model::{AppName, TableKind, TableSchema, TenantRule};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::admission::unsupported_parent;
-use crate::catalog::{CatalogTable, Clear, Layout};
+use crate::catalog::{CatalogTable, Clear, Deletion, Layout};
+use crate::changes::Changes;
 use crate::fingerprint::{Fingerprint, FolderSecret, RowHasher};
 use crate::memtable::{KeyKind, KeyState, Memtable};
+use crate::owners::{Owner, Owners};
 use crate::segment::{EntryPlace, LiveSegment, Segment};
 use crate::snapshot::{Run, TableRows};
 use crate::{StoreError, stored_schema};
@@ -65,11 +66,6 @@ impl TableInfo {
         Self { app: app.clone(), schema: Arc::new(schema), layout, stored, hasher, parent, deployed }
     }
 
-    /// What a row's tenant is compared by, in a table whose keys never move.
-    pub(crate) fn tenant_mark(&self, tenant: &str) -> u64 {
-        if self.parent { xxh3_64(tenant.as_bytes()) } else { 0 }
-    }
-
     pub(crate) fn is_entity(&self) -> bool {
         self.schema.kind == TableKind::Entity
     }
@@ -84,8 +80,8 @@ pub(crate) struct Table {
     pub(crate) frozen: Option<Memtable>,
     pub(crate) segments: Vec<LiveSegment>,
     pub(crate) clears: Vec<Clear>,
-    /// The arrival number of the last write.
-    pub(crate) version: u64,
+    pub(crate) changes: Changes,
+    pub(crate) owners: Owners,
     pub(crate) deaths: Deaths,
     /// An import writes its segments, and nothing else may add to the table.
     pub(crate) importing: bool,
@@ -97,7 +93,7 @@ pub(crate) struct Live {
     place: Place,
     pub(crate) sequence: u64,
     pub(crate) content: u64,
-    pub(crate) tenant: u64,
+    pub(crate) owner: Owner,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +152,8 @@ impl Table {
             frozen: None,
             segments: Vec::new(),
             clears: Vec::new(),
-            version: 0,
+            changes: Changes::default(),
+            owners: Owners::default(),
             deaths: Deaths::default(),
             importing: false,
         }
@@ -188,16 +185,10 @@ impl Table {
                     if live.dead.contains(row) {
                         return;
                     }
-                    let tenant = live.segment.directory.tenant_of(row);
-                    found.push((
-                        sorted[position].1,
-                        Live {
-                            place: Place::Segment { segment, row },
-                            sequence: entry.sequence,
-                            content: entry.content,
-                            tenant: tenant.map_or(0, |tenant| self.info.tenant_mark(tenant)),
-                        },
-                    ));
+                    let Some(owner) = live.owner_of(row) else { return };
+                    let (sequence, content) = (entry.sequence, entry.content);
+                    let place = Place::Segment { segment, row };
+                    found.push((sorted[position].1, Live { place, sequence, content, owner }));
                 },
             );
         }
@@ -211,7 +202,7 @@ impl Table {
                 place,
                 sequence: state.sequence,
                 content: state.content,
-                tenant: state.tenant,
+                owner: state.owner,
             })
         };
         if let Some(state) = self.active.state(fingerprint) {
@@ -236,6 +227,13 @@ impl Table {
         self.deaths.note(fingerprint, live.sequence);
     }
 
+    /// A row of a tenant was deleted.
+    pub(crate) fn note_deletion(&mut self, owner: Owner, number: u64) {
+        if let Some(tenant) = self.owners.name(owner) {
+            self.changes.note_deletion(tenant, number);
+        }
+    }
+
     /// Kills these rows of segments, named by key and arrival number; they ascend.
     pub(crate) fn kill_stored(&mut self, rows: &[(Fingerprint, u64)]) {
         for segment in &mut self.segments {
@@ -248,13 +246,18 @@ impl Table {
 
     /// Deletes what a tenant, or everybody, had before this arrival number; how many rows were alive.
     pub(crate) fn clear(&mut self, clear: Clear) -> u64 {
-        let tenant = clear.tenant.as_deref();
-        let mut killed = self.active.clear(tenant, clear.before);
-        if let Some(frozen) = &mut self.frozen {
-            killed += frozen.clear(tenant, clear.before);
+        let (tenant, before) = (clear.tenant.as_deref(), clear.before);
+        let mut killed = 0;
+        let changes = &mut self.changes;
+        let mut note = |own: &Arc<str>, rows: u64| {
+            changes.note_deletion(own, before);
+            killed += rows;
+        };
+        for memtable in self.frozen.iter_mut().chain([&mut self.active]) {
+            memtable.clear(tenant, before, &mut note);
         }
         for segment in &mut self.segments {
-            killed += segment.clear(tenant, clear.before);
+            segment.clear(tenant, before, &mut note);
         }
         self.clears.push(clear);
         killed
@@ -262,12 +265,18 @@ impl Table {
 
     /// Takes a segment that a job has written: what died meanwhile is dead in it too.
     pub(crate) fn install(&mut self, segment: Segment, deaths: &[(Fingerprint, u64)]) {
-        let mut live = LiveSegment::new(Arc::new(segment));
+        let mut live = LiveSegment::new(Arc::new(segment), &mut self.owners);
         live.kill_exactly(deaths);
         for clear in &self.clears {
-            live.clear(clear.tenant.as_deref(), clear.before);
+            live.clear(clear.tenant.as_deref(), clear.before, |_, _| ());
         }
         self.segments.push(live);
+    }
+
+    /// Takes a segment that the manifest names.
+    pub(crate) fn restore(&mut self, segment: Segment) {
+        self.changes.note_rows(&segment.directory);
+        self.segments.push(LiveSegment::new(Arc::new(segment), &mut self.owners));
     }
 
     /// Forgets deletions that no stored row is older than.
@@ -304,7 +313,7 @@ impl Table {
         }
         for clear in &self.clears {
             for segment in &mut self.segments {
-                segment.clear(clear.tenant.as_deref(), clear.before);
+                segment.clear(clear.tenant.as_deref(), clear.before, |_, _| ());
             }
         }
     }
@@ -320,7 +329,7 @@ impl Table {
                 runs.push(Run::Memory { chunk: chunk.clone(), dead: memtable.dead.clone() });
             }
         }
-        TableRows { runs, version: self.version }
+        TableRows { runs, versions: self.changes.versions().clone() }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -332,7 +341,9 @@ impl Table {
             app: self.info.app.as_str().to_owned(),
             table: self.info.schema.name.as_str().to_owned(),
             layout: self.info.layout.clone(),
-            version: self.version,
+            version: self.changes.versions().of_all(),
+            floor: Some(self.changes.floor()),
+            deletions: self.changes.deletions().map(Deletion::new).collect(),
             segments: self.segments.iter().map(|live| live.segment.descriptor.clone()).collect(),
             clears: self.clears.clone(),
         }

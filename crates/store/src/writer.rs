@@ -18,8 +18,10 @@ use crate::lock::FolderLock;
 use crate::log::{Log, RecordKind, RecordRef};
 use crate::manifest::{HexId, ManifestStore};
 use crate::memtable::{KeyKind, KeyState};
+use crate::owners::Owner;
 use crate::payload::{encode_keys, encode_rows};
 use crate::snapshot::{Snapshot, TableRows};
+use crate::statistics::{Statistics, TableStatistics};
 use crate::table::{Live, Table, TableInfo};
 use crate::{Occurrences, Receipt, Rejection, RejectionCode, Settings, StoreError};
 
@@ -37,11 +39,11 @@ pub(crate) enum Request {
         prepared: Prepared,
         occurrences: Occurrences,
     },
-    /// Delete rows by key; of this tenant only, in a table whose keys are the app's.
+    /// Delete rows by key; of this tenant, or of everybody.
     Delete {
         table: TableIndex,
         fingerprints: Vec<Fingerprint>,
-        tenant: Option<u64>,
+        tenant: Option<String>,
     },
     /// Delete all rows of a tenant, or of everybody.
     Clear {
@@ -141,7 +143,7 @@ impl Writer {
                     .admit(table, prepared, &occurrences, group.rows.entry(table).or_default())
                     .map(Answer::Appended),
                 Request::Delete { table, fingerprints, tenant } => {
-                    self.delete(table, &fingerprints, tenant, &mut group.deleted)
+                    self.delete(table, &fingerprints, tenant.as_deref(), &mut group.deleted)
                 }
                 Request::Clear { table, tenant } => {
                     // It has a number of its own, between all before it and all after it.
@@ -202,18 +204,20 @@ impl Writer {
             occurrences.number(&mut fingerprints);
         }
         let stored = table.stored(&fingerprints);
-        let unchanged =
-            unchanged(table, &prepared.tenants, &fingerprints, &prepared.hashes.contents, &stored);
+        let owners: Vec<Owner> =
+            prepared.tenants.names.iter().map(|name| table.owners.number(name)).collect();
+        let owner_of = |row: usize| owners[prepared.tenants.codes[row] as usize];
+        let unchanged = unchanged(table, owner_of, &fingerprints, &prepared.hashes.contents, &stored);
         let mut receipt = Receipt { rejected: prepared.rejected, ..Receipt::default() };
         let mut kept: Vec<u32> = Vec::with_capacity(fingerprints.len());
         let mut sequences = Vec::with_capacity(fingerprints.len());
         for (row, &fingerprint) in fingerprints.iter().enumerate() {
             let content = prepared.hashes.contents[row];
-            let name = prepared.tenants.of(row);
-            let tenant = table.info.tenant_mark(name);
+            let owner = owner_of(row);
             let known = table.known(fingerprint, stored[row]);
             if let Some(live) = known.live {
-                if live.tenant != tenant {
+                if live.owner != owner {
+                    let name = prepared.tenants.of(row);
                     receipt.rejected.push(moved(&table.info, prepared.origins[row] as usize, name));
                     continue;
                 }
@@ -227,7 +231,7 @@ impl Writer {
             let sequence = self.sequence_next;
             self.sequence_next += 1;
             let overrides = known.overrides;
-            let state = KeyState { sequence, content, tenant, kind: KeyKind::Row, overrides };
+            let state = KeyState { sequence, content, owner, kind: KeyKind::Row, overrides };
             table.active.put(fingerprint, state);
             kept.push(u32::try_from(row).unwrap_or(u32::MAX));
             sequences.push(sequence);
@@ -256,7 +260,7 @@ impl Writer {
         &mut self,
         index: TableIndex,
         fingerprints: &[Fingerprint],
-        tenant: Option<u64>,
+        tenant: Option<&str>,
         deleted: &mut Vec<Deleted>,
     ) -> Result<Answer, StoreError> {
         let table = &mut self.tables[index];
@@ -264,12 +268,12 @@ impl Writer {
             return Err(StoreError::Importing { table: table.info.schema.name.clone() });
         }
         let stored = table.stored(fingerprints);
+        let only = tenant.map(|tenant| table.owners.known(tenant).unwrap_or(Owner::NOBODY));
         let sequence = self.sequence_next;
         let mut killed = Vec::new();
         for (&fingerprint, stored) in fingerprints.iter().zip(stored) {
             let known = table.known(fingerprint, stored);
-            let Some(live) = known.live.filter(|live| tenant.is_none_or(|tenant| tenant == live.tenant))
-            else {
+            let Some(live) = known.live.filter(|live| only.is_none_or(|only| only == live.owner)) else {
                 continue;
             };
             table.kill(fingerprint, live);
@@ -278,11 +282,12 @@ impl Writer {
                 KeyState {
                     sequence,
                     content: 0,
-                    tenant: live.tenant,
+                    owner: Owner::NOBODY,
                     kind: KeyKind::Tombstone,
                     overrides: known.overrides,
                 },
             );
+            table.note_deletion(live.owner, sequence);
             killed.push(fingerprint);
         }
         let count = killed.len() as u64;
@@ -311,7 +316,6 @@ impl Writer {
         self.log(&[record])?;
         self.sequence_next += 1;
         let table = &mut self.tables[index];
-        table.version = sequence;
         let killed = table.clear(Clear { tenant, before: sequence });
         self.publish(&BTreeSet::from([index]));
         Ok(Answer::Deleted(killed))
@@ -338,13 +342,11 @@ impl Writer {
         self.log(&records.references(&infos))?;
         let mut written = BTreeSet::new();
         for (index, rows) in sorted {
-            self.tables[index].version = rows.sorted.chunk.sequence_last;
+            self.tables[index].changes.note_rows(&rows.sorted.chunk.directory);
             self.add(index, rows.sorted.chunk)?;
             written.insert(index);
         }
         for deleted in group.deleted {
-            let table = &mut self.tables[deleted.table];
-            table.version = table.version.max(deleted.sequence);
             written.insert(deleted.table);
         }
         self.publish(&written);
@@ -371,8 +373,7 @@ impl Writer {
         let own = self.tables.iter().filter(|table| table.info.deployed && table.info.app == schema.app);
         let rows: HashMap<TableName, Arc<TableRows>> =
             own.map(|table| (table.info.schema.name.clone(), Arc::new(table.rows()))).collect();
-        let watermark = rows.values().map(|rows| rows.version).max().unwrap_or(0);
-        self.published.replace(&schema.app, Snapshot::new(schema.clone(), Arc::new(rows), watermark));
+        self.published.replace(&schema.app, Snapshot::new(schema.clone(), Arc::new(rows)));
     }
 
     /// Replaces the manifest with what there is now; a failure ends all writing.
@@ -397,6 +398,15 @@ impl Writer {
         }
     }
 
+    pub(crate) fn statistics(&self) -> Statistics {
+        let deployed = self.tables.iter().filter(|table| table.info.deployed);
+        Statistics {
+            tables: deployed.map(TableStatistics::of).collect(),
+            last_arrival: self.sequence_next.saturating_sub(1),
+            log_bytes: self.log_bytes,
+        }
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         self.tables.iter().map(Table::memory_bytes).sum()
     }
@@ -412,7 +422,7 @@ impl Writer {
 /// changes nothing, whatever versions it went through.
 fn unchanged(
     table: &Table,
-    tenants: &RowTenants,
+    owner_of: impl Fn(usize) -> Owner,
     fingerprints: &[Fingerprint],
     contents: &[u64],
     stored: &[Option<Live>],
@@ -423,7 +433,7 @@ fn unchanged(
     }
     for (row, &fingerprint) in fingerprints.iter().enumerate() {
         if let Some(live) = table.known(fingerprint, stored[row]).live
-            && live.tenant == table.info.tenant_mark(tenants.of(row))
+            && live.owner == owner_of(row)
         {
             last.insert(fingerprint, live.content == contents[row]);
         }

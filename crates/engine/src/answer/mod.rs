@@ -35,7 +35,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     pub as_of: Instant,
-    /// The arrival number up to which rows were seen.
+    /// The arrival number of the last change, within the scope, of a table that was read.
     pub watermark: u64,
     /// A hash of the query's meaning: the same for the same question at another `as_of`.
     pub definition: String,

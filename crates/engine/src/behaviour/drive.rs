@@ -13,14 +13,17 @@ use hashbrown::HashSet;
 use super::fold::{Actor, Fold, Run};
 use super::key::{Key, OwnedKey};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
-use crate::EngineError;
+use crate::{EngineError, Interrupt, stop};
 
 /// Below so many events a second thread costs more than it saves.
 const EVENTS_PER_WORKER_MIN: usize = 50_000;
 const WORKERS_MAX: usize = 16;
+/// After so many events (and the rest of an actor's) it is asked whether the answer is still wanted.
+const EVENTS_UNCHECKED_MAX: usize = 16_384;
 
 /// The marked events of a query, from all parts of all its tables.
-pub(crate) struct Loaded {
+pub(crate) struct Loaded<'i> {
+    interrupt: &'i dyn Interrupt,
     parts: Vec<PartEvents>,
     /// Sorted; runs name their tenant by its rank here.
     tenants: Vec<Box<str>>,
@@ -39,26 +42,42 @@ struct PartEvents {
     order: Vec<u32>,
 }
 
-pub(crate) fn load(
-    snapshot: &Snapshot,
-    scope: &Scope,
-    sources: &[EventSource],
-    times: &Times,
-    actors: Actors,
-    ties: &HashSet<i64>,
-) -> Result<Loaded, EngineError> {
-    let mut work: Vec<(&EventSource, Part)> = Vec::new();
-    for source in sources {
-        let view = snapshot.table(scope, &source.table)?;
-        work.extend(view.parts().iter().map(|part| (source, part.clone())));
+/// What is loaded, and how.
+pub(crate) struct Loading<'a, 'i> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) scope: &'a Scope,
+    pub(crate) times: &'a Times,
+    pub(crate) actors: Actors,
+    /// The times at which events have their keys read; empty: keys are not read.
+    pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) interrupt: &'i dyn Interrupt,
+}
+
+impl<'i> Loading<'_, 'i> {
+    pub(crate) fn load(self, sources: &[EventSource]) -> Result<Loaded<'i>, EngineError> {
+        let mut work: Vec<(&EventSource, Part)> = Vec::new();
+        for source in sources {
+            let view = self.snapshot.table(self.scope, &source.table)?;
+            work.extend(view.parts().iter().map(|part| (source, part.clone())));
+        }
+        let Self { times, actors, ties, interrupt, .. } = self;
+        let load_one = |(source, part): &(&EventSource, Part)| {
+            Loader { source, times, actors, ties, interrupt }.load(part)
+        };
+        let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
+        let events = side_by_side(&work, workers(rows), load_one)?;
+        let mut loaded = Loaded {
+            parts: Vec::new(),
+            tenants: Vec::new(),
+            actors,
+            groups: Vec::new(),
+            values: Vec::new(),
+            interrupt,
+        };
+        stop::check(interrupt)?;
+        loaded.place(events);
+        Ok(loaded)
     }
-    let load_one = |(source, part): &(&EventSource, Part)| Loader { source, times, actors, ties }.load(part);
-    let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
-    let events = side_by_side(&work, workers(rows), load_one)?;
-    let mut loaded =
-        Loaded { parts: Vec::new(), tenants: Vec::new(), actors, groups: Vec::new(), values: Vec::new() };
-    loaded.place(events);
-    Ok(loaded)
 }
 
 fn workers(events: usize) -> usize {
@@ -96,7 +115,7 @@ fn side_by_side<W: Sync, R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-impl Loaded {
+impl Loaded<'_> {
     /// Gives parts one numbering of tenants, groups and distinct values, and orders their runs.
     fn place(&mut self, parts: Vec<Events>) {
         let names = parts.iter().flat_map(|events| events.runs.tenant_names.iter().cloned());
@@ -141,8 +160,8 @@ impl Loaded {
         let states = side_by_side(&ranges, workers, |range: &Vec<Cursor<'_>>| {
             let mut state = fold.fresh();
             match self.actors {
-                Actors::Ignored => fold_runs(fold, &mut state, range),
-                Actors::Required | Actors::Optional => self.fold_actors(fold, &mut state, range.clone()),
+                Actors::Ignored => self.fold_runs(fold, &mut state, range)?,
+                Actors::Required | Actors::Optional => self.fold_actors(fold, &mut state, range.clone())?,
             }
             Ok(state)
         })?;
@@ -188,8 +207,14 @@ impl Loaded {
         bounds.windows(2).map(range).collect()
     }
 
-    fn fold_actors<F: Fold>(&self, fold: &F, state: &mut F::State, mut cursors: Vec<Cursor<'_>>) {
+    fn fold_actors<F: Fold>(
+        &self,
+        fold: &F,
+        state: &mut F::State,
+        mut cursors: Vec<Cursor<'_>>,
+    ) -> Result<(), EngineError> {
         let mut gathered = Gathered::default();
+        let mut unchecked = 0;
         cursors.retain(|cursor| cursor.next < cursor.end);
         while let Some(id) = cursors.iter().filter_map(Cursor::id).min() {
             gathered.runs.clear();
@@ -202,20 +227,34 @@ impl Loaded {
             cursors.retain(|cursor| cursor.next < cursor.end);
             let tenant = self.tenants.get(id.0 as usize).map_or("", |name| name);
             let actor = Actor { tenant, key: id.1 };
-            match gathered.runs.as_slice() {
-                [(part, run)] => fold.take(state, actor, part.run(*run)),
-                _ => fold.take(state, actor, gathered.merged()),
+            let run = match gathered.runs.as_slice() {
+                [(part, run)] => part.run(*run),
+                _ => gathered.merged(),
+            };
+            unchecked += run.len();
+            fold.take(state, actor, run);
+            if unchecked >= EVENTS_UNCHECKED_MAX {
+                stop::check(self.interrupt)?;
+                unchecked = 0;
             }
         }
+        Ok(())
     }
-}
 
-/// Each run by itself, where whose events they are does not matter.
-fn fold_runs<F: Fold>(fold: &F, state: &mut F::State, shares: &[Cursor<'_>]) {
-    for share in shares {
-        for run in share.next..share.end {
-            fold.take(state, Actor { tenant: "", key: Key::Null }, share.part.run(run));
+    /// Each run by itself, where whose events they are does not matter.
+    fn fold_runs<F: Fold>(
+        &self,
+        fold: &F,
+        state: &mut F::State,
+        shares: &[Cursor<'_>],
+    ) -> Result<(), EngineError> {
+        for share in shares {
+            for run in share.next..share.end {
+                fold.take(state, Actor { tenant: "", key: Key::Null }, share.part.run(run));
+                stop::check(self.interrupt)?;
+            }
         }
+        Ok(())
     }
 }
 

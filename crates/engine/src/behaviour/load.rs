@@ -10,8 +10,8 @@ use hashbrown::HashSet;
 use super::columns::{Columns, Projection, Typed, unexpected};
 use super::key::{Interner, Key, KeyColumn, Keys, OwnedKey};
 use super::probe;
-use crate::EngineError;
 use crate::exact::Decimal;
+use crate::{EngineError, Interrupt, stop};
 
 /// A number of an event's property, of the type that its column has.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,6 +101,7 @@ pub(crate) struct Loader<'a> {
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) interrupt: &'a dyn Interrupt,
 }
 
 impl Loader<'_> {
@@ -113,6 +114,7 @@ impl Loader<'_> {
         let mut marks = Vec::new();
         for batch in part.scan(&projection.columns())? {
             let batch = batch?;
+            stop::check(self.interrupt)?;
             let columns = Columns::new(&projection, &batch);
             marks.clear();
             marks.resize(columns.rows(), 0);

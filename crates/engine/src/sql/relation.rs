@@ -46,7 +46,7 @@ impl SqlRows {
             [] => Vec::new(),
             _ => vec![RecordBatch::try_new(schema.clone(), arrays)?],
         };
-        Ok(Self { columns: columns_of(&schema)?, schema, batches, changes_at: None })
+        Ok(Self { columns: columns_of(&schema)?, schema, batches, watermark: 0, changes_at: None })
     }
 }
 

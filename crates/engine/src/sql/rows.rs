@@ -32,6 +32,8 @@ pub struct SqlRows {
     /// Of rows that there may be none of.
     pub(super) schema: SchemaRef,
     pub batches: Vec<RecordBatch>,
+    /// The arrival number of the last change, within the scope, of a table that the statement names.
+    pub watermark: u64,
     /// Until when the answer stays as it is while time goes on, as far as that does not hang on rows of a
     /// later time than `as_of`, or on the start of a day.
     pub changes_at: Option<Instant>,

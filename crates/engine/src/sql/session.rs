@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -248,12 +249,13 @@ async fn answer(
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
     let checked = statement::check(&request.statement)?;
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
+    let watermark = catalog.snapshot.watermark(&catalog.scope, &tables)?;
     let clock = checked.clock;
     let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
-    let mut rows = collect(&state, &plan, request.limits).await?;
-    rows.changes_at =
-        clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
-    Ok(rows)
+    let Collected { columns, schema, batches } = collect(&state, &plan, request.limits).await?;
+    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
+    Ok(SqlRows { columns, schema, batches, watermark, changes_at })
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -263,12 +265,7 @@ async fn planned(
     request: &SqlRequest,
 ) -> Result<Planned, SqlError> {
     let checked = statement::check(&request.statement)?;
-    let named = state.resolve_table_references(&checked.statement)?;
-    let mut tables: Vec<TableName> =
-        named.iter().map(|reference| TableName::new(reference.table())).collect();
-    tables.retain(|table| catalog.is_stored(table.as_str()));
-    tables.sort();
-    tables.dedup();
+    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
     let Bound { plan, .. } = plan(&mut state, catalog, checked, request).await?;
     let columns = columns_of(plan.schema().as_arrow())?;
     state.create_physical_plan(&plan).await?;
@@ -337,8 +334,15 @@ fn bind(
     Ok(ticks)
 }
 
+/// What a plan gave.
+struct Collected {
+    columns: Vec<SqlColumn>,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
 /// Runs a plan to its end within the limits.
-async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<SqlRows, SqlError> {
+async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<Collected, SqlError> {
     let schema = plan.schema().inner().clone();
     let columns = columns_of(&schema)?;
     let physical = state.create_physical_plan(plan).await?;
@@ -355,7 +359,7 @@ async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Re
         hold(&held, &batch, limits.bytes_max)?;
         batches.push(batch);
     }
-    Ok(SqlRows { columns, schema, batches, changes_at: None })
+    Ok(Collected { columns, schema, batches })
 }
 
 /// Counts a batch's own bytes: a slice does not count the whole that it is of.

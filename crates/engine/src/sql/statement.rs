@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+use ebbtide_model::TableName;
 
 use super::SqlError;
 use super::catalog::ScopedCatalog;
@@ -184,6 +185,21 @@ fn parameter_call(name: &str) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// The app's tables that a statement names, in the order of their names.
+pub(super) fn tables_of(
+    statement: &Statement,
+    state: &SessionState,
+    catalog: &ScopedCatalog,
+) -> Result<Vec<TableName>, SqlError> {
+    let named = state.resolve_table_references(statement)?;
+    let mut tables: Vec<TableName> =
+        named.iter().map(|reference| TableName::new(reference.table())).collect();
+    tables.retain(|table| catalog.is_stored(table.as_str()));
+    tables.sort();
+    tables.dedup();
+    Ok(tables)
 }
 
 /// Every table that the statement names is one of the app's (or one that it defines itself).

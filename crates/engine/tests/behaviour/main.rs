@@ -15,6 +15,8 @@ mod random;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod stop;
+#[cfg(test)]
 mod trend;
 #[cfg(test)]
 mod world;

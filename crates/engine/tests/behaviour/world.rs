@@ -8,7 +8,7 @@ use arrow::array::{
     RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::datatypes::Int32Type;
-use ebbtide_engine::{Answer, EngineError, ask};
+use ebbtide_engine::{Answer, EngineError, Interrupt, StopFlag, ask};
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{
     AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName, TableSchema,
@@ -150,8 +150,18 @@ pub(crate) fn try_ask(
     query: &Json,
     as_of: Instant,
 ) -> Result<Answer, EngineError> {
+    try_ask_until(snapshot, tenant, query, as_of, &StopFlag::default())
+}
+
+pub(crate) fn try_ask_until(
+    snapshot: &Snapshot,
+    tenant: Option<&str>,
+    query: &Json,
+    as_of: Instant,
+    interrupt: &dyn Interrupt,
+) -> Result<Answer, EngineError> {
     let bound = bind(&Query::parse(query)?, snapshot.app())?;
-    ask(snapshot, &scope(snapshot.app(), tenant), &bound, as_of)
+    ask(snapshot, &scope(snapshot.app(), tenant), &bound, as_of, interrupt)
 }
 
 pub(crate) fn at(text: &str) -> Instant {

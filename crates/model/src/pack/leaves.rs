@@ -20,6 +20,8 @@ pub(super) struct Leaves<'c, 'a> {
     parts: Parts<'a>,
     /// Every name that has a value, with one that it could have.
     known: Vec<(String, Value)>,
+    /// Within a fragment: what the statement of its rows may name, and no leaf.
+    of_rows: Vec<(String, Value)>,
     pub(super) used: BTreeSet<String>,
     pub(super) tables: Vec<TableName>,
     /// Rows that statements read besides tables; one reads those before it.
@@ -64,6 +66,7 @@ impl<'c, 'a> Leaves<'c, 'a> {
             context,
             parts: context.parts.clone(),
             known,
+            of_rows: Vec::new(),
             used: BTreeSet::new(),
             tables: Vec::new(),
             relations: Vec::new(),
@@ -87,6 +90,8 @@ impl<'c, 'a> Leaves<'c, 'a> {
         inner.relations = std::mem::take(&mut self.relations);
         inner.placed = std::mem::take(&mut self.placed);
         inner.by = Some(by);
+        let of_rows = self.known.iter().filter(|(name, _)| !inner.known.iter().any(|(own, _)| own == name));
+        inner.of_rows = of_rows.cloned().collect();
         inner.sound = self.sound;
         inner
     }
@@ -209,13 +214,14 @@ impl<'c, 'a> Leaves<'c, 'a> {
         if !self.sound {
             return Ok(());
         }
+        let params: Vec<(String, Value)> = self.known.iter().chain(&self.of_rows).cloned().collect();
         let statement = Statement {
             sql: &tried.sql,
             schema: self.context.schema,
             shape,
             by: self.by,
             relations: &tried.relations,
-            params: &self.known,
+            params: &params,
         };
         let tables = self.context.statements.check(&statement).map_err(|problem| node.fault(problem))?;
         self.depends_on(tables);

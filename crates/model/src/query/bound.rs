@@ -93,6 +93,10 @@ impl BoundQuery {
             Kind::Retention(retention) if retention.window == Window::Calendar => retention.period,
             // Each actor's own time runs on.
             Kind::Retention(_) | Kind::Churn(_) => return as_of.next_second(),
+            // How far into the earlier period it reaches goes with time.
+            Kind::Trend(trend) if trend.compare.is_some() && self.to.is_none() => {
+                return as_of.next_second();
+            }
             Kind::Trend(trend) => match trend.interval {
                 Interval::Unit(unit) => unit,
                 Interval::All => Unit::Day,

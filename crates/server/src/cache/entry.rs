@@ -69,8 +69,7 @@ impl Entry {
     /// Whether a fresh answer over rows of these versions would be the same but for its moment. A clock
     /// that was set back makes nothing hold that was computed after.
     pub(super) fn holds(&self, versions: &Versions, now: Instant) -> bool {
-        let Lifetime { begins_at, ends_at } = self.lifetime;
-        begins_at <= now && now < ends_at && self.versions == *versions
+        self.lifetime.holds(now) && self.versions == *versions
     }
 }
 

@@ -3,6 +3,7 @@
 //! every table that it rests on and the moment at which time alone may change it; one that does not
 //! hold any more is never given out. Equal questions that are asked at one time are one computation.
 
+mod decisions;
 mod entry;
 mod flights;
 mod key;
@@ -15,6 +16,7 @@ use ebbtide_model::Instant;
 use moka::future::Cache;
 use moka::notification::RemovalCause;
 
+pub(crate) use decisions::{Asked, Decisions};
 pub(crate) use entry::Entry;
 pub(crate) use key::{Key, Versions};
 pub(crate) use lifetime::{Lifetime, next_row};

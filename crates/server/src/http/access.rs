@@ -2,21 +2,26 @@
 //! plan (402), parameters (422), existence (404).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams};
 use axum::http::{HeaderMap, Uri};
-use ebbtide_engine::sql::{SqlRequest, UnusedParameters, rows_to_json};
+use ebbtide_engine::sql::{SqlRequest, SqlRows, UnusedParameters, rows_to_json};
 use ebbtide_model::pack::{Pack, ParamError, Plan, Route, RouteTenant, SUBJECT};
-use ebbtide_model::{Instant, Scope, TenantId, Tenants, Value};
+use ebbtide_model::{Instant, Scope, TenantId, Tenants, Unit, Value};
 use ebbtide_store::{ColumnRef, Snapshot, StoreError};
 use serde_json::Value as Json;
 
+use crate::cache::{Asked, Lifetime, Versions, next_row};
 use crate::problem::{Code, Problem};
 use crate::report::{Arguments, Asker, Pair};
 use crate::routes::ReportRoute;
 use crate::server::{App, Server};
 use crate::sign_in::{self, Caller, unknown_tenant};
+
+/// How long it holds, at most, what a pack's statement says of a caller.
+const DECIDED_FOR: Duration = Duration::from_secs(300);
 
 pub(super) type PathParams = Result<RawPathParams, RawPathParamsRejection>;
 
@@ -70,7 +75,7 @@ impl<'r> Entrant<'r> {
         let name = match &app.pack.access.plan {
             None => self.caller.plan().map(str::to_owned),
             Some(statement) => {
-                let snapshot = whole_snapshot(self.server, app).await?;
+                let snapshot = self.server.store()?.snapshot(app.name())?;
                 decide(self.server, app, &self.caller, &snapshot, statement).await?
             }
         };
@@ -119,7 +124,7 @@ impl<'r> Entrant<'r> {
             None => unknown_tenant(),
         };
         let statement = access.tenant.as_ref().ok_or_else(unknown)?;
-        let snapshot = whole_snapshot(self.server, &self.route.app).await?;
+        let snapshot = self.server.store()?.snapshot(self.route.app.name())?;
         let tenant = decide(self.server, &self.route.app, &self.caller, &snapshot, statement).await?;
         let tenant = tenant.filter(|tenant| !tenant.is_empty()).ok_or_else(unknown)?;
         Ok((self.caller.found_scope(TenantId::new(&tenant)), snapshot))
@@ -135,20 +140,39 @@ async fn decide(
     snapshot: &Snapshot,
     statement: &Arc<str>,
 ) -> Result<Option<String>, Problem> {
-    let subject = caller.subject().map_or(Value::Null, |subject| Value::Text(Arc::from(subject)));
-    let mut params = vec![(SUBJECT.to_owned(), subject)];
+    let (now, tables, scope) = (server.now(), &app.pack.access.tables, caller.deciding_scope());
+    let subject: Option<Arc<str>> = caller.subject().map(Arc::from);
+    let asked =
+        Asked::Cell { app: app.name().clone(), statement: Arc::clone(statement), subject: subject.clone() };
+    let versions = Versions::of(snapshot, &scope, tables)?;
+    if let Some(cell) = server.decisions.kept(&asked, &versions, now).await {
+        return Ok(cell);
+    }
+    let mut params = vec![(SUBJECT.to_owned(), subject.map_or(Value::Null, Value::Text))];
     params.extend(app.pack.constants.iter().cloned());
+    let calendar = &app.pack.schema.calendar;
     let request = SqlRequest {
         statement: Arc::clone(statement),
         params,
         unused_params: UnusedParameters::PassedOver,
         relations: Vec::new(),
-        as_of: server.now(),
-        calendar: app.pack.schema.calendar.clone(),
+        as_of: now,
+        calendar: calendar.clone(),
         limits: server.settings.sql_limits,
     };
-    let rows = server.sql.run(snapshot, &caller.deciding_scope(), request).await?;
-    let first = rows_to_json(&rows)?.into_iter().next();
+    let rows = server.sql.run(snapshot, &scope, request).await?;
+    let cell = first_cell(&rows)?;
+    let (rows_now, tables) = (snapshot.clone(), tables.clone());
+    let next = tokio::task::spawn_blocking(move || next_row(&rows_now, &scope, &tables, now));
+    let next = next.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
+    let day = calendar.next_boundary(Unit::Day, now);
+    let lifetime = Lifetime::new(now, DECIDED_FOR).until(Some(day)).until(rows.changes_at).until(next);
+    server.decisions.keep(asked, cell.clone(), lifetime, versions).await;
+    Ok(cell)
+}
+
+fn first_cell(rows: &SqlRows) -> Result<Option<String>, Problem> {
+    let first = rows_to_json(rows)?.into_iter().next();
     let cell = first.and_then(|row| row.into_iter().next()).map(|(_, cell)| cell).unwrap_or_default();
     Ok(match cell {
         Json::String(text) => Some(text),
@@ -212,21 +236,22 @@ fn reach(caller: &Caller, route: &Route) -> Result<Reach, Problem> {
 
 /// The rows of the app as they are now: 404 where the scope's tenant is none of them.
 pub(super) async fn snapshot(server: &Server, app: &Arc<App>, scope: &Scope) -> Result<Snapshot, Problem> {
-    let (store, app, scope) = (server.store()?.clone(), app.clone(), scope.clone());
-    let reading = tokio::task::spawn_blocking(move || {
-        let snapshot = store.snapshot(app.name())?;
-        let known = is_known(&app.pack, &snapshot, &scope)?;
-        Ok::<_, StoreError>((snapshot, known))
-    });
-    let (snapshot, known) = reading.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
-    if known { Ok(snapshot) } else { Err(unknown_tenant()) }
-}
-
-/// The rows of all the app's tenants as they are now.
-async fn whole_snapshot(server: &Server, app: &Arc<App>) -> Result<Snapshot, Problem> {
-    let (store, app) = (server.store()?.clone(), app.clone());
-    let reading = tokio::task::spawn_blocking(move || store.snapshot(app.name()));
-    Ok(reading.await.map_err(|error| Problem::hidden(Code::Internal, error))??)
+    let snapshot = server.store()?.snapshot(app.name())?;
+    let (Some(table), Tenants::One(tenant)) = (&app.pack.tenant_table, scope.tenants()) else {
+        return Ok(snapshot);
+    };
+    let versions = Versions::of(&snapshot, scope, std::slice::from_ref(table))?;
+    let asked = Asked::Tenant { app: app.name().clone(), tenant: tenant.clone() };
+    if server.decisions.kept(&asked, &versions, server.now()).await.is_some() {
+        return Ok(snapshot);
+    }
+    let (rows, of_app, of_scope) = (snapshot.clone(), app.clone(), scope.clone());
+    let reading = tokio::task::spawn_blocking(move || is_known(&of_app.pack, &rows, &of_scope));
+    if !reading.await.map_err(|error| Problem::hidden(Code::Internal, error))?? {
+        return Err(unknown_tenant());
+    }
+    server.decisions.keep(asked, None, Lifetime::unbounded(), versions).await;
+    Ok(snapshot)
 }
 
 /// Whether the scope's tenant has a row of its own, where the pack has a table of tenants.

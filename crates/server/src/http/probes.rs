@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ebbtide_model::AppName;
 use serde_json::json;
 
 use crate::metrics::Gauge;
@@ -57,27 +56,25 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         labels: vec![("phase", name.to_owned())],
         value: f64::from(u8::from(one == phase)),
     }));
-    gauges.extend(arrivals(&server));
+    gauges.extend(arrivals(&server).await?);
     server.cache.settle().await;
     let text = server.metrics.render(&gauges, &server.cache.numbers());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
-/// How far each app's arrival numbers have come.
-fn arrivals(server: &Server) -> Vec<Gauge> {
-    let Ok(store) = server.store() else {
-        return Vec::new();
+/// How the data folder stands; nothing before it is open.
+async fn arrivals(server: &Arc<Server>) -> Result<Vec<Gauge>, Problem> {
+    let Ok(store) = server.store().cloned() else {
+        return Ok(Vec::new());
     };
-    let watermark = |app: &AppName| {
-        let snapshot = store.snapshot(app).ok()?;
-        #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
-        let value = snapshot.watermark() as f64;
-        Some(Gauge {
-            name: "ebbtide_arrivals",
-            help: "The number of the last row that arrived.",
-            labels: vec![("app", app.as_str().to_owned())],
-            value,
-        })
-    };
-    server.apps.iter().filter_map(|app| watermark(app.name())).collect()
+    let read = tokio::task::spawn_blocking(move || store.statistics()).await;
+    let statistics = read.map_err(|error| Problem::hidden(Code::Internal, error))?;
+    #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
+    let value = statistics.last_arrival as f64;
+    Ok(vec![Gauge {
+        name: "ebbtide_arrivals",
+        help: "The number of the last row or change that arrived.",
+        labels: Vec::new(),
+        value,
+    }])
 }

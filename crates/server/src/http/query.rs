@@ -9,6 +9,7 @@ use ebbtide_model::query::{Query, bind};
 use super::access;
 use super::answer::{Stopwatch, json_answer};
 use super::body::read_body;
+use crate::asking::{AskError, ask_within};
 use crate::problem::{Code, Problem};
 use crate::server::Server;
 
@@ -24,12 +25,15 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let as_of = query.as_of.unwrap_or_else(|| server.now());
     let turn = server.turn().await?;
     watch.lap("wait");
-    let asking = tokio::task::spawn_blocking(move || {
-        // Held until the question is answered, even where its caller has gone.
+    let asking = ask_within(settings.query_time_max, move |flag| {
+        // Held until the question is answered or given up, even where its caller has gone.
         let _turn = turn;
-        ebbtide_engine::ask(&snapshot, &scope, &query, as_of)
+        ebbtide_engine::ask(&snapshot, &scope, &query, as_of, flag)
     });
-    let answer = asking.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
+    let answer = asking.await.map_err(|error| match error {
+        AskError::Engine(error) => Problem::from(error),
+        AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
+    })?;
     watch.lap("engine");
     json_answer(watch, move || Ok(answer.to_json())).await
 }

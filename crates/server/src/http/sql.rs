@@ -53,7 +53,7 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
         rows.columns.iter().map(|column| json!({"name": column.name, "type": column.type_name})).collect();
     let meta = json!({
         "as_of": as_of.to_string(),
-        "watermark": snapshot.watermark(),
+        "watermark": rows.watermark,
         "complete": true,
         "warnings": [],
     });

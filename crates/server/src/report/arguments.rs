@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use ebbtide_model::pack::{AS_OF, PLAN, Pack, ParamError, Plan, Report, Route, SUBJECT, Setting};
-use ebbtide_model::{ColumnType, Instant, Value};
+use ebbtide_model::pack::{
+    AS_OF, PLAN, Pack, ParamError, Plan, Report, Route, RouteTenant, SUBJECT, Setting,
+};
+use ebbtide_model::{ColumnType, Instant, TenantId, Value};
 use serde_json::Value as Json;
 
 /// A name and its text, decoded.
@@ -66,6 +68,29 @@ impl Arguments {
         values.extend(pack.constants.iter().cloned());
         let given = last(query, AS_OF).map(|text| read_as_of(pack, text)).transpose()?;
         Ok(Self { values, as_of: given.unwrap_or(now), dated: given.is_some() })
+    }
+
+    /// For an answer that nobody asks for yet: with a value for every parameter, but one of a path that
+    /// names the tenant, which is this.
+    pub fn prepared(
+        pack: &Pack,
+        report: &Report,
+        params: &[(String, Value)],
+        tenant: Option<&TenantId>,
+        now: Instant,
+    ) -> Result<Self, ParamError> {
+        let mut values = params.to_vec();
+        let tenants = report.routes.iter().filter_map(|route| {
+            let RouteTenant::Param(name) = &route.tenant else { return None };
+            route.params.iter().find(|param| param.name == *name)
+        });
+        for param in tenants {
+            if let Some(tenant) = tenant.filter(|_| !values.iter().any(|(name, _)| *name == param.name)) {
+                values.push((param.name.clone(), param.read(tenant.as_str())?));
+            }
+        }
+        values.extend(pack.constants.iter().cloned());
+        Ok(Self { values, as_of: now, dated: false })
     }
 
     pub fn as_of(&self) -> Instant {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ebbtide_engine::sql::{Limits, Relation, SqlRequest, SqlRows, UnusedParameters};
-use ebbtide_engine::{Answer as EngineAnswer, EngineError, ask};
+use ebbtide_engine::{Answer as EngineAnswer, EngineError, StopFlag, ask};
 use ebbtide_model::pack::{
     BehaviourLeaf, Composed, Each, Pack, Param, RelationRows, Report, SqlShape, Tree, filled,
 };
@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 use super::cells::{Given, Split, objects_of};
 use super::values::Values;
 use super::{Arguments, Engines, ReportError, shape};
+use crate::asking::{AskError, ask_within};
 
 /// Something of a response that is asked.
 pub(super) struct Leaf<'t> {
@@ -229,12 +230,13 @@ impl<'e> Asked<'e> {
         let query = Query::parse(&query).and_then(|query| bind(&query, &self.pack.schema));
         let query = query.map_err(EngineError::from)?;
         let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
-        // Folding is computing throughout: the threads that serve connections are not for it.
-        let asked = tokio::task::spawn_blocking(move || {
-            let answer = ask(&snapshot, &scope, &query, as_of);
-            answer.map(|answer| (query, answer))
-        });
-        Ok(asked.await.map_err(|error| ReportError::Unanswered(error.to_string()))??)
+        let asked = query.clone();
+        let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
+        let answer = ask_within(self.engines.query_time_max, work).await.map_err(|error| match error {
+            AskError::Engine(error) => ReportError::Engine(error),
+            AskError::Unanswered(why) => ReportError::Unanswered(why),
+        })?;
+        Ok((query, answer))
     }
 }
 

@@ -1,6 +1,8 @@
 //! From a report's response tree to its JSON: every leaf is asked over one snapshot as of one instant,
 //! then the answers are put where the leaves stand.
 
+use std::time::Duration;
+
 use ebbtide_engine::EngineError;
 use ebbtide_engine::sql::{Limits, Sql};
 use ebbtide_model::pack::{Pack, Report, WHOLE};
@@ -19,6 +21,8 @@ pub struct Engines<'e> {
     pub sql: &'e Sql,
     /// For each statement.
     pub limits: Limits,
+    /// How long each behavioural query may take.
+    pub query_time_max: Duration,
 }
 
 /// A report's answer.

@@ -251,6 +251,13 @@ impl Caller {
     }
 }
 
+/// All rows of an app, for the server's own rounds: what they compute is given to those alone who may
+/// ask for it.
+pub(crate) fn warming_scope(app: &AppName) -> Scope {
+    #[expect(clippy::disallowed_methods, reason = "this is sign-in, where scopes come from")]
+    Scope::grant(app.clone(), Tenants::All)
+}
+
 /// The same for a tenant that does not exist and for another's.
 pub fn unknown_tenant() -> Problem {
     Problem::new(Code::TenantUnknown, "There is no such tenant.")

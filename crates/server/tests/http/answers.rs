@@ -96,6 +96,30 @@ async fn a_query_comes_back_with_its_defaults_and_what_it_rests_on() {
 }
 
 #[tokio::test]
+async fn the_watermark_is_that_of_the_callers_own_rows_in_the_tables_that_were_read() {
+    let analyst = token(json!({"role": "analyst", "tenant": 1}));
+    let club = Club::open().await;
+    let watermarks = || async {
+        let query = json!({"kind": "trend", "stream": "visits", "entity": {}, "interval": "all"});
+        let asked = club.post("/v1/query", &analyst, &query).await.json();
+        let statement = json!({"sql": "SELECT count(*) AS n FROM visits"});
+        let stated = club.post("/v1/sql", &analyst, &statement).await.json();
+        [asked, stated].map(|answer| answer["meta"]["watermark"].as_u64().unwrap())
+    };
+    let before = watermarks().await;
+    assert_eq!(before[0], before[1]);
+    let visit =
+        |tenant: i64| json!([{"id": 900, "club_id": tenant, "member_id": 1, "kind": "swim", "at": NOW}]);
+    let stored = club.post("/v1/tables/visits/rows", &admin(), &visit(2)).await.json();
+    assert_eq!(stored["accepted"], 1, "{stored}");
+    assert_eq!(watermarks().await, before, "another tenant's write is not told");
+    let stored = club.post("/v1/tables/visits/rows", &admin(), &visit(1)).await.json();
+    assert_eq!(stored["accepted"], 1, "{stored}");
+    let after = watermarks().await;
+    assert!(after[0] > before[0] && after[0] == after[1], "{before:?} then {after:?}");
+}
+
+#[tokio::test]
 async fn a_statement_gives_columns_with_types_and_rows_and_binds_its_parameters() {
     let club = Club::open().await;
     let body = json!({

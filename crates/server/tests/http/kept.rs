@@ -204,6 +204,10 @@ async fn a_write_or_a_delete_ends_an_answer_at_once() {
         assert_eq!(texts(path).await, ["older", "of a"]);
     }
     assert!(shops.is_hit("/sold", &keeper("a")).await);
+    // Another tenant's rows are none of its own.
+    shops.sell("b", 4, "of b", "2026-03-01T00:00:00Z").await;
+    assert!(shops.is_hit("/sold", &keeper("a")).await);
+    assert!(!shops.is_hit("/sold", &keeper("b")).await);
     #[expect(clippy::disallowed_methods, reason = "a test may see everything")]
     let all = ebbtide_model::Scope::grant(kept_pack().schema.app, Tenants::All);
     assert!(shops.store.clear(&all, &TableName::new("sales")).unwrap() > 0);
@@ -298,4 +302,48 @@ async fn a_server_without_room_computes_every_answer() {
     for _ in 0..2 {
         assert!(!shops.is_hit("/sold", &keeper("a")).await);
     }
+}
+
+#[tokio::test]
+async fn answers_with_a_schedule_are_there_before_anybody_asks() {
+    const MINUTE: i64 = 60 * SECOND;
+    let shops = Shops::open(Settings::default()).await;
+    let round = async |computed: usize, held: usize| {
+        let done = shops.shops.server.warm().await;
+        assert_eq!((done.computed, done.held, done.failed), (computed, held, 0));
+    };
+    // Two tenants with two sets of parameters, and the whole.
+    round(5, 0).await;
+    for (path, token) in [
+        ("/ready", keeper("a")),
+        ("/ready?limit=1", keeper("b")),
+        ("/admin/shops/b/ready", boss()),
+        ("/whole", boss()),
+    ] {
+        assert!(shops.is_hit(path, &token).await, "{path}");
+    }
+    assert_eq!(shops.get("/ready", &keeper("b")).await.json()["sales"], json!([{"id": 2}]));
+    assert!(!shops.is_hit("/ready?limit=2", &keeper("a")).await);
+    // Before its time nothing is looked after.
+    shops.clock.forward(10 * MINUTE - 1);
+    round(0, 0).await;
+    shops.clock.forward(1);
+    round(0, 4).await;
+    // The whole is kept for less time than until its next look.
+    shops.clock.forward(5 * MINUTE);
+    round(1, 0).await;
+    shops.sell("a", 3, "new", "2026-03-02T00:00:00Z").await;
+    shops.clock.forward(5 * MINUTE);
+    // Of the tenant that was written to alone.
+    round(2, 2).await;
+    assert!(shops.is_hit("/ready", &keeper("a")).await);
+    assert_eq!(shops.get("/ready", &keeper("a")).await.json()["sales"], json!([{"id": 1}, {"id": 3}]));
+}
+
+#[tokio::test]
+async fn nothing_is_computed_beforehand_while_the_data_is_opened() {
+    let clock = MovingClock::at(Instant::parse(START).unwrap());
+    let components = Components { clock, ..components() };
+    let server = Server::new(components, vec![App::new(kept_pack())], Settings::default()).unwrap();
+    assert_eq!(server.warm().await, ebbtide_server::Warmed::default());
 }

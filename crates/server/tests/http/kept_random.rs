@@ -20,6 +20,9 @@ const QUESTIONS: [&str; 7] =
 
 #[derive(Clone, Debug)]
 enum Step {
+    /// What is in memory becomes files; files become one.
+    Flush,
+    Compact,
     /// A sale, so many microseconds from now.
     Sale {
         shop: usize,
@@ -74,6 +77,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(shop, id, from_now, seen_from_now)| Step::Card { shop, id, from_now, seen_from_now }),
         1 => (shop(), 0..4_i64).prop_map(|(shop, id)| Step::DeleteCard { shop, id }),
         1 => (proptest::option::of(shop()), table).prop_map(|(shop, table)| Step::Clear { shop, table }),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Compact),
         6 => span().prop_map(|micros| Step::Forward { micros }),
         18 => (proptest::option::weighted(0.9, shop()), 0..QUESTIONS.len(), proptest::option::weighted(0.2, around_now()))
             .prop_map(|(shop, question, as_of_from_now)| Step::Ask { shop, question, as_of_from_now }),
@@ -130,6 +135,8 @@ impl Pair {
             Step::Clear { shop, table } => {
                 self.kept.store.clear(&self.scope(*shop), &TableName::new(table)).unwrap();
             }
+            Step::Flush => self.kept.store.flush().unwrap(),
+            Step::Compact => self.kept.store.compact().unwrap(),
             Step::Forward { micros } => self.kept.clock.forward(*micros),
             Step::Ask { shop, question, as_of_from_now } => {
                 self.ask(*shop, QUESTIONS[*question], as_of_from_now.map(|as_of| self.at(as_of))).await;

@@ -74,6 +74,17 @@ impl App {
         receipt
     }
 
+    /// Loads rows of a table, written as CSV without a header, with white space between them.
+    #[expect(clippy::disallowed_methods, reason = "a test writes its data where it reads it")]
+    pub(crate) fn load_rows(&self, table: &str, columns: &str, rows: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(format!("{table}.csv"));
+        let lines: Vec<&str> = rows.split_whitespace().collect();
+        std::fs::write(&file, format!("{columns}\n{}\n", lines.join("\n"))).unwrap();
+        let receipt = self.load(&file, None);
+        assert_eq!(receipt.rejected, [], "{table}");
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.store.snapshot(&AppName::new(self.pack.schema.app.as_str())).unwrap()
     }
@@ -105,7 +116,7 @@ impl App {
         let all = self.everything();
         let scope = tenant.map_or(Some(all.clone()), |tenant| all.narrowed_to(&TenantId::new(&tenant)));
         let limits = Limits { rows_max: 1_000_000, bytes_max: 1 << 28, time_max: Duration::from_secs(60) };
-        let engines = Engines { sql: &self.sql, limits };
+        let engines = Engines { sql: &self.sql, limits, query_time_max: Duration::from_secs(60) };
         Ok(evaluate(&self.pack, report, &arguments, &engines, &self.snapshot(), &scope.unwrap())
             .await
             .unwrap())

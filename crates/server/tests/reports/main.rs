@@ -6,4 +6,5 @@ mod check;
 mod comparing;
 mod data;
 mod examples;
+mod itsm;
 mod loyalty;

@@ -11,7 +11,9 @@ use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 
 const MAGIC: &[u8; 8] = b"EBBTKEYS";
-pub(crate) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+/// Its directory has no arrival numbers.
+const VERSION_WITHOUT_NUMBERS: u32 = 1;
 const FOOTER_BYTES: usize = 64;
 const FOOTER_PADDING_BYTES: usize = 8;
 /// Fingerprint, sequence, row.
@@ -116,10 +118,11 @@ impl KeyWriter {
     ) -> Result<KeyFileSummary, StoreError> {
         let mut tail = std::mem::take(&mut self.buffer);
         let directory_start = tail.len();
-        for (tenant, rows) in directory.iter() {
+        for ((tenant, rows), (_, last_number)) in directory.iter().zip(directory.last_numbers()) {
             tail.put_u32_le(count(tenant.len())?);
             tail.put_slice(tenant.as_bytes());
             tail.put_u32_le(count(rows.len())?);
+            tail.put_u64_le(last_number);
         }
         let directory_bytes = tail.len() - directory_start;
         for checksum in row_checksums {
@@ -172,6 +175,7 @@ pub(crate) struct OpenKeyFile {
 
 /// The end of the file, once its checksum was found right.
 struct Footer {
+    version: u32,
     with_contents: bool,
     segment: u64,
     entries: u64,
@@ -213,7 +217,7 @@ impl OpenKeyFile {
         })();
         let (entries, directory) = lengths.ok_or_else(|| damage(footer_start, "its parts do not add up"))?;
         let directory_bytes = blocks.get(entries, directory)?;
-        let directory = decode_directory(directory_bytes)
+        let directory = decode_directory(directory_bytes, footer.version)
             .filter(|decoded| decoded.rows() == footer.rows)
             .ok_or_else(|| damage(entries, "its directory does not add up"))?;
         let checksums_start = own_start - footer.row_checksums as usize * 4;
@@ -228,10 +232,11 @@ impl Footer {
         let mut magic = [0; 8];
         bytes.try_copy_to_slice(&mut magic).ok()?;
         let version = bytes.try_get_u32_le().ok()?;
-        if magic != *MAGIC || version != VERSION {
+        if magic != *MAGIC || !(VERSION_WITHOUT_NUMBERS..=VERSION).contains(&version) {
             return None;
         }
         Some(Self {
+            version,
             with_contents: bytes.try_get_u32_le().ok()? == 1,
             segment: bytes.try_get_u64_le().ok()?,
             entries: bytes.try_get_u64_le().ok()?,
@@ -251,7 +256,7 @@ fn read_u32s(mut bytes: Bytes) -> Vec<u32> {
     numbers
 }
 
-fn decode_directory(mut bytes: Bytes) -> Option<Directory> {
+fn decode_directory(mut bytes: Bytes, version: u32) -> Option<Directory> {
     let mut directory = Directory::default();
     while bytes.has_remaining() {
         let length = bytes.try_get_u32_le().ok()? as usize;
@@ -259,7 +264,12 @@ fn decode_directory(mut bytes: Bytes) -> Option<Directory> {
             return None;
         }
         let tenant = bytes.split_to(length);
-        directory.push(std::str::from_utf8(&tenant).ok()?, bytes.try_get_u32_le().ok()?);
+        let rows = bytes.try_get_u32_le().ok()?;
+        let last_number = match version {
+            VERSION_WITHOUT_NUMBERS => 0,
+            _ => bytes.try_get_u64_le().ok()?,
+        };
+        directory.push(std::str::from_utf8(&tenant).ok()?, rows, last_number);
     }
     Some(directory)
 }

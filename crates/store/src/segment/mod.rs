@@ -6,11 +6,13 @@ mod keys;
 mod scan;
 mod write;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,7 @@ use crate::StoreError;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 use crate::fs::{FileSystem, FsError};
+use crate::owners::{Owner, Owners};
 use crate::scan::BATCH_ROWS_MAX;
 
 pub use blocks::Damage;
@@ -34,8 +37,8 @@ const ROWS_SUFFIX: &str = "parquet";
 const KEYS_SUFFIX: &str = "keys";
 /// What a batch takes in memory, about, at most.
 const BATCH_BYTES: u64 = 32 << 20;
-/// Of the layout of both files.
-const FORMAT: u32 = 1;
+/// Of the layout of both files, which is that of the key file.
+const FORMAT: u32 = keys::VERSION;
 
 /// What the manifest says of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +60,13 @@ pub(crate) struct Descriptor {
     pub(crate) times: Option<(i64, i64)>,
     /// How many of its keys may kill rows in other segments.
     pub(crate) overriding: u64,
+}
+
+/// Rows of a segment, and the lowest and highest time of them where that is known.
+#[derive(Clone, Debug)]
+pub(crate) struct TimedRows {
+    pub(crate) rows: Range<u32>,
+    pub(crate) times: Option<(i64, i64)>,
 }
 
 /// A segment that is read.
@@ -90,7 +100,7 @@ impl Segment {
         let keys_path = keys_path(descriptor.id);
         let full_rows_path = fs.root().join(&rows_path);
         let full_keys_path = fs.root().join(&keys_path);
-        if descriptor.format != FORMAT {
+        if !(1..=FORMAT).contains(&descriptor.format) {
             return Err(StoreError::UnknownVersion { file: full_rows_path, found: descriptor.format });
         }
         let key_bytes = fs.read(&keys_path)?;
@@ -121,6 +131,29 @@ impl Segment {
         let loaded = ArrowReaderMetadata::load(&self.rows, options);
         let loaded = loaded.map_err(|error| self.rows.explain(error.into()))?;
         Ok(self.metadata.get_or_init(|| loaded))
+    }
+
+    /// These rows by row group, with what the file says of their times in this column: the lowest and
+    /// highest, and perhaps of some more.
+    pub(crate) fn times_of(&self, rows: &Range<u32>, column: &str) -> Result<Vec<TimedRows>, StoreError> {
+        let metadata = self.metadata()?;
+        let Ok(column) = metadata.schema().index_of(column) else { return Ok(Vec::new()) };
+        let mut groups = Vec::new();
+        let mut first = 0_u32;
+        for group in metadata.metadata().row_groups() {
+            let end = first.saturating_add(u32::try_from(group.num_rows()).unwrap_or(u32::MAX));
+            let own = first.max(rows.start)..end.min(rows.end);
+            first = end;
+            if own.is_empty() {
+                continue;
+            }
+            let times = match group.columns().get(column).and_then(|chunk| chunk.statistics()) {
+                Some(Statistics::Int64(times)) => times.min_opt().copied().zip(times.max_opt().copied()),
+                _ => None,
+            };
+            groups.push(TimedRows { rows: own, times });
+        }
+        Ok(groups)
     }
 
     /// Every damaged place of both files.
@@ -162,11 +195,19 @@ pub(crate) fn remove_orphans(fs: &dyn FileSystem, is_known: impl Fn(u64) -> bool
 pub(crate) struct LiveSegment {
     pub(crate) segment: Arc<Segment>,
     pub(crate) dead: Arc<RoaringBitmap>,
+    /// The tenants of its directory.
+    owners: Arc<[Owner]>,
 }
 
 impl LiveSegment {
-    pub(crate) fn new(segment: Arc<Segment>) -> Self {
-        Self { segment, dead: Arc::default() }
+    pub(crate) fn new(segment: Arc<Segment>, owners: &mut Owners) -> Self {
+        let owners = segment.directory.iter().map(|(tenant, _)| owners.number(tenant)).collect();
+        Self { segment, dead: Arc::default(), owners }
+    }
+
+    /// Whose a row is; `None` past the end.
+    pub(crate) fn owner_of(&self, row: u32) -> Option<Owner> {
+        self.owners.get(self.segment.directory.owner_of(row)?).copied()
     }
 
     pub(crate) fn live_rows(&self) -> u64 {
@@ -205,29 +246,39 @@ impl LiveSegment {
         }
     }
 
-    /// Kills what a tenant, or everybody, had here before this arrival number; how many were alive.
-    pub(crate) fn clear(&mut self, tenant: Option<&str>, before: u64) -> u64 {
+    /// Kills what a tenant, or everybody, had here before this arrival number: how many were alive, to
+    /// each tenant that had some.
+    pub(crate) fn clear(
+        &mut self,
+        tenant: Option<&str>,
+        before: u64,
+        mut killed: impl FnMut(&Arc<str>, u64),
+    ) {
         let descriptor = &self.segment.descriptor;
-        let range = match tenant {
-            Some(tenant) => self.segment.directory.range(tenant),
-            None => 0..descriptor.rows,
-        };
-        if range.is_empty() || descriptor.sequence_first >= before {
-            return 0;
+        if descriptor.sequence_first >= before {
+            return;
         }
-        let dead = Arc::make_mut(&mut self.dead);
-        let dead_before = dead.len();
-        if descriptor.sequence_last < before {
-            dead.insert_range(range);
-        } else {
-            for entry in self.segment.keys.iter().filter(|entry| entry.sequence < before) {
-                if let EntryPlace::Row { row, .. } = entry.place
-                    && range.contains(&row)
-                {
-                    dead.insert(row);
-                }
+        let older = (descriptor.sequence_last >= before).then(|| self.rows_before(before));
+        for (own, range) in self.segment.directory.of(tenant) {
+            let dead = Arc::make_mut(&mut self.dead);
+            let dead_before = dead.len();
+            match &older {
+                None => _ = dead.insert_range(range),
+                Some(older) => dead.extend(older.range(range)),
+            }
+            if dead.len() > dead_before {
+                killed(own, dead.len() - dead_before);
             }
         }
-        dead.len() - dead_before
+    }
+
+    fn rows_before(&self, before: u64) -> RoaringBitmap {
+        let older = self.segment.keys.iter().filter(|entry| entry.sequence < before);
+        older
+            .filter_map(|entry| match entry.place {
+                EntryPlace::Row { row, .. } => Some(row),
+                EntryPlace::Tombstone => None,
+            })
+            .collect()
     }
 }

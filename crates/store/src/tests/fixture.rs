@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::harness::{Dice, Machine, batch};
-use super::model::{Model, ModelFile, TABLES};
+use super::model::{Model, ModelFile, Row, TABLES, TENANTS};
 use crate::fs::{FileSystem, RealFs, SimFs};
 use crate::{Occurrences, verify};
 
@@ -68,5 +68,24 @@ fn a_folder_of_version_1_is_read() {
     let machine = Machine::open(&disk).unwrap();
     for table in 0..TABLES.len() {
         assert_eq!(machine.rows(table, None), model.tables[table].sorted(None), "table {table}");
+    }
+}
+
+#[test]
+fn versions_of_a_folder_that_did_not_tell_tenants_apart_are_as_new_as_its_last_write() {
+    let disk = SimFs::new(1);
+    copy(&RealFs::new(&fixture()), &disk);
+    let mut machine = Machine::open(&disk).unwrap();
+    let last = machine.version(0, None);
+    let of_tenants = |machine: &Machine| TENANTS.map(|tenant| machine.version(0, Some(tenant)));
+    assert_eq!(of_tenants(&machine), [last; 3]);
+    let row = Row { tenant: "b", id: 77, actor: None, at: None, note: None };
+    machine.append(0, &[row]).unwrap();
+    let newer = machine.version(0, None);
+    for _ in 0..2 {
+        assert_eq!(of_tenants(&machine), [last, newer, last]);
+        machine.flush().unwrap();
+        machine.compact().unwrap();
+        machine = machine.reopen().unwrap();
     }
 }

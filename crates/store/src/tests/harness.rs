@@ -209,6 +209,10 @@ impl Machine {
         self.shared.published.snapshot(&app_name()).unwrap()
     }
 
+    pub(super) fn version(&self, table: usize, tenant: Option<&str>) -> u64 {
+        self.snapshot().table(&scope(tenant), &table_name(table)).unwrap().version()
+    }
+
     pub(super) fn rows(&self, table: usize, tenant: Option<&str>) -> Vec<Row> {
         rows(&self.snapshot(), table, tenant)
     }

@@ -1,10 +1,12 @@
 //! Random operations, restarts among them, against the model.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use super::harness::{Dice, Machine};
-use super::model::{Model, ModelFile, TABLES, TENANTS};
+use super::model::{Model, ModelFile, Row, TABLES, TENANTS};
 use crate::Occurrences;
 use crate::fs::SimFs;
 
@@ -157,6 +159,28 @@ fn check(machine: &Machine, model: &Model) {
     }
 }
 
+/// Whose rows were which at each version that was ever seen.
+type Seen = BTreeMap<(usize, Option<&'static str>, u64), Vec<Row>>;
+
+/// The versions of all scopes, each of which has stood for the same rows so far.
+fn versions(machine: &Machine, model: &Model, seen: &mut Seen) -> Vec<u64> {
+    let mut versions = Vec::new();
+    for table in 0..TABLES.len() {
+        for tenant in [None, Some("a"), Some("b"), Some("c")] {
+            let version = machine.version(table, tenant);
+            let rows = model.tables[table].sorted(tenant);
+            let same = seen.entry((table, tenant, version)).or_insert_with(|| rows.clone());
+            assert_eq!(*same, rows, "table {table} of {tenant:?} at version {version}");
+            versions.push(version);
+        }
+    }
+    versions
+}
+
+fn is_write(operation: &Operation) -> bool {
+    !matches!(operation, Operation::Flush | Operation::Compact | Operation::Reopen)
+}
+
 proptest! {
     #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
 
@@ -168,9 +192,16 @@ proptest! {
         let mut model = Model::default();
         let early = (machine.snapshot(), model.clone());
         let mut kept = early;
+        let mut seen = Seen::new();
+        let mut known = versions(&machine, &model, &mut seen);
         for operation in operations {
+            let writes = is_write(&operation);
             machine = apply(machine, &mut model, operation);
             check(&machine, &model);
+            let now = versions(&machine, &model, &mut seen);
+            assert!(now.iter().zip(&known).all(|(now, known)| now >= known));
+            assert!(writes || now == known, "{now:?} after {known:?}");
+            known = now;
             // A snapshot from before still shows what it showed.
             for table in 0..TABLES.len() {
                 assert_eq!(super::harness::rows(&kept.0, table, None), kept.1.tables[table].sorted(None));
@@ -179,5 +210,6 @@ proptest! {
         }
         let machine = machine.reopen().unwrap();
         check(&machine, &model);
+        assert_eq!(versions(&machine, &model, &mut seen), known);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use ebbtide_model::{Column, ColumnType, ErrorKind, TableName, TenantId, TenantRule};
+use ebbtide_model::{Column, ColumnType, ErrorKind, Instant, TableName, TenantId, TenantRule};
 
 use super::harness::{Machine, app, batch, scope, settings, table_name};
 use super::model::{Row, TENANTS};
@@ -192,10 +192,11 @@ fn a_table_with_a_parent_is_refused_at_the_start() {
 fn versions_grow_with_writes_and_outlive_a_restart() {
     let disk = SimFs::new(1);
     let machine = Machine::open(&disk).unwrap();
-    let version = |machine: &Machine, table: usize| {
-        machine.snapshot().table(&scope(None), &table_name(table)).unwrap().version()
+    let version = |machine: &Machine, table: usize| machine.version(table, None);
+    let watermark = |machine: &Machine| {
+        machine.snapshot().watermark(&scope(None), &[table_name(0), table_name(2)]).unwrap()
     };
-    assert_eq!((version(&machine, 0), machine.snapshot().watermark()), (0, 0));
+    assert_eq!((version(&machine, 0), watermark(&machine)), (0, 0));
     machine.append(0, &[row("a", 1)]).unwrap();
     let first = version(&machine, 0);
     assert!(first > 0 && version(&machine, 2) == 0);
@@ -206,11 +207,11 @@ fn versions_grow_with_writes_and_outlive_a_restart() {
     machine.delete(0, "a", &[1]).unwrap();
     let second = version(&machine, 0);
     assert!(second > first);
-    assert_eq!(machine.snapshot().watermark(), second);
+    assert_eq!(watermark(&machine), second);
     let machine = machine.reopen().unwrap();
     assert_eq!(version(&machine, 0), second);
     machine.clear(0, None).unwrap();
-    assert!(version(&machine, 0) > second);
+    assert_eq!(version(&machine, 0), second, "there was nothing to clear");
 }
 
 #[test]
@@ -252,11 +253,85 @@ fn a_file_of_an_entity_that_comes_again_changes_nothing() {
     newer.actor = Some(2);
     let file = [row("a", 1), row("a", 2), newer.clone()];
     assert_eq!(machine.append(2, &file).unwrap().accepted, 3);
-    let version = machine.snapshot().watermark();
+    let version = machine.version(2, None);
     assert_eq!(machine.append(2, &file).unwrap().duplicates, 3);
     let mut importer = machine.import(2).unwrap();
     importer.push(&batch(&file), &crate::Occurrences::new()).unwrap();
     assert_eq!(importer.finish().unwrap().duplicates, 3);
-    assert_eq!(machine.snapshot().watermark(), version);
+    assert_eq!(machine.version(2, None), version);
     assert_eq!(machine.rows(2, None), [newer, row("a", 2)]);
+}
+
+#[test]
+fn a_tenants_version_changes_with_its_own_rows_and_no_others() {
+    for table in [0, 2] {
+        let disk = SimFs::new(1);
+        let mut machine = Machine::open(&disk).unwrap();
+        let of = |machine: &Machine| TENANTS.map(|tenant| machine.version(table, Some(tenant)));
+        let mut known = of(&machine);
+        assert_eq!(known, [0, 0, 0]);
+        let mut newer = row("a", 1);
+        newer.actor = Some(3);
+        let imported = |machine: &Machine, rows: &[Row]| {
+            let mut importer = machine.import(table).unwrap();
+            importer.push(&batch(rows), &crate::Occurrences::new()).unwrap();
+            importer.finish().unwrap();
+        };
+        let steps: [(&str, &dyn Fn(&Machine)); 10] = [
+            ("a", &|machine| _ = machine.append(table, &[row("a", 1)]).unwrap()),
+            ("b", &|machine| _ = machine.append(table, &[row("b", 1), row("a", 1)]).unwrap()),
+            ("", &|machine| _ = machine.append(table, &[row("b", 1)]).unwrap()),
+            ("", &|machine| machine.flush().unwrap()),
+            ("c", &|machine| imported(machine, &[row("c", 1), row("b", 1)])),
+            (if table == 2 { "a" } else { "" }, &|machine| {
+                _ = machine.append(table, &[newer.clone()]).unwrap()
+            }),
+            ("b", &|machine| _ = machine.delete(table, "b", &[1, 9]).unwrap()),
+            ("", &|machine| _ = machine.delete(table, "b", &[1]).unwrap()),
+            ("", &|machine| _ = machine.clear(table, Some("b")).unwrap()),
+            ("ac", &|machine| _ = machine.clear(table, None).unwrap()),
+        ];
+        for (number, (whose, step)) in steps.into_iter().enumerate() {
+            let everybody = machine.version(table, None);
+            step(&machine);
+            let now = of(&machine);
+            for (index, tenant) in TENANTS.into_iter().enumerate() {
+                let changed = now[index] != known[index];
+                assert_eq!(changed, whose.contains(tenant), "table {table}, step {number}, tenant {tenant}");
+                assert!(now[index] >= known[index]);
+            }
+            assert_eq!(machine.version(table, None) > everybody, !whose.is_empty(), "step {number}");
+            known = now;
+            machine = machine.reopen().unwrap();
+            assert_eq!(of(&machine), known, "table {table}, after step {number} and a restart");
+            machine.flush().unwrap();
+            machine.compact().unwrap();
+            machine = machine.reopen().unwrap();
+            assert_eq!(of(&machine), known, "table {table}, after step {number} and a compaction");
+        }
+    }
+}
+
+#[test]
+fn the_next_time_is_the_scopes_own_in_memory_and_in_segments() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let at = |tenant: &'static str, id: i64, at: Option<i64>| Row { at, ..row(tenant, id) };
+    let rows = [at("a", 1, Some(10)), at("a", 2, Some(30)), at("a", 3, None), at("b", 1, Some(20))];
+    machine.append(0, &rows).unwrap();
+    let check = |tenant: Option<&str>, after: i64, expected: Option<i64>| {
+        let view = machine.snapshot().table(&scope(tenant), &table_name(0)).unwrap();
+        let found = view.next_time_after(Instant::from_micros(after)).unwrap();
+        assert_eq!(found.map(Instant::micros), expected, "{tenant:?} after {after}");
+    };
+    for _ in ["memory", "segments"] {
+        check(Some("a"), 5, Some(10));
+        check(Some("a"), 10, Some(30));
+        check(Some("a"), 30, None);
+        check(Some("b"), 10, Some(20));
+        check(Some("c"), 0, None);
+        check(None, 10, Some(20));
+        machine.flush().unwrap();
+    }
+    machine.delete(0, "a", &[2]).unwrap();
+    check(Some("a"), 10, None);
 }

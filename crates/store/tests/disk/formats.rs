@@ -1,5 +1,5 @@
-//! Version 1 of the formats, for ever: files that were once written are read, and what is written now
-//! is the same to the byte.
+//! All versions of the formats, for ever: files that were once written are read, and what is written now
+//! is the newest version to the byte.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use serde_json::Value as Json;
 
 use crate::support::{FOLDER, append, log_file, open_all, record, settings, shared};
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1")
+fn fixtures(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/version-{version}"))
 }
 
-fn check_bytes(path: &Path, written: &dyn FileSystem) {
-    let committed = RealFs::new(&fixtures()).read(path).unwrap();
+fn check_bytes(version: u32, path: &Path, written: &dyn FileSystem) {
+    let committed = RealFs::new(&fixtures(version)).read(path).unwrap();
     assert_eq!(written.read(path).unwrap(), committed, "{}", path.display());
 }
 
@@ -37,7 +37,7 @@ fn write_log(disk: &SimFs) {
 
 #[test]
 fn a_log_of_version_1_is_read() {
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new(&fixtures()));
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new(&fixtures(1)));
     let report = log::verify(fs.clone(), settings()).unwrap();
     assert_eq!((report.files, report.records), (2, 5));
     assert!(report.cut.is_none() && report.damage.is_empty(), "{report:?}");
@@ -58,21 +58,23 @@ fn a_log_of_version_1_is_read() {
 fn a_log_is_written_as_version_1() {
     let disk = SimFs::new(0);
     write_log(&disk);
-    check_bytes(&log_file(1), &disk);
-    check_bytes(&log_file(2), &disk);
+    check_bytes(1, &log_file(1), &disk);
+    check_bytes(1, &log_file(2), &disk);
 }
 
 #[test]
-fn a_manifest_of_version_1_is_read_and_written() {
+fn a_manifest_of_each_version_is_read_and_written_as_version_2() {
     let path = Path::new("manifest/0000000001.manifest");
-    let committed = RealFs::new(&fixtures()).read(path).unwrap();
-    let disk = SimFs::new(0);
-    drop(ManifestStore::open::<Json>(shared(&disk)).unwrap());
-    disk.create_new(path).unwrap().write_all(&committed).unwrap();
-    let body = ManifestStore::open::<Json>(shared(&disk)).unwrap().1.unwrap();
+    for version in 1..=2 {
+        let committed = RealFs::new(&fixtures(version)).read(path).unwrap();
+        let disk = SimFs::new(0);
+        drop(ManifestStore::open::<Json>(shared(&disk)).unwrap());
+        disk.create_new(path).unwrap().write_all(&committed).unwrap();
+        let body = ManifestStore::open::<Json>(shared(&disk)).unwrap().1.unwrap();
 
-    let other = SimFs::new(0);
-    let (mut store, _) = ManifestStore::open::<Json>(shared(&other)).unwrap();
-    store.commit(&body).unwrap();
-    check_bytes(path, &other);
+        let other = SimFs::new(0);
+        let (mut store, _) = ManifestStore::open::<Json>(shared(&other)).unwrap();
+        store.commit(&body).unwrap();
+        check_bytes(2, path, &other);
+    }
 }

@@ -11,21 +11,23 @@ use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::drive::{self, Loaded};
+use super::drive::{Loaded, Loading};
 use super::key::OwnedKey;
 use super::load::{Actors, Times};
-use crate::EngineError;
 use crate::answer::{ActorId, Answer, Meta, Outcome};
+use crate::{EngineError, Interrupt};
 
 /// Answers a query from the rows that the scope sees, as if it were `as_of`. The same rows and the same
-/// question give the same answer, to the byte.
+/// question give the same answer, to the byte. Where the interrupt says so it is given up, soon and with
+/// an error.
 pub fn ask(
     snapshot: &Snapshot,
     scope: &Scope,
     query: &BoundQuery,
     as_of: Instant,
+    interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
-    let mut asking = Asking { snapshot, scope, query, as_of, warnings: Vec::new() };
+    let mut asking = Asking { snapshot, scope, query, as_of, interrupt, warnings: Vec::new() };
     let outcome = match &query.query.kind {
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
@@ -35,7 +37,7 @@ pub fn ask(
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
     let meta = Meta {
         as_of,
-        watermark: snapshot.watermark(),
+        watermark: snapshot.watermark(scope, query.sources.iter().map(|source| &source.table))?,
         definition,
         complete: asking.warnings.is_empty(),
         warnings: asking.warnings,
@@ -48,17 +50,23 @@ struct Asking<'a> {
     scope: &'a Scope,
     query: &'a BoundQuery,
     as_of: Instant,
+    interrupt: &'a dyn Interrupt,
     warnings: Vec<String>,
 }
 
-impl Asking<'_> {
-    fn load(&self, times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
+impl<'a> Asking<'a> {
+    fn load(&self, times: &Times, actors: Actors) -> Result<Loaded<'a>, EngineError> {
         self.load_of(&self.query.sources, times, actors)
     }
 
     /// The events of some of the query's sources.
-    fn load_of(&self, sources: &[EventSource], times: &Times, actors: Actors) -> Result<Loaded, EngineError> {
-        drive::load(self.snapshot, self.scope, sources, times, actors, &HashSet::new())
+    fn load_of(
+        &self,
+        sources: &[EventSource],
+        times: &Times,
+        actors: Actors,
+    ) -> Result<Loaded<'a>, EngineError> {
+        self.loader(times, actors, &HashSet::new()).load(sources)
     }
 
     /// The same, with the keys of events at the times where they tie.
@@ -67,8 +75,12 @@ impl Asking<'_> {
         times: &Times,
         actors: Actors,
         ties: &HashSet<i64>,
-    ) -> Result<Loaded, EngineError> {
-        drive::load(self.snapshot, self.scope, &self.query.sources, times, actors, ties)
+    ) -> Result<Loaded<'a>, EngineError> {
+        self.loader(times, actors, ties).load(&self.query.sources)
+    }
+
+    fn loader<'l>(&'l self, times: &'l Times, actors: Actors, ties: &'l HashSet<i64>) -> Loading<'l, 'a> {
+        Loading { snapshot: self.snapshot, scope: self.scope, times, actors, ties, interrupt: self.interrupt }
     }
 
     /// The type of the values that the answer is split by.

@@ -40,7 +40,7 @@ impl Asking<'_> {
 struct Reading<'a> {
     asking: &'a Asking<'a>,
     preceding: &'a Preceding,
-    loaded: &'a Loaded,
+    loaded: &'a Loaded<'a>,
 }
 
 impl Reading<'_> {

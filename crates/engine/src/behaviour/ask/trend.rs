@@ -56,7 +56,7 @@ impl Asking<'_> {
     }
 
     /// The events of each entity, with those of all groups.
-    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Loaded>, EngineError> {
+    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Loaded<'_>>, EngineError> {
         let aggregated = self.query.query.aggregate_by.is_some();
         let load = |(index, source)| {
             let actors = if aggregated {
@@ -76,7 +76,7 @@ impl Asking<'_> {
         &self,
         trend: &Trend,
         span: &Span,
-        entities: &[Loaded],
+        entities: &[Loaded<'_>],
         kept: &[OwnedKey],
     ) -> Result<Lines, EngineError> {
         let number = |index: u32| (index + 1).min(NO_SERIES);
@@ -112,8 +112,8 @@ impl Asking<'_> {
 /// value. Those that are in an earlier period only come last.
 fn commonest<'l>(
     breakdown: &Breakdown,
-    now: &'l [Loaded],
-    earlier: impl Iterator<Item = &'l Loaded>,
+    now: &'l [Loaded<'_>],
+    earlier: impl Iterator<Item = &'l Loaded<'l>>,
 ) -> Vec<OwnedKey> {
     let mut sizes: BTreeMap<&OwnedKey, u64> = BTreeMap::new();
     for loaded in now {
