@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
 use ebbtide_store::fs::{FileSystem, RealFs};
+use ebbtide_store::lock::FolderLock;
 use ebbtide_store::{Components, FreshIds, Settings, Store, StoreError};
 
 use crate::failure::Failure;
@@ -14,10 +15,29 @@ pub(crate) fn open_folder(data: &Path) -> Arc<dyn FileSystem> {
     Arc::new(RealFs::new(data))
 }
 
+/// A folder that this process holds, and whose rows are not read back yet.
+pub(crate) struct HeldFolder {
+    fs: Arc<dyn FileSystem>,
+    lock: FolderLock,
+}
+
+impl HeldFolder {
+    /// Takes the folder for this process; it is made where there is none.
+    pub(crate) fn take(data: &Path) -> Result<Self, Failure> {
+        let fs = open_folder(data);
+        let lock = FolderLock::take(fs.as_ref()).map_err(|error| store_failure(error.into()))?;
+        Ok(Self { fs, lock })
+    }
+
+    pub(crate) fn open(self, settings: Settings, apps: Vec<AppSchema>) -> Result<Store, Failure> {
+        let components = Components { fs: self.fs, fresh: FreshIds::random() };
+        Store::open_held(components, self.lock, settings, apps).map_err(store_failure)
+    }
+}
+
 /// Takes the folder for this process; it is made where there is none.
 pub(crate) fn open_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
-    let components = Components { fs: open_folder(data), fresh: FreshIds::random() };
-    Store::open(components, Settings::default(), apps).map_err(store_failure)
+    HeldFolder::take(data)?.open(Settings::default(), apps)
 }
 
 /// Takes a folder that there must be: a question to a folder by a wrong name is not answered with nothing.
