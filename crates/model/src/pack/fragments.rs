@@ -76,16 +76,16 @@ pub(super) fn each<'a>(
     leaves: &mut Leaves<'_, 'a>,
     faults: &mut Faults,
 ) -> Option<Tree> {
-    let with = faults.keep(fields.required("with"));
-    let set = fields.optional("set");
-    faults.unknown(fields);
-    let with = with?;
-    let given = faults.keep(with.text())?;
     if leaves.by.is_some() {
         faults
             .add(statement.fault("stands in a fragment, whose rows are split already; write a join instead"));
         return None;
     }
+    let with = faults.keep(fields.required("with"));
+    let set = fields.optional("set");
+    faults.unknown(fields);
+    let with = with?;
+    let given = faults.keep(with.text())?;
     let context = leaves.context;
     let Some(fragment) = context.fragments.iter().find(|fragment| fragment.name == given) else {
         let names = context.fragments.iter().map(|fragment| fragment.name);

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 use super::faults::Faults;
 use super::parse::{Statement, name, unknown};
 use super::reports::Context;
-use super::with::{Folded, Part, Parts, Rows, Tried, names_in};
+use super::with::{Folded, Part, Parts, Rows, Tried};
 use super::{AS_OF, Composed, Param, Relation, RelationRows, Route, RouteTenant, SqlShape, tree, words};
 use crate::query::{BoundQuery, Query, bind};
 use crate::{Fault, Instant, Node, TableName, Value};
@@ -189,6 +191,16 @@ impl<'c, 'a> Leaves<'c, 'a> {
             .fault(format_args!("${problem}; a text that begins with a dollar is written `literal: \"$…\"`")))
     }
 
+    /// Every text of a query that is a value's name.
+    fn uses_in(&mut self, node: &Node<'_>) -> Result<(), Fault> {
+        match node.json() {
+            Json::String(text) => words::in_text(text).map_or(Ok(()), |name| self.uses(node, name)),
+            Json::Array(_) => node.items()?.iter().try_for_each(|item| self.uses_in(item)),
+            Json::Object(_) => node.entries()?.iter().try_for_each(|(_, item)| self.uses_in(item)),
+            Json::Null | Json::Bool(_) | Json::Number(_) => Ok(()),
+        }
+    }
+
     /// A statement of the response: the names in it and all that it comes by are used, and it is tried.
     pub(super) fn statement(
         &mut self,
@@ -264,9 +276,7 @@ impl<'c, 'a> Leaves<'c, 'a> {
         let sample = words::fill(node.json(), &|name| {
             self.known.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_json())
         });
-        for name in names_in(node) {
-            self.uses(node, &name)?;
-        }
+        self.uses_in(node)?;
         let Ok(sample) = sample else {
             return Ok(None);
         };

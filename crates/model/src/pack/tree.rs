@@ -16,13 +16,8 @@ const STATEMENT_BYTES_MAX: usize = 64 << 10;
 const DECIMALS_MAX: i64 = 9;
 /// A field by one of these names makes an object a leaf. `object` and `literal` are the ways to say
 /// otherwise.
-const SQL_LEAVES: [(&str, SqlShape); 5] = [
-    ("value", SqlShape::Value),
-    ("row", SqlShape::Row),
-    ("rows", SqlShape::Rows),
-    ("column", SqlShape::Column),
-    ("map", SqlShape::Map),
-];
+const KEYWORDS: [&str; 11] =
+    ["query", "value", "row", "rows", "column", "map", "each", "one", "when", "literal", "object"];
 
 pub(super) fn read<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults) -> Option<Tree> {
     match node.json() {
@@ -44,32 +39,41 @@ pub(super) fn read<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mu
 }
 
 fn object<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults) -> Option<Tree> {
+    let keyword = KEYWORDS.into_iter().find(|name| node.json().get(name).is_some_and(|json| !json.is_null()));
+    let Some(keyword) = keyword else {
+        return entries(node, leaves, faults);
+    };
     let fields = faults.keep(node.clone().fields())?;
-    if let Some(query) = fields.optional("query") {
-        return behaviour(&query, fields, leaves, faults);
-    }
-    for (keyword, shape) in SQL_LEAVES {
-        if let Some(statement) = fields.optional(keyword) {
-            return sql(&statement, shape, node, fields, leaves, faults);
+    let own = faults.keep(fields.required(keyword))?;
+    match keyword {
+        "query" => behaviour(&own, fields, leaves, faults),
+        "each" => fragments::each(&own, Count::Many, fields, leaves, faults),
+        "one" => fragments::each(&own, Count::One, fields, leaves, faults),
+        "when" => when(&own, fields, leaves, faults),
+        "literal" => {
+            faults.keep(alone(node))?;
+            Some(Tree::Literal(own.json().clone()))
+        }
+        "object" => {
+            faults.keep(alone(node))?;
+            entries(&own, leaves, faults)
+        }
+        "value" => {
+            let default = fields.optional("default").map(|node| node.json().clone());
+            faults.unknown(fields);
+            sql(&own, SqlShape::Value, default.unwrap_or_default(), leaves, faults)
+        }
+        keyword => {
+            faults.keep(alone(node))?;
+            let shape = match keyword {
+                "row" => SqlShape::Row,
+                "column" => SqlShape::Column,
+                "map" => SqlShape::Map,
+                _ => SqlShape::Rows,
+            };
+            sql(&own, shape, Json::Null, leaves, faults)
         }
     }
-    for (keyword, count) in [("each", Count::Many), ("one", Count::One)] {
-        if let Some(statement) = fields.optional(keyword) {
-            return fragments::each(&statement, count, fields, leaves, faults);
-        }
-    }
-    if let Some(name) = fields.optional("when") {
-        return when(&name, fields, leaves, faults);
-    }
-    if let Some(literal) = fields.optional("literal") {
-        faults.keep(alone(node))?;
-        return Some(Tree::Literal(literal.json().clone()));
-    }
-    if let Some(object) = fields.optional("object") {
-        faults.keep(alone(node))?;
-        return entries(&object, leaves, faults);
-    }
-    entries(node, leaves, faults)
 }
 
 /// `{when: $name, then: …, else: …}`.
@@ -123,22 +127,10 @@ fn alone(node: &Node<'_>) -> Result<(), Fault> {
 fn sql<'a>(
     node: &Node<'a>,
     shape: SqlShape,
-    leaf: &Node<'a>,
-    fields: Fields<'a>,
+    default: Json,
     leaves: &mut Leaves<'_, 'a>,
     faults: &mut Faults,
 ) -> Option<Tree> {
-    let default = match shape {
-        SqlShape::Value => {
-            let default = fields.optional("default").map(|node| node.json().clone());
-            faults.unknown(fields);
-            default.unwrap_or_default()
-        }
-        SqlShape::Row | SqlShape::Rows | SqlShape::Column | SqlShape::Map => {
-            faults.keep(alone(leaf))?;
-            Json::Null
-        }
-    };
     let own = faults.keep(statement(node))?;
     let (statement, _) = leaves.statement(node, own, shape, faults)?;
     Some(Tree::Sql { shape, statement, default })

@@ -79,7 +79,7 @@ impl<'a> Parts<'a> {
                 Rows::Inline(sql) | Rows::Once(sql) => written_parts.push((part.name.as_str(), *sql)),
                 Rows::Query(folded) => {
                     tried.relations.push((part.name.clone(), folded.columns.clone()));
-                    tried.names.extend(names_in(&folded.query));
+                    words::collect_names(folded.query.json(), &mut tried.names);
                 }
                 Rows::Each { tried: rows, .. } => {
                     written_parts.push((part.name.as_str(), rows.sql.as_str()));
@@ -138,11 +138,4 @@ fn written(parts: &[(&str, &str)], statement: &str) -> String {
         Some(_) => format!("WITH {}, {}", parts.join(", "), own[4..].trim_start()),
         None => format!("WITH {} {own}", parts.join(", ")),
     }
-}
-
-/// Every text of a query that is a value's name.
-pub(super) fn names_in(node: &Node<'_>) -> Vec<String> {
-    let mut names = Vec::new();
-    words::collect_names(node.json(), &mut names);
-    names
 }

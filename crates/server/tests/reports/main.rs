@@ -23,3 +23,4 @@ mod data;
 mod examples;
 mod itsm;
 mod loyalty;
+mod nested;
