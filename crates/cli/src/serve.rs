@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use clap::Args;
-use ebbtide_engine::sql::Sql;
+use ebbtide_engine::sql::{Sql, SqlSettings};
 use ebbtide_model::pack::Pack;
 use ebbtide_server::config::{Flag, Loaded};
 use ebbtide_server::sign_in::LEEWAY_S_MAX;
@@ -96,10 +96,14 @@ pub(crate) fn serve(loaded: &Loaded, packs: Vec<Pack>) -> Result<(), Failure> {
     let sign_in = SignIn::find_or_make(loaded, data)?;
     check_address(&sign_in, address)?;
     let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();
-    let sql = Sql::new(&config.sql).map_err(Failure::new)?;
+    let temporary = folder.temporary(data)?;
+    let sql = SqlSettings { spill: Some(temporary.spill()), ..config.sql.clone() };
+    let sql = Sql::new(&sql).map_err(Failure::new)?;
+    let mut settings = config.settings.clone();
+    settings.temporary_folder.get_or_insert(temporary.path);
     let components = Components { clock: Arc::new(SystemClock), keys: sign_in.keys, sql, seed: seed()? };
     let apps = packs.into_iter().map(App::new).collect();
-    let server = Server::new(components, apps, config.settings.clone()).map_err(Failure::usage)?;
+    let server = Server::new(components, apps, settings).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format_args!("threads cannot start: {error}")))?;
     let store = config.store.clone();

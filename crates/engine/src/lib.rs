@@ -21,7 +21,7 @@ pub mod sql;
 mod stop;
 
 pub use answer::{Answer, Meta, Outcome};
-pub use behaviour::ask;
+pub use behaviour::{Wire, ask};
 pub use error::EngineError;
 pub use exact::{Decimal, ExactSum, Ratio, compare_ratios};
 pub use stop::{Interrupt, Stop, StopFlag};

@@ -1,5 +1,6 @@
 //! The server's limits and rules, as plain data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ebbtide_engine::sql::Limits;
@@ -24,6 +25,13 @@ pub struct Settings {
     pub query_time_max: Duration,
     /// Behavioural questions that are worked on at one time; further ones wait their turn.
     pub questions_max: usize,
+    /// Files of reports that are written at one time; further ones are answered 503.
+    pub exports_max: usize,
+    /// How long a file of a report may take to be written and taken.
+    pub export_timeout: Duration,
+    /// Where rows of spreadsheets wait while they are written, in files without a name; the system's
+    /// folder for temporary files where none is given.
+    pub temporary_folder: Option<PathBuf>,
     /// Bytes of the reports' answers that are kept.
     pub cache_bytes_max: u64,
     /// Requests that run at one time; further ones are answered 503.
@@ -64,6 +72,9 @@ impl Default for Settings {
             sql_limits: Limits { rows_max: 100_000, bytes_max: 64 << 20, time_max: Duration::from_secs(30) },
             query_time_max: Duration::from_secs(30),
             questions_max: 4,
+            exports_max: 4,
+            export_timeout: Duration::from_secs(600),
+            temporary_folder: None,
             cache_bytes_max: 64 << 20,
             requests_max: 256,
             connections_max: 4_096,
@@ -79,12 +90,24 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a statement of a report may use. Its rows are bounded by their bytes alone: a list that is
+    /// longer than somebody's own statement may be is still the answer.
+    pub(crate) fn report_limits(&self) -> Limits {
+        Limits { rows_max: usize::MAX, ..self.sql_limits }
+    }
+
+    /// What a statement whose rows become a file as they come may use.
+    pub(crate) fn export_limits(&self) -> Limits {
+        Limits { time_max: self.export_timeout, ..self.report_limits() }
+    }
+
     /// Refuses what no server can work with. Narrower bounds of what is sensible are the configuration's.
     pub fn check(&self) -> Result<(), SettingsError> {
         let at_least_one = [
             ("http.body_bytes_max", self.body_bytes_max),
             ("http.rows_max", self.rows_max),
             ("queries.concurrent_max", self.questions_max),
+            ("exports.concurrent_max", self.exports_max),
             ("http.requests_max", self.requests_max),
             ("http.connections_max", self.connections_max),
         ];

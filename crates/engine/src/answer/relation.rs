@@ -3,8 +3,8 @@
 use ebbtide_model::{ColumnType, Value};
 
 use super::{
-    ActorId, ActorValue, ChurnActor, CohortRow, Outcome, PrecedingAnswer, Quantity, RetentionAnswer,
-    TrendAnswer, ValueCount,
+    ActorId, ActorValue, Bucket, ChurnActor, CohortRow, Edge, LifecycleBucket, Outcome, PrecedingAnswer,
+    Quantity, RetentionAnswer, StickinessAnswer, TrendAnswer, ValueCount,
 };
 use crate::Ratio;
 use crate::sql::{SqlError, SqlRows};
@@ -23,6 +23,13 @@ impl Outcome {
             }
             Self::Trend(trend) => trend.relation(&names),
             Self::Preceding(preceding) => preceding.relation(&names),
+            Self::Lifecycle(lifecycle) => {
+                lifecycle.buckets.iter().map(|bucket| row(&names, |name| bucket.cell(name))).collect()
+            }
+            Self::Stickiness(stickiness) => stickiness.relation(&names),
+            Self::Paths(paths) => {
+                paths.edges.iter().map(|edge| row(&names, |name| edge.cell(name))).collect()
+            }
         };
         SqlRows::of_values(columns, &rows)
     }
@@ -94,11 +101,10 @@ impl TrendAnswer {
     }
 
     fn cell(&self, index: usize, name: &str) -> Value {
-        let bucket = self.buckets.get(index);
         match name {
-            "start" => bucket.and_then(|bucket| bucket.start).map_or(Value::Null, Value::Timestamp),
-            "label" => bucket.map_or(Value::Null, |bucket| Value::Text(bucket.label.as_str().into())),
-            "complete" => bucket.map_or(Value::Null, |bucket| Value::Bool(bucket.complete)),
+            "start" | "label" | "complete" => {
+                self.buckets.get(index).map_or(Value::Null, |bucket| bucket.cell(name))
+            }
             name => {
                 let of_name = |measure: ebbtide_model::query::Measure| measure.name() == name;
                 let series =
@@ -133,6 +139,58 @@ impl ValueCount {
     fn cell(&self, name: &str) -> Value {
         match name {
             "value" => self.value.clone(),
+            "count" => count(self.count),
+            _ => Value::Null,
+        }
+    }
+}
+
+impl Bucket {
+    fn cell(&self, name: &str) -> Value {
+        match name {
+            "start" => self.start.map_or(Value::Null, Value::Timestamp),
+            "label" => Value::Text(self.label.as_str().into()),
+            "complete" => Value::Bool(self.complete),
+            _ => Value::Null,
+        }
+    }
+}
+
+impl LifecycleBucket {
+    fn cell(&self, name: &str) -> Value {
+        let number = |number: Option<u64>| number.map_or(Value::Null, count);
+        match name {
+            "active" => number(self.active()),
+            "new" => number(self.new),
+            "returning" => number(self.returning),
+            "resurrecting" => number(self.resurrecting),
+            "dormant" => self.dormant_signed().map_or(Value::Null, Value::Int),
+            name => self.bucket.cell(name),
+        }
+    }
+}
+
+impl StickinessAnswer {
+    fn relation(&self, names: &[&str]) -> Vec<Vec<Value>> {
+        let counts = self.data.iter().zip(&self.at_least).zip(1_u64..);
+        let cells = |((actors, at_least), periods): ((&u64, &u64), u64)| {
+            row(names, |name| match name {
+                "periods" => count(periods),
+                "actors" => count(*actors),
+                "at_least" => count(*at_least),
+                _ => Value::Null,
+            })
+        };
+        counts.map(cells).collect()
+    }
+}
+
+impl Edge {
+    fn cell(&self, name: &str) -> Value {
+        match name {
+            "step" => Value::Int(i64::from(self.step)),
+            "from" => self.from.clone(),
+            "to" => self.to.clone(),
             "count" => count(self.count),
             _ => Value::Null,
         }

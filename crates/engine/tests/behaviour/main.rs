@@ -16,6 +16,8 @@
 )]
 
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod churn;

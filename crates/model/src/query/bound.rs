@@ -72,6 +72,8 @@ impl BoundQuery {
     pub const BEFORE: u8 = 0;
     /// In a preceding: what it is counted by.
     pub const OF: u8 = 1;
+    /// In paths: where chains may begin.
+    pub const CHAIN_START: u8 = 1;
     /// In the other kinds: the events that they are about.
     pub const ENTITY: u8 = 0;
 
@@ -101,7 +103,9 @@ impl BoundQuery {
                 Interval::Unit(unit) => unit,
                 Interval::All => Unit::Day,
             },
-            Kind::Preceding(_) => Unit::Day,
+            Kind::Lifecycle(lifecycle) => lifecycle.interval,
+            Kind::Stickiness(stickiness) => stickiness.interval,
+            Kind::Preceding(_) | Kind::Paths(_) => Unit::Day,
         };
         let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
         given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)
@@ -138,6 +142,21 @@ impl BoundQuery {
                 };
                 let buckets = [("start", Timestamp), ("label", Text), ("complete", Bool)];
                 buckets.into_iter().chain(measures.into_iter().map(|name| (name, Float))).collect()
+            }
+            Kind::Lifecycle(_) => vec![
+                ("start", Timestamp),
+                ("label", Text),
+                ("complete", Bool),
+                ("active", Int),
+                ("new", Int),
+                ("returning", Int),
+                ("resurrecting", Int),
+                ("dormant", Int),
+            ],
+            Kind::Stickiness(_) => vec![("periods", Int), ("actors", Int), ("at_least", Int)],
+            Kind::Paths(_) => {
+                let value = self.value_type(app);
+                vec![("step", Int), ("from", value), ("to", value), ("count", Int)]
             }
             Kind::Preceding(preceding) => {
                 let counted = [("value", self.value_type(app)), ("count", Int)];

@@ -140,6 +140,13 @@ keys! {
     "cache.bytes_max", "Bytes of all answers of reports that are kept.",
         |c| Bytes(&mut c.settings.cache_bytes_max, 0..=1_024 * GIB);
 
+    "exports.concurrent_max", "Files of reports that are written at one time; further ones are answered 503.",
+        |c| Count(&mut c.settings.exports_max, 1..=1_024);
+    "exports.time_max", "How long one file may take, from its request until its last byte is taken.",
+        |c| Time(&mut c.settings.export_timeout, ms(1_000, 86_400_000));
+    "exports.folder", "Where rows of spreadsheets wait until their sheet is whole, in files without a name; without it `tmp` in the data folder.",
+        |c| File(&mut c.settings.temporary_folder);
+
     "sql.rows_max", "Rows of one statement's answer.", |c| Count(&mut c.settings.sql_limits.rows_max, 1..=100_000_000);
     "sql.bytes_max", "Bytes of one statement's answer in memory.",
         |c| Bytes(&mut c.settings.sql_limits.bytes_max, KIB..=16 * GIB);

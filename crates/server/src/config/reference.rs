@@ -40,7 +40,7 @@ origins = [\"https://app.example.com\"]
 ";
 
 /// What is said before a section's keys: its heading, and a few words.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("", "## Before all sections\n"),
     (
         "jwt",
@@ -61,6 +61,7 @@ refused together with `credentials`.\n",
     ("http", "## `[http]`: limits of requests\n"),
     ("queries", "## `[queries]`: behavioural questions\n"),
     ("cache", "## `[cache]`: answers of reports that are kept\n"),
+    ("exports", "## `[exports]`: files of reports\n"),
     ("sql", "## `[sql]`: statements, of reports and of callers\n"),
     ("store", "## `[store]`: rows in memory and on disk\n"),
 ];

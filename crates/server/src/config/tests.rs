@@ -71,6 +71,9 @@ fn every_field_has_a_key() {
         sql_limits: Limits { rows_max: _, bytes_max: _, time_max: _ },
         query_time_max: _,
         questions_max: _,
+        exports_max: _,
+        export_timeout: _,
+        temporary_folder: _,
         cache_bytes_max: _,
         requests_max: _,
         connections_max: _,
@@ -82,7 +85,7 @@ fn every_field_has_a_key() {
         token: TokenRules { leeway_s: _, issuers: _ },
         cors: CorsRules { origins: _, credentials: _, max_age: _ },
     } = settings;
-    // `spill` is for those who embed the server.
+    // `spill` is the data folder's own matter.
     let SqlSettings { threads: _, partitions: _, concurrent_max: _, memory_bytes_max: _, spill: _ } = sql;
     let ebbtide_store::Settings {
         flush_bytes: _,

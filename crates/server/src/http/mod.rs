@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod conditional;
 mod cors;
+mod export;
 mod gate;
 mod observe;
 mod probes;

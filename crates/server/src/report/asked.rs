@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use tokio::sync::OnceCell;
 
 use super::cells::{Given, Split, objects_of};
+use super::columns::ListColumn;
 use super::values::Values;
 use super::{Arguments, Engines, ReportError, shape};
 use crate::asking::{AskError, ask_within};
@@ -37,7 +38,7 @@ enum Ask<'t> {
 pub(super) struct Found {
     pub(super) given: Given,
     /// Of rows, in order.
-    pub(super) columns: Vec<String>,
+    pub(super) columns: Vec<ListColumn>,
     pub(super) changes_at: Option<Instant>,
 }
 
@@ -132,23 +133,36 @@ impl<'e> Asked<'e> {
             Ask::Behaviour(behaviour) => self.behaviour(behaviour).await,
             Ask::Rows(each) => {
                 let rows = self.relation(each.rows).await?;
-                Ok(Found { columns: names(&rows), given: Given::Rows(objects_of(&rows)?), changes_at: None })
+                Ok(Found {
+                    columns: columns_of(&rows),
+                    given: Given::Rows(objects_of(&rows)?),
+                    changes_at: None,
+                })
             }
             Ask::Sql { shape, statement, default } => {
                 let values = leaf.within.as_ref().map(|(_, values)| values.all());
                 let values = values.unwrap_or_else(|| self.arguments.values().to_vec());
                 let rows = self.rows(statement, values, self.engines.limits).await?;
-                let mut columns = names(&rows);
+                let mut columns = columns_of(&rows);
                 let given = match leaf.within {
-                    None => Given::whole(shape, objects_of(&rows)?, &columns, default)?,
+                    None => Given::whole(shape, objects_of(&rows)?, columns.len(), default)?,
                     Some((each, _)) => {
-                        columns.retain(|column| *column != each.by);
-                        Given::Split(Split::by(&each.by, shape, objects_of(&rows)?, &columns, default)?)
+                        columns.retain(|column| column.name != each.by);
+                        Given::Split(Split::by(&each.by, shape, objects_of(&rows)?, columns.len(), default)?)
                     }
                 };
                 Ok(Found { given, columns, changes_at: rows.changes_at })
             }
         }
+    }
+
+    /// What a statement reads besides tables.
+    pub(super) async fn read_by(&self, statement: &Composed) -> Result<Vec<Relation>, ReportError> {
+        let relations = statement.reads.iter().map(|index| async {
+            let rows = self.relation(*index).await?;
+            Ok(Relation { name: Arc::clone(&self.report.relations[*index].name), rows })
+        });
+        try_join_all(relations).await
     }
 
     /// A statement's rows, with those that it reads.
@@ -158,15 +172,11 @@ impl<'e> Asked<'e> {
         params: Vec<(String, Value)>,
         limits: Limits,
     ) -> Result<SqlRows, ReportError> {
-        let relations = try_join_all(statement.reads.iter().map(|index| async {
-            let rows = self.relation(*index).await?;
-            Ok::<_, ReportError>(Relation { name: Arc::clone(&self.report.relations[*index].name), rows })
-        }));
         let request = SqlRequest {
             statement: Arc::clone(&statement.statement),
             params,
             unused_params: UnusedParameters::PassedOver,
-            relations: relations.await?,
+            relations: self.read_by(statement).await?,
             as_of: self.arguments.as_of(),
             calendar: self.pack.schema.calendar.clone(),
             limits,
@@ -218,7 +228,7 @@ impl<'e> Asked<'e> {
             None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
             Some(shape) => Found {
                 given: Given::Whole(Json::Array(shape::rows(&answer.outcome, shape))),
-                columns: shape.fields.iter().map(|(name, _)| name.clone()).collect(),
+                columns: shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field)).collect(),
                 changes_at,
             },
         })
@@ -240,6 +250,6 @@ impl<'e> Asked<'e> {
     }
 }
 
-fn names(rows: &SqlRows) -> Vec<String> {
-    rows.columns.iter().map(|column| column.name.clone()).collect()
+fn columns_of(rows: &SqlRows) -> Vec<ListColumn> {
+    rows.columns.iter().map(ListColumn::of_sql).collect()
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::asked::{Found, branch, leaf_count};
 use super::cells::Given;
 use super::values::Values;
-use super::{List, ReportError};
+use super::{List, ListColumn, ReportError};
 
 /// What leaves gave, in the order of the leaves.
 pub(super) struct Source {
@@ -30,7 +30,7 @@ impl Source {
     }
 
     /// The next leaf's value, and its columns.
-    fn value(&mut self) -> Result<(Json, Vec<String>), ReportError> {
+    fn value(&mut self) -> Result<(Json, Vec<ListColumn>), ReportError> {
         let key = self.key.clone();
         let found = self.next()?;
         let value = match (&mut found.given, key) {
@@ -44,7 +44,10 @@ impl Source {
     }
 
     /// The rows of an `each` with their columns, and what the leaves of its fragment gave.
-    fn rows(&mut self, leaves: usize) -> Result<(Vec<Map<String, Json>>, Vec<String>, Self), ReportError> {
+    fn rows(
+        &mut self,
+        leaves: usize,
+    ) -> Result<(Vec<Map<String, Json>>, Vec<ListColumn>, Self), ReportError> {
         let Found { given, columns, .. } = std::mem::take(self.next()?);
         let Given::Rows(rows) = given else {
             return Err(ReportError::Unanswered("an `each` has the answer of another leaf".to_owned()));
@@ -89,7 +92,8 @@ impl Assembly {
                 let items = items.iter().map(|item| self.tree(item, path, source, values));
                 let items = items.collect::<Result<Vec<_>, _>>()?;
                 let first = items.first().and_then(Json::as_object);
-                let columns = first.map(|row| row.keys().cloned().collect()).unwrap_or_default();
+                let columns =
+                    first.map(|row| row.keys().map(ListColumn::untyped).collect()).unwrap_or_default();
                 self.list(path, columns);
                 Ok(Json::Array(items))
             }
@@ -165,7 +169,7 @@ impl Assembly {
         Ok(if each.one { objects.pop().unwrap_or_default() } else { Json::Array(objects) })
     }
 
-    fn list(&mut self, path: &str, columns: Vec<String>) {
+    fn list(&mut self, path: &str, columns: Vec<ListColumn>) {
         if !self.inside_list {
             let path = if path.is_empty() { WHOLE } else { path };
             self.lists.push(List { path: path.to_owned(), columns });
@@ -176,10 +180,10 @@ impl Assembly {
 /// The columns of an `each`: its rows' own, then the fragment's fields.
 fn columns_of(
     each: &Each,
-    mut columns: Vec<String>,
+    mut columns: Vec<ListColumn>,
     inner: &Source,
     values: &Values<'_>,
-) -> Result<Vec<String>, ReportError> {
+) -> Result<Vec<ListColumn>, ReportError> {
     let Tree::Object(entries) = &each.fields else {
         return Ok(columns);
     };
@@ -187,10 +191,10 @@ fn columns_of(
     for (name, tree) in entries {
         let fields = match inner.found.get(leaf) {
             Some(found) if name == FIELDS => found.columns.clone(),
-            Some(_) | None => vec![name.clone()],
+            Some(_) | None => vec![ListColumn::untyped(name)],
         };
         for field in fields {
-            if !columns.contains(&field) {
+            if !columns.iter().any(|column| column.name == field.name) {
                 columns.push(field);
             }
         }

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::Arguments;
 use super::asked::{Asked, leaves_of};
 use super::assemble::{Assembly, Source};
+use super::columns::ListColumn;
 use super::values::Values;
 
 /// What leaves are asked of.
@@ -44,7 +45,7 @@ pub struct List {
     /// Dotted, or [`WHOLE`].
     pub path: String,
     /// As declared, even where the list is empty.
-    pub columns: Vec<String>,
+    pub columns: Vec<ListColumn>,
 }
 
 impl Answer {
@@ -83,6 +84,20 @@ impl ReportError {
             Self::Shape { .. } | Self::NoValue { .. } | Self::Unanswered(_) => ErrorKind::Internal,
         }
     }
+}
+
+/// Looks up what the report's parameters are keys of, as [`evaluate`] does before all else.
+pub async fn look_up_keys(
+    pack: &Pack,
+    report: &Report,
+    arguments: &Arguments,
+    engines: &Engines<'_>,
+    snapshot: &Snapshot,
+    scope: &Scope,
+) -> Result<(), ReportError> {
+    let asked = Asked::new(pack, report, arguments, engines, snapshot, scope);
+    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
+    Ok(())
 }
 
 /// Asks the report's leaves, all over the same rows, and puts its response together. What parameters

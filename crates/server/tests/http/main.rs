@@ -22,6 +22,8 @@ mod answers;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
 mod kept;
