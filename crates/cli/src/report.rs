@@ -129,7 +129,8 @@ impl Report {
                     .write(move |out| out.write_all(text.as_bytes()).map_err(ExportError::from))
                     .await;
             };
-            let lists = reading.lists(&lists, || async { Ok(Arc::new(answer().await?)) }).await?;
+            let lists =
+                reading.lists(&lists, || async { Ok::<_, Failure>(Arc::new(answer().await?)) }).await?;
             let export = Export {
                 format,
                 report: report.name.clone(),

@@ -135,7 +135,8 @@ fn each_row_has_its_own_columns_and_then_the_fragments_fields_in_the_order_of_th
     assert_eq!(lists, ["shops"]);
     let columns =
         ["shop", "name", "sold", "euros", "last_day", "best", "products", "buyers", "label", "nested"];
-    assert_eq!(answer.lists[0].columns, columns);
+    let got: Vec<&str> = answer.lists[0].columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(got, columns);
 }
 
 #[test]
