@@ -70,11 +70,11 @@ reports:
     routes: [{path: /folds}]
     with:
       cohorts: {query: {kind: retention, start: {table: sales}, return: {table: sales}, period: month, periods: 2}}
-      monthly: {query: {kind: trend, stream: sales, measure: [total, actors], interval: month, from: "2026-01-01", to: "2026-03-01"}}
+      monthly: {query: {kind: trend, stream: sales, measure: [total, unique], interval: month, from: "2026-01-01", to: "2026-03-01"}}
       before: {query: {kind: preceding, stream: sales, before: {}, of: {}, show: product}}
     response:
       cohorts: {rows: "SELECT label, size, period, count, complete FROM cohorts ORDER BY start, period"}
-      monthly: {rows: "SELECT start, label, total, actors, complete FROM monthly ORDER BY start"}
+      monthly: {rows: 'SELECT start, label, total, "unique" AS actors, complete FROM monthly ORDER BY start'}
       before: {rows: "SELECT value, count FROM before ORDER BY count DESC, value"}
   branches:
     routes: [{path: /branches}]
