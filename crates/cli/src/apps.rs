@@ -31,9 +31,9 @@ impl FromStr for AppChoice {
 }
 
 impl AppChoice {
-    /// The bundled pack of this name.
-    pub(crate) fn bundled(name: &str) -> Self {
-        Self { given: name.to_owned() }
+    /// What a command line or a configuration names.
+    pub(crate) fn named(given: &str) -> Self {
+        Self { given: given.to_owned() }
     }
 
     /// The pack, its SQL taken as it is written: for commands that run none of it, or tell of it then.

@@ -1,23 +1,74 @@
 //! The data folder, as commands that hold it themselves open it.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ebbtide_engine::sql::Spill;
 use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
 use ebbtide_store::fs::{FileSystem, RealFs};
+use ebbtide_store::lock::FolderLock;
 use ebbtide_store::{Components, FreshIds, Settings, Store, StoreError};
 
 use crate::failure::Failure;
+
+/// In the data folder.
+const TEMPORARY: &str = "tmp";
+const SPILL_BYTES_MAX: u64 = 16 << 30;
 
 /// The files of a data folder.
 pub(crate) fn open_folder(data: &Path) -> Arc<dyn FileSystem> {
     Arc::new(RealFs::new(data))
 }
 
+/// A folder that this process holds, and whose rows are not read back yet.
+pub(crate) struct HeldFolder {
+    fs: Arc<dyn FileSystem>,
+    lock: FolderLock,
+}
+
+/// Where what memory does not hold waits: rows of sorts and of spreadsheets.
+pub(crate) struct TemporaryFolder {
+    pub(crate) path: PathBuf,
+}
+
+impl TemporaryFolder {
+    /// For statements.
+    pub(crate) fn spill(&self) -> Spill {
+        Spill { directory: self.path.clone(), bytes_max: SPILL_BYTES_MAX }
+    }
+}
+
+impl HeldFolder {
+    /// Takes the folder for this process; it is made where there is none.
+    pub(crate) fn take(data: &Path) -> Result<Self, Failure> {
+        let fs = open_folder(data);
+        let lock = FolderLock::take(fs.as_ref()).map_err(|error| store_failure(error.into()))?;
+        Ok(Self { fs, lock })
+    }
+
+    /// An empty folder for what is of no use to the next process.
+    pub(crate) fn temporary(&self, data: &Path) -> Result<TemporaryFolder, Failure> {
+        let path = data.join(TEMPORARY);
+        let made = match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => std::fs::create_dir_all(&path),
+        };
+        match made {
+            Ok(()) => Ok(TemporaryFolder { path }),
+            Err(error) => Err(Failure::new(format_args!("{} cannot be made anew: {error}", path.display()))),
+        }
+    }
+
+    pub(crate) fn open(self, settings: Settings, apps: Vec<AppSchema>) -> Result<Store, Failure> {
+        let components = Components { fs: self.fs, fresh: FreshIds::random() };
+        Store::open_held(components, self.lock, settings, apps).map_err(store_failure)
+    }
+}
+
 /// Takes the folder for this process; it is made where there is none.
 pub(crate) fn open_store(data: &Path, apps: Vec<AppSchema>) -> Result<Store, Failure> {
-    let components = Components { fs: open_folder(data), fresh: FreshIds::random() };
-    Store::open(components, Settings::default(), apps).map_err(store_failure)
+    HeldFolder::take(data)?.open(Settings::default(), apps)
 }
 
 /// Takes a folder that there must be: a question to a folder by a wrong name is not answered with nothing.

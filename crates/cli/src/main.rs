@@ -1,8 +1,21 @@
 //! The `ebbtide` binary: commands over a data folder or a running server.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        clippy::wildcard_enum_match_arm,
+        reason = "a test says what it expects, and panics where it is not so"
+    )
+)]
+
 mod apps;
 mod client;
 mod clock;
+mod config;
 mod data;
 mod failure;
 mod logging;
@@ -54,6 +67,7 @@ enum Command {
     Report(report::Report),
     Token(token::Token),
     Check(check::Check),
+    Config(config::Config),
     Verify(verify::Verify),
     Completions(completions::Completions),
 }
@@ -67,9 +81,9 @@ pub(crate) enum Outcome {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    cli.logging.start(cli.command.log_level());
-    match catch_unwind(AssertUnwindSafe(|| cli.command.run())) {
+    logging::catch_panics();
+    let Cli { logging, command } = Cli::parse();
+    match catch_unwind(AssertUnwindSafe(|| command.run(&logging))) {
         Ok(Ok(Outcome::Done)) => ExitCode::SUCCESS,
         Ok(Ok(Outcome::RowsLeftOut)) => ExitCode::from(3),
         Ok(Err(failure)) => {
@@ -90,20 +104,26 @@ impl Command {
             | Self::Report(_)
             | Self::Token(_)
             | Self::Check(_)
+            | Self::Config(_)
             | Self::Verify(_)
             | Self::Completions(_) => "warn",
         }
     }
 
-    fn run(self) -> Result<Outcome, Failure> {
+    fn run(self, logging: &Logging) -> Result<Outcome, Failure> {
+        // A server logs as its configuration says, once that is read.
+        if !matches!(self, Self::Serve(_)) {
+            logging.start(self.log_level())?;
+        }
         match self {
             Self::Demo(demo) => demo.run(),
-            Self::Serve(serve) => serve.run(),
+            Self::Serve(serve) => serve.run(logging),
             Self::Import(import) => import.run(),
             Self::Query(query) => query.run(),
             Self::Report(report) => report.run(),
             Self::Token(token) => token.run(),
             Self::Check(check) => check.run(),
+            Self::Config(config) => config.run(),
             Self::Verify(verify) => verify.run(),
             Self::Completions(completions) => completions.run(),
         }

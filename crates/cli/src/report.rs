@@ -1,28 +1,34 @@
 //! `ebbtide report`: a pack's report by its name, over a data folder or asked of a running server.
 
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
-use ebbtide_server::report::{Answer, Arguments, Asker, Engines, choose_list, evaluate, to_csv, to_ndjson};
+use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
+use ebbtide_server::report::{Arguments, Asker, Engines, choose_lists, evaluate};
 
 use crate::data::{open_existing_store, operator_scope, store_failure};
-use crate::failure::{Failure, print};
+use crate::failure::Failure;
 use crate::query::Asked;
 use crate::{Outcome, clock};
 
 /// What a statement of a report may use here: the operator waits, so there is more of it than over HTTP.
 const LIMITS: Limits =
-    Limits { rows_max: 10_000_000, bytes_max: 1 << 30, time_max: Duration::from_secs(600) };
+    Limits { rows_max: usize::MAX, bytes_max: 1 << 30, time_max: Duration::from_secs(3_600) };
 
 /// Print a report of the app's pack.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ebbtide report --data ./data --app loyalty --tenant 1 cohorts --param months_back=12\n  \
     ebbtide report --data ./data --app loyalty churn --param merchant_id=1 --as-of 2026-06-30\n  \
-    ebbtide report --data ./data --app loyalty --tenant 1 revenue --format csv --table by_store")]
+    ebbtide report --data ./data --app loyalty --tenant 1 revenue --format csv --table by_store\n  \
+    ebbtide report --data ./data --app loyalty --tenant 1 revenue --format xlsx --output revenue.xlsx")]
 pub(crate) struct Report {
     #[command(flatten)]
     of: Asked,
@@ -43,24 +49,32 @@ pub(crate) struct Report {
     /// The plan, for reports that tell of it; the operator may ask whatever it has.
     #[arg(long, value_name = "PLAN")]
     plan: Option<String>,
-    /// Which list, for csv and ndjson of a report with several.
+    /// Which list, of a report with several; xlsx holds them all without it.
     #[arg(long, value_name = "LIST")]
     table: Option<String>,
+    /// Where to write; without it to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     Json,
     Csv,
+    Xlsx,
     Ndjson,
+    Parquet,
 }
 
 impl Format {
-    fn name(self) -> &'static str {
+    /// `None` for JSON, which is the answer itself.
+    fn file(self) -> Option<ExportFormat> {
         match self {
-            Self::Json => "json",
-            Self::Csv => "csv",
-            Self::Ndjson => "ndjson",
+            Self::Json => None,
+            Self::Csv => Some(ExportFormat::Csv),
+            Self::Xlsx => Some(ExportFormat::Xlsx),
+            Self::Ndjson => Some(ExportFormat::Ndjson),
+            Self::Parquet => Some(ExportFormat::Parquet),
         }
     }
 }
@@ -81,13 +95,7 @@ impl Report {
         let (data, app) = self.of.folder()?;
         let pack = app.load()?;
         let report = find(&pack, &self.name)?;
-        let list = match self.format {
-            Format::Json => None,
-            Format::Csv | Format::Ndjson => {
-                let list = choose_list(report, self.format.name(), self.table.as_deref());
-                Some(list.map_err(refused)?.to_owned())
-            }
-        };
+        let lists = self.lists(report)?;
         let route = self.route(report)?;
         let plan = pack.plans.as_ref().map(|plans| plans.of(self.plan.as_deref()));
         let asker = Asker { subject: self.sub.as_deref(), plan };
@@ -97,12 +105,39 @@ impl Report {
         let scope = self.scope(&pack, &route, &arguments)?;
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
-        let sql = Sql::new(&SqlSettings::default()).map_err(Failure::new)?;
-        let engines = Engines { sql: &sql, limits: LIMITS, query_time_max: LIMITS.time_max };
+        let sql = Arc::new(Sql::new(&SqlSettings::default()).map_err(Failure::new)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
-        let answer = runtime.block_on(evaluate(&pack, report, &arguments, &engines, &snapshot, &scope));
-        print(&self.encoded(&answer.map_err(Failure::new)?, list.as_deref())?)?;
+        let engines = Engines { sql: &sql, limits: LIMITS, query_time_max: LIMITS.time_max };
+        let answer = async || {
+            evaluate(&pack, report, &arguments, &engines, &snapshot, &scope).await.map_err(Failure::new)
+        };
+        let reading = Reading {
+            pack: &pack,
+            report,
+            arguments: &arguments,
+            snapshot: &snapshot,
+            scope: &scope,
+            sql: &sql,
+            limits: LIMITS,
+        };
+        runtime.block_on(async {
+            let Some(format) = self.format.file() else {
+                let text = format!("{:#}\n", answer().await?.body);
+                return self
+                    .write(move |out| out.write_all(text.as_bytes()).map_err(ExportError::from))
+                    .await;
+            };
+            let lists = reading.lists(&lists, || async { Ok(Arc::new(answer().await?)) }).await?;
+            let export = Export {
+                format,
+                report: report.name.clone(),
+                as_of: arguments.as_of(),
+                lists,
+                temporary_folder: std::env::temp_dir(),
+            };
+            self.write(move |out| export.write(out).map(|_| ())).await
+        })?;
         Ok(Outcome::Done)
     }
 
@@ -149,16 +184,72 @@ impl Report {
         }
     }
 
-    fn encoded(&self, answer: &Answer, list: Option<&str>) -> Result<String, Failure> {
-        let Some(list) = answer.lists.iter().find(|known| Some(known.path.as_str()) == list) else {
-            return Ok(format!("{:#}\n", answer.body));
+    /// The lists that a file holds.
+    fn lists(&self, report: &Declared) -> Result<Vec<String>, Failure> {
+        let Some(format) = self.format.file() else {
+            return Ok(Vec::new());
         };
-        let bytes = match self.format {
-            Format::Csv => to_csv(&list.columns, answer.rows(list)).map_err(Failure::new)?,
-            Format::Ndjson | Format::Json => to_ndjson(answer.rows(list)),
-        };
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let is_binary = matches!(format, ExportFormat::Xlsx | ExportFormat::Parquet);
+        if is_binary && self.output.is_none() && io::stdout().is_terminal() {
+            return Err(Failure::usage(format_args!("{} is not for a terminal", format.name()))
+                .hint("give a file with --output"));
+        }
+        let lists = choose_lists(report, format, self.table.as_deref()).map_err(refused)?;
+        Ok(lists.into_iter().map(str::to_owned).collect())
     }
+
+    /// Writes to the file or to standard output, where waiting is allowed.
+    async fn write(
+        &self,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), ExportError> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let output = self.output.clone();
+        let written = tokio::task::spawn_blocking(move || match output {
+            Some(path) => write_file(&path, write),
+            None => write_stdout(write),
+        });
+        written.await.map_err(Failure::new)?
+    }
+}
+
+/// A file appears under its name once it is whole.
+#[expect(clippy::disallowed_methods, reason = "a file that the operator asked for is none of the store's")]
+fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), ExportError>,
+) -> Result<(), Failure> {
+    let told = |error: &dyn std::fmt::Display| {
+        Failure::new(format_args!("{} could not be written: {error}", path.display()))
+    };
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
+    let mut out = BufWriter::new(file.map_err(|error| told(&error))?);
+    let written = write(&mut out).and_then(|()| Ok(out.flush()?));
+    if let Err(error) = written {
+        // What there is of it is of no use; that it stays does no harm.
+        _ = std::fs::remove_file(&part);
+        return Err(told(&error));
+    }
+    std::fs::rename(&part, path).map_err(|error| told(&error))
+}
+
+/// A reader that has gone, such as `head`, is no failure.
+fn write_stdout(
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), ExportError>,
+) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout());
+    match write(&mut out).and_then(|()| Ok(out.flush()?)) {
+        Err(ExportError::Storage(error)) if is_broken_pipe(&*error) => Ok(()),
+        written => {
+            written.map_err(|error| Failure::new(format_args!("the answer could not be written: {error}")))
+        }
+    }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn refused(error: ParamError) -> Failure {

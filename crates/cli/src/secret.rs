@@ -1,12 +1,15 @@
-//! The secret that tokens are signed with: from the environment, else from a file in the data folder
-//! that nobody else may read.
+//! What tokens are signed and checked with: secrets and keys that the operator has configured, else a random
+//! secret in a file of the data folder that nobody else may read.
 
-use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use ebbtide_server::config::{Hidden, Loaded, Origin as From};
+use ebbtide_server::sign_in::{
+    KEY_FILE_BYTES_MAX, KeyAddress, KeyFile, KeySet, Keys, SigningKey, VerifyingKey,
+};
 
 use crate::failure::Failure;
 
@@ -30,20 +33,39 @@ pub(crate) struct Secret {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    Environment,
+    /// The operator's own choice, in words.
+    Configured(String),
+    /// The data folder's file.
     File(PathBuf),
-    /// A file that was made just now.
+    /// The data folder's file, made just now.
     NewFile(PathBuf),
 }
 
 impl Secret {
-    /// The variable's, else that of the folder's file.
-    pub(crate) fn find(variable: Option<OsString>, data: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(value) = variable {
-            return Ok(Self { bytes: value.into_vec(), origin: Origin::Environment });
+    /// The configuration's secret, where it has one.
+    pub(crate) fn configured(loaded: &Loaded) -> Result<Option<Self>, Failure> {
+        let jwt = &loaded.config.jwt;
+        given(loaded, "jwt.secret", jwt.secret.as_ref(), jwt.secret_file.as_deref())
+    }
+
+    /// The one before it, while secrets are rotated.
+    fn previous(loaded: &Loaded) -> Result<Option<Self>, Failure> {
+        let jwt = &loaded.config.jwt;
+        given(
+            loaded,
+            "jwt.secret_previous",
+            jwt.secret_previous.as_ref(),
+            jwt.secret_previous_file.as_deref(),
+        )
+    }
+
+    /// The configuration's, else that of the data folder's file.
+    pub(crate) fn find(loaded: &Loaded) -> Result<Self, Failure> {
+        if let Some(secret) = Self::configured(loaded)? {
+            return Ok(secret);
         }
         let hint = format!("set {VARIABLE}, or name with --data a folder that a server has run on");
-        let Some(data) = data else {
+        let Some(data) = &loaded.config.data else {
             return Err(Failure::usage("there is no secret to sign with").hint(hint));
         };
         let path = data.join(FILE);
@@ -58,9 +80,9 @@ impl Secret {
     }
 
     /// As [`Secret::find`], and where there is none a random one is made and stored.
-    pub(crate) fn find_or_make(variable: Option<OsString>, data: &Path) -> Result<Self, Failure> {
-        if variable.is_some() {
-            return Self::find(variable, None);
+    pub(crate) fn find_or_make(loaded: &Loaded, data: &Path) -> Result<Self, Failure> {
+        if let Some(secret) = Self::configured(loaded)? {
+            return Ok(secret);
         }
         let path = data.join(FILE);
         match read(&path) {
@@ -81,16 +103,139 @@ impl Secret {
         })?;
         Ok(Self { bytes: text.into_bytes(), origin: Origin::NewFile(path) })
     }
+
+    fn verifying(&self) -> Result<VerifyingKey, Failure> {
+        VerifyingKey::hs256(&self.bytes).map_err(|error| self.refused(&error))
+    }
+
+    pub(crate) fn signing(&self) -> Result<SigningKey, Failure> {
+        SigningKey::hs256(&self.bytes).map_err(|error| self.refused(&error))
+    }
+
+    fn refused(&self, error: &dyn std::fmt::Display) -> Failure {
+        match &self.origin {
+            Origin::Configured(words) => Failure::usage(format_args!("{words}: {error}")),
+            Origin::File(path) | Origin::NewFile(path) => {
+                Failure::usage(format_args!("{}: {error}", path.display()))
+            }
+        }
+    }
+
+    fn words(&self) -> String {
+        match &self.origin {
+            Origin::Configured(words) => words.clone(),
+            Origin::File(path) => format!("the secret in {}", path.display()),
+            Origin::NewFile(path) => format!("a random secret, stored in {} (mode 0600)", path.display()),
+        }
+    }
+}
+
+/// The secret of a key, or of the file that the key beside it names.
+fn given(
+    loaded: &Loaded,
+    key: &'static str,
+    secret: Option<&Hidden>,
+    file: Option<&Path>,
+) -> Result<Option<Secret>, Failure> {
+    if let Some(secret) = secret {
+        let words = match loaded.origin(key) {
+            From::Variable(name) => name,
+            other @ (From::Default | From::File(_) | From::Flag(_)) => format!("{key} ({other})"),
+        };
+        return Ok(Some(Secret { bytes: secret.reveal().into(), origin: Origin::Configured(words) }));
+    }
+    let Some(path) = file else {
+        return Ok(None);
+    };
+    let bytes = read(path).map_err(|error| unreadable(path, &error))?;
+    let words = format!("the secret in {}", path.display());
+    Ok(Some(Secret { bytes, origin: Origin::Configured(words) }))
+}
+
+/// What checks the tokens of a server.
+pub(crate) struct SignIn {
+    pub(crate) keys: Keys,
+    /// What signs tokens, for the operator's eyes.
+    pub(crate) words: String,
+    /// Whether the operator has chosen them: a secret that nobody chose is for trying out on one machine.
+    pub(crate) by: ChosenBy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChosenBy {
+    Operator,
+    Nobody,
+}
+
+impl SignIn {
+    /// The configured keys; a random secret where there are none.
+    pub(crate) fn find_or_make(loaded: &Loaded, data: &Path) -> Result<Self, Failure> {
+        let mut found = configured_keys(loaded)?;
+        let mut by = ChosenBy::Operator;
+        if found.is_empty() {
+            let secret = Secret::find_or_make(loaded, data)?;
+            found.push((secret.words(), vec![secret.verifying()?]));
+            by = ChosenBy::Nobody;
+        }
+        let words: Vec<String> = found.iter().map(|(words, _)| words.clone()).collect();
+        let keys = found.into_iter().flat_map(|(_, keys)| keys).collect();
+        let address = loaded.config.jwt.jwks_url.as_deref().map(KeyAddress::new);
+        let address = address.transpose().map_err(Failure::usage)?;
+        let set = address.map(|address| KeySet::new(Box::new(address), loaded.config.jwt.jwks.clone()));
+        let keys = Keys::new(keys, set).map_err(Failure::usage)?;
+        Ok(Self { keys, words: words.join(", or "), by })
+    }
+}
+
+/// The keys that the operator has chosen, each with where it is from. An address has its place here, and
+/// its keys when they are fetched.
+pub(crate) fn configured_keys(loaded: &Loaded) -> Result<Vec<(String, Vec<VerifyingKey>)>, Failure> {
+    let jwt = &loaded.config.jwt;
+    let mut found = Vec::new();
+    for secret in [Secret::configured(loaded)?, Secret::previous(loaded)?].into_iter().flatten() {
+        found.push((secret.words(), vec![secret.verifying()?]));
+    }
+    for path in &jwt.public_keys {
+        let refused = |error: &dyn std::fmt::Display| {
+            let origin = loaded.origin("jwt.public_keys");
+            Failure::usage(format_args!("{origin}: jwt.public_keys: {}: {error}", path.display()))
+        };
+        let bytes_max = u64::try_from(KEY_FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+        let bytes = read_bytes(path, bytes_max).map_err(|error| refused(&error))?;
+        let KeyFile { keys, skipped } = KeyFile::parse(&bytes).map_err(|error| refused(&error))?;
+        for key in skipped {
+            tracing::warn!(file = %path.display(), kid = key.id, reason = key.reason, "a key is passed over");
+        }
+        found.push((format!("the keys of {}", path.display()), keys));
+    }
+    if let Some(url) = &jwt.jwks_url {
+        found.push((format!("the keys of {url}"), Vec::new()));
+    }
+    Ok(found)
+}
+
+/// An Ed25519 private key of a file, in PEM.
+pub(crate) fn signing_key(path: &Path) -> Result<SigningKey, Failure> {
+    let bytes = read_bytes(path, FILE_BYTES_MAX).map_err(|error| {
+        Failure::usage(format_args!("the key in {} cannot be read: {error}", path.display()))
+    })?;
+    SigningKey::eddsa_pem(&bytes).map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(format_args!("the secret in {} cannot be read: {error}", path.display()))
 }
 
+/// A secret, without white space at its end.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    OpenOptions::new().read(true).open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    let mut bytes = read_bytes(path, FILE_BYTES_MAX)?;
     bytes.truncate(bytes.trim_ascii_end().len());
+    Ok(bytes)
+}
+
+fn read_bytes(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    OpenOptions::new().read(true).open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -111,34 +256,90 @@ mod tests {
 
     use super::*;
 
+    fn loaded(variables: &[(&str, &str)]) -> Loaded {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Loaded::read(None, variables, &[]).unwrap()
+    }
+
     #[test]
     fn a_secret_is_made_once_and_only_its_owner_may_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let made = Secret::find_or_make(None, &data).unwrap();
+        let none = loaded(&[]);
+        let made = Secret::find_or_make(&none, &data).unwrap();
         let path = data.join("jwt-secret");
         assert_eq!(made.origin, Origin::NewFile(path.clone()));
         assert_eq!(made.bytes.len(), RANDOM_BYTES * 2);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        for found in [Secret::find_or_make(None, &data).unwrap(), Secret::find(None, Some(&data)).unwrap()] {
+        let on_data = loaded(&[("EBBTIDE_DATA", data.to_str().unwrap())]);
+        for found in [Secret::find_or_make(&none, &data).unwrap(), Secret::find(&on_data).unwrap()] {
             assert_eq!((found.bytes, found.origin), (made.bytes.clone(), Origin::File(path.clone())));
         }
     }
 
     #[test]
-    fn the_variable_comes_before_the_file_even_where_it_is_empty() {
+    fn the_configured_secret_comes_before_the_folders_unless_it_is_empty() {
         let folder = tempfile::tempdir().unwrap();
-        Secret::find_or_make(None, folder.path()).unwrap();
-        for text in ["a secret", ""] {
-            let found = Secret::find_or_make(Some(text.into()), folder.path()).unwrap();
-            assert_eq!((found.bytes.as_slice(), found.origin), (text.as_bytes(), Origin::Environment));
-        }
+        let made = Secret::find_or_make(&loaded(&[]), folder.path()).unwrap();
+        let given =
+            Secret::find_or_make(&loaded(&[("EBBTIDE_JWT_SECRET", "a secret")]), folder.path()).unwrap();
+        assert_eq!(given.origin, Origin::Configured("EBBTIDE_JWT_SECRET".to_owned()));
+        assert_eq!(given.bytes, b"a secret");
+        let empty = Secret::find_or_make(&loaded(&[("EBBTIDE_JWT_SECRET", "")]), folder.path()).unwrap();
+        assert_eq!(empty.bytes, made.bytes);
+        let path = folder.path().join("mine");
+        std::fs::write(&path, "the secret of a file\n").unwrap();
+        let file = loaded(&[("EBBTIDE_JWT_SECRET_FILE", path.to_str().unwrap())]);
+        assert_eq!(Secret::find(&file).unwrap().bytes, b"the secret of a file");
     }
 
     #[test]
     fn without_any_secret_there_is_nothing_to_sign_with() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Secret::find(None, None).is_err());
-        assert!(Secret::find(None, Some(folder.path())).is_err());
+        assert!(Secret::find(&loaded(&[])).is_err());
+        assert!(Secret::find(&loaded(&[("EBBTIDE_DATA", folder.path().to_str().unwrap())])).is_err());
+    }
+
+    #[test]
+    fn a_random_secret_is_made_only_where_no_key_is_configured() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/tests/keys");
+        let check = |variables: &[(&str, &str)], by: ChosenBy, words: &str| {
+            let found = SignIn::find_or_make(&loaded(variables), folder.path()).unwrap();
+            assert_eq!(found.by, by, "{variables:?}");
+            assert!(found.words.contains(words), "{words}: {}", found.words);
+            assert_eq!(folder.path().join(FILE).exists(), by == ChosenBy::Nobody, "{variables:?}");
+        };
+        let public = format!("{keys}/ed25519.pub.pem,{keys}/rsa.pub.pem");
+        let secret = "a secret for tests, longer than 32 bytes";
+        check(&[("EBBTIDE_JWT_PUBLIC_KEYS", &public)], ChosenBy::Operator, "rsa.pub.pem");
+        check(
+            &[("EBBTIDE_JWT_JWKS_URL", "https://a.example/jwks")],
+            ChosenBy::Operator,
+            "https://a.example/jwks",
+        );
+        check(&[("EBBTIDE_JWT_SECRET", secret)], ChosenBy::Operator, "EBBTIDE_JWT_SECRET");
+        check(
+            &[
+                ("EBBTIDE_JWT_SECRET", secret),
+                ("EBBTIDE_JWT_SECRET_PREVIOUS", "the one before it, as long as that"),
+            ],
+            ChosenBy::Operator,
+            "EBBTIDE_JWT_SECRET_PREVIOUS",
+        );
+        check(&[], ChosenBy::Nobody, "a random secret");
+    }
+
+    #[test]
+    fn a_key_file_that_is_none_is_told_by_its_key_and_its_name() {
+        let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/tests/keys");
+        for (file, want) in
+            [("ed25519.pem", "private key"), ("rsa-1024.pub.pem", "1024 bits"), ("nowhere", "No such file")]
+        {
+            let path = format!("{keys}/{file}");
+            let told = configured_keys(&loaded(&[("EBBTIDE_JWT_PUBLIC_KEYS", &path)])).err().unwrap();
+            let told = format!("{told:?}");
+            assert!(told.contains("jwt.public_keys") && told.contains(file) && told.contains(want), "{told}");
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! `ebbtide serve`: the apps of a data folder over HTTP, until a signal ends it.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use ebbtide_engine::sql::{Sql, SqlSettings};
 use ebbtide_model::pack::Pack;
-use ebbtide_server::sign_in::{Keys, LEEWAY_S_MAX};
-use ebbtide_server::{App, Components, Server, Settings};
+use ebbtide_server::config::{Flag, Loaded};
+use ebbtide_server::sign_in::LEEWAY_S_MAX;
+use ebbtide_server::{App, Components, Server};
 use ebbtide_store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,61 +17,100 @@ use tokio::sync::oneshot;
 use crate::Outcome;
 use crate::apps::AppChoice;
 use crate::clock::SystemClock;
-use crate::data::{open_store, store_failure};
+use crate::config::ConfigChoice;
+use crate::data::{HeldFolder, store_failure};
 use crate::failure::{Failure, print};
-use crate::secret::{Origin, Secret, VARIABLE};
+use crate::logging::{self, Logging};
+use crate::secret::{ChosenBy, SignIn, VARIABLE};
 
 /// Serve apps over HTTP.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Tokens are signed with EBBTIDE_JWT_SECRET (at least 32 bytes). Without it a random\n\
-    secret is stored in the data folder, and only this machine may connect.\n\n\
+    after_help = "What no flag says is taken from the environment, else from the configuration file: see\n\
+    docs/configuration.md, or `ebbtide config reference`.\n\n\
+    Tokens are signed with EBBTIDE_JWT_SECRET (at least 32 bytes), or with keys of the\n\
+    configuration. Without any a random secret is stored in the data folder, and only this\n\
+    machine may connect.\n\n\
     Examples:\n  \
     ebbtide serve --data ./data --app loyalty\n  \
-    ebbtide serve --data ./data --app loyalty --app shop=./my-pack --listen 0.0.0.0:8080"
+    ebbtide serve --data ./data --app loyalty --app shop=./my-pack --listen 0.0.0.0:8080\n  \
+    ebbtide serve --config ./ebbtide.toml"
 )]
 pub(crate) struct Serve {
-    /// The data folder; it is made where there is none.
-    #[arg(long, value_name = "FOLDER", env = "EBBTIDE_DATA")]
-    data: PathBuf,
+    #[command(flatten)]
+    config: ConfigChoice,
+    /// The data folder; it is made where there is none. [env: EBBTIDE_DATA]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
     /// An app: a bundled pack's name, a pack's folder, or NAME=FOLDER. May be given several times.
-    #[arg(long = "app", value_name = "APP", required = true)]
-    apps: Vec<AppChoice>,
-    /// The address and port to listen on.
-    #[arg(long, value_name = "ADDRESS", env = "EBBTIDE_LISTEN", default_value = "127.0.0.1:8080")]
-    listen: String,
-    /// Seconds by which the clock of the host that signs tokens may differ.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u8).range(0..=i64::from(LEEWAY_S_MAX)))]
-    token_leeway: u8,
+    #[arg(long = "app", value_name = "APP")]
+    apps: Vec<String>,
+    /// The address and port to listen on; 127.0.0.1:8080 unless told otherwise. [env: EBBTIDE_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Seconds by which the clock of the host that signs tokens may differ; 30 unless told otherwise.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u8).range(0..=i64::from(LEEWAY_S_MAX)))]
+    token_leeway: Option<u8>,
 }
 
 impl Serve {
-    pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let packs = self.apps.iter().map(AppChoice::load_planned).collect::<Result<Vec<_>, _>>()?;
-        let settings = Settings { token_leeway_s: self.token_leeway, ..Settings::default() };
-        serve(&self.data, packs, &self.listen, settings)?;
+    pub(crate) fn run(self, logging: &Logging) -> Result<Outcome, Failure> {
+        let mut flags = logging.flags();
+        let mut add = |option, key, values: Vec<String>| {
+            if !values.is_empty() {
+                flags.push(Flag { option, key, values });
+            }
+        };
+        add("--data", "data", Vec::from_iter(self.data));
+        add("--app", "apps", self.apps);
+        add("--listen", "listen", Vec::from_iter(self.listen));
+        add(
+            "--token-leeway",
+            "jwt.leeway",
+            Vec::from_iter(self.token_leeway.map(|seconds| format!("{seconds}s"))),
+        );
+        let loaded = self.config.load(&flags)?;
+        logging::start(&loaded);
+        let apps: Vec<AppChoice> = loaded.config.apps.iter().map(|app| AppChoice::named(app)).collect();
+        if apps.is_empty() {
+            return Err(Failure::usage("no app was given").hint("give --app, or `apps` in the configuration"));
+        }
+        let packs = apps.iter().map(AppChoice::load_planned).collect::<Result<Vec<_>, _>>()?;
+        serve(&loaded, packs)?;
         Ok(Outcome::Done)
     }
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) fn serve(data: &Path, packs: Vec<Pack>, listen: &str, settings: Settings) -> Result<(), Failure> {
-    let address = resolve(listen)?;
-    let secret = Secret::find_or_make(std::env::var_os(VARIABLE), data)?;
-    check_address(&secret, address)?;
-    let keys = Keys::hs256(&secret.bytes).map_err(Failure::usage)?;
+pub(crate) fn serve(loaded: &Loaded, packs: Vec<Pack>) -> Result<(), Failure> {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let config = &loaded.config;
+    let data = config.data.as_deref().ok_or_else(|| {
+        Failure::usage("no data folder was given").hint("give --data, or `data` in the configuration")
+    })?;
+    let address = resolve(&config.listen)?;
+    // Held before anything is promised: a folder that another server has is told at once.
+    let folder = HeldFolder::take(data)?;
+    let sign_in = SignIn::find_or_make(loaded, data)?;
+    check_address(&sign_in, address)?;
     let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();
-    let sql = Sql::new(&SqlSettings::default()).map_err(Failure::new)?;
-    let components = Components { clock: Arc::new(SystemClock), keys, sql, seed: seed()? };
+    let temporary = folder.temporary(data)?;
+    let sql = SqlSettings { spill: Some(temporary.spill()), ..config.sql.clone() };
+    let sql = Sql::new(&sql).map_err(Failure::new)?;
+    let mut settings = config.settings.clone();
+    settings.temporary_folder.get_or_insert(temporary.path);
+    let components = Components { clock: Arc::new(SystemClock), keys: sign_in.keys, sql, seed: seed()? };
     let apps = packs.into_iter().map(App::new).collect();
     let server = Server::new(components, apps, settings).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format_args!("threads cannot start: {error}")))?;
-    let data = data.to_owned();
+    let store = config.store.clone();
     let served = runtime.block_on(async move {
         let listener = bind(address).await?;
-        announce(&listener, &secret)?;
-        run(server, listener, move || open_store(&data, schemas)).await
+        announce(&listener, &sign_in.words)?;
+        run(server, listener, move || folder.open(store, schemas)).await
     });
     // An opening that a signal came before need not be waited for.
     runtime.shutdown_background();
@@ -87,12 +126,12 @@ fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
 }
 
 /// A secret that nobody chose is for trying out on one machine.
-fn check_address(secret: &Secret, address: SocketAddr) -> Result<(), Failure> {
-    if secret.origin == Origin::Environment || address.ip().is_loopback() {
+fn check_address(sign_in: &SignIn, address: SocketAddr) -> Result<(), Failure> {
+    if sign_in.by == ChosenBy::Operator || address.ip().is_loopback() {
         return Ok(());
     }
     Err(Failure::usage(format_args!(
-        "{VARIABLE} is not set, so only this machine may connect, not {address}"
+        "{VARIABLE} is not set, nor any other key, so only this machine may connect, not {address}"
     ))
     .hint(format_args!(
         "set {VARIABLE} to the secret that signs your tokens, or --listen 127.0.0.1:{}",
@@ -111,16 +150,9 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn announce(listener: &TcpListener, secret: &Secret) -> Result<(), Failure> {
+fn announce(listener: &TcpListener, signers: &str) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::new)?;
-    let secret = match &secret.origin {
-        Origin::Environment => format!("tokens are signed with {VARIABLE}"),
-        Origin::File(path) => format!("tokens are signed with the secret in {}", path.display()),
-        Origin::NewFile(path) => {
-            format!("tokens are signed with a random secret, stored in {} (mode 0600)", path.display())
-        }
-    };
-    print(&format!("listening on http://{address}\n{secret}\n"))
+    print(&format!("listening on http://{address}\ntokens are signed with {signers}\n"))
 }
 
 /// Answers probes at once and all else once the store is open; a store that does not open ends it.

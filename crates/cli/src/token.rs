@@ -4,19 +4,24 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ebbtide_model::{Clock, Instant};
-use ebbtide_server::sign_in::{Claims, SigningKey};
+use ebbtide_server::config::Flag;
+use ebbtide_server::sign_in::Claims;
 
 use crate::Outcome;
 use crate::clock::SystemClock;
+use crate::config::ConfigChoice;
 use crate::failure::{Failure, print};
-use crate::secret::{Secret, VARIABLE};
+use crate::secret::{Secret, signing_key};
 
-/// Sign a token with the server's secret.
+/// Sign a token with the server's secret, or with a private key.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ebbtide token --data ./data --app loyalty --role admin\n  \
-    ebbtide token --app loyalty --role merchant --tenant 1 --expires 7d")]
+    ebbtide token --app loyalty --role merchant --tenant 1 --expires 7d\n  \
+    ebbtide token --key ./ed25519.pem --app loyalty --role admin")]
 pub(crate) struct Token {
+    #[command(flatten)]
+    config: ConfigChoice,
     /// The app that the token is for.
     #[arg(long, value_name = "NAME")]
     app: String,
@@ -35,15 +40,29 @@ pub(crate) struct Token {
     /// How long the token is good, such as 30m, 12h or 7d.
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_seconds)]
     expires: i64,
-    /// The data folder whose `jwt-secret` signs, where EBBTIDE_JWT_SECRET is not set.
-    #[arg(long, value_name = "FOLDER", env = "EBBTIDE_DATA")]
-    data: Option<PathBuf>,
+    /// The data folder whose `jwt-secret` signs, where no secret is configured. [env: EBBTIDE_DATA]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+    /// A file with the Ed25519 private key that signs (EdDSA), in PEM, instead of a secret.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The name of that key, for the token's `kid`.
+    #[arg(long, value_name = "ID", requires = "key")]
+    kid: Option<String>,
+    /// Who makes the token, for its `iss`; without it the first of the configured issuers, where there is one.
+    #[arg(long, value_name = "ISSUER")]
+    iss: Option<String>,
 }
 
 impl Token {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let secret = Secret::find(std::env::var_os(VARIABLE), self.data.as_deref())?;
-        let key = SigningKey::hs256(&secret.bytes).map_err(Failure::usage)?;
+        let data = self.data.map(|data| Flag { option: "--data", key: "data", values: vec![data] });
+        let loaded = self.config.load(&Vec::from_iter(data))?;
+        let key = match (&self.key, self.kid) {
+            (None, _) => Secret::find(&loaded)?.signing()?,
+            (Some(path), None) => signing_key(path)?,
+            (Some(path), Some(kid)) => signing_key(path)?.with_id(kid),
+        };
         let expires = SystemClock.now().micros() + self.expires * Instant::MICROS_PER_SECOND;
         let claims = Claims {
             app: self.app,
@@ -51,6 +70,7 @@ impl Token {
             tenant: self.tenant,
             subject: self.sub,
             plan: self.plan,
+            issuer: self.iss.or_else(|| loaded.config.settings.token.issuers.first().cloned()),
             expires: Instant::from_micros(expires),
         };
         let token = claims.sign(&key).map_err(Failure::new)?;

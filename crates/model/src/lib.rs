@@ -1,6 +1,18 @@
 //! What every other crate speaks of: ids, instants, calendar periods, values, table schemas, scopes,
 //! queries and packs. Nothing here reads a file, a clock or the network.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        clippy::wildcard_enum_match_arm,
+        reason = "a test says what it expects, and panics where it is not so"
+    )
+)]
+
 mod calendar;
 mod clock;
 mod decode;

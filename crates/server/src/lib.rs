@@ -1,9 +1,22 @@
 //! An app's reports, queries and rows over HTTP, behind the host's own sign-in. Holds no analytics: what
 //! it answers is asked of the engine, what it takes is given to the store.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        clippy::wildcard_enum_match_arm,
+        reason = "a test says what it expects, and panics where it is not so"
+    )
+)]
+
 pub mod apps;
 mod asking;
 mod cache;
+pub mod config;
 mod http;
 mod metrics;
 mod problem;
@@ -19,7 +32,7 @@ pub mod sources;
 mod stalled;
 mod warm;
 
-pub use http::router;
+pub use http::{CorsRules, router};
 pub use metrics::RowCounts;
 pub use problem::{Code, PROBLEM_MEDIA_TYPE, Problem, status_of};
 pub use routes::RouteError;

@@ -23,6 +23,14 @@ struct Kept {
     latencies: BTreeMap<String, Histogram>,
     reports: BTreeMap<(String, String), Histogram>,
     rows: BTreeMap<(String, String), RowCounts>,
+    key_fetches: KeyFetches,
+}
+
+/// Fetches of the key set that tokens are checked with.
+#[derive(Debug, Default)]
+struct KeyFetches {
+    good: u64,
+    failed: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -70,6 +78,14 @@ impl Metrics {
         counts.rejected += more.rejected;
     }
 
+    pub(crate) fn keys_fetched(&self) {
+        self.lock().key_fetches.good += 1;
+    }
+
+    pub(crate) fn key_fetch_failed(&self) {
+        self.lock().key_fetches.failed += 1;
+    }
+
     /// All numbers, and those that are read now.
     pub(crate) fn render(&self, gauges: &[Gauge], cache: &CacheNumbers) -> String {
         let kept = self.lock();
@@ -107,6 +123,7 @@ impl Metrics {
                 );
             }
         }
+        kept.key_fetches.write(&mut text);
         text.cache(cache);
         let mut named = "";
         for gauge in gauges {
@@ -124,6 +141,15 @@ impl Metrics {
     /// Counters stay sound whatever their holder did.
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyFetches {
+    fn write(&self, text: &mut Text) {
+        const NAME: &str = "ebbtide_key_fetches_total";
+        text.head(NAME, "counter", "Fetches of the key set that tokens are checked with.");
+        text.line(NAME, &[("outcome", "good")], self.good);
+        text.line(NAME, &[("outcome", "failed")], self.failed);
     }
 }
 

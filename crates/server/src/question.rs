@@ -10,7 +10,8 @@ use ebbtide_store::Snapshot;
 use crate::cache::{Entry, Freshness, Key, Lifetime, Source, Versions, Wanted, next_row};
 use crate::http::milliseconds;
 use crate::problem::{Code, Problem};
-use crate::report::{Arguments, Engines, evaluate};
+use crate::report::export::{Export, ExportFormat, ExportList, Reading};
+use crate::report::{Arguments, Engines, evaluate, look_up_keys};
 use crate::routes::ReportRoute;
 use crate::server::Server;
 
@@ -45,15 +46,71 @@ impl Question {
         Ok((entry, source))
     }
 
+    /// A file of these lists of the answer: of what is kept, where that holds; else rows that need not wait
+    /// for the rest of the answer are asked for as they are written, and not kept. Tells the seconds since
+    /// it was computed, too.
+    pub(crate) async fn export(
+        &self,
+        format: ExportFormat,
+        paths: &[String],
+        freshness: Freshness,
+    ) -> Result<(Export, Source, u64), Problem> {
+        let Self { server, route, arguments, scope, snapshot, .. } = self;
+        let report = &route.report;
+        let kept = self.kept(freshness).await?;
+        let (source, age_s) =
+            kept.as_ref().map_or((Source::Computed, 0), |entry| (Source::Kept, entry.age_s(self.now)));
+        let lists = match kept {
+            Some(entry) => {
+                let answer = entry.answer();
+                paths.iter().map(|path| ExportList::of_answer(&report.name, answer.clone(), path)).collect()
+            }
+            None => {
+                look_up_keys(&route.app.pack, report, arguments, &engines(server), snapshot, scope).await?;
+                let reading = Reading {
+                    pack: &route.app.pack,
+                    report,
+                    arguments,
+                    snapshot,
+                    scope,
+                    sql: &server.sql,
+                    limits: server.settings.export_limits(),
+                };
+                let answer = || async { Ok::<_, Problem>(self.answer(freshness).await?.0.answer().clone()) };
+                reading.lists(paths, answer).await?
+            }
+        };
+        let temporary_folder = server.settings.temporary_folder.clone();
+        let export = Export {
+            format,
+            report: report.name.clone(),
+            as_of: arguments.as_of(),
+            lists,
+            temporary_folder: temporary_folder.unwrap_or_else(std::env::temp_dir),
+        };
+        Ok((export, source, age_s))
+    }
+
+    /// The answer that is kept, where it holds.
+    async fn kept(&self, freshness: Freshness) -> Result<Option<Arc<Entry>>, Problem> {
+        let report = &self.route.report;
+        if report.cache == Caching::Off {
+            return Ok(None);
+        }
+        let versions = Versions::of(&self.snapshot, &self.scope, &report.tables)?;
+        let key = Key::new(report, &self.scope, &self.arguments);
+        let wanted = Wanted { key, versions, now: self.now, freshness };
+        let entry = self.server.cache.kept(&wanted).await;
+        if let Some(entry) = &entry {
+            self.log_kept(entry, Source::Kept);
+        }
+        Ok(entry)
+    }
+
     async fn computed(self, versions: Versions) -> Result<Entry, Problem> {
         let started = Stopwatch::now();
         let Self { server, route, arguments, scope, snapshot, now, request_id } = self;
-        let settings = &server.settings;
-        let engines = Engines {
-            sql: &server.sql,
-            limits: settings.sql_limits,
-            query_time_max: settings.query_time_max,
-        };
+        let engines = engines(&server);
         let answer =
             evaluate(&route.app.pack, &route.report, &arguments, &engines, &snapshot, &scope).await?;
         let of_report = route.clone();
@@ -95,4 +152,9 @@ impl Question {
             "answered from the cache"
         );
     }
+}
+
+fn engines(server: &Server) -> Engines<'_> {
+    let settings = &server.settings;
+    Engines { sql: &server.sql, limits: settings.report_limits(), query_time_max: settings.query_time_max }
 }

@@ -9,6 +9,7 @@ use ebbtide_store::StoreError;
 
 use crate::problem::{Code, Problem};
 use crate::report::ReportError;
+use crate::report::export::ExportError;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -71,6 +72,15 @@ impl From<ReportError> for Problem {
             return Self::from(error);
         }
         Self::of(error.kind(), &error)
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Report(error) => Self::from(error),
+            error => Self::of(error.kind(), &error),
+        }
     }
 }
 

@@ -10,11 +10,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::http::router;
 use crate::server::Server;
 use crate::settings::Settings;
+use crate::sign_in::FetchError;
 use crate::stalled::Stalled;
 
 /// A request's head is at most this large, and has at most this many headers.
@@ -31,8 +32,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// new requests are answered 503, `/readyz` too. True where everything that ran was finished.
 pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Future<Output = ()>) -> bool {
     let (closing, _) = watch::channel(());
+    // Ended with the last of the work, by being dropped.
+    let mut background = JoinSet::new();
+    background.spawn(server.clone().warm_on_schedule());
+    if let Some(set) = server.keys.key_set() {
+        let (set, server) = (set.clone(), server.clone());
+        background.spawn(async move { set.keep_fresh(|outcome| tell_fetch(&server, outcome)).await });
+    }
     let mut connections = Connections::new(&server, closing.subscribe());
-    let warming = AbortOnDrop(tokio::spawn(server.clone().warm_on_schedule()));
     let mut stopping = pin!(async {
         stopping.await;
         server.gate.close();
@@ -44,18 +51,25 @@ pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Fu
             () = connections.accept(&listener) => {}
         }
     };
-    drop((listener, warming));
+    drop((listener, background));
     // Every connection ends after the answer that it is writing.
     closing.send_replace(());
     let ended = tokio::time::timeout(CLOSE_TIMEOUT, connections.ended()).await;
     finished && ended.is_ok()
 }
 
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+/// How a fetch of the key set ended, for those who watch over the server.
+fn tell_fetch(server: &Server, outcome: &Result<usize, FetchError>) {
+    match outcome {
+        Ok(keys) => {
+            server.metrics.keys_fetched();
+            tracing::info!(target: "ebbtide::sign_in", keys, "the key set was fetched");
+        }
+        Err(error) => {
+            server.metrics.key_fetch_failed();
+            let kept = server.keys.key_set().map_or(0, |set| set.len());
+            tracing::warn!(target: "ebbtide::sign_in", %error, kept, "the key set could not be fetched");
+        }
     }
 }
 

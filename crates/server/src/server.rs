@@ -38,7 +38,7 @@ pub struct Server {
     /// There once it is recovered.
     store: OnceLock<Store>,
     pub(crate) keys: Keys,
-    pub(crate) sql: Sql,
+    pub(crate) sql: Arc<Sql>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) cache: ReportCache,
@@ -48,6 +48,8 @@ pub struct Server {
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
     turns: Arc<Semaphore>,
+    /// Files of reports that may be written at one time.
+    pub(crate) exports: Arc<Semaphore>,
 }
 
 /// Why a server cannot be made of these parts.
@@ -111,7 +113,7 @@ impl Server {
             clock: components.clock,
             store: OnceLock::new(),
             keys: components.keys,
-            sql: components.sql,
+            sql: Arc::new(components.sql),
             metrics: Metrics::default(),
             cache: ReportCache::new(settings.cache_bytes_max),
             schedules,
@@ -120,6 +122,7 @@ impl Server {
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             turns: Arc::new(Semaphore::new(settings.questions_max)),
+            exports: Arc::new(Semaphore::new(settings.exports_max)),
             settings,
         }))
     }

@@ -30,14 +30,15 @@ pub(crate) struct Opened {
     pub(crate) log: RecoveryReport,
 }
 
+/// Reads a folder back that `lock` holds.
 pub(crate) fn open(
     fs: Arc<dyn FileSystem>,
+    lock: FolderLock,
     settings: Settings,
     fresh: &FreshIds,
     apps: Vec<AppSchema>,
 ) -> Result<Opened, StoreError> {
     settings.validate()?;
-    let lock = FolderLock::take(fs.as_ref())?;
     fs.create_dir_all(Path::new(segment::DIRECTORY))?;
     let (mut manifest, found) = ManifestStore::open::<Catalog>(fs.clone())?;
     let catalog = found.clone().unwrap_or_else(|| Catalog {

@@ -13,6 +13,7 @@ use ebbtide_model::{AppName, AppSchema, Scope, TableName, Tenants};
 use crate::admission::prepare;
 use crate::fs::FileSystem;
 use crate::import::Importer;
+use crate::lock::FolderLock;
 use crate::log::RecoveryReport;
 use crate::maintenance::{Health, Job, Shared};
 use crate::recover::{self, Opened};
@@ -89,9 +90,21 @@ impl Store {
         settings: Settings,
         apps: Vec<AppSchema>,
     ) -> Result<Self, StoreError> {
+        let lock = FolderLock::take(components.fs.as_ref())?;
+        Self::open_held(components, lock, settings, apps)
+    }
+
+    /// As [`Store::open`], of a folder that was taken before: reading it back may take long, and whether
+    /// it is to be had is known at once.
+    pub fn open_held(
+        components: Components,
+        held: FolderLock,
+        settings: Settings,
+        apps: Vec<AppSchema>,
+    ) -> Result<Self, StoreError> {
         let queue_requests_max = settings.queue_requests_max;
         let Opened { writer, log } =
-            recover::open(components.fs.clone(), settings, &components.fresh, apps.clone())?;
+            recover::open(components.fs.clone(), held, settings, &components.fresh, apps.clone())?;
         let tables: Vec<Arc<TableInfo>> = writer.tables.iter().map(|table| table.info.clone()).collect();
         let deployed = tables.iter().enumerate().filter(|(_, info)| info.deployed);
         let indices =

@@ -15,17 +15,18 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ebbtide_model::Instant;
 use ebbtide_model::pack::Pack;
-use ebbtide_server::Settings;
 use ebbtide_server::apps::bundled;
+use ebbtide_server::config::{Flag, Loaded};
 use ebbtide_server::sign_in::{Claims, SigningKey};
 use ebbtide_server::sources::{Source, plan_file};
 
 use self::tours::{Ask, Caller, TOURS, Tour};
 use crate::apps::AppChoice;
+use crate::config::{environment, explained};
 use crate::data::{open_store, operator_scope, store_failure};
 use crate::failure::{Failure, print};
 use crate::import::import_sources;
-use crate::secret::{Secret, VARIABLE};
+use crate::secret::Secret;
 use crate::serve::serve;
 use crate::{Outcome, clock};
 
@@ -52,9 +53,15 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         let tours = TOURS.iter().filter(|tour| bundled(tour.app).is_some());
-        let packed = |tour: &'static Tour| Ok((tour, AppChoice::bundled(tour.app).load()?));
+        let packed = |tour: &'static Tour| Ok((tour, AppChoice::named(tour.app).load()?));
         let tours = tours.map(packed).collect::<Result<Vec<(&Tour, Pack)>, Failure>>()?;
         let now = clock::now();
+        let flag = |option, key, value: String| Flag { option, key, values: vec![value] };
+        let flags = [
+            flag("--data", "data", self.data.display().to_string()),
+            flag("--listen", "listen", self.listen.clone()),
+        ];
+        let loaded = Loaded::read(None, environment(), &flags).map_err(|faults| explained(&faults))?;
         for (tour, pack) in &tours {
             if is_empty(&self.data, pack)? {
                 print(&format!("loading made-up data: {}, all synthetic\n", tour.about))?;
@@ -62,10 +69,10 @@ impl Demo {
             }
         }
         let shown: Vec<&Tour> = tours.iter().map(|(tour, _)| *tour).collect();
-        print(&invitation(&shown, &self.data, &self.listen, now)?)?;
+        print(&invitation(&shown, &loaded, &self.data, now)?)?;
         if !self.no_serve {
             let packs = tours.into_iter().map(|(_, pack)| pack).collect();
-            serve(&self.data, packs, &self.listen, Settings::default())?;
+            serve(&loaded, packs)?;
         }
         Ok(Outcome::Done)
     }
@@ -98,9 +105,10 @@ fn fill(data: &Path, tour: &Tour, pack: &Pack, end: Instant) -> Result<(), Failu
 }
 
 /// Where it is, and what to paste.
-fn invitation(tours: &[&Tour], data: &Path, listen: &str, now: Instant) -> Result<String, Failure> {
-    let secret = Secret::find_or_make(std::env::var_os(VARIABLE), data)?;
-    let key = SigningKey::hs256(&secret.bytes).map_err(Failure::usage)?;
+fn invitation(tours: &[&Tour], loaded: &Loaded, data: &Path, now: Instant) -> Result<String, Failure> {
+    let key = Secret::find_or_make(loaded, data)?.signing()?;
+    let listen = &loaded.config.listen;
+    let issuer = loaded.config.settings.token.issuers.first();
     let url = format!("http://{listen}");
     let mut text = format!(
         "\n{url}\nThe demo's data is synthetic: nothing and nobody in it exists. Tokens are good for {TOKEN_DAYS} days.\n"
@@ -108,7 +116,7 @@ fn invitation(tours: &[&Tour], data: &Path, listen: &str, now: Instant) -> Resul
     for tour in tours {
         text.push_str(&format!("\n# {}: {}\n", tour.app, tour.about));
         for caller in tour.callers {
-            let token = token(tour.app, caller, &key, now)?;
+            let token = token(tour.app, caller, &key, issuer, now)?;
             text.push_str(&format!("export {}={token} # {}\n", caller.variable, caller.who));
         }
         for ask in tour.asks {
@@ -119,13 +127,20 @@ fn invitation(tours: &[&Tour], data: &Path, listen: &str, now: Instant) -> Resul
     Ok(text)
 }
 
-fn token(app: &str, caller: &Caller, key: &SigningKey, now: Instant) -> Result<String, Failure> {
+fn token(
+    app: &str,
+    caller: &Caller,
+    key: &SigningKey,
+    issuer: Option<&String>,
+    now: Instant,
+) -> Result<String, Failure> {
     let claims = Claims {
         app: app.to_owned(),
         role: caller.role.to_owned(),
         tenant: caller.tenant.map(str::to_owned),
         subject: Some(caller.subject.to_owned()),
         plan: None,
+        issuer: issuer.cloned(),
         expires: Instant::from_micros(now.micros() + TOKEN_DAYS * Instant::MICROS_PER_DAY),
     };
     claims.sign(key).map_err(Failure::new)

@@ -75,7 +75,8 @@ impl Folder {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ebbtide"));
         command.args(arguments).current_dir(self.folder.path());
-        for name in ["EBBTIDE_LOG", "EBBTIDE_LOG_FORMAT", "EBBTIDE_TOKEN", "EBBTIDE_JWT_SECRET"] {
+        let own = std::env::vars_os().map(|(name, _)| name);
+        for name in own.filter(|name| name.to_string_lossy().starts_with("EBBTIDE_")) {
             command.env_remove(name);
         }
         command
@@ -124,8 +125,13 @@ impl Server {
     /// Serves apps, and is ready to answer.
     pub(crate) fn start(folder: &Folder, apps: &[&str]) -> Self {
         let mut command = folder.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-        command.args(apps).env("EBBTIDE_JWT_SECRET", SECRET).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().unwrap();
+        command.args(apps).env("EBBTIDE_JWT_SECRET", SECRET);
+        Self::start_by(command)
+    }
+
+    /// By a command of the test's own, which listens on a free port.
+    pub(crate) fn start_by(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let line = lines.next().expect("the server says where it listens").unwrap();
         let url = line.strip_prefix("listening on ").expect("an address").to_owned();

@@ -1,10 +1,25 @@
 //! The real binary, as its users run it.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    unreachable_pub,
+    reason = "a test says what it expects, and panics where it is not so; a helper may serve another program"
+)]
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "these tests make, break and fill files themselves")]
-
 mod cdnow;
+mod config;
 mod ebbtide;
 mod import;
+mod keys;
 mod kill;
+mod operator;
 mod serve;

@@ -22,6 +22,7 @@ fn a_folder_is_held_by_one_process() {
     for arguments in [&second[..], &query, &verify, &import] {
         let run = folder.run(arguments);
         assert_eq!(run.code, 1, "{run:?}");
+        assert_eq!(run.stdout, "", "{run:?}");
         let holder = format!("is in use by process {}", server.process.id());
         assert!(run.stderr.contains(&holder) && run.stderr.contains("--server"), "{run:?}");
     }
@@ -124,7 +125,15 @@ fn damage_is_told_by_file_and_offset() {
     assert_eq!(run.code, 1, "{run:?}");
     let name = segment.file_name().unwrap().to_str().unwrap();
     assert!(run.stdout.contains(name) && run.stdout.contains("byte"), "{run:?}");
-    assert_eq!(folder.run(&["verify", "--data", "nowhere"]).code, 1);
+}
+
+#[test]
+fn a_data_folder_that_is_not_there_is_told_and_not_made() {
+    let folder = Folder::new();
+    let run = folder.run(&["verify", "--data", "nowhere"]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{run:?}");
+    assert!(run.stderr.contains("there is no data folder nowhere"), "{run:?}");
+    assert!(!folder.path("nowhere").exists());
 }
 
 /// A file system of its own for `data/`, gone with the test.

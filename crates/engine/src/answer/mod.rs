@@ -1,18 +1,20 @@
 //! What a behavioural query gives: typed results that keep their fractions exact until someone says how
 //! to round, and their JSON form.
 
+mod activity;
 mod churn;
 mod preceding;
 mod retention;
 mod trend;
 
 use ebbtide_model::{Instant, TenantId, Value};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
+pub use activity::{Edge, LifecycleAnswer, LifecycleBucket, PathsAnswer, StatusMembers, StickinessAnswer};
 pub use churn::{ChurnActor, ChurnAnswer};
 pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};
-pub use trend::{Quantity, Series, TrendAnswer, TrendBucket, TrendCompare, TrendGroup};
+pub use trend::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
 
 /// A result, what was asked, and what it rests on.
 #[derive(Clone, Debug)]
@@ -29,6 +31,9 @@ pub enum Outcome {
     Churn(ChurnAnswer),
     Trend(TrendAnswer),
     Preceding(PrecedingAnswer),
+    Lifecycle(LifecycleAnswer),
+    Stickiness(StickinessAnswer),
+    Paths(PathsAnswer),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +46,17 @@ pub struct Meta {
     /// Whether nothing was cut.
     pub complete: bool,
     pub warnings: Vec<String>,
+}
+
+/// A stretch of time that something is counted in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The calendar period's start; `None` where the bucket is all of history.
+    pub start: Option<Instant>,
+    /// The period's name: `2026-06` for a month; `all`.
+    pub label: String,
+    /// Whether it has ended.
+    pub complete: bool,
 }
 
 /// An actor; over all tenants of an app, of which one.
@@ -62,6 +78,9 @@ impl Answer {
             Outcome::Churn(churn) => churn.to_json(),
             Outcome::Trend(trend) => trend.to_json(),
             Outcome::Preceding(preceding) => preceding.to_json(),
+            Outcome::Lifecycle(lifecycle) => lifecycle.to_json(),
+            Outcome::Stickiness(stickiness) => stickiness.to_json(),
+            Outcome::Paths(paths) => paths.to_json(),
         }
     }
 }
@@ -86,4 +105,12 @@ impl ActorId {
             Some(tenant) => json!({"tenant": tenant.as_str(), "actor": self.actor.to_json()}),
         }
     }
+}
+
+fn buckets_json<'b>(buckets: impl Iterator<Item = &'b Bucket> + Clone) -> Map<String, Json> {
+    let start = |bucket: &Bucket| bucket.start.map_or(Json::Null, |start| Json::from(start.to_string()));
+    let mut json = Map::new();
+    json.insert("starts".to_owned(), buckets.clone().map(start).collect());
+    json.insert("complete".to_owned(), buckets.map(|bucket| bucket.complete).collect());
+    json
 }

@@ -1,14 +1,15 @@
 //! A trend's result.
 
+use ebbtide_model::Value;
 use ebbtide_model::query::{Formula, Measure, Measures};
-use ebbtide_model::{Instant, Value};
 use serde_json::{Map, Value as Json, json};
 
+use super::{Bucket, buckets_json};
 use crate::Ratio;
 
 #[derive(Clone, Debug)]
 pub struct TrendAnswer {
-    pub buckets: Vec<TrendBucket>,
+    pub buckets: Vec<Bucket>,
     pub measures: Measures,
     /// By measure, in the order asked for.
     pub data: Vec<Series>,
@@ -23,18 +24,8 @@ pub struct TrendAnswer {
 /// The buckets directly before, one by one.
 #[derive(Clone, Debug)]
 pub struct TrendCompare {
-    pub buckets: Vec<TrendBucket>,
+    pub buckets: Vec<Bucket>,
     pub data: Vec<Series>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrendBucket {
-    /// The calendar period's start; `None` where the bucket is all of history.
-    pub start: Option<Instant>,
-    /// The period's name: `2026-06` for a month; `all`.
-    pub label: String,
-    /// Whether it has ended.
-    pub complete: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -81,13 +72,13 @@ impl Quantity {
 
 impl TrendAnswer {
     pub fn to_json(&self) -> Json {
-        let mut json = buckets_json(&self.buckets);
+        let mut json = buckets_json(self.buckets.iter());
         json.insert("data".to_owned(), self.data_json(&self.data));
         if let Some(groups) = &self.groups {
             json.insert("groups".to_owned(), groups.iter().map(|group| self.group_json(group)).collect());
         }
         if let Some(compare) = &self.compare {
-            let mut before = buckets_json(&compare.buckets);
+            let mut before = buckets_json(compare.buckets.iter());
             before.insert("data".to_owned(), self.data_json(&compare.data));
             json.insert("compare".to_owned(), Json::Object(before));
         }
@@ -120,14 +111,6 @@ impl TrendAnswer {
             }
         }
     }
-}
-
-fn buckets_json(buckets: &[TrendBucket]) -> Map<String, Json> {
-    let start = |bucket: &TrendBucket| bucket.start.map_or(Json::Null, |start| Json::from(start.to_string()));
-    let mut json = Map::new();
-    json.insert("starts".to_owned(), buckets.iter().map(start).collect());
-    json.insert("complete".to_owned(), buckets.iter().map(|bucket| bucket.complete).collect());
-    json
 }
 
 fn values_json(series: &Series) -> Json {

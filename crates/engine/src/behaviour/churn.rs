@@ -7,6 +7,7 @@ use ebbtide_model::query::{Churn, ChurnList, ChurnOrder};
 
 use super::fold::{Actor, Fold, Run};
 use super::key::OwnedKey;
+use super::wire::wire;
 use crate::exact::compare_ratios;
 
 const MILLION: u128 = 1_000_000;
@@ -41,6 +42,9 @@ pub(crate) struct ChurnState {
     /// The foremost of the list, and some more until they are cut.
     pub(crate) histories: Vec<History>,
 }
+
+wire!(History { tenant, actor, events, first, last, at_risk });
+wire!(ChurnState { total, at_risk, histories });
 
 impl ChurnFold {
     pub(crate) fn new(churn: &Churn, as_of: Instant) -> Self {

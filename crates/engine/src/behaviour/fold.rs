@@ -3,6 +3,7 @@
 
 use super::key::Key;
 use super::load::{NO_CODE, Number};
+use super::wire::Wire;
 
 /// Whose events a run holds.
 #[derive(Clone, Copy, Debug)]
@@ -56,10 +57,10 @@ impl Run<'_> {
     }
 }
 
-/// The definition is in the fold, and does not change; the state is plain data. An actor is given to
+/// The definition is in the fold, and does not change; the state is plain data, also as bytes. An actor is given to
 /// one state only, once, and states of different actors merge in any order.
 pub(crate) trait Fold: Sync {
-    type State: Send;
+    type State: Send + Wire;
 
     fn fresh(&self) -> Self::State;
 

@@ -8,10 +8,18 @@ mod columns;
 mod drive;
 mod fold;
 mod key;
+mod lifecycle;
 mod load;
+mod paths;
 mod preceding;
 mod probe;
 mod retention;
+mod span;
+mod stickiness;
 mod trend;
+mod wire;
+#[cfg(test)]
+mod wire_tests;
 
 pub use ask::ask;
+pub use wire::Wire;

@@ -6,6 +6,7 @@ use hashbrown::{HashMap, HashSet};
 use super::fold::{Actor, Fold, Run};
 use super::key::OwnedKey;
 use super::load::NO_CODE;
+use super::wire::wire;
 
 #[derive(Debug)]
 pub(crate) struct PrecedingFold {
@@ -32,6 +33,9 @@ pub(crate) struct ActorCount {
     pub(crate) value: u32,
     pub(crate) count: u64,
 }
+
+wire!(ActorCount { tenant, actor, value, count });
+wire!(PrecedingState { counts, actors, ties; own });
 
 /// The `of` events of one time: the one of the highest key, without a key that of the highest value.
 #[derive(Clone, Copy)]

@@ -6,6 +6,7 @@ use ebbtide_model::{Fault, Instant, Unit};
 use super::fold::{Actor, Fold, Run};
 use super::key::OwnedKey;
 use super::load::Times;
+use super::wire::wire;
 
 /// Actors that are listed in a row of cohort members, at most.
 pub(crate) const MEMBERS_MAX: usize = 100_000;
@@ -49,6 +50,9 @@ pub(crate) struct RetentionState {
     pub(crate) members: Vec<Vec<Member>>,
     scratch: Scratch,
 }
+
+wire!(Grid { sizes, cells });
+wire!(RetentionState { all, groups, members; scratch });
 
 /// What is known of the actor at hand.
 #[derive(Debug, Default)]

@@ -2,30 +2,20 @@
 
 use std::cmp::Ordering;
 
-use ebbtide_model::query::{BoundQuery, Interval, Measure, TREND_BUCKETS_MAX};
-use ebbtide_model::{Calendar, ColumnType, Fault, Instant};
+use ebbtide_model::query::Measure;
+use ebbtide_model::{ColumnType, Fault};
 use hashbrown::HashSet;
 
 use super::fold::{Actor, Fold, Run};
-use super::load::{NO_CODE, Number, Times};
+use super::load::{NO_CODE, Number};
+use super::span::Span;
+use super::wire::wire;
 use crate::exact::{ExactSum, Ratio};
 
-/// Buckets of a trend whose `from` is not given, where it needs one.
-const BUCKETS_DEFAULT: i64 = 30;
 /// Buckets over all groups, at most.
 const CELLS_MAX: usize = 4_000_000;
 /// The group of events that are not asked for by the breakdown's limit.
 pub(crate) const NO_SERIES: u32 = u32::MAX;
-
-/// The buckets of a trend.
-#[derive(Debug)]
-pub(crate) struct Span {
-    /// Starts of the buckets and the end of the last one, in microseconds. The first is where counting
-    /// starts, which may be inside its calendar period.
-    pub(crate) bounds: Vec<i64>,
-    /// Starts of the calendar periods; `None` where the interval is all of history.
-    pub(crate) starts: Vec<Option<Instant>>,
-}
 
 /// A trend's definition in numbers. Series 0 is all events; each group that is kept has one more.
 #[derive(Debug)]
@@ -67,64 +57,14 @@ pub(crate) struct TrendState {
     actors: u64,
 }
 
-impl Span {
-    /// The buckets that the query asks about.
-    pub(crate) fn asked(query: &BoundQuery, interval: Interval, as_of: Instant) -> Result<Self, Fault> {
-        // Up to as_of means with it.
-        let after = Instant::from_micros(as_of.micros().saturating_add(1));
-        let to = query.to.unwrap_or(after);
-        let calendar = &query.calendar;
-        let Interval::Unit(unit) = interval else {
-            let first = query.from.map_or(i64::MIN, Instant::micros);
-            return Ok(Self { starts: vec![query.from], bounds: vec![first, to.micros().max(first)] });
-        };
-        let last = Instant::from_micros(to.micros().saturating_sub(1));
-        let from = query.from.unwrap_or_else(|| calendar.advance(unit, last, 1 - BUCKETS_DEFAULT));
-        let found = calendar.boundaries(unit, from, to, TREND_BUCKETS_MAX).ok_or_else(|| {
-            let problem = format!(
-                "{from} was given; from there to {to} there are more than {TREND_BUCKETS_MAX} buckets, the limit"
-            );
-            Fault { path: "from".to_owned(), problem }
-        })?;
-        let starts = found[..found.len().saturating_sub(1)].iter().copied().map(Some).collect();
-        let clip = |bound: Instant| bound.clamp(from, to.max(from)).micros();
-        Ok(Self { starts, bounds: found.into_iter().map(clip).collect() })
-    }
+wire!(TrendState { totals, unique, distinct, sums, numbered, extremes, values, seen, actors });
 
-    /// As many buckets directly before, of which the first and the last are as far in as these are.
-    pub(crate) fn previous(&self, calendar: &Calendar, interval: Interval) -> Self {
-        let (Some(first), Some(end)) = (self.bounds.first().copied(), self.bounds.last().copied()) else {
-            return Self { bounds: Vec::new(), starts: Vec::new() };
-        };
-        let Interval::Unit(unit) = interval else {
-            let from = first.saturating_sub(end.saturating_sub(first));
-            return Self { bounds: vec![from, first], starts: vec![Some(Instant::from_micros(from))] };
-        };
-        let back = i64::try_from(self.buckets()).unwrap_or(i64::MAX);
-        let own: Vec<Instant> = self.starts.iter().copied().flatten().collect();
-        let starts: Vec<Instant> = own.iter().map(|start| calendar.advance(unit, *start, -back)).collect();
-        let mut bounds: Vec<i64> = starts.iter().map(|start| start.micros()).collect();
-        if let (Some(own_first), Some(first_start)) = (own.first(), starts.first()) {
-            let next = calendar.advance(unit, *first_start, 1).micros();
-            bounds[0] = first_start.micros().saturating_add(first - own_first.micros()).min(next);
-        }
-        if let (Some(own_last), Some(last_start)) = (own.last(), starts.last()) {
-            let next = calendar.advance(unit, *last_start, 1).micros();
-            let whole = end == calendar.advance(unit, *own_last, 1).micros();
-            let elapsed = last_start.micros().saturating_add(end - own_last.micros());
-            bounds.push(if whole { next } else { elapsed.min(next) });
-        }
-        Self { bounds, starts: starts.into_iter().map(Some).collect() }
-    }
-
-    pub(crate) fn times(&self, as_of: Instant) -> Times {
-        let first = self.bounds.first().copied().unwrap_or(i64::MAX);
-        let end = self.bounds.last().copied().unwrap_or(i64::MIN);
-        Times { since: vec![first], until: as_of.micros().min(end.saturating_sub(1)) }
-    }
-
-    pub(crate) fn buckets(&self) -> usize {
-        self.bounds.len().saturating_sub(1)
+#[cfg(test)]
+impl TrendState {
+    /// Which actor was seen last says nothing about those that were.
+    pub(crate) fn forget_actors(&mut self) {
+        self.seen.clear();
+        self.actors = 0;
     }
 }
 
@@ -169,21 +109,6 @@ impl<'a> TrendFold<'a> {
 
     pub(crate) fn buckets(&self) -> usize {
         self.span.buckets()
-    }
-
-    fn bucket_of(&self, time: i64, hint: usize) -> usize {
-        let inside = |bucket: usize| {
-            bucket < self.buckets() && self.span.bounds[bucket] <= time && time < self.span.bounds[bucket + 1]
-        };
-        if inside(hint) {
-            return hint;
-        }
-        if inside(hint + 1) {
-            return hint + 1;
-        }
-        // Loading lets only times within the bounds through.
-        let bounds = &self.span.bounds;
-        bounds.partition_point(|bound| *bound <= time).saturating_sub(1).min(self.buckets() - 1)
     }
 
     fn count(&self, state: &mut TrendState, series: usize, bucket: usize, run: Run<'_>, index: usize) {
@@ -246,7 +171,7 @@ impl Fold for TrendFold<'_> {
         let unique = self.wants.unique && !actor.is_no_one();
         let mut bucket = 0;
         for index in 0..run.len() {
-            bucket = self.bucket_of(run.times[index], bucket);
+            bucket = self.span.bucket_of(run.times[index], bucket);
             let group = self.series.get(run.group(index) as usize).copied().unwrap_or(NO_SERIES);
             for series in [0, group] {
                 if series == NO_SERIES {

@@ -17,10 +17,12 @@ mod rows;
 mod scan;
 mod session;
 mod statement;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use error::SqlError;
-pub use rows::{SqlColumn, SqlRows, rows_to_json};
+pub use rows::{SqlColumn, SqlRows, batch_to_json, rows_to_json};
 pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};
+pub use stream::SqlStream;

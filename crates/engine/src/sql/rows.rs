@@ -23,6 +23,8 @@ pub struct SqlColumn {
     /// `int`, `float`, `decimal`, `bool`, `text`, `timestamp`, `date` as in a table, or `time`,
     /// `duration`, `interval`, `binary`, `list`, `object`, `null`.
     pub type_name: &'static str,
+    /// As the engine holds it.
+    pub data_type: DataType,
 }
 
 /// An answer: columns whose names differ, and batches of rows in order.
@@ -47,14 +49,19 @@ impl SqlRows {
 pub fn rows_to_json(rows: &SqlRows) -> Result<Vec<Map<String, Json>>, SqlError> {
     let mut objects = Vec::with_capacity(rows.row_count());
     for batch in &rows.batches {
-        let mut batch_objects: Vec<Map<String, Json>> =
-            (0..batch.num_rows()).map(|_| Map::with_capacity(rows.columns.len())).collect();
-        for (column, array) in rows.columns.iter().zip(batch.columns()) {
-            for (object, cell) in batch_objects.iter_mut().zip(cells(&column.name, array)?) {
-                object.insert(column.name.clone(), cell);
-            }
+        objects.append(&mut batch_to_json(&rows.columns, batch)?);
+    }
+    Ok(objects)
+}
+
+/// As [`rows_to_json`], of one batch.
+pub fn batch_to_json(columns: &[SqlColumn], batch: &RecordBatch) -> Result<Vec<Map<String, Json>>, SqlError> {
+    let mut objects: Vec<Map<String, Json>> =
+        (0..batch.num_rows()).map(|_| Map::with_capacity(columns.len())).collect();
+    for (column, array) in columns.iter().zip(batch.columns()) {
+        for (object, cell) in objects.iter_mut().zip(cells(&column.name, array)?) {
+            object.insert(column.name.clone(), cell);
         }
-        objects.append(&mut batch_objects);
     }
     Ok(objects)
 }
@@ -68,7 +75,11 @@ pub(super) fn columns_of(schema: &Schema) -> Result<Vec<SqlColumn>, SqlError> {
         if !names.insert(name) {
             return Err(SqlError::TwoColumns { name: name.clone() });
         }
-        columns.push(SqlColumn { name: name.clone(), type_name: type_name(name, field.data_type())? });
+        columns.push(SqlColumn {
+            name: name.clone(),
+            type_name: type_name(name, field.data_type())?,
+            data_type: field.data_type().clone(),
+        });
     }
     Ok(columns)
 }

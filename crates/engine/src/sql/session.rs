@@ -22,7 +22,7 @@ use ebbtide_model::{AppSchema, Calendar, Instant, Scope, TableName, Tenants, Val
 use ebbtide_store::Snapshot;
 use futures::StreamExt;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
@@ -111,7 +111,7 @@ pub struct SqlRequest {
 /// Runs statements. Cheap to share; dropping it stops what is under way.
 #[derive(Debug)]
 pub struct Sql {
-    base: SessionState,
+    pub(super) base: SessionState,
     partitions: usize,
     turns: Arc<Semaphore>,
     /// Always there until the drop, which must not wait for it.
@@ -144,20 +144,10 @@ impl Sql {
         scope: &Scope,
         request: SqlRequest,
     ) -> Result<SqlRows, EngineError> {
-        let Some(runtime) = &self.runtime else {
-            return Err(SqlError::Internal("the runtime is gone".into()).into());
-        };
-        let catalog = ScopedCatalog {
-            snapshot: Arc::new(snapshot.clone()),
-            scope: scope.clone(),
-            as_of: request.as_of,
-            partitions: self.partitions,
-        };
+        let runtime = self.runtime()?;
+        let catalog = self.catalog(snapshot, scope, request.as_of);
         let (state, time_max) = (self.base.clone(), request.limits.time_max);
-        let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
-            return Err(SqlError::Busy.into());
-        };
-        let turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
+        let turn = self.turn(time_max).await?;
         // On threads of its own: a plan that never yields would starve a timeout beside it.
         let task = runtime.spawn(async move {
             // Given back when the statement has really stopped, which may be after its caller has left.
@@ -170,11 +160,36 @@ impl Sql {
             Ok(Err(panicked)) => Err(SqlError::Internal(Box::new(panicked))),
             Err(_) => Err(SqlError::Timeout(time_max)),
         };
-        if let Err(SqlError::Internal(source)) = &result {
-            tracing::error!(%source, "a statement failed");
-        }
-        Ok(result?)
+        Ok(told(result)?)
     }
+
+    pub(super) fn runtime(&self) -> Result<&Runtime, SqlError> {
+        self.runtime.as_ref().ok_or_else(|| SqlError::Internal("the runtime is gone".into()))
+    }
+
+    pub(super) fn catalog(&self, snapshot: &Snapshot, scope: &Scope, as_of: Instant) -> ScopedCatalog {
+        ScopedCatalog {
+            snapshot: Arc::new(snapshot.clone()),
+            scope: scope.clone(),
+            as_of,
+            partitions: self.partitions,
+        }
+    }
+
+    pub(super) async fn turn(&self, time_max: Duration) -> Result<OwnedSemaphorePermit, SqlError> {
+        let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
+            return Err(SqlError::Busy);
+        };
+        turn.map_err(|error| SqlError::Internal(Box::new(error)))
+    }
+}
+
+/// A defect of ours is for the log.
+pub(super) fn told<T>(result: Result<T, SqlError>) -> Result<T, SqlError> {
+    if let Err(SqlError::Internal(source)) = &result {
+        tracing::error!(%source, "a statement failed");
+    }
+    result
 }
 
 /// What a statement reads and gives.
@@ -189,9 +204,7 @@ impl Sql {
     /// Plans a statement over an app's tables without a row in them: whether it fits. The values of
     /// `params` stand for those that a caller will give. Blocks for as long as planning takes.
     pub fn check(&self, app: &AppSchema, request: SqlRequest) -> Result<Planned, EngineError> {
-        let Some(runtime) = &self.runtime else {
-            return Err(SqlError::Internal("the runtime is gone".into()).into());
-        };
+        let runtime = self.runtime()?;
         #[expect(clippy::disallowed_methods, reason = "there is no row that it could show")]
         let scope = Scope::grant(app.app.clone(), Tenants::All);
         let catalog = ScopedCatalog {
@@ -219,7 +232,8 @@ impl Drop for Sql {
     }
 }
 
-struct AbortOnDrop(AbortHandle);
+#[derive(Debug)]
+pub(super) struct AbortOnDrop(pub(super) AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -258,12 +272,12 @@ async fn planned(
 }
 
 /// A plan, and what its functions will tell of the time.
-struct Bound {
-    plan: LogicalPlan,
+pub(super) struct Bound {
+    pub(super) plan: LogicalPlan,
     ticks: Ticks,
 }
 
-async fn plan(
+pub(super) async fn plan(
     state: &mut SessionState,
     catalog: ScopedCatalog,
     checked: statement::Checked,

@@ -1,5 +1,22 @@
 //! Behavioural queries against a naive engine over plain vectors, and against cases with known answers.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    unreachable_pub,
+    reason = "a test says what it expects, and panics where it is not so; a helper may serve another program"
+)]
+
+#[cfg(test)]
+mod activity;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]

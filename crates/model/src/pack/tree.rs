@@ -273,6 +273,9 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
         }
         Kind::Preceding(preceding) if preceding.per_actor => vec!["actor", "value", "count"],
         Kind::Preceding(_) => vec!["value", "count"],
+        Kind::Lifecycle(_) => vec!["start", "active", "new", "returning", "resurrecting", "dormant"],
+        Kind::Stickiness(_) => vec!["periods", "actors", "at_least"],
+        Kind::Paths(_) => vec!["step", "from", "to", "count"],
     }
 }
 

@@ -72,6 +72,8 @@ impl BoundQuery {
     pub const BEFORE: u8 = 0;
     /// In a preceding: what it is counted by.
     pub const OF: u8 = 1;
+    /// In paths: where chains may begin.
+    pub const CHAIN_START: u8 = 1;
     /// In the other kinds: the events that they are about.
     pub const ENTITY: u8 = 0;
 
@@ -101,7 +103,9 @@ impl BoundQuery {
                 Interval::Unit(unit) => unit,
                 Interval::All => Unit::Day,
             },
-            Kind::Preceding(_) => Unit::Day,
+            Kind::Lifecycle(lifecycle) => lifecycle.interval,
+            Kind::Stickiness(stickiness) => stickiness.interval,
+            Kind::Preceding(_) | Kind::Paths(_) => Unit::Day,
         };
         let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
         given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)

@@ -244,7 +244,7 @@ pub(super) fn compile(pattern: &str) -> Result<regex::Regex, String> {
 }
 
 impl Scalar {
-    fn decode(node: &Node<'_>) -> Result<Self, Fault> {
+    pub(super) fn decode(node: &Node<'_>) -> Result<Self, Fault> {
         Ok(match node.json() {
             Json::Null => Self::Null,
             Json::Bool(value) => Self::Bool(*value),

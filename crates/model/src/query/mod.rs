@@ -10,9 +10,12 @@ mod churn;
 mod condition;
 mod filter;
 mod formula;
+mod lifecycle;
 mod matcher;
+mod paths;
 mod preceding;
 mod retention;
+mod stickiness;
 mod trend;
 mod when;
 
@@ -25,9 +28,12 @@ pub use churn::{Churn, ChurnList, ChurnOrder};
 pub use condition::{Condition, Num, Operand, Order, Probe};
 pub use filter::{Filter, Op, PropScope, Scalar, Test};
 pub use formula::{Formula, Operator};
+pub use lifecycle::Lifecycle;
 pub use matcher::{Breakdown, Matcher};
+pub use paths::Paths;
 pub use preceding::{Preceding, Show};
 pub use retention::{CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
+pub use stickiness::Stickiness;
 pub use trend::{Compare, Computed, Measure, Measures, TREND_BUCKETS_MAX, Trend, TrendEntity};
 pub use when::{Duration, Interval, When};
 
@@ -63,11 +69,14 @@ pub enum Kind {
     Churn(Churn),
     Trend(Trend),
     Preceding(Preceding),
+    Lifecycle(Lifecycle),
+    Stickiness(Stickiness),
+    Paths(Paths),
 }
 
 impl Kind {
-    const NAMES: [&str; 4] = ["retention", "churn", "trend", "preceding"];
-    const LATER: [&str; 5] = ["funnel", "lifecycle", "stickiness", "paths", "dropoff"];
+    const NAMES: [&str; 7] = ["retention", "churn", "trend", "preceding", "lifecycle", "stickiness", "paths"];
+    const LATER: [&str; 2] = ["funnel", "dropoff"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -75,6 +84,9 @@ impl Kind {
             Self::Churn(_) => "churn",
             Self::Trend(_) => "trend",
             Self::Preceding(_) => "preceding",
+            Self::Lifecycle(_) => "lifecycle",
+            Self::Stickiness(_) => "stickiness",
+            Self::Paths(_) => "paths",
         }
     }
 
@@ -89,6 +101,9 @@ impl Kind {
             "retention" => Self::Retention(Retention::decode(fields)?),
             "churn" => Self::Churn(Churn::decode(fields)?),
             "preceding" => Self::Preceding(Preceding::decode(fields)?),
+            "lifecycle" => Self::Lifecycle(Lifecycle::decode(fields)?),
+            "stickiness" => Self::Stickiness(Stickiness::decode(fields)?),
+            "paths" => Self::Paths(Paths::decode(fields)?),
             _ => Self::Trend(Trend::decode(fields)?),
         })
     }
@@ -99,6 +114,9 @@ impl Kind {
             Self::Churn(churn) => churn.to_json(),
             Self::Trend(trend) => trend.to_json(),
             Self::Preceding(preceding) => preceding.to_json(),
+            Self::Lifecycle(lifecycle) => lifecycle.to_json(),
+            Self::Stickiness(stickiness) => stickiness.to_json(),
+            Self::Paths(paths) => paths.to_json(),
         }
     }
 }

@@ -118,6 +118,12 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
     check(formula(json!({"entities": [{}, {"evnt": "x"}]})), "entities[1].evnt", "did you mean \"event\"?");
     let p90 = formula(json!({"entities": [{}, {"measure": "p90", "prop": "x"}], "cumulative": true}));
     check(p90, "cumulative", "without the measure \"p90\"");
+    check(json!({"kind": "lifecycle", "interval": "all"}), "interval", "allowed is \"hour\"");
+    check(json!({"kind": "lifecycle", "members_limit": -1}), "members_limit", "from 0 to 100000");
+    check(json!({"kind": "stickiness", "interval_count": 0}), "interval_count", "from 1 to 1000");
+    check(json!({"kind": "paths", "session_gap": 0}), "session_gap", "a positive number of seconds");
+    check(json!({"kind": "paths", "start_at": {}}), "start_at", "text, a number");
+    check(json!({"kind": "paths", "steps": 0}), "steps", "from 1 to");
     check(json!({"kind": "trend", "compare": "last_year"}), "compare", "allowed is \"previous_period\"");
     let preceding = |show: Json| json!({"kind": "preceding", "before": {}, "of": {}, "show": show});
     check(json!({"kind": "preceding", "of": {}, "show": "x"}), "before", "is missing");
@@ -234,6 +240,14 @@ fn a_query_that_does_not_fit_the_tables_is_told_where() {
         "interval",
         "more than 20000",
     );
+    check(json!({"kind": "paths", "item": "plase"}), "item", "did you mean \"place\"?");
+    check(json!({"kind": "paths", "item": "place", "start_at": 5}), "start_at", "allowed is text");
+    check(json!({"kind": "paths", "stream": "views"}), "item", "\"event\" was given; views has");
+    check(
+        json!({"kind": "stickiness", "interval": "hour", "from": "1900-01-01", "to": "2024-01-02"}),
+        "interval",
+        "more than 20000",
+    );
     check(trend(json!({"interval": "all", "compare": true})), "from", "`compare` over all needs it");
     let several = |entities: Json, prop: &str| json!({"kind": "trend", "formula": "A / B", "entities": entities, "breakdown": {"prop": prop}});
     check(several(json!([{}, {"table": "cards"}]), "place"), "breakdown.prop", "cards has");
@@ -343,7 +357,7 @@ impl Choices {
         let units = Unit::NAMES.map(Json::from);
         let breakdown = json!({"prop": "p", "scope": self.pick(&[json!("actor"), json!(null)]), "limit": 5});
         let breakdown = self.pick(&[json!(null), breakdown]);
-        let own = match self.below(5) {
+        let own = match self.below(8) {
             0 => json!({
                 "kind": "retention",
                 "type": self.pick(&[json!(null), json!("recurring"), json!("first_time")]),
@@ -362,6 +376,20 @@ impl Choices {
                 "order": self.pick(&[json!(null), json!("days"), json!("ratio")]),
                 "list": self.pick(&[json!(null), json!("all"), json!("at_risk")]),
                 "limit": self.pick(&[json!(null), json!(50)]),
+            }),
+            4 => json!({
+                "kind": "lifecycle", "entity": self.matcher(), "interval": self.pick(&units),
+                "members_limit": self.pick(&[json!(null), json!(0)]),
+            }),
+            5 => json!({
+                "kind": "stickiness", "entity": self.matcher(), "interval": self.pick(&units),
+                "interval_count": self.pick(&[json!(null), json!(7)]),
+            }),
+            6 => json!({
+                "kind": "paths", "entity": self.matcher(), "item": self.pick(&[json!(null), json!("p")]),
+                "session_gap": self.pick(&[json!(null), json!("30m"), json!(0.5)]),
+                "start_at": self.pick(&[json!(null), json!("x"), json!(1.5), json!(true)]),
+                "steps": self.pick(&[json!(null), json!(4)]), "limit": self.pick(&[json!(null), json!(9)]),
             }),
             3 => json!({
                 "kind": "trend", "prop": "p", "measure": self.pick(&[json!(null), json!("sum")]),

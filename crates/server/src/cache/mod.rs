@@ -115,11 +115,7 @@ impl ReportCache {
     where
         C: Future<Output = Result<Entry, Problem>> + Send + 'static,
     {
-        if wanted.freshness != Freshness::Recomputed
-            && let Some(entry) = self.entries.get(&wanted.key).await
-            && wanted.is_met_by(&entry)
-        {
-            self.counts.hits.fetch_add(1, Ordering::Relaxed);
+        if let Some(entry) = self.kept(wanted).await {
             return Ok((entry, Source::Kept));
         }
         loop {
@@ -148,6 +144,16 @@ impl ReportCache {
                 }
             }
         }
+    }
+
+    /// The answer that is kept, where it holds.
+    pub(crate) async fn kept(&self, wanted: &Wanted) -> Option<Arc<Entry>> {
+        if wanted.freshness == Freshness::Recomputed {
+            return None;
+        }
+        let entry = self.entries.get(&wanted.key).await.filter(|entry| wanted.is_met_by(entry))?;
+        self.counts.hits.fetch_add(1, Ordering::Relaxed);
+        Some(entry)
     }
 
     /// As of now; what was noted last may be missing.

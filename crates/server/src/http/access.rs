@@ -182,13 +182,13 @@ fn first_cell(rows: &SqlRows) -> Result<Option<String>, Problem> {
 
 /// Who calls a path that belongs to one app: 401.
 pub(super) fn sign_in_to(server: &Server, headers: &HeaderMap, app: &App) -> Result<Caller, Problem> {
-    let verified = sign_in::verify(headers, &server.keys, server.now(), server.settings.token_leeway_s)?;
+    let verified = sign_in::verify(headers, &server.keys, server.now(), &server.settings.token)?;
     verified.into_caller_of(app.name())
 }
 
 /// Who calls a path that belongs to every app: 401. `app` of the query decides between several.
 pub(super) fn sign_in(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
-    let verified = sign_in::verify(headers, &server.keys, server.now(), server.settings.token_leeway_s)?;
+    let verified = sign_in::verify(headers, &server.keys, server.now(), &server.settings.token)?;
     let pairs = query_pairs(uri)?;
     let apps = server.apps.iter().map(|app| app.name());
     verified.into_caller_among(apps, last(&pairs, "app"))

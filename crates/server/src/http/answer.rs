@@ -60,24 +60,14 @@ pub(super) async fn json_answer(
     make: impl FnOnce() -> Result<Json, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let encode = move || serde_json::to_vec(&make()?).map_err(|error| Problem::hidden(Code::Internal, error));
-    let mut response = encoded_answer(&mut watch, "application/json", encode).await?;
-    watch.tell(response.headers_mut());
-    Ok(response)
-}
-
-/// As [`json_answer`], of any media type, its timings untold.
-pub(super) async fn encoded_answer(
-    watch: &mut Stopwatch,
-    media_type: &'static str,
-    encode: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
-) -> Result<Response, Problem> {
     let encoded = tokio::task::spawn_blocking(encode).await;
     let bytes = encoded.map_err(|error| Problem::hidden(Code::Internal, error))??;
     watch.lap("encode");
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // Answers depend on the token, and are one caller's own.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    watch.tell(headers);
     Ok(response)
 }

@@ -1,16 +1,19 @@
 //! How many requests run at one time, and waiting for the last of them when the server stops.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::problem::{Code, Problem};
+
+const FULL: &str = "As many requests run as this server takes.";
 
 /// A door with as many places behind it as requests may run.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     places_max: u32,
     closed: AtomicBool,
 }
@@ -19,7 +22,7 @@ impl Gate {
     pub(crate) fn new(requests_max: usize) -> Self {
         let places_max = u32::try_from(requests_max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let places = Semaphore::new(usize::try_from(places_max).unwrap_or(Semaphore::MAX_PERMITS));
-        Self { places, places_max, closed: AtomicBool::new(false) }
+        Self { places: Arc::new(places), places_max, closed: AtomicBool::new(false) }
     }
 
     /// A place until the guard is dropped; refused at once where there is none.
@@ -28,7 +31,14 @@ impl Gate {
             return Err(Problem::new(Code::Draining, "The server is stopping."));
         }
         let place = self.places.try_acquire();
-        place.map_err(|_| Problem::new(Code::Overloaded, "As many requests run as this server takes."))
+        place.map_err(|_| Problem::new(Code::Overloaded, FULL))
+    }
+
+    /// As [`Gate::enter`], for what goes on after its request was answered.
+    pub(crate) fn enter_owned(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        drop(self.enter()?);
+        let place = self.places.clone().try_acquire_owned();
+        place.map_err(|_| Problem::new(Code::Overloaded, FULL))
     }
 
     /// Nobody enters from now on.

@@ -4,6 +4,8 @@ mod access;
 mod answer;
 mod body;
 mod conditional;
+mod cors;
+mod export;
 mod gate;
 mod observe;
 mod probes;
@@ -18,12 +20,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use answer::milliseconds;
 pub(crate) use body::BodyBudget;
+pub use cors::CorsRules;
+pub(crate) use cors::is_origin;
 pub(crate) use gate::Gate;
 pub(crate) use request_id::RequestIds;
 
@@ -41,13 +45,17 @@ pub fn router(server: &Arc<Server>) -> Router {
         let path = route.route.path.clone();
         work = work.route(&path, read(reports::handler(route.clone())));
     }
-    let work = work.layer(from_fn_with_state(server.clone(), observe::admit));
+    let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
+    let mut work = work.layer(from_fn(observe::catch_panic));
+    if let Some(cors) = server.settings.cors.layer() {
+        work = work.layer(cors);
+    }
     Router::new()
         .route("/healthz", read(get(probes::healthz)))
         .route("/readyz", read(get(probes::readyz)))
         .route("/metrics", read(get(probes::metrics)))
+        .layer(from_fn(observe::catch_panic))
         .merge(work)
-        .fallback(unknown_path)
         .layer(from_fn_with_state(server.clone(), observe::observe))
         .with_state(server.clone())
 }

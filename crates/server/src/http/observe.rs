@@ -1,22 +1,34 @@
-//! What surrounds every request: its name, its log line, its metrics, and a net under panics.
+//! What surrounds every request: its name, its log line, its metrics, what browsers are told to be careful
+//! with, and a net under panics.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::Method;
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
 use super::answer::milliseconds;
 use super::request_id;
 use crate::problem::{Code, Problem};
 use crate::server::Server;
+use crate::sign_in;
 
 /// What stands for the path of a request that no route took.
 const UNMATCHED: &str = "(none)";
+
+/// What a browser may not do with an answer, unless the answer says otherwise: guess its type, run or frame
+/// what is in it, let other sites embed it, tell other sites its address, keep it.
+const CAREFUL: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+];
 
 /// The outermost layer: names, measures and logs a request, and renders its problem.
 pub(super) async fn observe(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
@@ -27,11 +39,7 @@ pub(super) async fn observe(State(server): State<Arc<Server>>, mut request: Requ
     let route = route.as_deref().unwrap_or(UNMATCHED);
     request.extensions_mut().insert(id.clone());
 
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|panic| {
-        let problem = Problem::hidden(Code::Internal, panic_text(&*panic));
-        axum::response::IntoResponse::into_response(problem)
-    });
+    let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         let kept = std::mem::take(response.headers_mut());
         response = problem.render(id.as_str());
@@ -42,6 +50,9 @@ pub(super) async fn observe(State(server): State<Arc<Server>>, mut request: Requ
     }
     if let Some(value) = id.header() {
         response.headers_mut().insert(request_id::HEADER, value);
+    }
+    for (name, value) in CAREFUL {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
 
     let elapsed = started.elapsed();
@@ -59,12 +70,19 @@ pub(super) async fn observe(State(server): State<Arc<Server>>, mut request: Requ
     response
 }
 
-/// The second layer, around all that does work: as many at one time as may be, and each in its time.
+/// The innermost layer but one: a defect of ours is an answer like any other failure.
+pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answered.unwrap_or_else(|panic| Problem::hidden(Code::Internal, panic_text(&*panic)).into_response())
+}
+
+/// The layer around all that does work: as many at one time as may be, and each in its time.
 pub(super) async fn admit(
     State(server): State<Arc<Server>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    sign_in::wait_for_key(request.headers(), &server.keys).await;
     let _place = server.gate.enter()?;
     let limit = server.settings.request_timeout;
     let slow =

@@ -56,10 +56,22 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         labels: vec![("phase", name.to_owned())],
         value: f64::from(u8::from(one == phase)),
     }));
+    gauges.extend(fetched_keys(&server));
     gauges.extend(arrivals(&server).await?);
     server.cache.settle().await;
     let text = server.metrics.render(&gauges, &server.cache.numbers());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// How many keys of the fetched set there are, where one is fetched.
+fn fetched_keys(server: &Server) -> Option<Gauge> {
+    let keys = server.keys.key_set()?.len();
+    Some(Gauge {
+        name: "ebbtide_fetched_keys",
+        help: "Keys of the set that is fetched; 0 before the first.",
+        labels: Vec::new(),
+        value: f64::from(u32::try_from(keys).unwrap_or(u32::MAX)),
+    })
 }
 
 /// How the data folder stands; nothing before it is open.

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use ebbtide_model::pack::{ParamError, Report};
 
 use super::access::{self, PathParams};
-use super::answer::{Stopwatch, encoded_answer};
+use super::answer::Stopwatch;
 use super::conditional;
+use super::export::export;
 use super::request_id::RequestId;
 use crate::cache::{Freshness, Source};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::question::Question;
-use crate::report::{Answer, Pair, choose_list, to_csv, to_ndjson};
+use crate::report::export::ExportFormat;
+use crate::report::{Pair, TABLE, choose_lists};
 use crate::routes::ReportRoute;
 use crate::server::Server;
 use crate::sign_in::{ADMIN, Caller};
@@ -54,7 +56,7 @@ async fn answer(
     let plan = entrant.plan().await?;
     let (path, query) = (path?, query.as_deref().map_err(Clone::clone)?);
     let arguments = entrant.arguments(plan, &path, query, now)?;
-    let form = Form::read(report, access::last(query, "format"), access::last(query, "table"))?;
+    let form = Form::read(report, access::last(query, "format"), access::last(query, TABLE))?;
     let freshness = refresh.freshness()?;
     let (scope, snapshot) = entrant.rows(&arguments).await?;
     let question = Question {
@@ -66,13 +68,19 @@ async fn answer(
         now,
         request_id: id.as_str().to_owned(),
     };
-    let (entry, source) = question.answer(freshness).await?;
-    watch.lap(if source == Source::Computed { "engine" } else { "cache" });
     let mut response = match form {
-        Form::Json => conditional::kept_json(&entry, source, now, headers),
-        Form::Csv { .. } | Form::Ndjson { .. } => {
-            let mut response = form.encode(entry.answer().clone(), &report.name, &mut watch).await?;
-            conditional::tell(response.headers_mut(), source, entry.age_s(now));
+        Form::Json => {
+            let (entry, source) = question.answer(freshness).await?;
+            watch.lap(if source == Source::Computed { "engine" } else { "cache" });
+            conditional::kept_json(&entry, source, now, headers)
+        }
+        Form::File { format, lists } => {
+            let (file, source, age_s) = question.export(format, &lists, freshness).await?;
+            watch.lap(if source == Source::Computed { "engine" } else { "cache" });
+            // A list that was one of several is in the file's name.
+            let chosen = lists.first().filter(|_| lists.len() == 1 && report.lists.len() > 1);
+            let mut response = export(server, file, chosen.map(String::as_str), id, &mut watch).await?;
+            conditional::tell(response.headers_mut(), source, age_s);
             response
         }
     };
@@ -117,61 +125,22 @@ impl<'q> Refresh<'q> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     Json,
-    /// The rows of the list at this path of the answer.
-    Csv {
-        list: String,
-    },
-    Ndjson {
-        list: String,
+    /// Lists by their paths in the answer.
+    File {
+        format: ExportFormat,
+        lists: Vec<String>,
     },
 }
 
 impl Form {
     fn read(report: &Report, format: Option<&str>, table: Option<&str>) -> Result<Self, ParamError> {
-        let list = |format| choose_list(report, format, table).map(str::to_owned);
-        match format {
-            None | Some("json") => Ok(Self::Json),
-            Some(format @ "csv") => Ok(Self::Csv { list: list(format)? }),
-            Some(format @ "ndjson") => Ok(Self::Ndjson { list: list(format)? }),
-            Some(given) => Err(ParamError::refused("format", given, "json, csv or ndjson")),
-        }
-    }
-
-    async fn encode(
-        self,
-        answer: Arc<Answer>,
-        report: &str,
-        watch: &mut Stopwatch,
-    ) -> Result<Response, Problem> {
-        let internal = |error: &dyn std::fmt::Display| Problem::hidden(Code::Internal, error);
-        match self {
-            Self::Json => {
-                let encode = move || serde_json::to_vec(&answer.body).map_err(|error| internal(&error));
-                encoded_answer(watch, "application/json", encode).await
-            }
-            Self::Csv { list } => {
-                let encode = move || {
-                    let Some(list) = answer.lists.iter().find(|found| found.path == list) else {
-                        return Err(internal(&"a declared list is not in the answer"));
-                    };
-                    to_csv(&list.columns, answer.rows(list)).map_err(|error| internal(&error))
-                };
-                let mut response = encoded_answer(watch, "text/csv; charset=utf-8", encode).await?;
-                let name = HeaderValue::from_str(&format!("attachment; filename=\"{report}.csv\""));
-                if let Ok(name) = name {
-                    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-                }
-                Ok(response)
-            }
-            Self::Ndjson { list } => {
-                let encode = move || {
-                    let Some(list) = answer.lists.iter().find(|found| found.path == list) else {
-                        return Err(internal(&"a declared list is not in the answer"));
-                    };
-                    Ok(to_ndjson(answer.rows(list)))
-                };
-                encoded_answer(watch, "application/x-ndjson", encode).await
-            }
-        }
+        let given = match format {
+            None | Some("json") => return Ok(Self::Json),
+            Some(given) => given,
+        };
+        let format = ExportFormat::from_name(given)
+            .ok_or_else(|| ParamError::refused("format", given, "one of json, csv, xlsx, ndjson, parquet"))?;
+        let lists = choose_lists(report, format, table)?;
+        Ok(Self::File { format, lists: lists.into_iter().map(str::to_owned).collect() })
     }
 }

@@ -13,6 +13,7 @@ use ebbtide_store::Snapshot;
 use futures::future::try_join_all;
 use serde_json::{Map, Value as Json};
 
+use super::columns::ListColumn;
 use super::{Arguments, shape};
 use crate::asking::{AskError, ask_within};
 
@@ -43,7 +44,7 @@ pub struct List {
     /// Dotted, or [`WHOLE`].
     pub path: String,
     /// As declared, even where the list is empty.
-    pub columns: Vec<String>,
+    pub columns: Vec<ListColumn>,
 }
 
 impl Answer {
@@ -84,6 +85,20 @@ impl ReportError {
     }
 }
 
+/// Looks up what the report's parameters are keys of, as [`evaluate`] does before all else.
+pub async fn look_up_keys(
+    pack: &Pack,
+    report: &Report,
+    arguments: &Arguments,
+    engines: &Engines<'_>,
+    snapshot: &Snapshot,
+    scope: &Scope,
+) -> Result<(), ReportError> {
+    let asked = Asked { pack, arguments, engines, snapshot, scope };
+    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
+    Ok(())
+}
+
 /// Asks the report's leaves, all over the same rows, and puts its response together. What parameters
 /// are keys of is looked up before.
 pub async fn evaluate(
@@ -96,8 +111,8 @@ pub async fn evaluate(
 ) -> Result<Answer, ReportError> {
     let mut leaves = Vec::new();
     collect_leaves(&report.response, &mut leaves);
+    look_up_keys(pack, report, arguments, engines, snapshot, scope).await?;
     let asked = Asked { pack, arguments, engines, snapshot, scope };
-    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
     let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
     let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
     let changes_at = found.iter().filter_map(|found| found.changes_at).fold(day, Instant::min);
@@ -124,7 +139,7 @@ fn collect_leaves<'t>(tree: &'t Tree, leaves: &mut Vec<&'t Tree>) {
 struct Found {
     json: Json,
     /// Of a list of objects.
-    columns: Vec<String>,
+    columns: Vec<ListColumn>,
     changes_at: Option<Instant>,
 }
 
@@ -170,7 +185,7 @@ impl Asked<'_> {
 
     async fn sql(&self, shape: SqlShape, statement: &Arc<str>) -> Result<Found, ReportError> {
         let rows = self.engines.sql.run(self.snapshot, self.scope, self.request(statement)).await?;
-        let columns = rows.columns.iter().map(|column| column.name.clone()).collect();
+        let columns = rows.columns.iter().map(ListColumn::of_sql).collect();
         Ok(Found { json: shaped(shape, &rows)?, columns, changes_at: rows.changes_at })
     }
 
@@ -191,7 +206,7 @@ impl Asked<'_> {
             None => Found { json: answer.result(), columns: Vec::new(), changes_at },
             Some(shape) => Found {
                 json: Json::Array(shape::rows(&answer.outcome, shape)),
-                columns: shape.fields.iter().map(|(name, _)| name.clone()).collect(),
+                columns: shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field)).collect(),
                 changes_at,
             },
         })
@@ -256,7 +271,8 @@ impl Assembly<'_> {
             Tree::List(items) => {
                 let items = items.iter().map(|item| self.tree(item, path)).collect::<Result<Vec<_>, _>>()?;
                 let first = items.first().and_then(Json::as_object);
-                let columns = first.map(|row| row.keys().cloned().collect()).unwrap_or_default();
+                let columns =
+                    first.map(|row| row.keys().map(ListColumn::untyped).collect()).unwrap_or_default();
                 self.list(path, columns);
                 Ok(Json::Array(items))
             }
@@ -270,7 +286,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn list(&mut self, path: &str, columns: Vec<String>) {
+    fn list(&mut self, path: &str, columns: Vec<ListColumn>) {
         let path = if path.is_empty() { WHOLE } else { path };
         self.lists.push(List { path: path.to_owned(), columns });
     }

@@ -1,15 +1,17 @@
-//! A report's answer: parameters are checked, the leaves of its response are asked, and the result is
-//! written as JSON, CSV or NDJSON. Knows nothing of HTTP.
+//! A report's answer: parameters are checked, the leaves of its response are asked, and the result is JSON
+//! or a file of its lists. Knows nothing of HTTP.
 
 mod arguments;
 mod check;
-mod encode;
+mod columns;
 mod evaluate;
+pub mod export;
 mod lists;
 mod shape;
 
 pub use arguments::{Arguments, Asker, Pair};
 pub use check::PlannedStatements;
-pub use encode::{to_csv, to_ndjson};
-pub use evaluate::{Answer, Engines, List, ReportError, evaluate};
-pub use lists::{TABLE, choose_list};
+pub use columns::{CellType, Column, ListColumn};
+pub use evaluate::{Answer, Engines, List, ReportError, evaluate, look_up_keys};
+pub(crate) use lists::statement_of;
+pub use lists::{TABLE, choose_lists};

@@ -2,7 +2,8 @@
 //! the names, cells and decimals that the pack asks for. Fractions are exact until here.
 
 use ebbtide_engine::answer::{
-    ActorId, ChurnActor, CohortCell, CohortRow, PrecedingAnswer, Quantity, TrendAnswer,
+    ActorId, ChurnActor, CohortCell, CohortRow, Edge, LifecycleBucket, PrecedingAnswer, Quantity,
+    StickinessAnswer, TrendAnswer,
 };
 use ebbtide_engine::{Outcome, Ratio};
 use ebbtide_model::Value;
@@ -23,7 +24,50 @@ pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
         }
         Outcome::Churn(churn) => churn.actors.iter().map(|row| actor(row, shape)).collect(),
         Outcome::Preceding(preceding) => counted(preceding, shape),
+        Outcome::Lifecycle(lifecycle) => {
+            let shown = |row: &&LifecycleBucket| shape.empty == EmptyRows::Keep || row.active() > Some(0);
+            lifecycle.buckets.iter().filter(shown).map(|row| lives(row, shape)).collect()
+        }
+        Outcome::Stickiness(stickiness) => sticking(stickiness, shape),
+        Outcome::Paths(paths) => paths.edges.iter().map(|edge| followed(edge, shape)).collect(),
     }
+}
+
+fn lives(row: &LifecycleBucket, shape: &Shape) -> Json {
+    object(shape, |field| match field {
+        "start" => Json::from(row.bucket.label.as_str()),
+        "active" => Json::from(row.active()),
+        "new" => Json::from(row.new),
+        "returning" => Json::from(row.returning),
+        "resurrecting" => Json::from(row.resurrecting),
+        "dormant" => Json::from(row.dormant_signed()),
+        _ => Json::Null,
+    })
+}
+
+/// A row for each number of periods.
+fn sticking(stickiness: &StickinessAnswer, shape: &Shape) -> Vec<Json> {
+    let counts = stickiness.data.iter().zip(&stickiness.at_least).zip(1_u64..);
+    let shown = counts.filter(|((actors, _), _)| shape.empty == EmptyRows::Keep || **actors > 0);
+    let row = |((actors, at_least), periods): ((&u64, &u64), u64)| {
+        object(shape, |field| match field {
+            "periods" => Json::from(periods),
+            "actors" => Json::from(*actors),
+            "at_least" => Json::from(*at_least),
+            _ => Json::Null,
+        })
+    };
+    shown.map(row).collect()
+}
+
+fn followed(edge: &Edge, shape: &Shape) -> Json {
+    object(shape, |field| match field {
+        "step" => Json::from(edge.step),
+        "from" => edge.from.to_json(),
+        "to" => edge.to.to_json(),
+        "count" => Json::from(edge.count),
+        _ => Json::Null,
+    })
 }
 
 /// Values with their counts; by actor where that was asked for.
@@ -125,7 +169,7 @@ fn rounded(ratio: &Ratio, decimals: u8) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use ebbtide_engine::answer::{ChurnAnswer, Cohorts, RetentionAnswer, Series, TrendBucket};
+    use ebbtide_engine::answer::{Bucket, ChurnAnswer, Cohorts, RetentionAnswer, Series};
     use ebbtide_model::Instant;
     use ebbtide_model::query::{Measure, Measures};
     use serde_json::json;
@@ -205,7 +249,7 @@ mod tests {
 
     #[test]
     fn buckets_have_their_name_and_each_measure_by_its_own() {
-        let bucket = |label: &str| TrendBucket { start: None, label: label.to_owned(), complete: true };
+        let bucket = |label: &str| Bucket { start: None, label: label.to_owned(), complete: true };
         let half = Ratio::new(5, 2_u32).unwrap();
         let values = |first, second| vec![first, second, None];
         let trend = Outcome::Trend(TrendAnswer {

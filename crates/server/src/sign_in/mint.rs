@@ -13,6 +13,7 @@ pub struct Claims {
     pub tenant: Option<String>,
     pub subject: Option<String>,
     pub plan: Option<String>,
+    pub issuer: Option<String>,
     pub expires: Instant,
 }
 
@@ -21,7 +22,9 @@ impl Claims {
         let mut claims = Map::new();
         claims.insert("aud".to_owned(), Json::from(self.app.as_str()));
         claims.insert("role".to_owned(), Json::from(self.role.as_str()));
-        for (name, value) in [("sub", &self.subject), ("tenant", &self.tenant), ("plan", &self.plan)] {
+        let optional =
+            [("sub", &self.subject), ("tenant", &self.tenant), ("plan", &self.plan), ("iss", &self.issuer)];
+        for (name, value) in optional {
             if let Some(value) = value {
                 claims.insert(name.to_owned(), Json::from(value.as_str()));
             }

@@ -1,6 +1,9 @@
 //! Who calls, and whose rows they may see. A host-signed JWT becomes a [`Caller`]; a caller and a
 //! route's rules become a [`Scope`]. Scopes are made nowhere else.
 
+mod key_address;
+mod key_files;
+mod key_set;
 mod keys;
 mod mint;
 
@@ -11,7 +14,10 @@ use serde_json::{Map, Value as Json};
 use crate::problem::{Code, Problem, shortened};
 use keys::Unproven;
 
-pub use keys::{KeyError, Keys, SECRET_BYTES_MIN, SigningKey};
+pub use key_address::{AddressError, KeyAddress};
+pub use key_files::{KEY_FILE_BYTES_MAX, KeyFile, KeyFileError, Skipped};
+pub use key_set::{FetchError, KeySet, KeySetSettings, KeySource};
+pub use keys::{KeyError, Keys, SECRET_BYTES_MIN, SigningKey, VerifyingKey};
 pub use mint::Claims;
 
 /// The role of a platform's admin; without a tenant it may see all tenants of its app.
@@ -19,6 +25,21 @@ pub const ADMIN: &str = "admin";
 
 /// Seconds by which the clocks of host and server may differ, at most.
 pub const LEEWAY_S_MAX: u8 = 60;
+
+/// What a token must be besides signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRules {
+    /// Seconds by which a host's clock may differ, up to [`LEEWAY_S_MAX`].
+    pub leeway_s: u8,
+    /// Who may have made it, by its claim `iss`; empty where that is not looked at.
+    pub issuers: Vec<String>,
+}
+
+impl Default for TokenRules {
+    fn default() -> Self {
+        Self { leeway_s: 30, issuers: Vec::new() }
+    }
+}
 
 /// A token that a key of ours signed, in its time, with claims of the right shape. Which app it is for
 /// is still open.
@@ -38,20 +59,44 @@ pub struct Caller {
     token: Verified,
 }
 
-/// Checks the request's token: that there is one, who signed it, that it is in its time.
-pub fn verify(headers: &HeaderMap, keys: &Keys, now: Instant, leeway_s: u8) -> Result<Verified, Problem> {
-    let claims = keys.verify(bearer(headers)?).map_err(|unproven| {
-        let detail = match unproven {
-            Unproven::Malformed => "The token is no JWT signed with HS256.",
-            Unproven::Algorithm => {
-                "The token is signed with an algorithm that is not accepted; allowed is HS256."
-            }
-            Unproven::Signature => "The token's signature does not fit this server's secret.",
-        };
-        Problem::new(Code::TokenInvalid, detail)
-    })?;
-    check_times(&claims, now, leeway_s)?;
+/// Checks the request's token: that there is one, who signed it, that it is in its time, who made it.
+pub fn verify(
+    headers: &HeaderMap,
+    keys: &Keys,
+    now: Instant,
+    rules: &TokenRules,
+) -> Result<Verified, Problem> {
+    let claims = keys.verify(bearer(headers)?).map_err(|unproven| unproven_token(unproven, keys))?;
+    check_times(&claims, now, rules.leeway_s)?;
+    check_issuer(&claims, &rules.issuers)?;
     Verified::read(&claims)
+}
+
+/// Where the request's token names a key that a fetch may bring, waits a moment for it.
+pub(crate) async fn wait_for_key(headers: &HeaderMap, keys: &Keys) {
+    let Some(set) = keys.key_set() else {
+        return;
+    };
+    if bearer(headers).is_ok_and(|token| keys.may_be_missing(token)) {
+        set.wait_for_news().await;
+    }
+}
+
+fn unproven_token(unproven: Unproven, keys: &Keys) -> Problem {
+    let invalid = |detail: String| Problem::new(Code::TokenInvalid, detail);
+    match unproven {
+        Unproven::Malformed => invalid(format!("The token is no JWT signed with {}.", keys.algorithms())),
+        Unproven::Algorithm => invalid(format!(
+            "The token is signed with an algorithm that is not accepted; allowed is {}.",
+            keys.algorithms()
+        )),
+        Unproven::KeyId => invalid("The token's `kid` names no key of this server.".to_owned()),
+        Unproven::Signature => invalid("The token's signature does not fit this server's keys.".to_owned()),
+        Unproven::NotFetched => Problem::new(
+            Code::KeysUnavailable,
+            "The keys that tokens are checked with could not be fetched yet.",
+        ),
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -93,6 +138,18 @@ fn check_times(claims: &Map<String, Json>, now: Instant, leeway_s: u8) -> Result
         return Err(Problem::new(Code::TokenEarly, "The token's `nbf` is still to come."));
     }
     Ok(())
+}
+
+fn check_issuer(claims: &Map<String, Json>, issuers: &[String]) -> Result<(), Problem> {
+    let issuer = claims.get("iss").and_then(Json::as_str);
+    if issuers.is_empty() || issuer.is_some_and(|issuer| issuers.iter().any(|allowed| allowed == issuer)) {
+        return Ok(());
+    }
+    let given = match issuer {
+        Some(issuer) => format!("The token's `iss` is {:?}", shortened(issuer)),
+        None => "The token has no claim `iss` of text".to_owned(),
+    };
+    Err(Problem::new(Code::TokenIssuer, format!("{given}; allowed is {}.", issuers.join(" or "))))
 }
 
 fn claim(name: &str, given: &Json, allowed: &str) -> Problem {
@@ -301,5 +358,7 @@ fn text_or_integer(claims: &Map<String, Json>, name: &str) -> Result<Option<Stri
     }
 }
 
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,10 @@ fn now() -> Instant {
     Instant::parse("2026-11-20T12:00:00Z").unwrap()
 }
 
+fn rules(leeway_s: u8) -> TokenRules {
+    TokenRules { leeway_s, issuers: Vec::new() }
+}
+
 fn now_s() -> i64 {
     now().micros() / Instant::MICROS_PER_SECOND
 }
@@ -25,7 +29,7 @@ fn bearing(token: &str) -> HeaderMap {
 }
 
 fn verified(token: &str) -> Result<Verified, Problem> {
-    verify(&bearing(token), &Keys::hs256(SECRET).unwrap(), now(), 30)
+    verify(&bearing(token), &Keys::hs256(SECRET).unwrap(), now(), &rules(30))
 }
 
 fn caller(claims: Json) -> Caller {
@@ -39,7 +43,7 @@ fn a_request_without_a_bearer_token_is_told_so() {
         if let Some(text) = authorization {
             headers.insert(header::AUTHORIZATION, HeaderValue::from_str(text).unwrap());
         }
-        let problem = verify(&headers, &Keys::hs256(SECRET).unwrap(), now(), 0).unwrap_err();
+        let problem = verify(&headers, &Keys::hs256(SECRET).unwrap(), now(), &rules(0)).unwrap_err();
         assert_eq!(problem.code(), Code::TokenMissing, "{authorization:?}");
     };
     check(None);
@@ -89,7 +93,7 @@ fn two_authorization_headers_are_refused_whatever_they_hold() {
     let good = sign(json!({"aud": "shop", "exp": now_s() + 60}));
     let mut headers = bearing(&good);
     headers.append(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {good}")).unwrap());
-    let problem = verify(&headers, &Keys::hs256(SECRET).unwrap(), now(), 0).unwrap_err();
+    let problem = verify(&headers, &Keys::hs256(SECRET).unwrap(), now(), &rules(0)).unwrap_err();
     assert_eq!(problem.code(), Code::TokenInvalid);
 }
 
@@ -235,10 +239,11 @@ fn a_minted_token_signs_in_until_it_expires() {
         tenant: Some("1".to_owned()),
         subject: Some("u1".to_owned()),
         plan: Some("free".to_owned()),
+        issuer: None,
         expires: now(),
     };
     let token = claims.sign(&SigningKey::hs256(SECRET).unwrap()).unwrap();
-    let at = |instant: Instant| verify(&bearing(&token), &Keys::hs256(SECRET).unwrap(), instant, 0);
+    let at = |instant: Instant| verify(&bearing(&token), &Keys::hs256(SECRET).unwrap(), instant, &rules(0));
     let before = Instant::from_micros(now().micros() - Instant::MICROS_PER_SECOND);
     let caller = at(before).unwrap().into_caller_of(&AppName::new("shop")).unwrap();
     assert_eq!((caller.subject(), caller.plan()), (Some("u1"), Some("free")));
@@ -253,4 +258,22 @@ fn a_problem_says_nothing_of_the_token_but_the_claim_that_is_wrong() {
     let problem = verified(&token).unwrap_err();
     assert!(problem.detail().contains("`tenant` is [1]"), "{}", problem.detail());
     assert!(!problem.detail().contains("secret-user"));
+}
+
+#[test]
+fn where_issuers_are_named_a_token_is_of_one_of_them() {
+    let check = |issuers: &[&str], given: Json, want: Option<Code>| {
+        let token = sign(json!({"aud": "shop", "exp": now_s() + 60, "iss": given}));
+        let rules =
+            TokenRules { leeway_s: 0, issuers: issuers.iter().map(|text| (*text).to_owned()).collect() };
+        let got = verify(&bearing(&token), &Keys::hs256(SECRET).unwrap(), now(), &rules);
+        assert_eq!(got.err().map(|problem| problem.code()), want, "{issuers:?} {given}");
+    };
+    check(&[], json!(null), None);
+    check(&[], json!("anybody"), None);
+    check(&["https://host"], json!("https://host"), None);
+    check(&["https://old", "https://host"], json!("https://host"), None);
+    check(&["https://host"], json!("https://host/"), Some(Code::TokenIssuer));
+    check(&["https://host"], json!(null), Some(Code::TokenIssuer));
+    check(&["https://host"], json!(["https://host"]), Some(Code::TokenIssuer));
 }

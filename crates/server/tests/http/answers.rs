@@ -50,7 +50,7 @@ async fn a_list_is_also_csv_and_lines_of_json() {
     let club = Club::open().await;
     let csv = club.get("/club/visits?format=csv&limit=1", &owner(1)).await;
     assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
-    assert_eq!(csv.header("content-disposition"), "attachment; filename=\"visits.csv\"");
+    assert_eq!(csv.header("content-disposition"), "attachment; filename=\"visits-2026-03-15T12-00-00Z.csv\"");
     assert_eq!(csv.text(), "id,member_id,kind,at\r\n1,11,swim,2026-01-10T10:00:00Z\r\n");
     let lines = club.get("/totals?format=ndjson&table=clubs", &admin()).await;
     assert_eq!(lines.header("content-type"), "application/x-ndjson");
@@ -59,7 +59,9 @@ async fn a_list_is_also_csv_and_lines_of_json() {
     assert_eq!(formula.text(), "id,name\r\n11,'=Ann\r\n12,\r\n");
     let none = club.get("/club/visits?format=csv&as_of=2020-01-01", &owner(1)).await;
     assert_eq!(none.text(), "id,member_id,kind,at\r\n", "a list without rows keeps its columns");
-    club.get("/totals?format=csv", &admin()).await.assert_problem(422, "parameter_invalid");
+    let unnamed = club.get("/totals?format=csv", &admin()).await;
+    unnamed.assert_problem(422, "parameter_invalid");
+    assert!(unnamed.text().contains("clubs, members"), "{}", unnamed.text());
 }
 
 #[tokio::test]

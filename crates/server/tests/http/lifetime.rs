@@ -134,8 +134,8 @@ fn parts_that_do_not_fit_together_are_refused_at_the_start() {
             "{path}: {why}"
         );
     }
-    let settings = quick(|settings| settings.token_leeway_s = 61);
-    assert!(refused(vec![pack()], settings).contains("token_leeway_s is 61"));
+    let settings = quick(|settings| settings.token.leeway_s = 61);
+    assert!(refused(vec![pack()], settings).contains("jwt.leeway is 61"));
 }
 
 /// A server on a port of its own, and what stops it.

@@ -1,11 +1,28 @@
 //! What clients meet: every way to be refused, and every answer's shape.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    unreachable_pub,
+    reason = "a test says what it expects, and panics where it is not so; a helper may serve another program"
+)]
+
 #[cfg(test)]
 mod access;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod files;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]

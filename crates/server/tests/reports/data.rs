@@ -7,6 +7,7 @@ use std::time::Duration;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
+use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
 use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Pair, PlannedStatements, evaluate};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
@@ -23,6 +24,20 @@ pub(crate) fn beside_the_project(folder: &str) -> Option<PathBuf> {
         println!("skipped: there is no folder shared/{folder} beside the project");
     }
     found
+}
+
+/// A list of an answer as a file.
+pub(crate) fn file_of(answer: Answer, format: ExportFormat, list: &str) -> Vec<u8> {
+    let export = Export {
+        format,
+        report: "report".to_owned(),
+        as_of: Instant::from_micros(0),
+        lists: vec![ExportList::of_answer("report", Arc::new(answer), list)],
+        temporary_folder: std::env::temp_dir(),
+    };
+    let mut file = Vec::new();
+    export.write(&mut file).unwrap();
+    file
 }
 
 pub(crate) struct App {

@@ -1,11 +1,12 @@
 //! The loyalty pack against answers that an independent implementation gave.
 
 use ebbtide_server::apps::bundled;
-use ebbtide_server::report::{Pair, choose_list, to_csv, to_ndjson};
+use ebbtide_server::report::export::ExportFormat;
+use ebbtide_server::report::{Pair, choose_lists};
 use serde_json::Value as Json;
 
 use super::comparing::{csv_differences, differences};
-use super::data::{App, Request, beside_the_project, wait};
+use super::data::{App, Request, beside_the_project, file_of, wait};
 
 fn text<'j>(case: &'j Json, pointer: &str) -> Option<&'j str> {
     case.pointer(pointer).and_then(Json::as_str)
@@ -32,14 +33,14 @@ fn problems(app: &App, case: &Json) -> Option<Vec<String>> {
             if format == "json" {
                 return Some(differences(&case["body"], &answer.body, "$"));
             }
-            let chosen = choose_list(app.route(request.path).0, format, None).unwrap();
-            let list = answer.lists.iter().find(|list| list.path == chosen).unwrap();
-            let rows = answer.rows(list);
-            if format == "csv" {
+            let format = ExportFormat::from_name(format).unwrap();
+            let chosen = choose_lists(app.route(request.path).0, format, None).unwrap();
+            let file = file_of(answer, format, chosen[0]);
+            if format == ExportFormat::Csv {
                 let want = case["body"].as_array().unwrap();
-                return Some(csv_differences(want, &to_csv(&list.columns, rows).unwrap()));
+                return Some(csv_differences(want, &file));
             }
-            let lines = String::from_utf8(to_ndjson(rows)).unwrap();
+            let lines = String::from_utf8(file).unwrap();
             let got: Json = lines.lines().map(|line| serde_json::from_str::<Json>(line).unwrap()).collect();
             Some(differences(&case["body"], &got, "$"))
         }

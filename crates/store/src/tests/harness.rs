@@ -18,6 +18,7 @@ use super::model::{Kind, Row, TABLES, TENANTS};
 use crate::admission::prepare;
 use crate::fs::{FileSystem, SimFs};
 use crate::import::Importer;
+use crate::lock::FolderLock;
 use crate::maintenance::Shared;
 use crate::recover::{self, Opened};
 use crate::store::FreshIds;
@@ -112,7 +113,8 @@ impl Machine {
         apps: Vec<AppSchema>,
     ) -> Result<Self, StoreError> {
         let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
-        let Opened { writer, .. } = recover::open(fs, settings, &FRESH, apps)?;
+        let lock = FolderLock::take(fs.as_ref())?;
+        let Opened { writer, .. } = recover::open(fs, lock, settings, &FRESH, apps)?;
         Ok(Self { disk: disk.clone(), shared: Arc::new(Shared::new(writer, Vec::new())) })
     }
 

@@ -1,11 +1,12 @@
 //! From a bound query to its answer: load, fold, and make sense of the counts.
 
+mod activity;
 mod churn;
 mod preceding;
 mod retention;
 mod trend;
 
-use ebbtide_model::query::{BoundQuery, EventSource, Kind};
+use ebbtide_model::query::{BoundQuery, EventSource, Interval, Kind};
 use ebbtide_model::{ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
@@ -14,7 +15,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::drive::{Loaded, Loading};
 use super::key::OwnedKey;
 use super::load::{Actors, Times};
-use crate::answer::{ActorId, Answer, Meta, Outcome};
+use super::span::Span;
+use crate::answer::{ActorId, Answer, Bucket, Meta, Outcome};
 use crate::{EngineError, Interrupt};
 
 /// Answers a query from the rows that the scope sees, as if it were `as_of`. The same rows and the same
@@ -32,6 +34,9 @@ pub fn ask(
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
         Kind::Trend(trend) => Outcome::Trend(asking.trend(trend)?),
+        Kind::Lifecycle(lifecycle) => Outcome::Lifecycle(asking.lifecycle(lifecycle)?),
+        Kind::Stickiness(stickiness) => Outcome::Stickiness(asking.stickiness(stickiness)?),
+        Kind::Paths(paths) => Outcome::Paths(asking.paths(paths)?),
         Kind::Preceding(preceding) => Outcome::Preceding(asking.preceding(preceding)?),
     };
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
@@ -102,6 +107,18 @@ impl<'a> Asking<'a> {
     fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {
         let table = self.snapshot.app().table(table)?;
         table.columns.get(column).map(|column| column.column_type)
+    }
+
+    fn named_buckets(&self, span: &Span, interval: Interval) -> Vec<Bucket> {
+        let bucket = |(start, complete): (&Option<Instant>, bool)| Bucket {
+            start: *start,
+            label: match (interval, start) {
+                (Interval::Unit(unit), Some(start)) => self.query.calendar.label(unit, *start),
+                (Interval::All, _) | (_, None) => "all".to_owned(),
+            },
+            complete,
+        };
+        span.starts.iter().zip(span.complete(self.as_of)).map(bucket).collect()
     }
 
     fn actor_id(&self, tenant: &str, actor: &OwnedKey) -> ActorId {

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use ebbtide_model::Value;
-use ebbtide_model::query::{Breakdown, Compare, Formula, Interval, Measure, Operator, Trend};
+use ebbtide_model::query::{Breakdown, Compare, Formula, Measure, Operator, Trend};
 use hashbrown::HashMap;
 use num_bigint::BigUint;
 
 use super::Asking;
 use crate::EngineError;
-use crate::answer::{Quantity, Series, TrendAnswer, TrendBucket, TrendCompare, TrendGroup};
+use crate::answer::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
 use crate::behaviour::drive::Loaded;
 use crate::behaviour::key::OwnedKey;
 use crate::behaviour::load::Actors;
-use crate::behaviour::trend::{NO_SERIES, Span, TrendFold, TrendState, percentile, widen};
+use crate::behaviour::span::Span;
+use crate::behaviour::trend::{NO_SERIES, TrendFold, TrendState, percentile, widen};
 use crate::exact::{ExactSum, Ratio};
 
 impl Asking<'_> {
@@ -43,11 +44,11 @@ impl Asking<'_> {
         };
         let groups = groups.as_ref().map(|groups| groups.iter().enumerate().map(group).collect());
         Ok(TrendAnswer {
-            buckets: self.buckets(&asked, trend),
+            buckets: self.named_buckets(&asked, trend.interval),
             measures: trend.measures.clone(),
             groups,
             compare: compared.map(|(span, mut lines)| TrendCompare {
-                buckets: self.buckets(span, trend),
+                buckets: self.named_buckets(span, trend.interval),
                 data: lines.take(trend, 0),
             }),
             data: lines.take(trend, 0),
@@ -93,18 +94,6 @@ impl Asking<'_> {
             by_entity.push((0..=kept.len()).map(|series| reading.series(series, measures)).collect());
         }
         Ok(Lines { by_entity, entities: Vec::new() })
-    }
-
-    fn buckets(&self, span: &Span, trend: &Trend) -> Vec<TrendBucket> {
-        let bucket = |(index, start): (usize, &Option<ebbtide_model::Instant>)| TrendBucket {
-            start: *start,
-            label: match (trend.interval, start) {
-                (Interval::Unit(unit), Some(start)) => self.query.calendar.label(unit, *start),
-                (Interval::All, _) | (_, None) => "all".to_owned(),
-            },
-            complete: span.bounds[index + 1] <= self.as_of.micros(),
-        };
-        span.starts.iter().enumerate().map(bucket).collect()
     }
 }
 

@@ -173,3 +173,46 @@ async fn long_chains_within_the_limit_are_answered() {
         .await;
     check(format!("SELECT id FROM sales WHERE id IN (1{})", ",100".repeat(2_900)), json!([[100]])).await;
 }
+
+#[tokio::test]
+async fn a_stream_has_no_end_but_its_rows() {
+    let sql = sql();
+    let statement = format!("SELECT a.value AS n FROM {SERIES} a, generate_series(1, 10) b");
+    let limits = Limits { rows_max: 1, bytes_max: 1, ..request("").limits };
+    let asked = SqlRequest { limits, ..request(&statement) };
+    let mut stream = sql.stream(&snapshot(), &shop_1(), asked).await.unwrap();
+    assert_eq!(stream.columns[0].type_name, "int");
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await.unwrap() {
+        rows += batch.num_rows();
+    }
+    assert_eq!(rows, 1_000_000);
+    assert!(stream.next().await.unwrap().is_none(), "the end stays the end");
+}
+
+#[tokio::test]
+async fn a_stream_sees_the_rows_of_its_scope_and_tells_its_errors() {
+    let sql = sql();
+    let mut own =
+        sql.stream(&snapshot(), &shop_1(), request("SELECT count(*) AS n FROM sales")).await.unwrap();
+    let whole = ask("SELECT count(*) AS n FROM sales").await.unwrap();
+    let batch = own.next().await.unwrap().unwrap();
+    assert_eq!(json!(crate::sql::batch_to_json(&own.columns, &batch).unwrap()), whole);
+    let refused = sql.stream(&snapshot(), &shop_1(), request("SELECT x FROM nowhere")).await.unwrap_err();
+    assert!(matches!(refused, EngineError::Sql(SqlError::UnknownTable { .. })), "{refused}");
+    let late = request("SELECT 10 / (value - 1) AS x FROM generate_series(1, 3)");
+    let mut late = sql.stream(&snapshot(), &shop_1(), late).await.unwrap();
+    assert_eq!(late.next().await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn who_drops_a_stream_gives_its_turn_back() {
+    let sql = Sql::new(&SqlSettings { concurrent_max: 1, ..SqlSettings::default() }).unwrap();
+    let statement = format!("SELECT a.value FROM {SERIES} a, {SERIES} b");
+    for _ in 0..3 {
+        let mut stream = sql.stream(&snapshot(), &shop_1(), request(&statement)).await.unwrap();
+        assert!(stream.next().await.unwrap().is_some());
+    }
+    let after = ask_with(&sql, &snapshot(), &shop_1(), request("SELECT 1 AS x")).await.unwrap();
+    assert_eq!(cells(&after), json!([[1]]));
+}

@@ -1,16 +1,17 @@
 //! From a query to one that can run: every table, event stream, property and value is checked against
 //! the app's declared tables, and what the app decides is filled in.
 
+mod kinds;
+mod range;
+
 use jiff::tz::TimeZone;
 
-use super::bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
+use self::range::check_range;
+use super::bound::{BoundMatcher, BoundQuery, EventSource};
 use super::condition::Condition;
-use super::matcher::{Breakdown, Matcher};
-use super::{
-    Filter, Interval, Kind, Measure, PropScope, Query, RETENTION_PERIODS_MAX, Show, TREND_BUCKETS_MAX, Trend,
-    When,
-};
-use crate::{AppSchema, Calendar, ColumnType, Fault, Instant, TableKind, TableName, TableSchema, nearest};
+use super::matcher::Matcher;
+use super::{Filter, PropScope, Query, When};
+use crate::{AppSchema, Calendar, ColumnType, Fault, TableKind, TableName, TableSchema, nearest};
 
 /// The property that stands for the event's name, where a table has no column of that name.
 const EVENT_PROP: &str = "event";
@@ -75,57 +76,6 @@ fn hint<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> String {
     nearest(given, names).map_or_else(String::new, |name| format!(" (did you mean {name:?}?)"))
 }
 
-/// Settles how many periods a retention has, and refuses more buckets than a trend may have.
-fn check_range(
-    query: &mut Query,
-    calendar: &Calendar,
-    from: Option<Instant>,
-    to: Option<Instant>,
-) -> Result<(), Fault> {
-    match &mut query.kind {
-        Kind::Churn(_) | Kind::Preceding(_) => Ok(()),
-        Kind::Trend(trend) => {
-            if trend.compare.is_some() && trend.interval == Interval::All && from.is_none() {
-                return Err(fault("from", "is missing, and `compare` over all needs it"));
-            }
-            let (Interval::Unit(unit), Some(from), Some(to)) = (trend.interval, from, to) else {
-                return Ok(());
-            };
-            let boundaries = calendar.boundaries(unit, from, to, TREND_BUCKETS_MAX);
-            boundaries.map(|_| ()).ok_or_else(|| {
-                fault(
-                    "interval",
-                    format_args!("from {from} to {to} has more than {TREND_BUCKETS_MAX} of these, the limit"),
-                )
-            })
-        }
-        Kind::Retention(retention) => {
-            let Some(to) = to else {
-                return Ok(());
-            };
-            let Some(from) = from else {
-                return Err(fault("from", "is missing, and `to` needs it; or give `periods` alone"));
-            };
-            let max = RETENTION_PERIODS_MAX;
-            let boundaries = calendar.boundaries(retention.period, from, to, max as usize);
-            let count = boundaries.and_then(|found| u32::try_from(found.len().saturating_sub(1)).ok());
-            let Some(count) = count else {
-                return Err(fault(
-                    "to",
-                    format_args!("it lies more than {max} periods after `from`, the limit"),
-                ));
-            };
-            if let Some(given) = retention.periods.filter(|given| *given != count) {
-                let problem = format_args!("{given} was given; from {from} to {to} there are {count}");
-                return Err(fault("periods", problem));
-            }
-            retention.periods = Some(count);
-            retention.columns = Some(retention.columns.unwrap_or(count));
-            Ok(())
-        }
-    }
-}
-
 struct Binder<'a, 'q> {
     schema: &'a AppSchema,
     query: &'q Query,
@@ -136,69 +86,6 @@ struct Binder<'a, 'q> {
 }
 
 impl<'a> Binder<'a, '_> {
-    fn bind_kind(&mut self) -> Result<(), Fault> {
-        let query = self.query;
-        match &query.kind {
-            Kind::Retention(retention) => {
-                let table = self.matcher(&retention.start, BoundQuery::START, "start", Need::Actor)?;
-                if let Some(breakdown) = &retention.breakdown {
-                    self.breakdown(breakdown, table)?;
-                }
-                self.matcher(&retention.returns, BoundQuery::RETURN, "return", Need::Actor)?;
-            }
-            Kind::Churn(churn) => {
-                self.matcher(&churn.entity, BoundQuery::ENTITY, "entity", Need::Actor)?;
-            }
-            Kind::Trend(trend) => self.trend(trend)?,
-            Kind::Preceding(preceding) => {
-                self.matcher(&preceding.before, BoundQuery::BEFORE, "before", Need::Actor)?;
-                let table = self.matcher(&preceding.of, BoundQuery::OF, "of", Need::Actor)?;
-                self.shown(&preceding.show, BoundQuery::OF, table)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A source for each entity: one table's rows may be measured by several properties.
-    fn trend(&mut self, trend: &Trend) -> Result<(), Fault> {
-        let several = trend.computed.as_ref().map(|computed| {
-            let entities = computed.entities.iter().enumerate();
-            entities.map(|(index, entity)| (&entity.matcher, format!("entities[{index}]"))).collect()
-        });
-        let entities: Vec<(&Matcher, String)> =
-            several.unwrap_or_else(|| vec![(&trend.entity, "entity".to_owned())]);
-        let mut sources = Vec::new();
-        let mut grouped = None;
-        for (index, (matcher, path)) in entities.into_iter().enumerate() {
-            let (measures, prop) = trend.measured(index);
-            let need = if measures.contains(&Measure::Unique) { Need::Actor } else { Need::Events };
-            // No actor is looked for among those of another entity.
-            self.actor = None;
-            let source = self.matcher(matcher, BoundQuery::ENTITY, &path, need)?;
-            if let Some(breakdown) = &trend.breakdown {
-                let column_type = self.breakdown(breakdown, source)?;
-                let (table, other) = grouped.get_or_insert((self.sources[source].table.clone(), column_type));
-                if *other != column_type {
-                    let problem = format_args!(
-                        "{:?} was given, in {table} of type {} and in {} of type {}; allowed is one type",
-                        breakdown.prop,
-                        other.name(),
-                        self.sources[source].table,
-                        column_type.name()
-                    );
-                    return Err(fault("breakdown.prop", problem));
-                }
-            }
-            if let Some(prop) = prop {
-                let path = if trend.computed.is_some() { format!("{path}.prop") } else { "prop".to_owned() };
-                self.measured(prop, measures, source, &path)?;
-            }
-            sources.append(&mut self.sources);
-        }
-        self.sources = sources;
-        Ok(())
-    }
-
     /// Adds a matcher to its table's source, and gives the source's index.
     fn matcher(&mut self, matcher: &Matcher, bit: u8, path: &str, need: Need) -> Result<usize, Fault> {
         let table = match &matcher.table {
@@ -270,55 +157,6 @@ impl<'a> Binder<'a, '_> {
             Some(_) => {}
         }
         Ok(Some(column))
-    }
-
-    /// The type of the values that the answer is split by.
-    fn breakdown(&mut self, breakdown: &Breakdown, source: usize) -> Result<ColumnType, Fault> {
-        if breakdown.scope == PropScope::Actor {
-            return Err(no_actor_props("breakdown.scope"));
-        }
-        let table = self.table_of(source)?;
-        let column = prop_column(table, &breakdown.prop, "breakdown.prop")?;
-        self.sources[source].breakdown = Some(column);
-        Ok(table.columns[column].column_type)
-    }
-
-    fn measured(&mut self, prop: &str, measures: &[Measure], source: usize, path: &str) -> Result<(), Fault> {
-        let table = self.table_of(source)?;
-        let column = prop_column(table, prop, path)?;
-        if let Some(measure) = measures.iter().find(|measure| measure.is_numeric()) {
-            let column_type = table.columns[column].column_type;
-            if !matches!(column_type, ColumnType::Int | ColumnType::Float | ColumnType::Decimal) {
-                let problem = format_args!(
-                    "{prop:?} was given, of type {}; allowed with the measure {:?} is a column of type int, float or \
-                     decimal",
-                    column_type.name(),
-                    measure.name()
-                );
-                return Err(fault(path, problem));
-            }
-            self.sources[source].number = Some(column);
-        }
-        if measures.contains(&Measure::UniqueProp) {
-            self.sources[source].value = Some(ValueColumn { column, cut: None, trim: false, of: None });
-        }
-        Ok(())
-    }
-
-    fn shown(&mut self, show: &Show, of: u8, source: usize) -> Result<(), Fault> {
-        let table = self.table_of(source)?;
-        let Show { prop, cut, trim } = show;
-        let column = prop_column(table, prop, "show")?;
-        let column_type = table.columns[column].column_type;
-        if (cut.is_some() || *trim) && column_type != ColumnType::Text {
-            let problem = format_args!(
-                "{prop:?} was given, of type {}; allowed with `cut` or `trim` is a column of type text",
-                column_type.name()
-            );
-            return Err(fault("show", problem));
-        }
-        self.sources[source].value = Some(ValueColumn { column, cut: *cut, trim: *trim, of: Some(of) });
-        Ok(())
     }
 
     fn table_of(&self, source: usize) -> Result<&'a TableSchema, Fault> {

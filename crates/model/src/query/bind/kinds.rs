@@ -1,0 +1,152 @@
+//! What each kind of query wants of the tables that it names.
+
+use super::{Binder, Need, condition, fault, no_actor_props, prop_column};
+use crate::query::bound::{BoundQuery, ValueColumn};
+use crate::query::filter::{Filter, Op, PropScope, Test};
+use crate::query::matcher::{Breakdown, Matcher};
+use crate::query::{Kind, Measure, Paths, Show, Trend};
+use crate::{ColumnType, Fault};
+
+impl Binder<'_, '_> {
+    pub(super) fn bind_kind(&mut self) -> Result<(), Fault> {
+        let query = self.query;
+        match &query.kind {
+            Kind::Retention(retention) => {
+                let table = self.matcher(&retention.start, BoundQuery::START, "start", Need::Actor)?;
+                if let Some(breakdown) = &retention.breakdown {
+                    self.breakdown(breakdown, table)?;
+                }
+                self.matcher(&retention.returns, BoundQuery::RETURN, "return", Need::Actor)?;
+            }
+            Kind::Churn(churn) => {
+                self.matcher(&churn.entity, BoundQuery::ENTITY, "entity", Need::Actor)?;
+            }
+            Kind::Trend(trend) => self.trend(trend)?,
+            Kind::Lifecycle(lifecycle) => {
+                self.matcher(&lifecycle.entity, BoundQuery::ENTITY, "entity", Need::Actor)?;
+            }
+            Kind::Stickiness(stickiness) => {
+                self.matcher(&stickiness.entity, BoundQuery::ENTITY, "entity", Need::Actor)?;
+            }
+            Kind::Paths(paths) => self.paths(paths)?,
+            Kind::Preceding(preceding) => {
+                self.matcher(&preceding.before, BoundQuery::BEFORE, "before", Need::Actor)?;
+                let table = self.matcher(&preceding.of, BoundQuery::OF, "of", Need::Actor)?;
+                self.shown(&preceding.show, BoundQuery::OF, table)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A source for each entity: one table's rows may be measured by several properties.
+    fn trend(&mut self, trend: &Trend) -> Result<(), Fault> {
+        let several = trend.computed.as_ref().map(|computed| {
+            let entities = computed.entities.iter().enumerate();
+            entities.map(|(index, entity)| (&entity.matcher, format!("entities[{index}]"))).collect()
+        });
+        let entities: Vec<(&Matcher, String)> =
+            several.unwrap_or_else(|| vec![(&trend.entity, "entity".to_owned())]);
+        let mut sources = Vec::new();
+        let mut grouped = None;
+        for (index, (matcher, path)) in entities.into_iter().enumerate() {
+            let (measures, prop) = trend.measured(index);
+            let need = if measures.contains(&Measure::Unique) { Need::Actor } else { Need::Events };
+            // No actor is looked for among those of another entity.
+            self.actor = None;
+            let source = self.matcher(matcher, BoundQuery::ENTITY, &path, need)?;
+            if let Some(breakdown) = &trend.breakdown {
+                let column_type = self.breakdown(breakdown, source)?;
+                let (table, other) = grouped.get_or_insert((self.sources[source].table.clone(), column_type));
+                if *other != column_type {
+                    let problem = format_args!(
+                        "{:?} was given, in {table} of type {} and in {} of type {}; allowed is one type",
+                        breakdown.prop,
+                        other.name(),
+                        self.sources[source].table,
+                        column_type.name()
+                    );
+                    return Err(fault("breakdown.prop", problem));
+                }
+            }
+            if let Some(prop) = prop {
+                let path = if trend.computed.is_some() { format!("{path}.prop") } else { "prop".to_owned() };
+                self.measured(prop, measures, source, &path)?;
+            }
+            sources.append(&mut self.sources);
+        }
+        self.sources = sources;
+        Ok(())
+    }
+
+    /// A chain begins at an event that has the asked item besides.
+    fn paths(&mut self, paths: &Paths) -> Result<(), Fault> {
+        let source = self.matcher(&paths.entity, BoundQuery::ENTITY, "entity", Need::Actor)?;
+        let table = self.table_of(source)?;
+        let column = prop_column(table, &paths.item, "item")?;
+        self.sources[source].value = Some(ValueColumn { column, cut: None, trim: false, of: None });
+        if let Some(start_at) = &paths.start_at {
+            let is_item = Filter::Test(Test {
+                prop: paths.item.clone(),
+                op: Op::Eq,
+                values: vec![start_at.clone()],
+                scope: PropScope::Event,
+            });
+            self.matcher(&paths.entity, BoundQuery::CHAIN_START, "entity", Need::Actor)?;
+            let bound = condition(&is_item, table, "start_at")
+                .map_err(|fault| Fault { path: "start_at".to_owned(), ..fault })?;
+            if let Some(matcher) = self.sources[source].matchers.last_mut() {
+                matcher.filters.push(bound);
+            }
+        }
+        Ok(())
+    }
+
+    /// The type of the values that the answer is split by.
+    fn breakdown(&mut self, breakdown: &Breakdown, source: usize) -> Result<ColumnType, Fault> {
+        if breakdown.scope == PropScope::Actor {
+            return Err(no_actor_props("breakdown.scope"));
+        }
+        let table = self.table_of(source)?;
+        let column = prop_column(table, &breakdown.prop, "breakdown.prop")?;
+        self.sources[source].breakdown = Some(column);
+        Ok(table.columns[column].column_type)
+    }
+
+    fn measured(&mut self, prop: &str, measures: &[Measure], source: usize, path: &str) -> Result<(), Fault> {
+        let table = self.table_of(source)?;
+        let column = prop_column(table, prop, path)?;
+        if let Some(measure) = measures.iter().find(|measure| measure.is_numeric()) {
+            let column_type = table.columns[column].column_type;
+            if !matches!(column_type, ColumnType::Int | ColumnType::Float | ColumnType::Decimal) {
+                let problem = format_args!(
+                    "{prop:?} was given, of type {}; allowed with the measure {:?} is a column of type int, float or \
+                     decimal",
+                    column_type.name(),
+                    measure.name()
+                );
+                return Err(fault(path, problem));
+            }
+            self.sources[source].number = Some(column);
+        }
+        if measures.contains(&Measure::UniqueProp) {
+            self.sources[source].value = Some(ValueColumn { column, cut: None, trim: false, of: None });
+        }
+        Ok(())
+    }
+
+    fn shown(&mut self, show: &Show, of: u8, source: usize) -> Result<(), Fault> {
+        let table = self.table_of(source)?;
+        let Show { prop, cut, trim } = show;
+        let column = prop_column(table, prop, "show")?;
+        let column_type = table.columns[column].column_type;
+        if (cut.is_some() || *trim) && column_type != ColumnType::Text {
+            let problem = format_args!(
+                "{prop:?} was given, of type {}; allowed with `cut` or `trim` is a column of type text",
+                column_type.name()
+            );
+            return Err(fault("show", problem));
+        }
+        self.sources[source].value = Some(ValueColumn { column, cut: *cut, trim: *trim, of: Some(of) });
+        Ok(())
+    }
+}
