@@ -20,6 +20,8 @@ mod access;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod files;
@@ -31,6 +33,8 @@ mod kept;
 mod kept_random;
 #[cfg(test)]
 mod lifetime;
+#[cfg(test)]
+mod order;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
