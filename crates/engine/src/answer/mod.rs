@@ -5,6 +5,7 @@ mod activity;
 mod churn;
 mod funnel;
 mod preceding;
+mod relation;
 mod retention;
 mod trend;
 

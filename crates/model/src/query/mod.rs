@@ -80,6 +80,9 @@ pub enum Kind {
     Funnel(Funnel),
 }
 
+/// The kinds that there are.
+pub const KINDS: &[&str] = &Kind::NAMES;
+
 impl Kind {
     const NAMES: [&str; 8] =
         ["funnel", "retention", "churn", "trend", "preceding", "lifecycle", "stickiness", "paths"];
