@@ -22,4 +22,5 @@ mod comparing;
 mod data;
 mod examples;
 mod itsm;
+mod learning;
 mod loyalty;

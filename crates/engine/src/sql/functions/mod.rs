@@ -8,6 +8,7 @@ mod bounded;
 mod calendar;
 mod numbers;
 mod parameter;
+mod periods;
 mod ratio;
 mod series;
 
