@@ -224,8 +224,19 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
                 std::iter::once("start").chain(measures.iter().map(|measure| measure.name())).collect()
             }
         },
-        Kind::Churn(_) => {
-            vec!["actor", "events", "first", "last", "days_inactive", "interval_days", "ratio", "at_risk"]
+        Kind::Churn(churn) => {
+            let mut fields = vec![
+                "actor",
+                "events",
+                "first",
+                "last",
+                "days_inactive",
+                "interval_days",
+                "ratio",
+                "at_risk",
+            ];
+            fields.extend(churn.model.iter().flat_map(|_| ["alive", "expected"]));
+            fields
         }
         Kind::Preceding(preceding) if preceding.per_actor => vec!["actor", "value", "count"],
         Kind::Preceding(_) => vec!["value", "count"],

@@ -193,6 +193,8 @@ fn actor(row: &ChurnActor, shape: &Shape) -> Json {
         "interval_days" => number(row.interval_days.as_ref()),
         "ratio" => number(row.ratio.as_ref()),
         "at_risk" => Json::from(row.at_risk),
+        "alive" => Json::from(row.alive),
+        "expected" => Json::from(row.expected),
         _ => Json::Null,
     })
 }
@@ -333,8 +335,10 @@ mod tests {
             interval_days: Ratio::new(1, 2_u32),
             ratio: None,
             at_risk: true,
+            alive: None,
+            expected: None,
         };
-        let churn = Outcome::Churn(ChurnAnswer { actors: vec![row], at_risk: 1, total: 1 });
+        let churn = Outcome::Churn(ChurnAnswer { actors: vec![row], at_risk: 1, total: 1, model: None });
         let fields =
             ["actor", "last", "days_inactive", "interval_days", "ratio", "at_risk", "events", "first"];
         let shape = shape(&fields, Some(0), Cells::All, EmptyRows::Keep);
