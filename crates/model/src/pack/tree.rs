@@ -242,9 +242,9 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
         Kind::Preceding(_) => vec!["value", "count"],
         Kind::Funnel(funnel) => match funnel.view {
             FunnelView::Steps => {
-                vec!["step", "count", "percent", "percent_of_previous", "avg_seconds", "median_seconds"]
+                vec!["step", "count", "rate", "rate_of_previous", "avg_seconds", "median_seconds"]
             }
-            FunnelView::Trends { .. } => vec!["start", "entered", "converted", "percent"],
+            FunnelView::Trends { .. } => vec!["start", "entered", "converted", "rate"],
         },
         Kind::Lifecycle(_) => vec!["start", "active", "new", "returning", "resurrecting", "dormant"],
         Kind::Stickiness(_) => vec!["periods", "actors", "at_least"],

@@ -45,8 +45,8 @@ fn passed(funnel: &FunnelAnswer, shape: &Shape) -> Vec<Json> {
                 object(shape, |field| match field {
                     "step" => Json::from(index),
                     "count" => Json::from(step.count),
-                    "percent" => share(of(index, 0)),
-                    "percent_of_previous" => share(index.checked_sub(1).and_then(|before| of(index, before))),
+                    "rate" => share(of(index, 0)),
+                    "rate_of_previous" => share(index.checked_sub(1).and_then(|before| of(index, before))),
                     "avg_seconds" => share(step.avg_seconds.clone()),
                     "median_seconds" => share(step.median_seconds.clone()),
                     _ => Json::Null,
@@ -64,7 +64,7 @@ fn passed(funnel: &FunnelAnswer, shape: &Shape) -> Vec<Json> {
                     "start" => Json::from(bucket.label.as_str()),
                     "entered" => Json::from(entered(index)),
                     "converted" => Json::from(series.converted.get(index).copied().flatten()),
-                    "percent" => share(series.percent(index)),
+                    "rate" => share(series.percent(index)),
                     _ => Json::Null,
                 })
             };
