@@ -192,7 +192,7 @@ z,co,First,false,2.0,2024-01-01T00:00:00Z\nfuture,co,Not yet,true,5.0,2024-04-01
             "1,b,s,,2024-03-01T00:00:00Z\n2,c,s,,2024-03-01T00:00:00Z\n3,x,s,,2024-03-01T00:00:00Z\n4,c,t,,2024-03-01T00:00:00Z",
         ),
         ("messages", "1,1,user,q,,2024-03-01T00:00:00Z\n2,3,user,secret,,2024-03-01T00:00:00Z\n3,4,user,r,,2024-03-01T00:00:00Z"),
-        ("message_feedback", "1,c,positive,2024-03-01T00:00:00Z\n2,c,negative,2024-03-01T00:00:00Z\n3,c,neutral,2024-03-01T00:00:00Z\n4,c,,2024-03-01T00:00:00Z"),
+        ("message_feedback", "1,c,positive,2024-03-01T00:00:00Z\n2,c,negative,2024-03-01T00:00:00Z\n3,c,neutral,2024-03-01T00:00:00Z"),
     ]);
     let overview = ask(&app, "/analytics/overview");
     let ids: Vec<&str> = overview["chatbots"]
@@ -216,7 +216,7 @@ z,co,First,false,2.0,2024-01-01T00:00:00Z\nfuture,co,Not yet,true,5.0,2024-04-01
     let third = &overview["chatbots"][2];
     assert_eq!(
         (&third["feedback_positive"], &third["feedback_negative"], &third["total_ratings"]),
-        (&json!(1), &json!(3), &json!(4))
+        (&json!(1), &json!(2), &json!(3))
     );
     assert_eq!(third["average_messages_per_conversation"], 0.5);
     assert!(!overview.to_string().contains("secret"));
