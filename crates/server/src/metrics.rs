@@ -19,8 +19,7 @@ pub(crate) struct Metrics {
 
 #[derive(Debug, Default)]
 struct Kept {
-    requests: BTreeMap<(String, &'static str, u16), u64>,
-    latencies: BTreeMap<String, Histogram>,
+    routes: BTreeMap<String, OfRoute>,
     reports: BTreeMap<(String, String), Histogram>,
     rows: BTreeMap<(String, String), RowCounts>,
     key_fetches: KeyFetches,
@@ -31,6 +30,13 @@ struct Kept {
 struct KeyFetches {
     good: u64,
     failed: u64,
+}
+
+#[derive(Debug, Default)]
+struct OfRoute {
+    /// By method and status.
+    requests: BTreeMap<(&'static str, u16), u64>,
+    latency: Histogram,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -61,8 +67,13 @@ pub(crate) struct Gauge {
 impl Metrics {
     pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, elapsed: Duration) {
         let mut kept = self.lock();
-        *kept.requests.entry((route.to_owned(), method, status)).or_default() += 1;
-        kept.latencies.entry(route.to_owned()).or_default().observe(elapsed);
+        if !kept.routes.contains_key(route) {
+            kept.routes.insert(route.to_owned(), OfRoute::default());
+        }
+        if let Some(of_route) = kept.routes.get_mut(route) {
+            *of_route.requests.entry((method, status)).or_default() += 1;
+            of_route.latency.observe(elapsed);
+        }
     }
 
     pub(crate) fn report(&self, app: &str, report: &str, elapsed: Duration) {
@@ -91,17 +102,15 @@ impl Metrics {
         let kept = self.lock();
         let mut text = Text::default();
         text.head("ebbtide_requests_total", "counter", "Requests answered.");
-        for ((route, method, status), count) in &kept.requests {
-            let status = status.to_string();
-            text.line(
-                "ebbtide_requests_total",
-                &[("route", route), ("method", method), ("status", &status)],
-                count,
-            );
+        for (route, of_route) in &kept.routes {
+            for ((method, status), count) in &of_route.requests {
+                let labels = [("route", route.as_str()), ("method", method), ("status", &status.to_string())];
+                text.line("ebbtide_requests_total", &labels, count);
+            }
         }
         text.head("ebbtide_request_seconds", "histogram", "Time from a request's head to its answer.");
-        for (route, histogram) in &kept.latencies {
-            text.histogram("ebbtide_request_seconds", &[("route", route)], histogram);
+        for (route, of_route) in &kept.routes {
+            text.histogram("ebbtide_request_seconds", &[("route", route)], &of_route.latency);
         }
         text.head("ebbtide_report_seconds", "histogram", "Time to answer a report.");
         for ((app, report), histogram) in &kept.reports {

@@ -13,7 +13,8 @@ use arrow::compute::{is_null, take_record_batch};
 use ebbtide_model::{ColumnType, Scope, TableSchema, TenantRule, Tenants, Value};
 
 use crate::cells::Cells;
-use crate::fingerprint::{RowHasher, RowHashes};
+use crate::fingerprint::{Fingerprint, RowHashes};
+use crate::table::TableInfo;
 use crate::{Rejection, RejectionCode, StoreError, declared_schema};
 
 /// The rows of a batch that may be stored, as far as the batch alone can tell.
@@ -25,6 +26,10 @@ pub(crate) struct Prepared {
     pub(crate) origins: Vec<u32>,
     pub(crate) tenants: RowTenants,
     pub(crate) hashes: RowHashes,
+    /// The key of each row's parent, in a table that finds its tenants so; else none.
+    pub(crate) parents: Vec<Fingerprint>,
+    /// The tenant that the caller is of.
+    pub(crate) caller: Option<Arc<str>>,
     pub(crate) rejected: Vec<Rejection>,
 }
 
@@ -38,6 +43,24 @@ pub(crate) struct RowTenants {
 impl RowTenants {
     pub(crate) fn of(&self, row: usize) -> &Arc<str> {
         &self.names[self.codes[row] as usize]
+    }
+
+    /// All rows are of one tenant.
+    pub(crate) fn one(tenant: &str, rows: usize) -> Self {
+        Self { names: vec![Arc::from(tenant)], codes: vec![0; rows] }
+    }
+
+    /// The same tenants with their names in order.
+    pub(crate) fn ascending(names: &[Arc<str>], codes: &[u32]) -> Self {
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_unstable_by(|&a, &b| names[a].cmp(&names[b]));
+        let mut ranks = vec![0; names.len()];
+        for (&index, rank) in order.iter().zip(0..) {
+            ranks[index] = rank;
+        }
+        let sorted = order.into_iter().map(|index| names[index].clone()).collect();
+        let codes = codes.iter().map(|&code| ranks.get(code as usize).copied().unwrap_or(0)).collect();
+        Self { names: sorted, codes }
     }
 
     /// Rows after rows.
@@ -60,12 +83,8 @@ impl RowTenants {
     }
 }
 
-pub(crate) fn prepare(
-    table: &TableSchema,
-    hasher: &RowHasher,
-    scope: &Scope,
-    batch: &RecordBatch,
-) -> Result<Prepared, StoreError> {
+pub(crate) fn prepare(info: &TableInfo, scope: &Scope, batch: &RecordBatch) -> Result<Prepared, StoreError> {
+    let table = &*info.schema;
     if batch.num_columns() != table.columns.len() {
         return Err(StoreError::WrongShape {
             detail: format!("{} columns came, the table has {}", batch.num_columns(), table.columns.len()),
@@ -88,10 +107,18 @@ pub(crate) fn prepare(
         let rows = take_record_batch(&filled, &UInt32Array::from(origins.clone()))?;
         (rows, RowTenants { names: tenants.names, codes })
     };
-    let hashes = hasher.hash(table, &rows, |row| tenants.of(row))?;
+    let hashes = info.hasher.hash(table, &rows, |row| tenants.of(row))?;
+    let parents = match &info.lineage {
+        Some(lineage) => lineage.parents_of(&rows)?,
+        None => Vec::new(),
+    };
+    let caller = match scope.tenants() {
+        Tenants::One(tenant) => Some(Arc::from(tenant.as_str())),
+        Tenants::All => None,
+    };
     let mut rejected = faults.found;
     rejected.sort_by_key(|rejection| rejection.row);
-    Ok(Prepared { rows, origins, tenants, hashes, rejected })
+    Ok(Prepared { rows, origins, tenants, hashes, parents, caller, rejected })
 }
 
 /// The first fault of each row.
@@ -178,19 +205,18 @@ fn assign_tenants(
                     });
                 }
             }
-            let names = vec![Arc::from(tenant.as_str())];
-            Ok((columns, RowTenants { names, codes: vec![0; batch.num_rows()] }))
+            Ok((columns, RowTenants::one(tenant.as_str(), batch.num_rows())))
         }
-        TenantRule::Parent { .. } => Err(unsupported_parent(table)),
-    }
-}
-
-pub(crate) fn unsupported_parent(table: &TableSchema) -> StoreError {
-    StoreError::Unsupported {
-        detail: format!(
-            "table {:?} finds its tenant through a parent, which this version does not do",
-            table.name.as_str()
-        ),
+        TenantRule::Parent { by, .. } => {
+            let column = &table.columns[*by];
+            for row in (0..batch.num_rows()).filter(|&row| columns[*by].is_null(row)) {
+                faults.add(row, Some(&column.name), RejectionCode::TenantMissing, || {
+                    format!("column {:?} names the row's parent and needs a value", column.name)
+                });
+            }
+            // Whose they are is known once the parents are looked up.
+            Ok((columns, RowTenants::one("", batch.num_rows())))
+        }
     }
 }
 
@@ -245,7 +271,7 @@ fn tenants_by_column(
             *last = code;
         }
     }
-    Ok((columns, ascending(names, codes)))
+    Ok((columns, RowTenants::ascending(&names, &codes)))
 }
 
 /// Why a row of this tenant may not come from this caller.
@@ -254,19 +280,6 @@ fn misplaced(scope: &Scope, tenant: &str) -> Option<RejectionCode> {
         Tenants::One(own) if own.as_str() != tenant => Some(RejectionCode::TenantForeign),
         Tenants::One(_) | Tenants::All => tenant.is_empty().then_some(RejectionCode::TenantMissing),
     }
-}
-
-/// The same tenants with their names in order.
-fn ascending(names: Vec<Arc<str>>, codes: Vec<u32>) -> RowTenants {
-    let mut order: Vec<usize> = (0..names.len()).collect();
-    order.sort_unstable_by(|&a, &b| names[a].cmp(&names[b]));
-    let mut ranks = vec![0; names.len()];
-    for (&index, rank) in order.iter().zip(0..) {
-        ranks[index] = rank;
-    }
-    let sorted = order.into_iter().map(|index| names[index].clone()).collect::<Vec<_>>();
-    let codes = codes.into_iter().map(|code| ranks.get(code as usize).copied().unwrap_or(0)).collect();
-    RowTenants { names: sorted, codes }
 }
 
 /// An array of one cell that is not null.

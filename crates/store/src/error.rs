@@ -26,8 +26,6 @@ pub enum StoreError {
     TenantNeeded { table: TableName },
     #[error("the rows do not fit the table: {detail}")]
     WrongShape { detail: String },
-    #[error("{detail}")]
-    Unsupported { detail: String },
     #[error("setting {name}: {detail}")]
     Settings { name: &'static str, detail: String },
     #[error("table {table:?} of app {app:?} is stored otherwise than the pack declares it: {detail}")]
@@ -67,10 +65,7 @@ impl StoreError {
         match self {
             Self::UnknownApp { .. } | Self::UnknownTable { .. } => ErrorKind::NotFound,
             Self::ForeignScope | Self::ScopeTooNarrow { .. } => ErrorKind::Forbidden,
-            Self::TenantNeeded { .. }
-            | Self::WrongShape { .. }
-            | Self::Unsupported { .. }
-            | Self::Settings { .. } => ErrorKind::Invalid,
+            Self::TenantNeeded { .. } | Self::WrongShape { .. } | Self::Settings { .. } => ErrorKind::Invalid,
             Self::SchemaChanged { .. } => ErrorKind::Conflict,
             Self::Overloaded | Self::Importing { .. } | Self::Closed | Self::Failed { .. } => {
                 ErrorKind::Unavailable

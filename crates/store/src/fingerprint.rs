@@ -111,6 +111,13 @@ impl RowHasher {
         Ok(hashes)
     }
 
+    /// What tells the same key of two tenants apart, where the key was hashed without its tenant.
+    pub(crate) fn salt(&self, tenant: &str) -> Fingerprint {
+        let mut bytes = b"tenant".to_vec();
+        write_text(tenant, &mut bytes);
+        xxh3_128_with_secret(&bytes, &self.secret)
+    }
+
     /// Hashes keys alone: `keys` has the key's columns in the key's order.
     pub(crate) fn hash_keys(
         &self,

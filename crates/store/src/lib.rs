@@ -14,6 +14,7 @@
 )]
 
 mod admission;
+mod admit;
 mod catalog;
 mod cells;
 mod changes;
@@ -22,6 +23,8 @@ mod columns;
 mod compact;
 mod directory;
 mod error;
+mod family;
+mod fetch;
 mod fingerprint;
 mod flush;
 pub mod fs;
@@ -38,7 +41,11 @@ mod order;
 mod owners;
 mod payload;
 mod probe;
+mod records;
 mod recover;
+mod remove;
+mod request;
+mod revive;
 mod rows;
 mod scan;
 mod segment;
@@ -49,6 +56,7 @@ mod store;
 mod table;
 mod time_search;
 mod verify;
+mod waiting;
 mod writer;
 
 pub use columns::{ColumnRef, SEQUENCE_COLUMN, TENANT_COLUMN, arrow_type, declared_schema, stored_schema};

@@ -199,11 +199,16 @@ impl Shared {
     }
 
     pub(crate) fn health(&self) -> Health {
-        if let Some(reason) = &self.writer().failed {
-            return Health::Failed { reason: reason.clone() };
-        }
+        let stuck = {
+            let writer = self.writer();
+            if let Some(reason) = &writer.failed {
+                return Health::Failed { reason: reason.clone() };
+            }
+            writer.stuck.clone()
+        };
         let trouble = lock(&self.trouble);
         let mut reasons = trouble.recovery.clone();
+        reasons.extend(stuck);
         reasons.extend(trouble.flush.iter().map(|error| format!("memory could not be flushed: {error}")));
         reasons
             .extend(trouble.compaction.iter().map(|error| format!("segments could not be merged: {error}")));

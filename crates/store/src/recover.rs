@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use ebbtide_model::{AppName, AppSchema, TableName};
+use ebbtide_model::{AppName, AppSchema, TableName, TableSchema, TenantRule};
 
 use crate::catalog::{Catalog, Clear};
 use crate::changes::Changes;
@@ -13,14 +13,15 @@ use crate::chunk::{Chunk, sequences};
 use crate::fingerprint::{Fingerprint, FolderSecret};
 use crate::fs::FileSystem;
 use crate::lock::FolderLock;
-use crate::log::{Log, LogSettings, Record, RecordKind, RecoveryReport};
+use crate::log::{Log, LogSettings, Record, RecordKind, RecoveryReport, apart};
 use crate::manifest::{HexId, ManifestStore};
 use crate::memtable::{KeyKind, KeyState};
 use crate::owners::Owner;
 use crate::payload::{decode_rows, take_keys};
+use crate::remove::clear_with_area;
 use crate::segment::{self, Segment};
 use crate::store::FreshIds;
-use crate::table::{Known, Live, Table, TableInfo};
+use crate::table::{Known, Lineage, Live, Table, TableInfo, waiting_area_name};
 use crate::writer::{TableIndex, Writer};
 use crate::{Settings, StoreError};
 
@@ -66,7 +67,7 @@ pub(crate) fn open(
         replay.apply(recovered?.record)?;
     }
     let (log, report) = recovery.finish()?;
-    let writer = Writer {
+    let mut writer = Writer {
         fs,
         settings,
         apps: apps.into_iter().map(Arc::new).collect(),
@@ -83,8 +84,10 @@ pub(crate) fn open(
         manifest,
         published: Arc::default(),
         failed: None,
+        stuck: None,
         _lock: lock,
     };
+    writer.find_waiting()?;
     for schema in &writer.apps {
         writer.publish_app(schema);
     }
@@ -96,15 +99,14 @@ fn declare(secret: &FolderSecret, catalog: &Catalog, apps: &[AppSchema]) -> Resu
     let mut tables = Vec::new();
     for app in apps {
         for schema in &app.tables {
+            let lineage = lineage(&tables, &app.app, schema)?;
             let parent = app.is_parent(&schema.name);
-            let info = TableInfo::declared(secret, &app.app, schema.clone(), parent)?;
-            let is_it = |stored: &&crate::catalog::CatalogTable| {
-                stored.app == app.app.as_str() && stored.table == schema.name.as_str()
-            };
-            if let Some(stored) = catalog.tables.iter().find(is_it) {
-                stored.layout.check(&app.app, &schema.name, &info.layout)?;
+            let info = TableInfo::declared(secret, &app.app, schema.clone(), parent, lineage);
+            let area = info.lineage.as_ref().map(|_| info.waiting_area(secret));
+            for info in [info].into_iter().chain(area) {
+                check_layout(catalog, &info)?;
+                tables.push(Table::new(Arc::new(info)));
             }
-            tables.push(Table::new(Arc::new(info)));
         }
     }
     for stored in &catalog.tables {
@@ -117,7 +119,42 @@ fn declare(secret: &FolderSecret, catalog: &Catalog, apps: &[AppSchema]) -> Resu
             tables.push(Table::new(Arc::new(info)));
         }
     }
+    relate(&mut tables);
     Ok(tables)
+}
+
+fn check_layout(catalog: &Catalog, info: &TableInfo) -> Result<(), StoreError> {
+    let is_it = |stored: &&crate::catalog::CatalogTable| {
+        stored.app == info.app.as_str() && stored.table == info.schema.name.as_str()
+    };
+    match catalog.tables.iter().find(is_it) {
+        Some(stored) => stored.layout.check(&info.app, &info.schema.name, &info.layout),
+        None => Ok(()),
+    }
+}
+
+/// How a table finds its tenants through another, which was declared before it.
+fn lineage(tables: &[Table], app: &AppName, schema: &TableSchema) -> Result<Option<Lineage>, StoreError> {
+    let TenantRule::Parent { parent, by } = &schema.tenant else { return Ok(None) };
+    let Some(found) = find(tables, app, parent) else {
+        let detail =
+            format!("table {:?} comes before its parent {:?}", schema.name.as_str(), parent.as_str());
+        return Err(StoreError::WrongShape { detail });
+    };
+    Ok(Some(Lineage { parent: tables[found].info.clone(), by: *by }))
+}
+
+/// Tells tables of their parents, children, and the areas where rows wait for them.
+fn relate(tables: &mut [Table]) {
+    for index in 0..tables.len() {
+        let info = tables[index].info.clone();
+        let TenantRule::Parent { parent, .. } = &info.schema.tenant else { continue };
+        tables[index].kin.area = find(tables, &info.app, &waiting_area_name(&info.schema.name));
+        tables[index].kin.parent = find(tables, &info.app, parent);
+        if let Some(parent) = tables[index].kin.parent {
+            tables[parent].kin.children.push(index);
+        }
+    }
 }
 
 fn find(tables: &[Table], app: &AppName, name: &TableName) -> Option<TableIndex> {
@@ -156,6 +193,12 @@ impl Replay {
         if record.first_sequence < self.logged_next {
             return Ok(());
         }
+        if record.kind == RecordKind::Together {
+            let records = apart(record.payload).ok_or_else(|| StoreError::Inconsistent {
+                detail: "a record of the log does not hold the records that it says".to_owned(),
+            })?;
+            return records.into_iter().try_for_each(|record| self.apply(record));
+        }
         let index =
             find(&self.tables, &record.app, &record.table).ok_or_else(|| StoreError::Inconsistent {
                 detail: format!(
@@ -168,7 +211,10 @@ impl Replay {
         let last = match record.kind {
             RecordKind::Rows => replay_rows(table, record)?,
             RecordKind::DeleteRows => replay_delete(table, record)?,
-            RecordKind::DeleteTenant | RecordKind::DeleteTable => replay_clear(table, &record)?,
+            RecordKind::DeleteTenant | RecordKind::DeleteTable => {
+                replay_clear(&mut self.tables, index, &record)?
+            }
+            RecordKind::Together => record.first_sequence,
         };
         self.sequence_last = self.sequence_last.max(last);
         Ok(())
@@ -248,7 +294,7 @@ fn replay_delete(table: &mut Table, record: Record) -> Result<u64, StoreError> {
     Ok(record.first_sequence)
 }
 
-fn replay_clear(table: &mut Table, record: &Record) -> Result<u64, StoreError> {
+fn replay_clear(tables: &mut [Table], index: TableIndex, record: &Record) -> Result<u64, StoreError> {
     let tenant = match record.kind {
         RecordKind::DeleteTenant => {
             let text = std::str::from_utf8(&record.payload).map_err(|_| StoreError::Inconsistent {
@@ -256,8 +302,8 @@ fn replay_clear(table: &mut Table, record: &Record) -> Result<u64, StoreError> {
             })?;
             Some(text.to_owned())
         }
-        RecordKind::DeleteTable | RecordKind::Rows | RecordKind::DeleteRows => None,
+        RecordKind::DeleteTable | RecordKind::Rows | RecordKind::DeleteRows | RecordKind::Together => None,
     };
-    table.clear(Clear { tenant, before: record.first_sequence });
+    clear_with_area(tables, index, &Clear { tenant, before: record.first_sequence });
     Ok(record.first_sequence)
 }

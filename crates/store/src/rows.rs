@@ -53,11 +53,19 @@ pub enum RejectionCode {
     TenantForeign,
     /// The key belongs to another tenant.
     TenantMoved,
+    /// The row's parent is unknown, and as many rows as may wait do so already.
+    WaitingFull,
 }
 
 impl RejectionCode {
-    pub const ALL: [Self; 5] =
-        [Self::Null, Self::NotFinite, Self::TenantMissing, Self::TenantForeign, Self::TenantMoved];
+    pub const ALL: [Self; 6] = [
+        Self::Null,
+        Self::NotFinite,
+        Self::TenantMissing,
+        Self::TenantForeign,
+        Self::TenantMoved,
+        Self::WaitingFull,
+    ];
 
     /// Stable text for machines.
     pub fn as_str(self) -> &'static str {
@@ -67,6 +75,7 @@ impl RejectionCode {
             Self::TenantMissing => "tenant_missing",
             Self::TenantForeign => "tenant_foreign",
             Self::TenantMoved => "tenant_moved",
+            Self::WaitingFull => "waiting_full",
         }
     }
 }

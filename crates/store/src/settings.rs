@@ -21,6 +21,11 @@ pub struct Settings {
     pub group_rows_max: usize,
     /// Rows that an import sorts at once; each such chunk becomes a segment.
     pub import_chunk_rows: usize,
+    /// Rows that wait for their parent, in all tables together; more are rejected. A tenant's own writers
+    /// may fill an eighth of it.
+    pub waiting_rows_max: usize,
+    /// What these rows take in memory when all of their parents come at once.
+    pub waiting_bytes_max: usize,
 }
 
 impl Default for Settings {
@@ -34,6 +39,8 @@ impl Default for Settings {
             queue_requests_max: 1024,
             group_rows_max: 1 << 18,
             import_chunk_rows: 1 << 20,
+            waiting_rows_max: 1 << 20,
+            waiting_bytes_max: 256 << 20,
         }
     }
 }

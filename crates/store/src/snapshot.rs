@@ -201,6 +201,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// All rows of a run.
+    pub(crate) fn whole(run: &Run) -> Self {
+        Self::of_run(run, &Tenants::All)
+    }
+
     fn of_run(run: &Run, tenants: &Tenants) -> Self {
         let directory = run.directory();
         let rows = match tenants {

@@ -17,11 +17,12 @@ use crate::lock::FolderLock;
 use crate::log::RecoveryReport;
 use crate::maintenance::{Health, Job, Shared};
 use crate::recover::{self, Opened};
+use crate::request::{Answer, Request};
 use crate::snapshot::Snapshot;
 use crate::statistics::Statistics;
 use crate::table::TableInfo;
 use crate::verify::{Verified, verify_manifest_and_log, verify_segments};
-use crate::writer::{Answer, Request, TableIndex};
+use crate::writer::TableIndex;
 use crate::{NewRows, Receipt, Settings, StoreError};
 
 /// Bytes of rows that are made durable by one fdatasync, about.
@@ -143,7 +144,7 @@ impl Store {
     /// [`StoreError::Failed`] it is not known whether it was, and a restart tells.
     pub fn append(&self, scope: &Scope, rows: NewRows) -> Result<Receipt, StoreError> {
         let (table, info) = self.table_to_write(scope, &rows.table)?;
-        let prepared = prepare(&info.schema, &info.hasher, scope, &rows.batch)?;
+        let prepared = prepare(info, scope, &rows.batch)?;
         match self.ask(Request::Append { table, prepared, occurrences: rows.occurrences })? {
             Answer::Appended(receipt) => Ok(receipt),
             Answer::Deleted(_) => Err(StoreError::Closed),
@@ -165,7 +166,8 @@ impl Store {
             Tenants::All => return Err(StoreError::TenantNeeded { table: table.clone() }),
         };
         let own = tenant.as_deref().unwrap_or_default();
-        let fingerprints = info.hasher.hash_keys(&info.schema, keys, own)?;
+        let mut fingerprints = info.hasher.hash_keys(&info.schema, keys, own)?;
+        fingerprints.iter_mut().for_each(|fingerprint| *fingerprint = info.owned(*fingerprint, own));
         self.deleted(Request::Delete { table: index, fingerprints, tenant })
     }
 

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use ebbtide_model::{AppName, TableKind, TableSchema, TenantRule};
+use ebbtide_model::{AppName, TableKind, TableName, TableSchema, TenantId, TenantRule};
 
-use crate::admission::unsupported_parent;
 use crate::catalog::{CatalogTable, Clear, Deletion, Layout};
 use crate::changes::Changes;
 use crate::fingerprint::{Fingerprint, FolderSecret, RowHasher};
@@ -14,6 +14,8 @@ use crate::memtable::{KeyKind, KeyState, Memtable};
 use crate::owners::{Owner, Owners};
 use crate::segment::{EntryPlace, LiveSegment, Segment};
 use crate::snapshot::{Run, TableRows};
+use crate::waiting::Waiting;
+use crate::writer::TableIndex;
 use crate::{StoreError, stored_schema};
 
 /// What of a table does not change while the store is open.
@@ -26,8 +28,30 @@ pub(crate) struct TableInfo {
     pub(crate) hasher: RowHasher,
     /// Others find their tenant through this table, whose keys are thus unique in the app.
     pub(crate) parent: bool,
+    /// How its own rows find theirs, where it is through a parent.
+    pub(crate) lineage: Option<Lineage>,
     /// Whether a pack that the store was opened with has it.
     pub(crate) deployed: bool,
+}
+
+/// How a row finds its parent.
+#[derive(Clone, Debug)]
+pub(crate) struct Lineage {
+    pub(crate) parent: Arc<TableInfo>,
+    /// The column that has the parent's key.
+    pub(crate) by: usize,
+}
+
+impl Lineage {
+    /// The keys of the parents of these rows, which have one each.
+    pub(crate) fn parents_of(&self, rows: &RecordBatch) -> Result<Vec<Fingerprint>, StoreError> {
+        self.keys_of(&rows.project(&[self.by])?)
+    }
+
+    /// The keys of the parents that this one column names.
+    pub(crate) fn keys_of(&self, by: &RecordBatch) -> Result<Vec<Fingerprint>, StoreError> {
+        self.parent.hasher.hash_keys(&self.parent.schema, by, "")
+    }
 }
 
 impl TableInfo {
@@ -36,11 +60,23 @@ impl TableInfo {
         app: &AppName,
         schema: TableSchema,
         parent: bool,
-    ) -> Result<Self, StoreError> {
-        if matches!(schema.tenant, TenantRule::Parent { .. }) {
-            return Err(unsupported_parent(&schema));
-        }
-        Ok(Self::new(secret, app, Layout::of(&schema, parent), schema, true))
+        lineage: Option<Lineage>,
+    ) -> Self {
+        Self { deployed: true, lineage, ..Self::new(secret, app, Layout::of(&schema, parent), schema) }
+    }
+
+    /// The table beside this one whose rows wait for their parent. They are all of the tenant whose
+    /// writer has sent them, or of none.
+    pub(crate) fn waiting_area(&self, secret: &FolderSecret) -> Self {
+        let schema = TableSchema {
+            name: waiting_area_name(&self.schema.name),
+            tenant: TenantRule::Fixed(TenantId::new("")),
+            actor: None,
+            time: None,
+            event_name: None,
+            ..(*self.schema).clone()
+        };
+        Self::new(secret, &self.app, Layout::of(&schema, false), schema)
     }
 
     /// A table that the manifest knows and no pack declares.
@@ -50,20 +86,22 @@ impl TableInfo {
         layout: Layout,
         schema: TableSchema,
     ) -> Self {
-        Self::new(secret, app, layout, schema, false)
+        Self::new(secret, app, layout, schema)
     }
 
-    fn new(
-        secret: &FolderSecret,
-        app: &AppName,
-        layout: Layout,
-        schema: TableSchema,
-        deployed: bool,
-    ) -> Self {
+    fn new(secret: &FolderSecret, app: &AppName, layout: Layout, schema: TableSchema) -> Self {
         let parent = layout.is_parent();
-        let hasher = RowHasher::new(secret, app.as_str(), &schema, !parent);
+        let tenant_in_key = !parent && !is_child(&schema);
+        let hasher = RowHasher::new(secret, app.as_str(), &schema, tenant_in_key);
         let stored = stored_schema(&schema);
-        Self { app: app.clone(), schema: Arc::new(schema), layout, stored, hasher, parent, deployed }
+        let (app, schema) = (app.clone(), Arc::new(schema));
+        Self { app, schema, layout, stored, hasher, parent, lineage: None, deployed: false }
+    }
+
+    /// A row's fingerprint, once it is known whose it is: `own` was made without that in a table that
+    /// finds its tenants through a parent.
+    pub(crate) fn owned(&self, own: Fingerprint, tenant: &str) -> Fingerprint {
+        if self.parent || !is_child(&self.schema) { own } else { own ^ self.hasher.salt(tenant) }
     }
 
     pub(crate) fn is_entity(&self) -> bool {
@@ -71,9 +109,22 @@ impl TableInfo {
     }
 }
 
+/// Whether a table finds its tenants through a parent.
+pub(crate) fn is_child(schema: &TableSchema) -> bool {
+    matches!(schema.tenant, TenantRule::Parent { .. })
+}
+
+/// No table of a pack has such a name.
+pub(crate) fn waiting_area_name(table: &TableName) -> TableName {
+    TableName::new(&format!("{}#waiting", table.as_str()))
+}
+
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) info: Arc<TableInfo>,
+    pub(crate) kin: Kin,
+    /// Which rows wait for which parent; they lie in the table that [`Kin::area`] names.
+    pub(crate) waiting: Waiting,
     /// Takes new rows.
     pub(crate) active: Memtable,
     /// Is being written to a segment.
@@ -85,19 +136,35 @@ pub(crate) struct Table {
     pub(crate) deaths: Deaths,
     /// An import writes its segments, and nothing else may add to the table.
     pub(crate) importing: bool,
+    /// Rows that have waited and were placed, since the start.
+    pub(crate) placed: u64,
+    /// Rows that have waited in vain since the start: their keys were stored in the meantime, or are
+    /// another tenant's.
+    pub(crate) void: u64,
+}
+
+/// The tables that a table has to do with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kin {
+    /// Through which its rows find their tenant.
+    pub(crate) parent: Option<TableIndex>,
+    /// Whose rows find their tenant through it.
+    pub(crate) children: Vec<TableIndex>,
+    /// Where rows wait whose parent is unknown.
+    pub(crate) area: Option<TableIndex>,
 }
 
 /// The live row of a key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Live {
-    place: Place,
+    pub(crate) place: Place,
     pub(crate) sequence: u64,
     pub(crate) content: u64,
     pub(crate) owner: Owner,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+pub(crate) enum Place {
     Active,
     Frozen,
     Segment { segment: usize, row: u32 },
@@ -148,6 +215,8 @@ impl Table {
     pub(crate) fn new(info: Arc<TableInfo>) -> Self {
         Self {
             info,
+            kin: Kin::default(),
+            waiting: Waiting::default(),
             active: Memtable::default(),
             frozen: None,
             segments: Vec::new(),
@@ -156,6 +225,8 @@ impl Table {
             owners: Owners::default(),
             deaths: Deaths::default(),
             importing: false,
+            placed: 0,
+            void: 0,
         }
     }
 
@@ -330,6 +401,12 @@ impl Table {
             }
         }
         TableRows { runs, versions: self.changes.versions().clone() }
+    }
+
+    /// What its rows take in memory, or would.
+    pub(crate) fn bytes(&self) -> usize {
+        let stored: u64 = self.segments.iter().map(|live| live.segment.descriptor.arrow_bytes).sum();
+        usize::try_from(stored).unwrap_or(usize::MAX).saturating_add(self.memory_bytes())
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

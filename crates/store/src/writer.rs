@@ -1,80 +1,27 @@
 //! The one writer: takes a group of requests, admits each in order, and makes all of them durable at
 //! once. Synchronous and without threads of its own, so that tests drive it step by step.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use arrow::array::UInt32Array;
-use arrow::compute::take_arrays;
 use ebbtide_model::{AppName, AppSchema, TableName};
 
-use crate::admission::{Prepared, RowTenants};
-use crate::catalog::{Catalog, Clear};
-use crate::chunk::{Chunk, row_bytes};
-use crate::fingerprint::Fingerprint;
+use crate::catalog::Catalog;
+use crate::chunk::Chunk;
 use crate::fs::FileSystem;
-use crate::group::{Admitted, Deleted, Group, Piece, SortedRows};
+use crate::group::{Group, SortedRows};
 use crate::lock::FolderLock;
 use crate::log::{Log, RecordKind, RecordRef};
 use crate::manifest::{HexId, ManifestStore};
-use crate::memtable::{KeyKind, KeyState};
-use crate::owners::Owner;
-use crate::payload::{encode_keys, encode_rows};
+use crate::records::Records;
+use crate::request::{Answer, Request};
 use crate::snapshot::{Snapshot, TableRows};
 use crate::statistics::{Statistics, TableStatistics};
-use crate::table::{Live, Table, TableInfo};
-use crate::{Occurrences, Receipt, Rejection, RejectionCode, Settings, StoreError};
+use crate::table::{Table, TableInfo};
+use crate::{Settings, StoreError};
 
 /// A table's index in the writer.
 pub(crate) type TableIndex = usize;
-
-/// Rows of one log record take about this much at most.
-const RECORD_BYTES: usize = 32 << 20;
-
-/// What a caller waits for.
-#[derive(Debug)]
-pub(crate) enum Request {
-    Append {
-        table: TableIndex,
-        prepared: Prepared,
-        occurrences: Occurrences,
-    },
-    /// Delete rows by key; of this tenant, or of everybody.
-    Delete {
-        table: TableIndex,
-        fingerprints: Vec<Fingerprint>,
-        tenant: Option<String>,
-    },
-    /// Delete all rows of a tenant, or of everybody.
-    Clear {
-        table: TableIndex,
-        tenant: Option<String>,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Appended(Receipt),
-    /// How many rows there were.
-    Deleted(u64),
-}
-
-impl Request {
-    pub(crate) fn rows(&self) -> usize {
-        match self {
-            Self::Append { prepared, .. } => prepared.rows.num_rows(),
-            Self::Delete { fingerprints, .. } => fingerprints.len(),
-            Self::Clear { .. } => 1,
-        }
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Append { prepared, .. } => row_bytes(&prepared.rows),
-            Self::Delete { .. } | Self::Clear { .. } => 0,
-        }
-    }
-}
 
 /// What readers see: replaced as a whole after each group.
 #[derive(Debug, Default)]
@@ -117,6 +64,8 @@ pub(crate) struct Writer {
     pub(crate) published: Arc<Published>,
     /// Why nothing more is written.
     pub(crate) failed: Option<String>,
+    /// Why rows still wait whose parent is there.
+    pub(crate) stuck: Option<String>,
     pub(crate) _lock: FolderLock,
 }
 
@@ -139,11 +88,16 @@ impl Writer {
                 continue;
             }
             let answer = match request {
-                Request::Append { table, prepared, occurrences } => self
-                    .admit(table, prepared, &occurrences, group.rows.entry(table).or_default())
-                    .map(Answer::Appended),
+                Request::Append { table, prepared, occurrences } => {
+                    if self.has_unsettled_kin(table, &group) {
+                        self.settle(std::mem::take(&mut group), &mut answers[begun..]);
+                        begun = answers.len();
+                    }
+                    let receipt = self.admit(table, prepared, &occurrences, &mut group);
+                    receipt.map(Answer::Appended)
+                }
                 Request::Delete { table, fingerprints, tenant } => {
-                    self.delete(table, &fingerprints, tenant.as_deref(), &mut group.deleted)
+                    self.delete(table, &fingerprints, tenant.as_deref(), &mut group)
                 }
                 Request::Clear { table, tenant } => {
                     // It has a number of its own, between all before it and all after it.
@@ -159,16 +113,25 @@ impl Writer {
     }
 
     /// Writes a group, or takes its grants back.
-    fn settle(&mut self, group: Group, answers: &mut [Result<Answer, StoreError>]) {
+    pub(crate) fn settle(&mut self, group: Group, answers: &mut [Result<Answer, StoreError>]) {
         if group.is_empty() && self.failed.is_none() {
             return;
         }
-        if let Err(error) = self.check_not_failed().and_then(|()| self.store(group)) {
+        if let Err(error) = self.commit(group) {
             let reason = self.fail(&error);
             for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
                 *answer = Err(StoreError::Failed { reason: reason.clone() });
             }
         }
+    }
+
+    /// Makes a group durable and shows it; after a failure nothing more is written.
+    pub(crate) fn commit(&mut self, group: Group) -> Result<(), StoreError> {
+        self.check_not_failed()?;
+        if group.is_empty() {
+            return Ok(());
+        }
+        self.store(group).map_err(|error| StoreError::Failed { reason: self.fail(&error) })
     }
 
     /// Stops all writing: what is in memory may differ from what is on disk.
@@ -187,142 +150,8 @@ impl Writer {
         }
     }
 
-    /// Decides on each row of a batch, by what is stored and what came before it.
-    fn admit(
-        &mut self,
-        index: TableIndex,
-        prepared: Prepared,
-        occurrences: &Occurrences,
-        admitted: &mut Admitted,
-    ) -> Result<Receipt, StoreError> {
-        let table = &mut self.tables[index];
-        if table.importing {
-            return Err(StoreError::Importing { table: table.info.schema.name.clone() });
-        }
-        let mut fingerprints = prepared.hashes.fingerprints;
-        if table.info.schema.key.is_empty() {
-            occurrences.number(&mut fingerprints);
-        }
-        let stored = table.stored(&fingerprints);
-        let owners: Vec<Owner> =
-            prepared.tenants.names.iter().map(|name| table.owners.number(name)).collect();
-        let owner_of = |row: usize| owners[prepared.tenants.codes[row] as usize];
-        let unchanged = unchanged(table, owner_of, &fingerprints, &prepared.hashes.contents, &stored);
-        let mut receipt = Receipt { rejected: prepared.rejected, ..Receipt::default() };
-        let mut kept: Vec<u32> = Vec::with_capacity(fingerprints.len());
-        let mut sequences = Vec::with_capacity(fingerprints.len());
-        for (row, &fingerprint) in fingerprints.iter().enumerate() {
-            let content = prepared.hashes.contents[row];
-            let owner = owner_of(row);
-            let known = table.known(fingerprint, stored[row]);
-            if let Some(live) = known.live {
-                if live.owner != owner {
-                    let name = prepared.tenants.of(row);
-                    receipt.rejected.push(moved(&table.info, prepared.origins[row] as usize, name));
-                    continue;
-                }
-                let same = live.content == content || unchanged.contains(&fingerprint);
-                if !table.info.is_entity() || same {
-                    receipt.duplicates += 1;
-                    continue;
-                }
-                table.kill(fingerprint, live);
-            }
-            let sequence = self.sequence_next;
-            self.sequence_next += 1;
-            let overrides = known.overrides;
-            let state = KeyState { sequence, content, owner, kind: KeyKind::Row, overrides };
-            table.active.put(fingerprint, state);
-            kept.push(u32::try_from(row).unwrap_or(u32::MAX));
-            sequences.push(sequence);
-        }
-        receipt.accepted = kept.len();
-        receipt.rejected.sort_by_key(|rejection| rejection.row);
-        let columns = if kept.len() == fingerprints.len() {
-            Ok(prepared.rows.columns().to_vec())
-        } else {
-            take_arrays(prepared.rows.columns(), &UInt32Array::from(kept.clone()), None)
-        };
-        // The keys are taken already, so nothing may follow if this fails.
-        let columns = columns.map_err(|error| StoreError::Failed { reason: self.fail(&error.into()) })?;
-        let codes = kept.iter().map(|&row| prepared.tenants.codes[row as usize]).collect();
-        admitted.push(Piece {
-            columns,
-            tenants: RowTenants { codes, names: prepared.tenants.names },
-            sequences,
-            contents: kept.iter().map(|&row| prepared.hashes.contents[row as usize]).collect(),
-            fingerprints: kept.iter().map(|&row| fingerprints[row as usize]).collect(),
-        });
-        Ok(receipt)
-    }
-
-    fn delete(
-        &mut self,
-        index: TableIndex,
-        fingerprints: &[Fingerprint],
-        tenant: Option<&str>,
-        deleted: &mut Vec<Deleted>,
-    ) -> Result<Answer, StoreError> {
-        let table = &mut self.tables[index];
-        if table.importing {
-            return Err(StoreError::Importing { table: table.info.schema.name.clone() });
-        }
-        let stored = table.stored(fingerprints);
-        let only = tenant.map(|tenant| table.owners.known(tenant).unwrap_or(Owner::NOBODY));
-        let sequence = self.sequence_next;
-        let mut killed = Vec::new();
-        for (&fingerprint, stored) in fingerprints.iter().zip(stored) {
-            let known = table.known(fingerprint, stored);
-            let Some(live) = known.live.filter(|live| only.is_none_or(|only| only == live.owner)) else {
-                continue;
-            };
-            table.kill(fingerprint, live);
-            table.active.put(
-                fingerprint,
-                KeyState {
-                    sequence,
-                    content: 0,
-                    owner: Owner::NOBODY,
-                    kind: KeyKind::Tombstone,
-                    overrides: known.overrides,
-                },
-            );
-            table.note_deletion(live.owner, sequence);
-            killed.push(fingerprint);
-        }
-        let count = killed.len() as u64;
-        if count > 0 {
-            self.sequence_next += 1;
-            deleted.push(Deleted { table: index, sequence, fingerprints: killed });
-        }
-        Ok(Answer::Deleted(count))
-    }
-
-    fn clear(&mut self, index: TableIndex, tenant: Option<String>) -> Result<Answer, StoreError> {
-        self.check_not_failed()?;
-        let info = self.tables[index].info.clone();
-        if self.tables[index].importing {
-            return Err(StoreError::Importing { table: info.schema.name.clone() });
-        }
-        let sequence = self.sequence_next;
-        let record = RecordRef {
-            kind: if tenant.is_some() { RecordKind::DeleteTenant } else { RecordKind::DeleteTable },
-            app: &info.app,
-            table: &info.schema.name,
-            first_sequence: sequence,
-            rows: 0,
-            payload: tenant.as_deref().unwrap_or_default().as_bytes(),
-        };
-        self.log(&[record])?;
-        self.sequence_next += 1;
-        let table = &mut self.tables[index];
-        let killed = table.clear(Clear { tenant, before: sequence });
-        self.publish(&BTreeSet::from([index]));
-        Ok(Answer::Deleted(killed))
-    }
-
     /// Makes records durable; a failure ends all writing.
-    fn log(&mut self, records: &[RecordRef<'_>]) -> Result<(), StoreError> {
+    pub(crate) fn log(&mut self, records: &[RecordRef<'_>]) -> Result<(), StoreError> {
         self.unflushed = true;
         self.log_bytes += records.iter().map(|record| record.payload.len() as u64).sum::<u64>();
         let logged = self.log.append(records).and_then(|_| self.log.sync());
@@ -339,7 +168,21 @@ impl Writer {
         }
         let records = Records::encode(&sorted, &group.deleted)?;
         let infos: Vec<Arc<TableInfo>> = self.tables.iter().map(|table| table.info.clone()).collect();
-        self.log(&records.references(&infos))?;
+        let references = records.references(&infos);
+        match (records.together(&infos), references.as_slice()) {
+            (Some(payload), [first, ..]) => {
+                let first_sequence = references.iter().map(|record| record.first_sequence).min();
+                self.log(&[RecordRef {
+                    kind: RecordKind::Together,
+                    app: first.app,
+                    table: first.table,
+                    first_sequence: first_sequence.unwrap_or(first.first_sequence),
+                    rows: 0,
+                    payload: &payload,
+                }])?;
+            }
+            _ => self.log(&references)?,
+        }
         let mut written = BTreeSet::new();
         for (index, rows) in sorted {
             self.tables[index].changes.note_rows(&rows.sorted.chunk.directory);
@@ -415,99 +258,5 @@ impl Writer {
         let id = self.segment_next;
         self.segment_next += 1;
         id
-    }
-}
-
-/// The keys of an entity's batch whose last version is the one that is stored: a batch that comes again
-/// changes nothing, whatever versions it went through.
-fn unchanged(
-    table: &Table,
-    owner_of: impl Fn(usize) -> Owner,
-    fingerprints: &[Fingerprint],
-    contents: &[u64],
-    stored: &[Option<Live>],
-) -> HashSet<Fingerprint> {
-    let mut last: HashMap<Fingerprint, bool> = HashMap::new();
-    if !table.info.is_entity() {
-        return HashSet::new();
-    }
-    for (row, &fingerprint) in fingerprints.iter().enumerate() {
-        if let Some(live) = table.known(fingerprint, stored[row]).live
-            && live.owner == owner_of(row)
-        {
-            last.insert(fingerprint, live.content == contents[row]);
-        }
-    }
-    last.into_iter().filter(|(_, is_same)| *is_same).map(|(fingerprint, _)| fingerprint).collect()
-}
-
-pub(crate) fn moved(info: &TableInfo, row: usize, tenant: &str) -> Rejection {
-    Rejection {
-        row,
-        column: info.schema.key.first().map(|&index| info.schema.columns[index].name.clone()),
-        code: RejectionCode::TenantMoved,
-        detail: format!("this key is of another tenant and cannot move to {tenant:?}"),
-    }
-}
-
-/// A group's log records, encoded.
-struct Records {
-    records: Vec<OwnRecord>,
-}
-
-struct OwnRecord {
-    kind: RecordKind,
-    table: TableIndex,
-    first_sequence: u64,
-    rows: u32,
-    payload: Vec<u8>,
-}
-
-impl Records {
-    fn encode(sorted: &[(TableIndex, SortedRows)], deleted: &[Deleted]) -> Result<Self, StoreError> {
-        let mut records = Vec::new();
-        for (table, rows) in sorted {
-            let chunk = &rows.sorted.chunk;
-            let parts = chunk.bytes.div_ceil(RECORD_BYTES).max(1);
-            let step = chunk.rows().div_ceil(parts).max(1);
-            for start in (0..chunk.rows()).step_by(step) {
-                let end = (start + step).min(chunk.rows());
-                let batch = chunk.batch.slice(start, end - start);
-                let payload =
-                    encode_rows(&batch, &rows.fingerprints[start..end], &rows.contents[start..end])?;
-                records.push(OwnRecord {
-                    kind: RecordKind::Rows,
-                    table: *table,
-                    first_sequence: chunk.sequence_first,
-                    rows: u32::try_from(end - start).unwrap_or(u32::MAX),
-                    payload,
-                });
-            }
-        }
-        for deleted in deleted {
-            records.push(OwnRecord {
-                kind: RecordKind::DeleteRows,
-                table: deleted.table,
-                first_sequence: deleted.sequence,
-                rows: u32::try_from(deleted.fingerprints.len()).unwrap_or(u32::MAX),
-                payload: encode_keys(&deleted.fingerprints),
-            });
-        }
-        Ok(Self { records })
-    }
-
-    fn references<'a>(&'a self, infos: &'a [Arc<TableInfo>]) -> Vec<RecordRef<'a>> {
-        let reference = |record: &'a OwnRecord| {
-            let info = &infos[record.table];
-            RecordRef {
-                kind: record.kind,
-                app: &info.app,
-                table: &info.schema.name,
-                first_sequence: record.first_sequence,
-                rows: record.rows,
-                payload: &record.payload,
-            }
-        };
-        self.records.iter().map(reference).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use ebbtide_model::pack::Report;
+use ebbtide_model::query::BoundQuery;
 use ebbtide_model::{AppName, Instant, Scope, TableName, Tenants};
 use ebbtide_store::{Snapshot, StoreError};
 
@@ -46,6 +47,21 @@ impl Key {
             as_of: arguments.given_as_of(),
             values: values.into_boxed_str(),
         }
+    }
+
+    /// A question of the query language: its values are its definition. No report has such a name.
+    pub(crate) fn of_query(scope: &Scope, query: &BoundQuery) -> Self {
+        Self {
+            app: scope.app().clone(),
+            report: Arc::from(""),
+            tenants: scope.tenants().clone(),
+            as_of: query.as_of,
+            values: query.definition_json().to_string().into_boxed_str(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.values.len()
     }
 }
 

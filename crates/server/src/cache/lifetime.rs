@@ -24,6 +24,10 @@ impl Lifetime {
         Self { begins_at: Instant::from_micros(i64::MIN), ends_at: Instant::from_micros(i64::MAX) }
     }
 
+    pub(crate) fn end(self) -> Instant {
+        self.ends_at
+    }
+
     pub(super) fn holds(self, now: Instant) -> bool {
         self.begins_at <= now && now < self.ends_at
     }

@@ -24,7 +24,7 @@ pub(crate) use lifetime::{Lifetime, next_row};
 use crate::problem::Problem;
 use flights::{Flights, Joined};
 
-/// What an entry takes besides its answer: its key, its place in the maps.
+/// What an entry takes besides its answer and the values of its key.
 const ENTRY_BYTES: usize = 512;
 
 /// The answers that are kept, and the computations that are under way. A clone is the same cache.
@@ -92,8 +92,9 @@ impl ReportCache {
         let told = counts.clone();
         let entries = Cache::builder()
             .max_capacity(bytes_max)
-            .weigher(|_: &Key, entry: &Arc<Entry>| {
-                u32::try_from(entry.bytes().saturating_add(ENTRY_BYTES)).unwrap_or(u32::MAX)
+            .weigher(|key: &Key, entry: &Arc<Entry>| {
+                let bytes = entry.bytes().saturating_add(key.bytes()).saturating_add(ENTRY_BYTES);
+                u32::try_from(bytes).unwrap_or(u32::MAX)
             })
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {

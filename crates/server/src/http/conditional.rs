@@ -16,14 +16,19 @@ pub(super) fn kept_json(entry: &Entry, source: Source, now: Instant, asked: &Hea
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        let mut response = Response::new(Body::from(Bytes::clone(entry.json())));
-        let media_type = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
-        response
+        whole_json(entry)
     };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, entry.etag().clone());
     tell(headers, source, entry.age_s(now));
+    response
+}
+
+/// The JSON of an answer.
+pub(super) fn whole_json(entry: &Entry) -> Response {
+    let mut response = Response::new(Body::from(Bytes::clone(entry.json())));
+    let media_type = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     response
 }
 

@@ -35,8 +35,8 @@ pub(super) async fn observe(State(server): State<Arc<Server>>, mut request: Requ
     let started = Instant::now();
     let id = server.request_ids.of(request.headers());
     let method = method_name(request.method());
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let route = route.as_deref().unwrap_or(UNMATCHED);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     request.extensions_mut().insert(id.clone());
 
     let mut response = next.run(request).await;

@@ -1,20 +1,29 @@
 //! `POST /v1/query`: a behavioural question over the caller's rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use ebbtide_model::query::{Query, bind};
+use ebbtide_model::query::{BoundQuery, Query, bind};
+use ebbtide_model::{Instant, Scope, TableName};
+use ebbtide_store::Snapshot;
 
-use super::access;
-use super::answer::{Stopwatch, json_answer};
+use super::answer::Stopwatch;
 use super::body::read_body;
+use super::{access, conditional};
 use crate::asking::{AskError, ask_within};
+use crate::cache::{Entry, Freshness, Key, Lifetime, Source, Versions, Wanted, next_row};
 use crate::problem::{Code, Problem};
+use crate::report::Answer;
 use crate::server::Server;
+
+/// How long an answer is kept, at most.
+const KEPT_FOR: Duration = Duration::from_secs(300);
 
 pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
     let mut watch = Stopwatch::start();
+    let now = server.now();
     let caller = access::sign_in(&server, request.headers(), request.uri())?;
     let scope = caller.widest_scope()?;
     let app = server.app_of(&caller)?.clone();
@@ -22,18 +31,60 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let query = bind(&Query::parse(&body.json()?)?, &app.pack.schema)?;
     let snapshot = access::snapshot(&server, &app, &scope).await?;
-    let as_of = query.as_of.unwrap_or_else(|| server.now());
-    let turn = server.turn().await?;
-    watch.lap("wait");
-    let asking = ask_within(settings.query_time_max, move |flag| {
-        // Held until the question is answered or given up, even where its caller has gone.
-        let _turn = turn;
-        ebbtide_engine::ask(&snapshot, &scope, &query, as_of, flag)
-    });
-    let answer = asking.await.map_err(|error| match error {
-        AskError::Engine(error) => Problem::from(error),
-        AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
-    })?;
-    watch.lap("engine");
-    json_answer(watch, move || Ok(answer.to_json())).await
+    let question = Question { server: server.clone(), scope, query: Arc::new(query), snapshot, now };
+    let (entry, source) = question.answer().await?;
+    watch.lap(if source == Source::Computed { "engine" } else { "cache" });
+    let mut response = conditional::whole_json(&entry);
+    conditional::tell(response.headers_mut(), source, entry.age_s(now));
+    watch.tell(response.headers_mut());
+    Ok(response)
+}
+
+#[derive(Clone)]
+struct Question {
+    server: Arc<Server>,
+    scope: Scope,
+    query: Arc<BoundQuery>,
+    snapshot: Snapshot,
+    /// The moment of asking.
+    now: Instant,
+}
+
+impl Question {
+    async fn answer(&self) -> Result<(Arc<Entry>, Source), Problem> {
+        let tables: Vec<TableName> = self.query.tables().cloned().collect();
+        let versions = Versions::of(&self.snapshot, &self.scope, &tables)?;
+        // The answer says so, too, and is no other one's.
+        if !self.query.query.cache {
+            return Ok((Arc::new(self.clone().computed(tables, versions).await?), Source::Computed));
+        }
+        let key = Key::of_query(&self.scope, &self.query);
+        let wanted = Wanted { key, versions, now: self.now, freshness: Freshness::AnyThatHolds };
+        let compute = || self.clone().computed(tables.clone(), wanted.versions.clone());
+        self.server.cache.answer(&wanted, compute).await
+    }
+
+    async fn computed(self, tables: Vec<TableName>, versions: Versions) -> Result<Entry, Problem> {
+        let Self { server, scope, query, snapshot, now } = self;
+        let turn = server.turn().await?;
+        let asking = ask_within(server.settings.query_time_max, move |flag| {
+            // Held until the question is answered or given up, even where its caller has gone.
+            let _turn = turn;
+            let as_of = query.as_of.unwrap_or(now);
+            let answer = ebbtide_engine::ask(&snapshot, &scope, &query, as_of, flag)?;
+            let mut lifetime = Lifetime::new(now, KEPT_FOR);
+            if query.as_of.is_none() {
+                let next = next_row(&snapshot, &scope, &tables, as_of)?;
+                lifetime = lifetime.until(Some(query.changes_at(as_of))).until(next);
+            }
+            let answer = Answer { body: answer.to_json(), lists: Vec::new(), changes_at: lifetime.end() };
+            Ok((answer, lifetime))
+        });
+        let (answer, lifetime) = asking.await.map_err(|error| match error {
+            AskError::Engine(error) => Problem::from(error),
+            AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
+        })?;
+        let encoding = tokio::task::spawn_blocking(move || Entry::new(answer, lifetime, versions));
+        encoding.await.map_err(|error| Problem::hidden(Code::Internal, error))?
+    }
 }

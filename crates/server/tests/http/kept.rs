@@ -17,9 +17,9 @@ pub(crate) fn kept_pack() -> Pack {
 }
 
 /// A server over `store` with a clock of its own.
-pub(crate) fn server_over(store: &Store, clock: Arc<dyn Clock>, settings: Settings) -> Club {
+pub(crate) fn server_over(pack: Pack, store: &Store, clock: Arc<dyn Clock>, settings: Settings) -> Club {
     let components = Components { clock, ..components() };
-    let server = Server::new(components, vec![App::new(kept_pack())], settings).unwrap();
+    let server = Server::new(components, vec![App::new(pack)], settings).unwrap();
     assert!(server.opened(store.clone()).is_ok());
     Club::of(server)
 }
@@ -32,10 +32,14 @@ pub(crate) struct Shops {
 }
 
 impl Shops {
-    pub(crate) async fn open(settings: Settings) -> Self {
+    async fn open(settings: Settings) -> Self {
+        Self::open_with(kept_pack(), settings).await
+    }
+
+    pub(crate) async fn open_with(pack: Pack, settings: Settings) -> Self {
         let clock = MovingClock::at(Instant::parse(START).unwrap());
         let store = memory_store(&[kept_pack()]);
-        let shops = server_over(&store, clock.clone(), settings);
+        let shops = server_over(pack, &store, clock.clone(), settings);
         let shops = Self { shops, store, clock };
         shops.put("shops", json!([{"id": "a"}, {"id": "b"}])).await;
         shops.sell("a", 1, "of a", "2026-03-01T00:00:00Z").await;
@@ -346,4 +350,45 @@ async fn nothing_is_computed_beforehand_while_the_data_is_opened() {
     let components = Components { clock, ..components() };
     let server = Server::new(components, vec![App::new(kept_pack())], Settings::default()).unwrap();
     assert_eq!(server.warm().await, ebbtide_server::Warmed::default());
+}
+
+#[tokio::test]
+async fn a_query_is_kept_too_unless_it_says_otherwise() {
+    let shops = Shops::open(Settings::default()).await;
+    let ask = async |shop: &str, more: Json| {
+        let mut query =
+            json!({"kind": "trend", "stream": "sales", "entity": {}, "measure": "total", "interval": "all"});
+        query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = shops.shops.post("/v1/query", &keeper(shop), &query).await;
+        (answer.json(), answer.header("x-cache").to_owned(), answer.header("age").to_owned())
+    };
+    let (first, state, _) = ask("a", json!({})).await;
+    assert_eq!((&first["result"]["data"], state.as_str()), (&json!([1]), "miss"));
+    shops.clock.forward(SECOND);
+    // A default that is written out is the same question; another tenant's never is.
+    let (second, state, age) = ask("a", json!({"tz": "America/New_York"})).await;
+    assert_eq!((second, state.as_str(), age.as_str()), (first, "hit", "1"));
+    assert_eq!(ask("b", json!({})).await.1, "miss");
+    assert_eq!(ask("a", json!({"cache": false})).await.1, "miss");
+    assert_eq!(ask("a", json!({"cache": false})).await.0["query"]["cache"], json!(false));
+    assert_eq!(ask("a", json!({})).await.0["query"]["cache"], json!(true));
+    assert_eq!(ask("a", json!({"as_of": "2026-03-05"})).await.1, "miss");
+    assert_eq!(ask("a", json!({"interval": "month"})).await.1, "miss");
+    shops.sell("b", 3, "of b", "2026-03-02T00:00:00Z").await;
+    assert_eq!(ask("a", json!({})).await.1, "hit");
+    shops.sell("a", 4, "of a", "2026-03-06T17:21:00Z").await;
+    let (later, state, _) = ask("a", json!({})).await;
+    assert_eq!((&later["result"]["data"], state.as_str()), (&json!([1]), "miss"));
+    shops.clock.set("2026-03-06T17:21:00Z");
+    let (then, state, _) = ask("a", json!({})).await;
+    assert_eq!((&then["result"]["data"], state.as_str()), (&json!([2]), "miss"));
+    let churned = async || {
+        let query = json!({"kind": "churn", "stream": "sales", "entity": {}});
+        ((), shops.shops.post("/v1/query", &keeper("a"), &query).await.header("x-cache").to_owned())
+    };
+    assert_eq!(churned().await.1, "miss");
+    shops.clock.forward(SECOND - 1);
+    assert_eq!(churned().await.1, "hit");
+    shops.clock.forward(1);
+    assert_eq!(churned().await.1, "miss");
 }

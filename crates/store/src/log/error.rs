@@ -12,7 +12,7 @@ pub enum LogError {
     #[error("{} is no log file of Ebbtide; move it out of the data folder and start again", file.display())]
     Foreign { file: PathBuf },
     #[error(
-        "the log file {} has format version {found}, and this Ebbtide reads version {VERSION}: use the \
+        "the log file {} has format version {found}, and this Ebbtide reads up to {VERSION}: use the \
          version of Ebbtide that wrote it, or a newer one",
         file.display()
     )]

@@ -11,7 +11,9 @@ use super::record::{self, RECORD_BYTES_MAX, Record, RecordRef};
 use crate::fs::{FileSystem, FsError, WritableFile};
 
 const MAGIC: &[u8; 8] = b"EBBTLOG\n";
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+/// The oldest version that is read: it has no records of [`RecordKind::Together`](super::RecordKind).
+const VERSION_MIN: u32 = 1;
 
 /// Magic, version (u32), folder (u128), file number (u64), length of the file before (u64), checksum of
 /// all these (u32). This layout holds for every version to come, so that an old Ebbtide can name the
@@ -59,7 +61,7 @@ fn decode_header(bytes: &[u8], salt: Salt) -> Header {
     }
     let mut rest = &fields[MAGIC.len()..];
     let (version, folder, number) = (rest.get_u32_le(), rest.get_u128_le(), rest.get_u64_le());
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Header::OtherVersion(version);
     }
     if folder != salt.folder {

@@ -22,7 +22,7 @@ use frame::Salt;
 
 pub use error::LogError;
 pub use quarantine::quarantined;
-pub use record::{PAYLOAD_BYTES_MAX, Record, RecordKind, RecordRef};
+pub use record::{PAYLOAD_BYTES_MAX, Record, RecordKind, RecordRef, apart, together};
 pub use recovery::{Cut, Damage, DamageCause, Recovered, Recovery, RecoveryReport, verify};
 
 const DIRECTORY: &str = "wal";

@@ -24,6 +24,8 @@ pub enum RecordKind {
     DeleteTenant,
     /// Deletes all rows of a table; no payload.
     DeleteTable,
+    /// Records that are there all or none; see [`together`].
+    Together,
 }
 
 /// A record to be written.
@@ -32,7 +34,7 @@ pub struct RecordRef<'a> {
     pub kind: RecordKind,
     pub app: &'a AppName,
     pub table: &'a TableName,
-    /// The number of its first row or change; the others follow without a gap.
+    /// The lowest number of its rows or changes.
     pub first_sequence: u64,
     pub rows: u32,
     /// At most [`PAYLOAD_BYTES_MAX`].
@@ -70,11 +72,12 @@ impl RecordKind {
             Self::DeleteRows => 2,
             Self::DeleteTenant => 3,
             Self::DeleteTable => 4,
+            Self::Together => 5,
         }
     }
 
     fn of_code(code: u8) -> Option<Self> {
-        [Self::Rows, Self::DeleteRows, Self::DeleteTenant, Self::DeleteTable]
+        [Self::Rows, Self::DeleteRows, Self::DeleteTenant, Self::DeleteTable, Self::Together]
             .into_iter()
             .find(|kind| kind.code() == code)
     }
@@ -99,16 +102,54 @@ impl RecordRef<'_> {
         header.put_u64_le(self.first_sequence);
         header.put_u32_le(self.rows);
         for name in [self.app.as_str(), self.table.as_str()] {
-            // Within NAME_BYTES_MAX, which was checked before.
-            header.put_u16_le(u16::try_from(name.len()).unwrap_or(u16::MAX));
-            header.put_slice(name.as_bytes());
+            put_name(name, &mut header);
         }
         header
     }
 }
 
+/// The payload of a record that stands for all of these, which are of no such kind themselves.
+pub fn together(records: &[RecordRef<'_>]) -> Vec<u8> {
+    let bytes: usize = records.iter().map(|record| record.payload.len() + 64).sum();
+    let mut payload = Vec::with_capacity(bytes);
+    for record in records {
+        payload.put_u8(record.kind.code());
+        payload.put_u64_le(record.first_sequence);
+        payload.put_u32_le(record.rows);
+        put_name(record.app.as_str(), &mut payload);
+        put_name(record.table.as_str(), &mut payload);
+        payload.put_u64_le(record.payload.len() as u64);
+        payload.put_slice(record.payload);
+    }
+    payload
+}
+
+/// The records that such a payload stands for; `None` if it is none.
+pub fn apart(mut payload: Bytes) -> Option<Vec<Record>> {
+    let mut records = Vec::new();
+    while payload.has_remaining() {
+        let kind = RecordKind::of_code(payload.try_get_u8().ok()?)?;
+        let first_sequence = payload.try_get_u64_le().ok()?;
+        let rows = payload.try_get_u32_le().ok()?;
+        let app = AppName::new(&decode_name(&mut payload)?);
+        let table = TableName::new(&decode_name(&mut payload)?);
+        let bytes = usize::try_from(payload.try_get_u64_le().ok()?).ok()?;
+        if kind == RecordKind::Together || bytes > payload.remaining() {
+            return None;
+        }
+        records.push(Record { kind, app, table, first_sequence, rows, payload: payload.split_to(bytes) });
+    }
+    Some(records)
+}
+
+fn put_name(name: &str, bytes: &mut Vec<u8>) {
+    // Within NAME_BYTES_MAX, which is checked before anything is written.
+    bytes.put_u16_le(u16::try_from(name.len()).unwrap_or(u16::MAX));
+    bytes.put_slice(name.as_bytes());
+}
+
 /// A record and how much of its file had been synced when it was written; `None` for bytes that no
-/// version 1 of Ebbtide writes.
+/// version of Ebbtide up to this one writes.
 pub(super) fn decode(mut bytes: Bytes) -> Option<(Record, u64)> {
     let kind = RecordKind::of_code(bytes.try_get_u8().ok()?)?;
     let durable_bytes = bytes.try_get_u64_le().ok()?;

@@ -1,8 +1,8 @@
 //! The power goes at any point. Afterwards every acknowledged row is there, nothing is there twice,
 //! nothing was made up, and what was not acknowledged is there whole or not at all.
 
-use super::harness::{Dice, Machine, batch};
-use super::model::{Model, ModelFile, Row, TABLES, TENANTS};
+use super::harness::{Dice, Machine, batch_for};
+use super::model::{Kind, Model, ModelFile, Row, TABLES, TENANTS};
 use crate::fs::SimFs;
 use crate::{Occurrences, Receipt, StoreError};
 
@@ -42,22 +42,27 @@ fn import(machine: &Machine, model: &Model, table: usize, dice: &mut Dice) -> (S
         let mut importer = machine.import(table)?;
         for _ in 0..3 {
             // Each push is a chunk of its own, and so a durable part.
-            let rows: Vec<Row> = (0..4).map(|_| dice.row()).collect();
-            let (accepted, duplicates) = after.append(table, &rows, &mut file);
-            step.outcomes.push(after.clone());
-            settled.push(settled.last().unwrap() + accepted + duplicates);
-            counted.add(importer.push(&batch(&rows), &occurrences)?);
+            let rows: Vec<Row> =
+                (0..4).map(|_| Row { actor: Some(dice.number(1, 3)), ..dice.row() }).collect();
+            // Of those of a chunk that wait it is known before.
+            let mut orphans = after.clone();
+            orphans.append_orphans(table, &rows, &mut file.clone());
+            let counts = after.append(table, &rows, &mut file);
+            step.outcomes.extend([orphans, after.clone()]);
+            let waiting = settled.last().unwrap() + counts.waiting;
+            settled.extend([waiting, waiting + counts.accepted + counts.duplicates]);
+            counted.add(importer.push(&batch_for(table, &rows), &occurrences)?);
         }
         counted.add(importer.finish()?);
         Ok(())
     })();
-    let counted = counted.accepted + counted.duplicates;
+    let counted = counted.accepted + counted.duplicates + counted.waiting;
     step.acknowledged = settled.iter().rposition(|settled| *settled <= counted).unwrap();
     (step, ended)
 }
 
 fn random_step(machine: &Machine, model: &Model, dice: &mut Dice) -> (Step, Result<(), StoreError>) {
-    let table = usize::try_from(dice.roll(3)).unwrap();
+    let table = usize::try_from(dice.roll(TABLES.len() as u64)).unwrap();
     let tenant = TENANTS[usize::try_from(dice.roll(3)).unwrap()];
     match dice.roll(12) {
         0..=4 => {
@@ -68,7 +73,7 @@ fn random_step(machine: &Machine, model: &Model, dice: &mut Dice) -> (Step, Resu
         7 | 8 => (Step::nothing(model), machine.compact()),
         9 => import(machine, model, table, dice),
         10 => {
-            let table = if table == 1 { 0 } else { table };
+            let table = if TABLES[table].kind == Kind::KeylessEvents { 0 } else { table };
             let mut after = model.clone();
             after.delete(table, tenant, &[1, 2, 3, 4, 5]);
             let ended = machine.delete(table, tenant, &[1, 2, 3, 4, 5]).map(drop);
@@ -86,7 +91,10 @@ fn random_step(machine: &Machine, model: &Model, dice: &mut Dice) -> (Step, Resu
 }
 
 fn holds(machine: &Machine, model: &Model) -> bool {
-    (0..TABLES.len()).all(|table| machine.rows(table, None) == model.tables[table].sorted(None))
+    (0..TABLES.len()).all(|table| {
+        machine.rows(table, None) == model.tables[table].sorted(None)
+            && machine.waiting(table) == model.tables[table].waiting()
+    })
 }
 
 /// Opens a disk whose power may go again while it is read back.

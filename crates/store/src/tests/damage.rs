@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ebbtide_model::ErrorKind;
 
 use super::harness::{Dice, Machine, rows};
-use super::model::{Model, ModelFile, TABLES};
+use super::model::{Model, ModelFile, VERSION_1_TABLES};
 use crate::fs::{FileSystem, SimFs};
 use crate::maintenance::Health;
 use crate::{StoreError, verify};
@@ -18,7 +18,7 @@ fn folder() -> (SimFs, Model) {
     let machine = Machine::open(&disk).unwrap();
     let mut dice = Dice::new(3);
     for round in 0..3 {
-        for table in 0..TABLES.len() {
+        for table in 0..VERSION_1_TABLES {
             let rows = dice.rows(30);
             machine.append(table, &rows).unwrap();
             model.append(table, &rows, &mut ModelFile::default());
@@ -86,7 +86,7 @@ fn a_damaged_segment_is_an_error_and_never_an_answer() {
         let machine = Machine::open(&disk).unwrap();
         let snapshot = machine.snapshot();
         let mut errors = Vec::new();
-        for table in 0..TABLES.len() {
+        for table in 0..VERSION_1_TABLES {
             let view =
                 snapshot.table(&super::harness::scope(None), &super::harness::table_name(table)).unwrap();
             let columns: Vec<_> = (0..5).map(crate::ColumnRef::Declared).collect();

@@ -14,15 +14,17 @@ use ebbtide_model::{
 };
 use jiff::tz::TimeZone;
 
-use super::model::{Kind, Row, TABLES, TENANTS};
+use super::model::{Counts, Kind, NOBODY, Row, TABLES, TENANTS};
 use crate::admission::prepare;
 use crate::fs::{FileSystem, SimFs};
 use crate::import::Importer;
 use crate::lock::FolderLock;
 use crate::maintenance::Shared;
 use crate::recover::{self, Opened};
+use crate::request::{Answer, Request};
+use crate::snapshot::Part;
 use crate::store::FreshIds;
-use crate::writer::{Answer, Request};
+use crate::table::TableInfo;
 use crate::{ColumnRef, Occurrences, Receipt, Settings, Snapshot, StoreError, declared_schema};
 
 pub(super) const APP: &str = "shop";
@@ -33,7 +35,7 @@ pub(super) fn app_name() -> AppName {
 }
 
 pub(super) fn table_name(table: usize) -> TableName {
-    TableName::new(TABLES[table].0)
+    TableName::new(TABLES[table].name)
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests stand in for sign-in")]
@@ -70,12 +72,41 @@ pub(super) fn app() -> AppSchema {
     AppSchema {
         app: app_name(),
         calendar: Calendar::new(TimeZone::UTC, WeekStart::Monday),
-        tables: TABLES.iter().map(|(name, kind)| table_schema(name, *kind)).collect(),
+        tables: TABLES
+            .iter()
+            .map(|table| {
+                let mut schema = table_schema(table.name, table.kind);
+                if let Some(parent) = table.parent {
+                    schema.tenant = TenantRule::Parent { parent: table_name(parent), by: 2 };
+                }
+                schema
+            })
+            .collect(),
     }
 }
 
 pub(super) fn settings() -> Settings {
     Settings { compaction_fan_in: 3, import_chunk_rows: 4, ..Settings::default() }
+}
+
+/// Rows of one of the tables.
+pub(super) fn batch_for(table: usize, rows: &[Row]) -> RecordBatch {
+    let rows = batch(rows);
+    if TABLES[table].parent.is_none() {
+        return rows;
+    }
+    let mut columns = rows.columns().to_vec();
+    columns[0] = arrow::array::new_null_array(columns[0].data_type(), rows.num_rows());
+    RecordBatch::try_new(rows.schema(), columns).unwrap()
+}
+
+pub(super) fn counts(receipt: &Receipt) -> Counts {
+    Counts {
+        accepted: receipt.accepted,
+        duplicates: receipt.duplicates,
+        waiting: receipt.waiting,
+        rejected: receipt.rejected.len(),
+    }
 }
 
 /// Rows in declared columns.
@@ -124,10 +155,21 @@ impl Machine {
         Self::open(&disk)
     }
 
+    /// The writer's own number of a table: there are more than the tests'.
+    pub(super) fn index(&self, table: usize) -> usize {
+        let writer = self.shared.writer();
+        writer.tables.iter().position(|found| found.info.schema.name == table_name(table)).unwrap()
+    }
+
+    fn info(&self, table: usize) -> Arc<TableInfo> {
+        let index = self.index(table);
+        self.shared.writer().tables[index].info.clone()
+    }
+
     pub(super) fn request(&self, table: usize, tenant: Option<&str>, rows: &RecordBatch) -> Request {
-        let info = self.shared.writer().tables[table].info.clone();
-        let prepared = prepare(&info.schema, &info.hasher, &scope(tenant), rows).unwrap();
-        Request::Append { table, prepared, occurrences: Occurrences::new() }
+        let info = self.info(table);
+        let prepared = prepare(&info, &scope(tenant), rows).unwrap();
+        Request::Append { table: self.index(table), prepared, occurrences: Occurrences::new() }
     }
 
     pub(super) fn ask(&self, request: Request) -> Result<Answer, StoreError> {
@@ -135,7 +177,7 @@ impl Machine {
     }
 
     pub(super) fn append(&self, table: usize, rows: &[Row]) -> Result<Receipt, StoreError> {
-        self.append_batch(table, None, &batch(rows))
+        self.append_batch(table, None, &batch_for(table, rows))
     }
 
     pub(super) fn append_batch(
@@ -151,8 +193,10 @@ impl Machine {
     }
 
     pub(super) fn delete(&self, table: usize, tenant: &str, ids: &[i64]) -> Result<u64, StoreError> {
-        let info = self.shared.writer().tables[table].info.clone();
-        let fingerprints = info.hasher.hash_keys(&info.schema, &keys(ids), tenant).unwrap();
+        let info = self.info(table);
+        let mut fingerprints = info.hasher.hash_keys(&info.schema, &keys(ids), tenant).unwrap();
+        fingerprints.iter_mut().for_each(|fingerprint| *fingerprint = info.owned(*fingerprint, tenant));
+        let table = self.index(table);
         match self.ask(Request::Delete { table, fingerprints, tenant: None })? {
             Answer::Deleted(rows) => Ok(rows),
             Answer::Appended(_) => panic!("a deletion was answered by rows"),
@@ -160,6 +204,7 @@ impl Machine {
     }
 
     pub(super) fn clear(&self, table: usize, tenant: Option<&str>) -> Result<u64, StoreError> {
+        let table = self.index(table);
         match self.ask(Request::Clear { table, tenant: tenant.map(str::to_owned) })? {
             Answer::Deleted(rows) => Ok(rows),
             Answer::Appended(_) => panic!("a deletion was answered by rows"),
@@ -167,8 +212,7 @@ impl Machine {
     }
 
     pub(super) fn import(&self, table: usize) -> Result<Importer, StoreError> {
-        let info = self.shared.writer().tables[table].info.clone();
-        Importer::begin(self.shared.clone(), scope(None), table, info)
+        Importer::begin(self.shared.clone(), scope(None), self.index(table), self.info(table))
     }
 
     pub(super) fn flush(&self) -> Result<(), StoreError> {
@@ -218,22 +262,42 @@ impl Machine {
     pub(super) fn rows(&self, table: usize, tenant: Option<&str>) -> Vec<Row> {
         rows(&self.snapshot(), table, tenant)
     }
+
+    /// The rows that wait for their parent, which no reader sees, sorted.
+    pub(super) fn waiting(&self, table: usize) -> Vec<Row> {
+        let writer = self.shared.writer();
+        let table = writer.tables.iter().find(|found| found.info.schema.name == table_name(table)).unwrap();
+        let Some(area) = table.kin.area else { return Vec::new() };
+        let mut rows = Vec::new();
+        for run in &writer.tables[area].rows().runs {
+            for scanned in Part::whole(run).scan(&columns()).unwrap() {
+                rows.extend(decode(&scanned.unwrap()).into_iter().map(|(row, _)| row));
+            }
+        }
+        assert_eq!(rows.len(), table.waiting.len());
+        rows.sort();
+        rows
+    }
+}
+
+fn columns() -> Vec<ColumnRef> {
+    let mut columns: Vec<ColumnRef> = (0..5).rev().map(ColumnRef::Declared).collect();
+    columns.extend([ColumnRef::Sequence, ColumnRef::Tenant]);
+    columns
 }
 
 /// What a scope sees of a table, sorted; each part was found in storage order.
 pub(super) fn rows(snapshot: &Snapshot, table: usize, tenant: Option<&str>) -> Vec<Row> {
     let view = snapshot.table(&scope(tenant), &table_name(table)).unwrap();
-    let mut columns: Vec<ColumnRef> = (0..5).rev().map(ColumnRef::Declared).collect();
-    columns.extend([ColumnRef::Sequence, ColumnRef::Tenant]);
     let mut rows = Vec::new();
     let mut arrivals = BTreeSet::new();
     for part in view.parts() {
         let mut count = 0;
         let mut last = None;
-        for scanned in part.scan(&columns).unwrap() {
+        for scanned in part.scan(&columns()).unwrap() {
             for (row, arrival) in decode(&scanned.unwrap()) {
                 assert!(arrivals.insert(arrival), "two rows have one arrival number");
-                let own = match TABLES[table].1 {
+                let own = match TABLES[table].kind {
                     Kind::Entity => (row.tenant, Some(row.id), None, arrival),
                     Kind::KeyedEvents | Kind::KeylessEvents => (row.tenant, row.actor, row.at, arrival),
                 };
@@ -265,7 +329,7 @@ fn decode(batch: &RecordBatch) -> Vec<(Row, u64)> {
     let tenants = tenants.as_string::<i32>();
     let row = |row: usize| {
         let tenant = intern(tenants.value(row));
-        assert_eq!(text(4, row), Some(tenant), "the tenant's own column and ours agree");
+        assert!(text(4, row).is_none_or(|own| own == tenant), "the tenant's own column and ours agree");
         let decoded = Row {
             tenant,
             id: ids.value(row),
@@ -279,7 +343,7 @@ fn decode(batch: &RecordBatch) -> Vec<(Row, u64)> {
 }
 
 fn intern(text: &str) -> &'static str {
-    let known = TENANTS.iter().chain(&NOTES).find(|known| **known == text);
+    let known = TENANTS.iter().chain(&NOTES).chain([&NOBODY]).find(|known| **known == text);
     known.unwrap_or_else(|| panic!("{text:?} was made up"))
 }
 
@@ -298,6 +362,10 @@ impl Dice {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % sides
+    }
+
+    pub(super) fn number(&mut self, from: i64, to: i64) -> i64 {
+        from + i64::try_from(self.roll((to - from + 1).cast_unsigned())).unwrap()
     }
 
     pub(super) fn row(&mut self) -> Row {

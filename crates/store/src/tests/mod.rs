@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod family;
 mod fixture;
 mod harness;
 mod model;

@@ -99,8 +99,7 @@ fn columns_of_another_type_or_number_are_refused_as_a_whole() {
     let info = machine.shared.writer().tables[0].info.clone();
     let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
     let few = RecordBatch::try_from_iter([("tenant", text.clone())]).unwrap();
-    let prepare =
-        |rows: &RecordBatch| crate::admission::prepare(&info.schema, &info.hasher, &scope(None), rows);
+    let prepare = |rows: &RecordBatch| crate::admission::prepare(&info, &scope(None), rows);
     assert!(matches!(prepare(&few), Err(StoreError::WrongShape { .. })));
     let texts = ["tenant", "id", "actor", "at", "note"].map(|name| (name, text.clone()));
     let wrong = RecordBatch::try_from_iter(texts).unwrap();
@@ -178,14 +177,6 @@ fn an_app_that_is_not_deployed_keeps_its_rows() {
     drop(elsewhere);
     let machine = Machine::open(&disk).unwrap();
     assert_eq!((machine.rows(0, None).len(), machine.rows(2, None).len()), (3, 3));
-}
-
-#[test]
-fn a_table_with_a_parent_is_refused_at_the_start() {
-    let mut app = app();
-    app.tables[0].tenant = TenantRule::Parent { parent: table_name(2), by: 2 };
-    let error = Machine::open_with(&SimFs::new(1), settings(), vec![app]).err().unwrap();
-    assert!(matches!(error, StoreError::Unsupported { .. }), "{error}");
 }
 
 #[test]

@@ -291,14 +291,14 @@ fn files_that_are_not_this_logs_are_refused_by_name_with_what_to_do() {
     check_refusal(foreign, settings(), 1, "move it out of the data folder");
     let newer = |disk: &SimFs| {
         disk.rot(&log_file(1), |bytes| {
-            bytes[8] = 2;
+            bytes[8] = 3;
             let checksum = crc32fast::hash(&bytes[..44]);
             bytes[44..48].copy_from_slice(&checksum.to_le_bytes());
         })
         .unwrap();
     };
-    let error = check_refusal(newer, settings(), 1, "version 2");
-    assert!(matches!(error, LogError::UnknownVersion { found: 2, .. }));
+    let error = check_refusal(newer, settings(), 1, "version 3");
+    assert!(matches!(error, LogError::UnknownVersion { found: 3, .. }));
     let renamed = |disk: &SimFs| disk.rename(&log_file(1), &log_file(5)).unwrap();
     check_refusal(renamed, settings(), 5, "0000000001.log");
     let other_folder = LogSettings::new(HexId(77));

@@ -1,0 +1,211 @@
+//! A chunk of an import: its rows are decided on key by key, in one merge with what is stored, and written
+//! as a segment.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::compute::{concat, take_arrays};
+
+use crate::admission::RowTenants;
+use crate::admit::{Arriving, moved};
+use crate::cells::Cells;
+use crate::chunk::Chunk;
+use crate::directory::Directory;
+use crate::fingerprint::Fingerprint;
+use crate::fs::FileSystem;
+use crate::order::{codes, order_columns, sorted};
+use crate::owners::Owner;
+use crate::segment::{EntryPlace, KeyEntry, Segment, SegmentWriter};
+use crate::table::{Live, Table, TableInfo};
+use crate::writer::{TableIndex, Writer};
+use crate::{Receipt, StoreError};
+
+use super::too_many;
+
+/// A chunk, with all that needs no look into the store.
+pub(super) struct Unsettled {
+    columns: Vec<ArrayRef>,
+    tenants: RowTenants,
+    contents: Vec<u64>,
+    origins: Vec<u32>,
+    /// The place of each among all rows of the chunk, those that wait for their parent included.
+    positions: Vec<u64>,
+    /// Fingerprints with their rows, ascending.
+    by_key: Vec<(Fingerprint, u32)>,
+    /// The rows in storage order; `None` where they came so.
+    order: Option<Vec<u32>>,
+}
+
+/// What became of a chunk's rows.
+pub(super) struct Decided {
+    pub(super) kept: Vec<bool>,
+    /// Rows that replace stored ones.
+    pub(super) overrides: Vec<bool>,
+    pub(super) first_sequence: u64,
+    pub(super) kills: Vec<(Fingerprint, u64)>,
+    pub(super) receipt: Receipt,
+}
+
+pub(super) struct Kept {
+    pub(super) rows: Vec<bool>,
+    pub(super) overrides: Vec<bool>,
+    pub(super) first_sequence: u64,
+}
+
+impl Unsettled {
+    pub(super) fn new(info: &TableInfo, batches: Vec<Arriving>) -> Result<Self, StoreError> {
+        let mut columns = Vec::with_capacity(info.schema.columns.len());
+        for index in 0..info.schema.columns.len() {
+            let arrays: Vec<&dyn Array> =
+                batches.iter().map(|batch| batch.rows.column(index).as_ref()).collect();
+            columns.push(concat(&arrays)?);
+        }
+        let (mut tenants, mut contents) = (Vec::new(), Vec::new());
+        let (mut origins, mut positions) = (Vec::new(), Vec::new());
+        let mut by_key = Vec::new();
+        for batch in batches {
+            tenants.push(batch.tenants);
+            contents.extend(batch.contents);
+            origins.extend(batch.origins);
+            positions.extend(batch.sequences);
+            let first = u32::try_from(by_key.len()).map_err(|_| too_many())?;
+            by_key.extend(batch.fingerprints.into_iter().zip(first..));
+        }
+        by_key.sort_unstable();
+        let tenants = RowTenants::concat(tenants);
+        let rows = u32::try_from(by_key.len()).map_err(|_| too_many())?;
+        let mut by = vec![tenants.codes.iter().map(|&code| u64::from(code)).collect()];
+        for index in order_columns(&info.schema) {
+            by.push(codes(&Cells::of(&columns[index], &info.schema.columns[index])?, by_key.len()));
+        }
+        let order = sorted(rows, by);
+        Ok(Self { columns, tenants, contents, origins, positions, by_key, order })
+    }
+
+    /// The same decisions as row by row in order of arrival, key by key. The chunk has this many rows,
+    /// each of which may take an arrival number.
+    pub(super) fn decide(&self, writer: &mut Writer, index: TableIndex, chunk_rows: u64) -> Decided {
+        let table = &mut writer.tables[index];
+        let owners: Vec<Owner> = self.tenants.names.iter().map(|name| table.owners.number(name)).collect();
+        let mut stored = table.stored_sorted(&self.by_key);
+        stored.sort_unstable_by_key(|(row, _)| *row);
+        let mut decided = Decided {
+            kept: vec![false; self.by_key.len()],
+            overrides: vec![false; self.by_key.len()],
+            first_sequence: writer.sequence_next,
+            kills: Vec::new(),
+            receipt: Receipt::default(),
+        };
+        for same in self.by_key.chunk_by(|a, b| a.0 == b.0) {
+            self.decide_key(table, &owners, same, &stored, &mut decided);
+        }
+        decided.receipt.rejected.sort_by_key(|rejection| rejection.row);
+        writer.sequence_next += chunk_rows;
+        decided
+    }
+
+    fn decide_key(
+        &self,
+        table: &Table,
+        owners: &[Owner],
+        same: &[(Fingerprint, u32)],
+        stored: &[(u32, Live)],
+        decided: &mut Decided,
+    ) {
+        let fingerprint = same[0].0;
+        let found = stored.binary_search_by_key(&same[0].1, |(row, _)| *row).ok();
+        let stored = found.map(|found| stored[found].1);
+        let mut current = stored.map(|live| (live.content, live.owner));
+        let unchanged = self.is_unchanged(owners, same, stored);
+        let mut last_kept: Option<u32> = None;
+        for &(_, row) in same {
+            let at = row as usize;
+            let own = owners[self.tenants.codes[at] as usize];
+            if let Some((content, owner)) = current {
+                if owner != own {
+                    let name = self.tenants.of(at);
+                    decided.receipt.rejected.push(moved(&table.info, self.origins[at] as usize, name));
+                    continue;
+                }
+                if !table.info.is_entity() || unchanged || content == self.contents[at] {
+                    decided.receipt.duplicates += 1;
+                    continue;
+                }
+            }
+            // A row that a later one of the chunk replaces was accepted, and is not written.
+            if let Some(replaced) = last_kept.replace(row) {
+                decided.kept[replaced as usize] = false;
+            }
+            decided.kept[at] = true;
+            decided.receipt.accepted += 1;
+            current = Some((self.contents[at], own));
+        }
+        if let (Some(row), Some(live)) = (last_kept, stored) {
+            decided.overrides[row as usize] = true;
+            decided.kills.push((fingerprint, live.sequence));
+        }
+    }
+
+    /// Whether the last version of an entity's key is the one that is stored.
+    fn is_unchanged(&self, owners: &[Owner], same: &[(Fingerprint, u32)], stored: Option<Live>) -> bool {
+        let Some(live) = stored else { return false };
+        let is_own = |row: &u32| owners[self.tenants.codes[*row as usize] as usize] == live.owner;
+        let last = same.iter().map(|(_, row)| *row).rfind(is_own);
+        last.is_some_and(|row| self.contents[row as usize] == live.content)
+    }
+
+    /// Whether a row of this key is kept that came after this place in the chunk.
+    pub(super) fn keeps_later(&self, kept: &[bool], key: Fingerprint, position: u64) -> bool {
+        let from = self.by_key.partition_point(|(own, _)| *own < key);
+        let same = self.by_key[from..].iter().take_while(|(own, _)| *own == key);
+        let mut rows = same.map(|(_, row)| *row as usize);
+        rows.any(|row| kept[row] && self.positions[row] > position)
+    }
+
+    pub(super) fn write(
+        mut self,
+        fs: &Arc<dyn FileSystem>,
+        id: u64,
+        info: &TableInfo,
+        kept: &Kept,
+    ) -> Result<Segment, StoreError> {
+        let sequence_of: Vec<u64> =
+            self.positions.iter().map(|position| kept.first_sequence + position).collect();
+        let order: Vec<u32> = match self.order.take() {
+            Some(order) => order.into_iter().filter(|&row| kept.rows[row as usize]).collect(),
+            None => (0..).zip(&kept.rows).filter(|(_, kept)| **kept).map(|(row, _)| row).collect(),
+        };
+        let indices = UInt32Array::from(order);
+        let columns = take_arrays(&std::mem::take(&mut self.columns), &indices, None)?;
+        let order = indices.values();
+        let mut directory = Directory::default();
+        for run in order.chunk_by(|a, b| self.tenants.codes[*a as usize] == self.tenants.codes[*b as usize]) {
+            let rows = u32::try_from(run.len()).map_err(|_| too_many())?;
+            let last_number = run.iter().map(|&row| sequence_of[row as usize]).max().unwrap_or(0);
+            directory.push(self.tenants.of(run[0] as usize), rows, last_number);
+        }
+        let sequences = order.iter().map(|&row| sequence_of[row as usize]).collect();
+        let chunk = Chunk::new(&info.stored, directory, sequences, columns)?;
+        let mut writer = SegmentWriter::create(fs.clone(), id, &info.schema, &chunk.batch)?;
+        writer.write(&chunk.batch)?;
+        let mut place_of = vec![0; kept.rows.len()];
+        for (place, &row) in (0..).zip(order) {
+            place_of[row as usize] = place;
+        }
+        let mut keys = writer.finish_rows()?;
+        for &(fingerprint, row) in &self.by_key {
+            let at = row as usize;
+            if kept.rows[at] {
+                let place = EntryPlace::Row { row: place_of[at], overrides: kept.overrides[at] };
+                keys.push(&KeyEntry {
+                    fingerprint,
+                    sequence: sequence_of[at],
+                    place,
+                    content: self.contents[at],
+                })?;
+            }
+        }
+        let descriptor = keys.finish(&chunk.directory)?;
+        Segment::open(fs.as_ref(), descriptor)
+    }
+}
