@@ -98,9 +98,15 @@ pub(super) fn given_with_hint(given: &str, known: &[String]) -> String {
     }
 }
 
+/// What the engine says of a literal pattern that is none; the error within is of a library of its own.
+const BAD_PATTERN: &str = "Invalid regex";
+
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> Self {
         match error {
+            DataFusionError::Context(context, inner) if context == BAD_PATTERN => {
+                Self::Refused(shown(&inner.to_string()))
+            }
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => Self::from(*inner),
             DataFusionError::Collection(errors) => match errors.into_iter().next() {
                 Some(first) => Self::from(first),
