@@ -174,4 +174,8 @@ keys! {
         |c| Count(&mut c.store.group_rows_max, 1..=16_777_216);
     "store.import_chunk_rows", "Rows that an import sorts at once; each such chunk becomes a segment.",
         |c| Count(&mut c.store.import_chunk_rows, 1_000..=2_147_483_646);
+    "store.waiting_rows_max", "Rows that wait for their parent, in all tables together; more are rejected. A tenant's own writers may fill an eighth of it.",
+        |c| Count(&mut c.store.waiting_rows_max, 8..=100_000_000);
+    "store.waiting_bytes_max", "What these rows take in memory when all of their parents come at once.",
+        |c| Bytes(&mut c.store.waiting_bytes_max, 64 * KIB..=64 * GIB);
 }

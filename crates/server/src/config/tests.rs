@@ -96,6 +96,8 @@ fn every_field_has_a_key() {
         queue_requests_max: _,
         group_rows_max: _,
         import_chunk_rows: _,
+        waiting_rows_max: _,
+        waiting_bytes_max: _,
     } = store;
 }
 
