@@ -146,6 +146,7 @@ fn from_shared(root: &DataFusionError) -> SqlError {
             Some(SqlError::ValueTooLarge { given, allowed }) => {
                 SqlError::ValueTooLarge { given: *given, allowed: *allowed }
             }
+            None if inner.is::<regex::Error>() => SqlError::Refused(shown(&inner.to_string())),
             Some(_) | None => SqlError::Internal(inner.to_string().into()),
         },
         other => SqlError::Internal(other.to_string().into()),
@@ -154,6 +155,9 @@ fn from_shared(root: &DataFusionError) -> SqlError {
 
 /// An error of our own that went through the engine.
 fn from_external(inner: Box<dyn std::error::Error + Send + Sync>) -> SqlError {
+    if let Some(pattern) = inner.downcast_ref::<regex::Error>() {
+        return SqlError::Refused(shown(&pattern.to_string()));
+    }
     match inner.downcast::<SqlError>() {
         Ok(own) => *own,
         Err(other) => SqlError::Internal(other),
