@@ -11,6 +11,7 @@ use super::data::{App, Request, beside_the_project, wait};
 
 const INCIDENTS: &str = include_str!("../../../../examples/incidents/pack.yaml");
 const COMPLETE_JOURNEY: &str = include_str!("../../../../examples/completejourney/pack.yaml");
+const OULAD: &str = include_str!("../../../../examples/oulad/pack.yaml");
 
 fn ask(app: &App, path: &str, as_of: &str) -> Json {
     let query = [("as_of".to_owned(), as_of.to_owned())];
@@ -95,4 +96,47 @@ fn households_come_back_and_pay_as_their_receipts_say() {
         (stores.len(), &stores[0]["store_id"], &stores[0]["revenue_cents"]),
         (293, &json!(27), &json!(1911))
     );
+}
+
+#[test]
+fn students_of_all_modules_end_as_the_data_set_says() {
+    let Some(folder) = beside_the_project("data/oulad") else {
+        return;
+    };
+    let app = App::new(OULAD);
+    for (file, rows) in [
+        ("assessment.csv", 206),
+        ("student.csv", 32_593),
+        ("student_registration.csv", 32_593),
+        ("student_assessment.csv", 173_912),
+    ] {
+        let receipt = app.load(&folder.join(file), None);
+        assert_eq!((receipt.accepted, receipt.rejected.len()), (rows, 0), "{file}");
+    }
+    let results = ask(&app, "/oulad/results", "2024-01-01");
+    assert_eq!(results["students"], 32_593);
+    assert_eq!(
+        results["by_result"],
+        json!({"Pass": 12361, "Withdrawn": 10156, "Fail": 7052, "Distinction": 3024})
+    );
+    let modules = ask(&app, "/oulad/modules", "2024-01-01");
+    assert_eq!(
+        modules["modules"][0],
+        json!({"module": "AAA", "students": 748, "passed_percent": 71.0, "withdrawn_percent": 16.8,
+            "submissions": 3149, "mean_score": 69.03})
+    );
+    let submissions =
+        modules["modules"].as_array().unwrap().iter().map(|row| row["submissions"].as_u64().unwrap());
+    assert_eq!(submissions.sum::<u64>(), 173_912);
+
+    // A module's own people see it alone, its submissions by way of their assessments.
+    let own = Request { path: "/oulad/modules", query: &[], tenant: Some("AAA") };
+    let own = wait(app.ask(&own)).unwrap().body;
+    assert_eq!(own["modules"].as_array().unwrap().len(), 1);
+    assert_eq!(own["modules"][0], modules["modules"][0]);
+
+    let weeks = ask(&app, "/oulad/withdrawals", "2024-01-01");
+    let left: u64 =
+        weeks["weeks"].as_array().unwrap().iter().map(|row| row["students"].as_u64().unwrap()).sum();
+    assert_eq!(left, 10_072);
 }

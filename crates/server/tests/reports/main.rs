@@ -22,4 +22,6 @@ mod comparing;
 mod data;
 mod examples;
 mod itsm;
+mod learning;
 mod loyalty;
+mod nested;

@@ -15,6 +15,7 @@ use ebbtide_model::{Calendar, ColumnType, Instant, Unit, Value, nearest};
 
 use super::arguments::{evaluated, refused};
 use super::parameter::{timestamp, timestamp_type};
+use super::periods::{PeriodTable, PeriodTables, unit_and_times};
 
 /// The functions of a request's calendar and of its moment.
 pub(in crate::sql) fn calendar_functions(calendar: &Calendar, as_of: Instant) -> Vec<ScalarUDF> {
@@ -34,10 +35,12 @@ pub(in crate::sql) fn calendar_functions(calendar: &Calendar, as_of: Instant) ->
     vec![
         ScalarUDF::from(Bucket {
             calendar: calendar.clone(),
+            tables: PeriodTables::default(),
             signature: Signature::one_of(bucket, Volatility::Immutable),
         }),
         ScalarUDF::from(BucketLabel {
             calendar: calendar.clone(),
+            tables: PeriodTables::default(),
             signature: Signature::exact(near, Volatility::Immutable),
         }),
         ScalarUDF::from(moment("now", &["current_timestamp"], timestamp(Some(as_of.micros())))),
@@ -128,11 +131,20 @@ fn by_unit<'a>(
 }
 
 /// `bucket(unit, ts [, offset])`: the start of the period that holds `ts`, or of the `offset`-th after it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Bucket {
     calendar: Calendar,
+    tables: PeriodTables,
     signature: Signature,
 }
+
+impl PartialEq for Bucket {
+    fn eq(&self, other: &Self) -> bool {
+        self.calendar == other.calendar
+    }
+}
+
+impl Eq for Bucket {}
 
 impl Hash for Bucket {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -154,6 +166,9 @@ impl ScalarUDFImpl for Bucket {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Some(starts) = self.of_column(&args.args)? {
+            return Ok(ColumnarValue::Array(starts));
+        }
         evaluated(&args, |arrays| {
             let [units, times, offsets @ ..] = arrays else {
                 return Err(refused("bucket takes a unit and an instant".to_owned()));
@@ -179,12 +194,67 @@ impl ScalarUDFImpl for Bucket {
     }
 }
 
+impl Bucket {
+    /// The answer for a column of times, with a unit and an offset that are the same for all of them.
+    fn of_column(&self, args: &[ColumnarValue]) -> Result<Option<ArrayRef>> {
+        let Some((name, times)) = unit_and_times(args) else {
+            return Ok(None);
+        };
+        let offset = match args.get(2) {
+            None => 0,
+            Some(ColumnarValue::Scalar(ScalarValue::Int64(Some(offset)))) => *offset,
+            Some(_) => return Ok(None),
+        };
+        let unit = unit(name)?;
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let Some(table) = self.tables.holding(&self.calendar, unit, times) else {
+            return Ok(None);
+        };
+        let starts: TimestampMicrosecondArray = if offset == 0 {
+            table.places(times).map(|place| place.map(|place| table.start(place))).collect()
+        } else {
+            let move_start = |place| {
+                self.calendar.advance(unit, Instant::from_micros(table.start(place)), offset).micros()
+            };
+            let mut moved = Once::new(&table, move_start);
+            table.places(times).map(|place| place.map(|place| *moved.get(place))).collect()
+        };
+        Ok(Some(Arc::new(starts.with_timezone("+00:00"))))
+    }
+}
+
+/// What is reckoned once for each period that rows lie in.
+struct Once<T, F> {
+    known: Vec<Option<T>>,
+    reckon: F,
+}
+
+impl<T, F: Fn(usize) -> T> Once<T, F> {
+    fn new(table: &PeriodTable, reckon: F) -> Self {
+        Self { known: (0..table.len()).map(|_| None).collect(), reckon }
+    }
+
+    /// Of a place in the table.
+    fn get(&mut self, place: usize) -> &T {
+        self.known[place].get_or_insert_with(|| (self.reckon)(place))
+    }
+}
+
 /// `bucket_label(unit, ts)`: the name of the period that holds `ts`, such as `2026-06`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct BucketLabel {
     calendar: Calendar,
+    tables: PeriodTables,
     signature: Signature,
 }
+
+impl PartialEq for BucketLabel {
+    fn eq(&self, other: &Self) -> bool {
+        self.calendar == other.calendar
+    }
+}
+
+impl Eq for BucketLabel {}
 
 impl Hash for BucketLabel {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -206,6 +276,9 @@ impl ScalarUDFImpl for BucketLabel {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Some(labels) = self.of_column(&args.args)? {
+            return Ok(ColumnarValue::Array(labels));
+        }
         evaluated(&args, |arrays| {
             let [units, times] = arrays else {
                 return Err(refused("bucket_label takes a unit and an instant".to_owned()));
@@ -226,6 +299,30 @@ impl ScalarUDFImpl for BucketLabel {
             let labels: StringArray = labels.finish();
             Ok(Arc::new(labels))
         })
+    }
+}
+
+impl BucketLabel {
+    /// The answer for a column of times, with a unit that is the same for all of them.
+    fn of_column(&self, args: &[ColumnarValue]) -> Result<Option<ArrayRef>> {
+        let Some((name, times)) = unit_and_times(args) else {
+            return Ok(None);
+        };
+        let unit = unit(name)?;
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        let Some(table) = self.tables.holding(&self.calendar, unit, times) else {
+            return Ok(None);
+        };
+        let mut known =
+            Once::new(&table, |place| self.calendar.label(unit, Instant::from_micros(table.start(place))));
+        let mut labels = StringBuilder::with_capacity(times.len(), times.len() * 10);
+        for place in table.places(times) {
+            match place {
+                Some(place) => labels.append_value(known.get(place)),
+                None => labels.append_null(),
+            }
+        }
+        Ok(Some(Arc::new(labels.finish())))
     }
 }
 
