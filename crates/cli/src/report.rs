@@ -11,7 +11,7 @@ use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
 use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
-use ebbtide_server::report::{Arguments, Asker, Engines, choose_lists, evaluate};
+use ebbtide_server::report::{Arguments, Asker, Engines, ReportError, choose_lists, evaluate};
 
 use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::failure::Failure;
@@ -120,6 +120,7 @@ impl Report {
             scope: &scope,
             sql: &sql,
             limits: LIMITS,
+            engines: &engines,
         };
         runtime.block_on(async {
             let Some(format) = self.format.file() else {
@@ -128,7 +129,8 @@ impl Report {
                     .write(move |out| out.write_all(text.as_bytes()).map_err(ExportError::from))
                     .await;
             };
-            let lists = reading.lists(&lists, || async { Ok(Arc::new(answer().await?)) }).await?;
+            let lists =
+                reading.lists(&lists, || async { Ok::<_, Failure>(Arc::new(answer().await?)) }).await?;
             let export = Export {
                 format,
                 report: report.name.clone(),
@@ -250,6 +252,12 @@ fn write_stdout(
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Self::new(error)
+    }
 }
 
 fn refused(error: ParamError) -> Failure {

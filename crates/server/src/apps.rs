@@ -9,8 +9,9 @@ use ebbtide_model::{AppName, ErrorKind, nearest};
 /// The file of a pack in its folder.
 pub const PACK_FILE: &str = "pack.yaml";
 
-const BUNDLED: [(&str, &str); 3] = [
+const BUNDLED: [(&str, &str); 4] = [
     ("itsm", include_str!("../../../packs/itsm/pack.yaml")),
+    ("chatbot", include_str!("../../../packs/chatbot/pack.yaml")),
     ("learning", include_str!("../../../packs/learning/pack.yaml")),
     ("loyalty", include_str!("../../../packs/loyalty/pack.yaml")),
 ];

@@ -66,7 +66,8 @@ impl Question {
                 paths.iter().map(|path| ExportList::of_answer(&report.name, answer.clone(), path)).collect()
             }
             None => {
-                look_up_keys(&route.app.pack, report, arguments, &engines(server), snapshot, scope).await?;
+                let engines = engines(server);
+                look_up_keys(&route.app.pack, report, arguments, &engines, snapshot, scope).await?;
                 let reading = Reading {
                     pack: &route.app.pack,
                     report,
@@ -75,6 +76,7 @@ impl Question {
                     scope,
                     sql: &server.sql,
                     limits: server.settings.export_limits(),
+                    engines: &engines,
                 };
                 let answer = || async { Ok::<_, Problem>(self.answer(freshness).await?.0.answer().clone()) };
                 reading.lists(paths, answer).await?

@@ -4,6 +4,7 @@
 mod activity;
 mod churn;
 mod preceding;
+mod relation;
 mod retention;
 mod trend;
 

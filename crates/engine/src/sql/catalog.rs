@@ -9,8 +9,8 @@ use datafusion::common::{DataFusionError, Result};
 use ebbtide_model::{Instant, Scope, TableName};
 use ebbtide_store::Snapshot;
 
-use super::SqlError;
 use super::scan::ScopedTable;
+use super::{Relation, SqlError};
 
 /// The one catalog, and its one schema. Statements name tables without either.
 pub(super) const CATALOG: &str = "app";
@@ -23,22 +23,43 @@ pub(super) struct ScopedCatalog {
     pub(super) scope: Scope,
     pub(super) as_of: Instant,
     pub(super) partitions: usize,
+    /// Rows of this request's own, each a table under its name.
+    pub(super) relations: Vec<Relation>,
 }
 
 impl ScopedCatalog {
-    pub(super) fn has(&self, name: &str) -> bool {
+    /// Whether it is a table of the app.
+    pub(super) fn is_stored(&self, name: &str) -> bool {
         self.snapshot.app().table(&TableName::new(name)).is_some()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.relation(name).is_some() || self.is_stored(name)
+    }
+
+    /// Every name that a statement may read.
+    pub(super) fn names(&self) -> Vec<String> {
+        let stored = self.snapshot.app().tables.iter().map(|table| table.name.to_string());
+        stored.chain(self.relations.iter().map(|relation| relation.name.to_string())).collect()
+    }
+
+    fn relation(&self, name: &str) -> Option<&Relation> {
+        self.relations.iter().find(|relation| &*relation.name == name)
     }
 }
 
 #[async_trait]
 impl SchemaProvider for ScopedCatalog {
     fn table_names(&self) -> Vec<String> {
-        self.snapshot.app().tables.iter().map(|table| table.name.to_string()).collect()
+        self.names()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if !self.has(name) {
+        if let Some(relation) = self.relation(name) {
+            let table = relation.table().map_err(|error| DataFusionError::External(Box::new(error)))?;
+            return Ok(Some(Arc::new(table)));
+        }
+        if !self.is_stored(name) {
             return Ok(None);
         }
         let view = self.snapshot.table(&self.scope, &TableName::new(name));

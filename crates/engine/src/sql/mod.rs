@@ -13,6 +13,7 @@ mod catalog;
 mod clock;
 mod error;
 mod functions;
+mod relation;
 mod rows;
 mod scan;
 mod session;
@@ -23,6 +24,7 @@ mod tests;
 mod types;
 
 pub use error::SqlError;
+pub use relation::Relation;
 pub use rows::{SqlColumn, SqlRows, batch_to_json, rows_to_json};
 pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};
 pub use stream::SqlStream;

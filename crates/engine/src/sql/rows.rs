@@ -6,8 +6,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, Float64Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Schema, Time64MicrosecondType, TimeUnit,
-    TimestampMicrosecondType, UInt64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Schema, SchemaRef, Time64MicrosecondType,
+    TimeUnit, TimestampMicrosecondType, UInt64Type,
 };
 use ebbtide_model::{Instant, Value};
 use serde_json::{Map, Value as Json};
@@ -31,6 +31,8 @@ pub struct SqlColumn {
 #[derive(Clone, Debug)]
 pub struct SqlRows {
     pub columns: Vec<SqlColumn>,
+    /// Of rows that there may be none of.
+    pub(super) schema: SchemaRef,
     pub batches: Vec<RecordBatch>,
     /// The arrival number of the last change, within the scope, of a table that the statement names.
     pub watermark: u64,
@@ -42,6 +44,11 @@ pub struct SqlRows {
 impl SqlRows {
     pub fn row_count(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Bytes that the rows take in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.batches.iter().map(RecordBatch::get_array_memory_size).sum()
     }
 }
 

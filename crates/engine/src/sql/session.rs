@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -28,7 +30,7 @@ use tokio::task::AbortHandle;
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
 use super::functions::Ticks;
 use super::rows::columns_of;
-use super::{SqlColumn, SqlError, SqlRows, functions, statement, types};
+use super::{Relation, SqlColumn, SqlError, SqlRows, functions, statement, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
@@ -101,6 +103,8 @@ pub struct SqlRequest {
     /// Values of `$name`. `$as_of` needs none.
     pub params: Vec<(String, Value)>,
     pub unused_params: UnusedParameters,
+    /// Rows that it reads as tables, besides the app's.
+    pub relations: Vec<Relation>,
     /// Rows of a later time do not exist; it is also what `now()` answers.
     pub as_of: Instant,
     /// The calendar of `bucket` and of `current_date`.
@@ -112,6 +116,8 @@ pub struct SqlRequest {
 #[derive(Debug)]
 pub struct Sql {
     pub(super) base: SessionState,
+    /// Statements that were begun.
+    begun: AtomicU64,
     partitions: usize,
     turns: Arc<Semaphore>,
     /// Always there until the drop, which must not wait for it.
@@ -130,10 +136,16 @@ impl Sql {
             .map_err(internal)?;
         Ok(Self {
             base: base_state(settings)?,
+            begun: AtomicU64::new(0),
             partitions: settings.partitions.max(1),
             turns: Arc::new(Semaphore::new(settings.concurrent_max.max(1))),
             runtime: Some(runtime),
         })
+    }
+
+    /// How many statements were begun so far.
+    pub fn statements_begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// The statement's rows over what the scope sees of the snapshot. Must be called within a Tokio
@@ -145,7 +157,7 @@ impl Sql {
         request: SqlRequest,
     ) -> Result<SqlRows, EngineError> {
         let runtime = self.runtime()?;
-        let catalog = self.catalog(snapshot, scope, request.as_of);
+        let catalog = self.catalog(snapshot, scope, &request);
         let (state, time_max) = (self.base.clone(), request.limits.time_max);
         let turn = self.turn(time_max).await?;
         // On threads of its own: a plan that never yields would starve a timeout beside it.
@@ -167,12 +179,13 @@ impl Sql {
         self.runtime.as_ref().ok_or_else(|| SqlError::Internal("the runtime is gone".into()))
     }
 
-    pub(super) fn catalog(&self, snapshot: &Snapshot, scope: &Scope, as_of: Instant) -> ScopedCatalog {
+    pub(super) fn catalog(&self, snapshot: &Snapshot, scope: &Scope, request: &SqlRequest) -> ScopedCatalog {
         ScopedCatalog {
             snapshot: Arc::new(snapshot.clone()),
             scope: scope.clone(),
-            as_of,
+            as_of: request.as_of,
             partitions: self.partitions,
+            relations: request.relations.clone(),
         }
     }
 
@@ -180,7 +193,9 @@ impl Sql {
         let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
             return Err(SqlError::Busy);
         };
-        turn.map_err(|error| SqlError::Internal(Box::new(error)))
+        let turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Ok(turn)
     }
 }
 
@@ -212,6 +227,7 @@ impl Sql {
             scope,
             as_of: request.as_of,
             partitions: 1,
+            relations: request.relations.clone(),
         };
         let state = self.base.clone();
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
@@ -252,9 +268,9 @@ async fn answer(
     let watermark = catalog.snapshot.watermark(&catalog.scope, &tables)?;
     let clock = checked.clock;
     let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
-    let (columns, batches) = collect(&state, &plan, request.limits).await?;
+    let Collected { columns, schema, batches } = collect(&state, &plan, request.limits).await?;
     let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
-    Ok(SqlRows { columns, batches, watermark, changes_at })
+    Ok(SqlRows { columns, schema, batches, watermark, changes_at })
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -333,13 +349,17 @@ fn bind(
     Ok(ticks)
 }
 
+/// What a plan gave.
+struct Collected {
+    columns: Vec<SqlColumn>,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
 /// Runs a plan to its end within the limits.
-async fn collect(
-    state: &SessionState,
-    plan: &LogicalPlan,
-    limits: Limits,
-) -> Result<(Vec<SqlColumn>, Vec<RecordBatch>), SqlError> {
-    let columns = columns_of(plan.schema().as_arrow())?;
+async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<Collected, SqlError> {
+    let schema = plan.schema().inner().clone();
+    let columns = columns_of(&schema)?;
     let physical = state.create_physical_plan(plan).await?;
     let held = MemoryConsumer::new("answer").register(&state.runtime_env().memory_pool);
     let mut stream = execute_stream(physical, state.task_ctx())?;
@@ -354,7 +374,7 @@ async fn collect(
         hold(&held, &batch, limits.bytes_max)?;
         batches.push(batch);
     }
-    Ok((columns, batches))
+    Ok(Collected { columns, schema, batches })
 }
 
 /// Counts a batch's own bytes: a slice does not count the whole that it is of.

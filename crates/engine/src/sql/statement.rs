@@ -196,7 +196,7 @@ pub(super) fn tables_of(
     let named = state.resolve_table_references(statement)?;
     let mut tables: Vec<TableName> =
         named.iter().map(|reference| TableName::new(reference.table())).collect();
-    tables.retain(|table| catalog.has(table.as_str()));
+    tables.retain(|table| catalog.is_stored(table.as_str()));
     tables.sort();
     tables.dedup();
     Ok(tables)
@@ -216,8 +216,7 @@ pub(super) fn check_tables(
             TableReference::Partial { .. } | TableReference::Full { .. } => false,
         };
         if !known {
-            let known: Vec<String> =
-                catalog.snapshot.app().tables.iter().map(|table| table.name.to_string()).collect();
+            let known = catalog.names();
             return Err(SqlError::UnknownTable {
                 given: given_with_hint(&reference.to_string(), &known),
                 known,

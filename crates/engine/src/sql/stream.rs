@@ -32,7 +32,7 @@ impl Sql {
         request: SqlRequest,
     ) -> Result<SqlStream, EngineError> {
         let runtime = self.runtime()?;
-        let catalog = self.catalog(snapshot, scope, request.as_of);
+        let catalog = self.catalog(snapshot, scope, &request);
         let (state, time_max) = (self.base.clone(), request.limits.time_max);
         let deadline = Deadline::now() + time_max;
         let turn = self.turn(time_max).await?;

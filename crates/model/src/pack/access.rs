@@ -169,7 +169,14 @@ fn statement(
         tried.used.borrow_mut().insert(name.to_owned());
     }
     if tried.sound {
-        let statement = Statement { sql, schema: tried.schema, shape: SqlShape::Value, params: &known };
+        let statement = Statement {
+            sql,
+            schema: tried.schema,
+            shape: SqlShape::Value,
+            by: None,
+            relations: &[],
+            params: &known,
+        };
         let read = faults.keep(tried.statements.check(&statement).map_err(|problem| node.fault(problem)))?;
         tables.extend(read.into_iter().filter(|table| !tables.contains(table)).collect::<Vec<_>>());
     }

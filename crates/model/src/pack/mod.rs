@@ -4,6 +4,8 @@
 mod access;
 mod caching;
 mod faults;
+mod fragments;
+mod leaves;
 mod params;
 mod parse;
 mod reports;
@@ -11,6 +13,7 @@ mod routes;
 mod sources;
 mod tables;
 mod tree;
+mod with;
 mod words;
 mod yaml;
 
@@ -22,6 +25,7 @@ use serde_json::Value as Json;
 pub use faults::{PackFault, render_faults};
 pub use params::ParamError;
 pub use parse::{Statement, StatementCheck};
+pub use tree::filled;
 
 use crate::{AppSchema, ColumnType, TableName, TenantId, Value};
 
@@ -31,6 +35,8 @@ pub const AS_OF: &str = "as_of";
 pub const SUBJECT: &str = "sub";
 /// The name of the caller's plan, where the pack has plans.
 pub const PLAN: &str = "plan";
+/// An entry of an object by this name is a row, whose fields stand in its place.
+pub const FIELDS: &str = "*";
 /// The path of a response that is a list itself.
 pub const WHOLE: &str = ".";
 
@@ -137,6 +143,9 @@ pub struct Report {
     pub requires: Option<String>,
     /// What of the caller its leaves name: [`SUBJECT`], [`PLAN`] and values of plans.
     pub caller_values: Vec<String>,
+    /// Rows that its statements read as tables, each asked for once in an answer; one reads those before
+    /// it.
+    pub relations: Vec<Relation>,
     pub response: Tree,
     /// Dotted paths of the lists in the response, in order: what CSV and NDJSON hold. A response that
     /// is a list itself has the path [`WHOLE`].
@@ -244,19 +253,66 @@ pub struct KeyOf {
     pub missing: String,
 }
 
+/// Rows that are asked for once in an answer, whatever reads them.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// As which statements name it.
+    pub name: Arc<str>,
+    pub rows: RelationRows,
+}
+
+#[derive(Clone, Debug)]
+pub enum RelationRows {
+    Sql(Composed),
+    /// A query of the query language, in which a text `$name` stands for a value.
+    Query(Json),
+}
+
+/// A statement as it is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composed {
+    pub statement: Arc<str>,
+    /// What it reads besides tables, by the place among [`Report::relations`].
+    pub reads: Vec<usize>,
+}
+
 /// The JSON that a report returns, with queries for leaves.
 #[derive(Clone, Debug)]
 pub enum Tree {
     Literal(Json),
     /// The value of a parameter, of a constant, or [`AS_OF`].
     Param(String),
+    /// In the order of the declaration; one called [`FIELDS`] is a row whose fields stand here.
     Object(Vec<(String, Tree)>),
     List(Vec<Tree>),
     Sql {
         shape: SqlShape,
-        statement: Arc<str>,
+        statement: Composed,
+        /// What a value is without a row.
+        default: Json,
+    },
+    Each(Box<Each>),
+    /// `then` where the parameter has a value, `otherwise` where it is null.
+    When {
+        name: String,
+        then: Box<Tree>,
+        otherwise: Box<Tree>,
     },
     Behaviour(Box<BehaviourLeaf>),
+}
+
+/// Rows as objects, each with its own columns and then the fields of a fragment. The fragment's statements
+/// are asked once for all rows; each gives a column `by`, which says to which row a row of it belongs.
+#[derive(Clone, Debug)]
+pub struct Each {
+    /// The one row as an object, null without a row; a list of objects otherwise.
+    pub one: bool,
+    /// The place of the rows among [`Report::relations`].
+    pub rows: usize,
+    pub by: String,
+    /// Values of the fragment's parameters.
+    pub set: Vec<(String, Setting)>,
+    pub fields: Tree,
 }
 
 /// What a statement's rows become.

@@ -7,11 +7,12 @@ use jiff::tz::TimeZone;
 
 use super::faults::Faults;
 use super::tables::{TableDraft, Tables};
+use super::with::Parts;
 use super::yaml::Document;
-use super::{Pack, PackFault, SqlShape, access, params, reports, sources, tables};
+use super::{Pack, PackFault, SqlShape, access, fragments, leaves, params, reports, sources, tables};
 use crate::{
-    AppName, AppSchema, Calendar, Fault, Fields, Node, TableKind, TableName, TenantRule, Value, WeekStart,
-    nearest,
+    AppName, AppSchema, Calendar, ColumnType, Fault, Fields, Node, TableKind, TableName, TenantRule, Value,
+    WeekStart, nearest,
 };
 
 const NAME_CHARS_MAX: usize = 63;
@@ -24,6 +25,10 @@ pub struct Statement<'a> {
     pub schema: &'a AppSchema,
     /// What its rows become.
     pub shape: SqlShape,
+    /// The column by whose values the rows are split first, before they become that.
+    pub by: Option<&'a str>,
+    /// Tables that it may read besides the schema's: name and columns.
+    pub relations: &'a [(String, Vec<(String, ColumnType)>)],
     /// The names that may be bound, each with a value that it could have.
     pub params: &'a [(String, Value)],
 }
@@ -77,6 +82,8 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let constants = fields.optional("constants").map(|node| params::constants(&node, faults));
     let access = fields.optional("access");
     let plans = fields.optional("plans");
+    let with = fields.optional("with");
+    let fragments = fields.optional("fragments");
     let reports = fields.optional("reports");
     faults.unknown(fields);
 
@@ -97,7 +104,7 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let (access, plans) = access::read(access.as_ref(), plans, &tried, faults).unwrap_or_default();
     let caller_values = access::caller_values(plans.as_ref());
     let features = plans.as_ref().map(|plans| access::features(plans.list())).unwrap_or_default();
-    let context = reports::Context {
+    let mut context = reports::Context {
         schema: &schema,
         sound,
         tenant_table: tenant_table.as_ref(),
@@ -105,16 +112,21 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
         caller_values: &caller_values,
         features: &features,
         finds_tenants: access.tenant.is_some(),
+        parts: Parts::default(),
+        fragments: Vec::new(),
         used: tried.used,
         statements,
     };
+    if let Some(node) = &with {
+        (context.parts, context.sound) = leaves::shared_parts(node, &context, faults);
+    }
+    if let Some(node) = &fragments {
+        context.fragments = fragments::read(node, &context, faults);
+    }
     let reports = reports.map(|node| reports::read(&node, &context, faults)).unwrap_or_default();
-    // A fault may hide where a constant is used.
+    // A fault may hide what is used.
     if faults.is_empty() {
-        for name in context.unused_constants() {
-            let problem = format!("is used nowhere; a constant is named as `${name}` in a response");
-            faults.add(Fault { path: format!("constants.{name}"), problem });
-        }
+        context.unused().into_iter().for_each(|fault| faults.add(fault));
     }
     Some(Pack { title: title.flatten(), schema, tenant_table, constants, sources, access, plans, reports })
 }

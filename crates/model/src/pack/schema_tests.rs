@@ -39,7 +39,7 @@ fn fits(root: &Json, rule: &Json, json: &Json) -> Result<(), String> {
             }
             "minimum" => json.as_f64().is_none_or(|number| number >= want.as_f64().unwrap()),
             "maximum" => json.as_f64().is_none_or(|number| number <= want.as_f64().unwrap()),
-            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" => {
+            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" => {
                 size(json).is_none_or(|size| match keyword.starts_with("min") {
                     true => size >= want.as_u64().unwrap(),
                     false => size <= want.as_u64().unwrap(),
@@ -165,6 +165,8 @@ const UNKNOWN_EVERYWHERE: &str = "
 pack: x
 zzz: 1
 access: {zzz: 1}
+with: {w: {once: SELECT 1, zzz: 1}}
+fragments: {f: {by: id, response: {}}, g: {zzz: 1}}
 tables:
   a:
     zzz: 1
@@ -178,12 +180,30 @@ reports:
     zzz: 1
     routes: [{path: /r, zzz: 1}, {path: /s, tenant: {default: a, zzz: 1}}]
     params: {p: {type: int, zzz: 1}}
-    response: {p: $p, q: {query: {kind: trend}, zzz: 1}}
+    response:
+      p: $p
+      q: {query: {kind: trend}, zzz: 1}
+      v: {value: SELECT 1, zzz: 1}
+      e: {each: SELECT 1, with: f, zzz: 1}
+      o: {one: SELECT 1, with: f, zzz: 1}
+      w: {when: $p, then: 1, else: 2, zzz: 1}
     warm: {every: 1m, zzz: 1}
 ";
-const PLACES: [(&str, &[&str]); 12] = [
+const PLACES: [(&str, &[&str]); 18] = [
     ("zzz", &["/properties"]),
     ("access.zzz", &["/properties/access/properties"]),
+    (
+        "with.w.zzz",
+        &[
+            "/$defs/with/additionalProperties/oneOf/1/properties",
+            "/$defs/with/additionalProperties/oneOf/2/properties",
+        ],
+    ),
+    ("fragments.g.zzz", &["/$defs/fragment/properties"]),
+    ("reports.r.response.v.zzz", &["/$defs/tree/oneOf/2/properties"]),
+    ("reports.r.response.e.zzz", &["/$defs/tree/oneOf/10/properties"]),
+    ("reports.r.response.o.zzz", &["/$defs/tree/oneOf/11/properties"]),
+    ("reports.r.response.w.zzz", &["/$defs/tree/oneOf/12/properties"]),
     ("tables.a.zzz", &["/$defs/table/properties"]),
     (
         "tables.a.tenant.zzz",

@@ -431,7 +431,7 @@ fn a_with_is_written_before_the_statements_that_come_by_it() {
     let pack = parse(&yaml);
     let Tree::Object(entries) = &pack.reports[0].response else { panic!("no object") };
     let statement = |name: &str| match entries.iter().find(|(own, _)| own == name) {
-        Some((_, Tree::Sql { statement, .. })) => statement.to_string(),
+        Some((_, Tree::Sql { statement, .. })) => statement.statement.to_string(),
         other => panic!("{other:?}"),
     };
     assert_eq!(
@@ -446,6 +446,137 @@ fn a_with_is_written_before_the_statements_that_come_by_it() {
     let unused = yaml.replace("FROM c}", "FROM sales}");
     let told = render_faults("pack.yaml", &Pack::parse(&unused).unwrap_err());
     assert!(told.contains("with.c: is read by no statement"), "{told}");
+}
+
+/// `SMALL` with a fragment; each case replaces something in it.
+fn nested() -> String {
+    SMALL
+        .replace("reports:", "with:\n  all: SELECT id FROM shops\nfragments:\n  shop:\n    by: id\n    params: {top: {type: int, default: 3, max: 5}, of: {type: text}}\n    response: {names: {rows: \"SELECT id, $of AS o FROM shop JOIN all USING (id) LIMIT $top\"}}\nreports:")
+        .replace("      limit: $limit\n", "      limit: $limit\n      shops: {each: SELECT id FROM all, with: shop, set: {of: x}}\n")
+}
+
+#[track_caller]
+fn check_nested(from: &str, to: &str, want: &[&str]) {
+    assert!(nested().contains(from), "{from}");
+    let told = match Pack::parse(&nested().replace(from, to)) {
+        Ok(_) => String::new(),
+        Err(faults) => render_faults("pack.yaml", &faults),
+    };
+    let lines: Vec<&str> = told.lines().collect();
+    let fits = lines.len() == want.len() && lines.iter().zip(want).all(|(got, want)| got.contains(want));
+    assert!(fits, "{to}\ngot:\n{told}\nwant:\n{}", want.join("\n"));
+}
+
+#[test]
+fn fragments_are_read_for_the_rows_that_they_stand_in() {
+    let pack = parse(&nested());
+    let report = &pack.reports[0];
+    let Tree::Object(entries) = &report.response else { panic!("no object") };
+    let Some((_, Tree::Each(each))) = entries.iter().find(|(name, _)| name == "shops") else {
+        panic!("no each")
+    };
+    assert_eq!((each.one, each.by.as_str(), each.rows), (false, "id", 0));
+    let set = [("top", Setting::Value(Value::Int(3))), ("of", Setting::Value(Value::Text("x".into())))];
+    assert_eq!(each.set, set.map(|(name, value)| (name.to_owned(), value)));
+    let RelationRows::Sql(rows) = &report.relations[0].rows else { panic!("no statement") };
+    assert_eq!(&*report.relations[0].name, "shop");
+    assert_eq!(&*rows.statement, "WITH all AS (\nSELECT id FROM shops\n) SELECT id FROM all");
+    let Tree::Object(fields) = &each.fields else { panic!("no object") };
+    let (_, Tree::Sql { statement, .. }) = &fields[0] else { panic!("no statement") };
+    assert_eq!(statement.reads, [0], "the rows are read as they are, not asked again");
+    assert!(statement.statement.starts_with("WITH all AS ("), "{}", statement.statement);
+    assert_eq!(report.lists, ["shops", "top"]);
+    assert_eq!(report.names, ["limit"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_fragment_is_told_where_it_stands() {
+    check_nested("set: {of: x}", "set: {of: $limit, top: 5}", &[]);
+    check_nested(
+        "with: shop",
+        "with: shp",
+        &["shops.with: \"shp\" is no fragment of the pack; there is shop (did you mean"],
+    );
+    check_nested(", with: shop, set: {of: x}", "", &["shops.with: is missing"]);
+    check_nested(", set: {of: x}", "", &["shops.with: lacks \"of\" in its `set`, which the fragment takes"]);
+    check_nested(
+        "{of: x}",
+        "{of: x, tp: 1}",
+        &["set.tp: \"tp\" is no parameter of the fragment; there is top, of"],
+    );
+    check_nested("{of: x}", "{of: x, top: 6}", &["set.top: 6 was given; allowed is a whole number up to 5"]);
+    check_nested("{of: x}", "{of: $limt}", &["set.of: $\"limt\" is no parameter or constant"]);
+    check_nested(
+        "LIMIT $top",
+        "LIMIT $limit",
+        &["fragments.shop.response.names.rows: $\"limit\" is no parameter or constant"],
+    );
+    check_nested(
+        "by: id",
+        "by: [id]",
+        &[
+            "fragments.shop.by: [\"id\"] was given; allowed is text",
+            "is no fragment of the pack; there is none",
+        ],
+    );
+    check_nested(
+        "  shop:\n    by",
+        "  shops:\n    by",
+        &["fragments.shops: is a table of the pack", "is no fragment of the pack"],
+    );
+    check_nested("{names: {rows", "{names: {each", &["stands in a fragment"]);
+    check_nested(
+        "response: {names: {rows: \"SELECT id, $of AS o FROM shop JOIN all USING (id) LIMIT $top\"}}",
+        "response: {names: {query: {kind: churn}}, of: [$of, $top]}",
+        &["names.query: stands in a fragment"],
+    );
+    check_nested(
+        "{each: SELECT id FROM all, with: shop, set: {of: x}}",
+        "1",
+        &["with.all: is read by no report", "fragments.shop: is used by no `each` or `one`"],
+    );
+}
+
+#[test]
+fn parts_of_a_with_may_be_asked_once_or_be_a_behavioural_query() {
+    let with = |part: &str, leaf: &str| {
+        SMALL.replace("    response:", &format!("    with:\n      a: SELECT 1 AS x\n      b: {part}\n    response:\n      n: {{value: \"{leaf}\"}}"))
+    };
+    let report = |part: &str, leaf: &str| parse(&with(part, leaf)).reports.remove(0);
+    let once = report("{once: SELECT x FROM a}", "SELECT count(*) FROM b JOIN b AS c USING (x)");
+    assert_eq!(once.relations.len(), 1);
+    let RelationRows::Sql(rows) = &once.relations[0].rows else { panic!("no statement") };
+    assert_eq!((&*rows.statement, rows.reads.len()), ("WITH a AS (\nSELECT 1 AS x\n) SELECT x FROM a", 0));
+    let Tree::Object(entries) = &once.response else { panic!("no object") };
+    let (_, Tree::Sql { statement, .. }) = &entries[0] else { panic!("no statement") };
+    assert_eq!(&*statement.statement, "SELECT count(*) FROM b JOIN b AS c USING (x)");
+    assert_eq!(statement.reads, [0]);
+    let query =
+        report("{query: {kind: churn, stream: sales, limit: $limit}}", "SELECT actor FROM b, a LIMIT $limit");
+    assert!(matches!(&query.relations[0].rows, RelationRows::Query(_)));
+    assert!(query.tables.contains(&TableName::new("sales")), "{:?}", query.tables);
+    let told = |part: &str| render_faults("p", &Pack::parse(&with(part, "SELECT 1 FROM b, a")).unwrap_err());
+    assert!(told("{twice: SELECT 1}").contains("with.b.twice: is no field here"));
+    assert!(
+        told("{once: SELECT 1, query: {kind: churn}}")
+            .contains("allowed is SQL, {once: SQL} or {query: {…}}")
+    );
+    assert!(told("{query: {kind: chrn}}").contains("with.b.query.kind: \"chrn\" was given"));
+    assert!(told("{query: {kind: churn, limit: $lmit}}").contains("$\"lmit\" is no parameter or constant"));
+}
+
+#[test]
+fn branches_defaults_and_merged_rows_are_written_as_they_may_be() {
+    let line = "top: {rows: \"SELECT buyer FROM sales LIMIT $limit\"}";
+    let check = |leaf: &str, want: &[&str]| super::tests::check(line, leaf, want);
+    check("top: {when: $limit, then: {a: {rows: SELECT 1}}, else: [1]}", &[]);
+    check("top: {when: limit, then: 1, else: 2}", &["top.when: \"limit\" was given; allowed is a parameter"]);
+    check("top: {when: $limt, then: 1, else: 2}", &["top.when: $\"limt\" is no parameter"]);
+    check("top: {when: $limit, then: 1}", &["top.else: is missing"]);
+    check("top: {value: SELECT 1, default: 0}", &[]);
+    check("top: {row: SELECT 1, default: 0}", &["has row, default; a leaf stands alone"]);
+    check("\"*\": {row: SELECT 1 AS a}", &[]);
+    check("\"*\": {rows: SELECT 1 AS a}", &["allowed is a `row`, whose fields stand in the place of \"*\""]);
 }
 
 #[test]

@@ -1,32 +1,25 @@
 //! The response of a report: JSON whose leaves are queries. Which parameters its leaves name, which
 //! tables they read, and which lists come out of it.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
 
 use super::faults::Faults;
-use super::parse::{name, unknown};
-use super::reports::Leaves;
-use super::{BehaviourLeaf, Cells, EmptyRows, Shape, SqlShape, Tree, WHOLE, words};
+use super::fragments::{self, Count};
+use super::leaves::Leaves;
+use super::parse::unknown;
+use super::{BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, SqlShape, Tree, WHOLE, words};
 use crate::decode::join;
 use crate::query::{BoundQuery, Kind, Measures};
-use crate::{AppSchema, Fault, Fields, Node};
+use crate::{Fault, Fields, Node};
 
 const STATEMENT_BYTES_MAX: usize = 64 << 10;
-const WITH_MAX: usize = 50;
 const DECIMALS_MAX: i64 = 9;
 /// A field by one of these names makes an object a leaf. `object` and `literal` are the ways to say
 /// otherwise.
-const SQL_LEAVES: [(&str, SqlShape); 5] = [
-    ("value", SqlShape::Value),
-    ("row", SqlShape::Row),
-    ("rows", SqlShape::Rows),
-    ("column", SqlShape::Column),
-    ("map", SqlShape::Map),
-];
+const KEYWORDS: [&str; 11] =
+    ["query", "value", "row", "rows", "column", "map", "each", "one", "when", "literal", "object"];
 
-pub(super) fn read(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults) -> Option<Tree> {
+pub(super) fn read<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults) -> Option<Tree> {
     match node.json() {
         Json::String(text) => match words::in_text(text) {
             Some(name) => {
@@ -45,32 +38,75 @@ pub(super) fn read(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults
     }
 }
 
-fn object(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults) -> Option<Tree> {
+fn object<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults) -> Option<Tree> {
+    let keyword = KEYWORDS.into_iter().find(|name| node.json().get(name).is_some_and(|json| !json.is_null()));
+    let Some(keyword) = keyword else {
+        return entries(node, leaves, faults);
+    };
     let fields = faults.keep(node.clone().fields())?;
-    if let Some(query) = fields.optional("query") {
-        return behaviour(&query, fields, leaves, faults);
-    }
-    for (keyword, shape) in SQL_LEAVES {
-        if let Some(statement) = fields.optional(keyword) {
-            return sql(&statement, shape, node, leaves, faults);
+    let own = faults.keep(fields.required(keyword))?;
+    match keyword {
+        "query" => behaviour(&own, fields, leaves, faults),
+        "each" => fragments::each(&own, Count::Many, fields, leaves, faults),
+        "one" => fragments::each(&own, Count::One, fields, leaves, faults),
+        "when" => when(&own, fields, leaves, faults),
+        "literal" => {
+            faults.keep(alone(node))?;
+            Some(Tree::Literal(own.json().clone()))
+        }
+        "object" => {
+            faults.keep(alone(node))?;
+            entries(&own, leaves, faults)
+        }
+        "value" => {
+            let default = fields.optional("default").map(|node| node.json().clone());
+            faults.unknown(fields);
+            sql(&own, SqlShape::Value, default.unwrap_or_default(), leaves, faults)
+        }
+        keyword => {
+            faults.keep(alone(node))?;
+            let shape = match keyword {
+                "row" => SqlShape::Row,
+                "column" => SqlShape::Column,
+                "map" => SqlShape::Map,
+                _ => SqlShape::Rows,
+            };
+            sql(&own, shape, Json::Null, leaves, faults)
         }
     }
-    if let Some(literal) = fields.optional("literal") {
-        faults.keep(alone(node))?;
-        return Some(Tree::Literal(literal.json().clone()));
-    }
-    if let Some(object) = fields.optional("object") {
-        faults.keep(alone(node))?;
-        return entries(&object, leaves, faults);
-    }
-    entries(node, leaves, faults)
 }
 
-fn entries(node: &Node<'_>, leaves: &mut Leaves<'_>, faults: &mut Faults) -> Option<Tree> {
+/// `{when: $name, then: …, else: …}`.
+fn when<'a>(
+    name: &Node<'a>,
+    fields: Fields<'a>,
+    leaves: &mut Leaves<'_, 'a>,
+    faults: &mut Faults,
+) -> Option<Tree> {
+    let then = faults.keep(fields.required("then"));
+    let otherwise = faults.keep(fields.required("else"));
+    faults.unknown(fields);
+    let given = name.json().as_str().and_then(words::in_text);
+    let given = faults.keep(given.ok_or_else(|| name.expected("a parameter, such as \"$course_id\"")))?;
+    faults.keep(leaves.uses(name, given));
+    let then = then.and_then(|node| read(&node, leaves, faults));
+    let otherwise = otherwise.and_then(|node| read(&node, leaves, faults));
+    Some(Tree::When { name: given.to_owned(), then: Box::new(then?), otherwise: Box::new(otherwise?) })
+}
+
+fn entries<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults) -> Option<Tree> {
     let entries = faults.keep(node.entries())?;
     let entries: Vec<_> = entries
         .into_iter()
-        .map(|(name, node)| Some((name.to_owned(), read(&node, leaves, faults)?)))
+        .map(|(name, node)| {
+            let tree = read(&node, leaves, faults)?;
+            if name == FIELDS && !matches!(tree, Tree::Sql { shape: SqlShape::Row, .. }) {
+                faults.add(
+                    node.expected(format_args!("a `row`, whose fields stand in the place of {FIELDS:?}")),
+                );
+            }
+            Some((name.to_owned(), tree))
+        })
         .collect();
     Some(Tree::Object(entries.into_iter().collect::<Option<_>>()?))
 }
@@ -88,25 +124,16 @@ fn alone(node: &Node<'_>) -> Result<(), Fault> {
     )))
 }
 
-fn sql(
-    node: &Node<'_>,
+fn sql<'a>(
+    node: &Node<'a>,
     shape: SqlShape,
-    leaf: &Node<'_>,
-    leaves: &mut Leaves<'_>,
+    default: Json,
+    leaves: &mut Leaves<'_, 'a>,
     faults: &mut Faults,
 ) -> Option<Tree> {
-    faults.keep(alone(leaf))?;
     let own = faults.keep(statement(node))?;
-    let statement = compose(&leaves.with.parts, own);
-    let words = |sql| words::of_statement(sql).map_err(|problem| node.fault(problem));
-    for name in faults.keep(words(own))?.params {
-        faults.keep(leaves.uses(node, name));
-    }
-    // What is wrong with the names of a part of the `with` is told there.
-    leaves.comes_by(&faults.keep(words(&statement))?.params);
-    leaves.read.push(statement.clone());
-    faults.keep(leaves.statement(node, &statement, shape));
-    Some(Tree::Sql { shape, statement: Arc::from(statement.as_str()) })
+    let (statement, _) = leaves.statement(node, own, shape, faults)?;
+    Some(Tree::Sql { shape, statement, default })
 }
 
 pub(super) fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
@@ -118,87 +145,16 @@ pub(super) fn statement<'a>(node: &Node<'a>) -> Result<&'a str, Fault> {
     Ok(statement)
 }
 
-/// The `with` of a report: statements that its other statements read as tables. Each is written in
-/// front of the statements that name it, so the engine sees plain SQL.
-#[derive(Debug, Default)]
-pub(super) struct With<'a> {
-    /// In the order of the file: one reads those before it.
-    parts: Vec<Part<'a>>,
-}
-
-#[derive(Debug)]
-struct Part<'a> {
-    name: &'a str,
-    statement: &'a str,
-    node: Node<'a>,
-}
-
-impl<'a> With<'a> {
-    pub(super) fn read(node: &Node<'a>, schema: &AppSchema, faults: &mut Faults) -> Self {
-        let entries = faults.keep(node.entries()).unwrap_or_default();
-        if entries.len() > WITH_MAX {
-            faults.add(node.fault(format_args!("has {} statements; allowed are {WITH_MAX}", entries.len())));
-        }
-        let mut with = Self::default();
-        for (given, node) in entries.into_iter().take(WITH_MAX) {
-            let named = faults.keep(name(&node, given));
-            if schema.tables.iter().any(|table| table.name.as_str() == given) {
-                faults.add(node.fault("is a table of the pack too; choose another name"));
-            }
-            let statement = faults.keep(statement(&node));
-            let part = named.and(statement).map(|statement| Part { name: given, statement, node });
-            with.parts.extend(part);
-        }
-        with
-    }
-
-    /// Each part's node, and its statement with those before it that it reads.
-    pub(super) fn composed(&self) -> impl Iterator<Item = (&Node<'a>, String)> {
-        let composed = |(index, part): (usize, &'_ Part<'a>)| compose(&self.parts[..index], part.statement);
-        self.parts.iter().enumerate().map(move |(index, part)| (&part.node, composed((index, part))))
-    }
-
-    /// The parts that no statement of the response comes by.
-    pub(super) fn unused(&self, composed: &[String]) -> Vec<&'a str> {
-        let used = |name: &str| composed.iter().any(|statement| names(statement, name));
-        self.parts.iter().map(|part| part.name).filter(|name| !used(name)).collect()
-    }
-}
-
-/// A statement after the parts that it comes by.
-fn compose(parts: &[Part<'_>], statement: &str) -> String {
-    let mut needed: Vec<&Part<'_>> = Vec::new();
-    for part in parts.iter().rev() {
-        let of_later = needed.iter().any(|later| names(later.statement, part.name));
-        if of_later || names(statement, part.name) {
-            needed.push(part);
-        }
-    }
-    if needed.is_empty() {
-        return statement.to_owned();
-    }
-    let parts: Vec<String> =
-        needed.iter().rev().map(|part| format!("{} AS (\n{}\n)", part.name, part.statement)).collect();
-    let own = statement.trim_start();
-    // A statement that has a WITH of its own goes on with ours.
-    match own.get(..5).filter(|word| word.trim_end().eq_ignore_ascii_case("with")) {
-        Some(_) => format!("WITH {}, {}", parts.join(", "), own[4..].trim_start()),
-        None => format!("WITH {} {own}", parts.join(", ")),
-    }
-}
-
-/// Whether a statement names a thing, outside of texts and comments.
-fn names(statement: &str, name: &str) -> bool {
-    words::of_statement(statement)
-        .is_ok_and(|words| words.plain.iter().any(|word| word.eq_ignore_ascii_case(name)))
-}
-
-fn behaviour(
-    query: &Node<'_>,
-    fields: Fields<'_>,
-    leaves: &mut Leaves<'_>,
+fn behaviour<'a>(
+    query: &Node<'a>,
+    fields: Fields<'a>,
+    leaves: &mut Leaves<'_, 'a>,
     faults: &mut Faults,
 ) -> Option<Tree> {
+    if leaves.by.is_some() {
+        faults.add(query.fault("stands in a fragment, and its rows are not split; read it by a `with`"));
+        return None;
+    }
     let names = fields.optional("as");
     let decimals = fields.optional("decimals").map(|node| node.integer(0, DECIMALS_MAX));
     let decimals = faults.keep(decimals.transpose())?;
@@ -279,12 +235,10 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
     }
 }
 
-impl BehaviourLeaf {
-    /// The query with values in the place of its parameters. Every name in a checked pack has a value
-    /// in the arguments of its report; the error holds one that has not.
-    pub fn filled(&self, value: impl Fn(&str) -> Option<Json>) -> Result<Json, String> {
-        words::fill(&self.query, &value)
-    }
+/// A query with values in the place of its parameters. Every name in a checked pack has a value in the
+/// arguments of its report; the error holds one that has not.
+pub fn filled(query: &Json, value: impl Fn(&str) -> Option<Json>) -> Result<Json, String> {
+    words::fill(query, &value)
 }
 
 impl Tree {
@@ -297,11 +251,25 @@ impl Tree {
 
     fn collect_lists(&self, path: &str, lists: &mut Vec<String>) {
         if self.is_list_of_objects() {
-            lists.push(if path.is_empty() { WHOLE.to_owned() } else { path.to_owned() });
-        } else if let Self::Object(entries) = self {
-            for (name, tree) in entries {
-                tree.collect_lists(&join(path, name), lists);
+            let path = if path.is_empty() { WHOLE } else { path };
+            // Of two branches both may have it.
+            if !lists.iter().any(|list| list == path) {
+                lists.push(path.to_owned());
             }
+            return;
+        }
+        match self {
+            Self::Object(entries) => {
+                for (name, tree) in entries {
+                    tree.collect_lists(&join(path, name), lists);
+                }
+            }
+            Self::Each(each) => each.fields.collect_lists(path, lists),
+            Self::When { then, otherwise, .. } => {
+                then.collect_lists(path, lists);
+                otherwise.collect_lists(path, lists);
+            }
+            Self::Literal(_) | Self::Param(_) | Self::List(_) | Self::Sql { .. } | Self::Behaviour(_) => {}
         }
     }
 
@@ -312,7 +280,8 @@ impl Tree {
             Self::List(items) => {
                 !items.is_empty() && items.iter().all(|item| matches!(item, Self::Object(_)))
             }
-            Self::Literal(_) | Self::Param(_) | Self::Object(_) => false,
+            Self::Each(each) => !each.one,
+            Self::Literal(_) | Self::Param(_) | Self::Object(_) | Self::When { .. } => false,
         }
     }
 }

@@ -88,6 +88,21 @@ pub(super) fn in_text(text: &str) -> Option<&str> {
     text.strip_prefix('$').filter(|name| !name.is_empty() && name.chars().all(is_word))
 }
 
+/// Whether a statement names a thing, outside of texts and comments.
+pub(super) fn names(statement: &str, name: &str) -> bool {
+    of_statement(statement).is_ok_and(|words| words.plain.iter().any(|word| word.eq_ignore_ascii_case(name)))
+}
+
+/// The names in the place of values in a query.
+pub(super) fn collect_names(json: &Json, names: &mut Vec<String>) {
+    match json {
+        Json::String(text) => names.extend(in_text(text).map(str::to_owned)),
+        Json::Array(items) => items.iter().for_each(|item| collect_names(item, names)),
+        Json::Object(map) => map.values().for_each(|item| collect_names(item, names)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
 /// A query with values in the place of its parameters; `value` answers `None` for an unknown name,
 /// which is then what the error holds.
 pub(super) fn fill(json: &Json, value: &impl Fn(&str) -> Option<Json>) -> Result<Json, String> {

@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::{Condition, Interval, Kind, Query, Window};
-use crate::{Calendar, ColumnType, Instant, TableName, Unit};
+use super::{Condition, Interval, Kind, Measures, Query, Window};
+use crate::{AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -109,6 +109,71 @@ impl BoundQuery {
         };
         let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
         given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)
+    }
+
+    /// The columns of its rows where SQL reads them as a table. `tenant` is null but over all tenants.
+    pub fn relation(&self, app: &AppSchema) -> Vec<(String, ColumnType)> {
+        use ColumnType::{Bool, Float, Int, Text, Timestamp};
+        let actor = self.actor_type.unwrap_or(Text);
+        let columns: Vec<(&str, ColumnType)> = match &self.query.kind {
+            Kind::Retention(_) => vec![
+                ("start", Timestamp),
+                ("label", Text),
+                ("size", Int),
+                ("period", Int),
+                ("count", Int),
+                ("complete", Bool),
+            ],
+            Kind::Churn(_) => vec![
+                ("tenant", Text),
+                ("actor", actor),
+                ("events", Int),
+                ("first", Timestamp),
+                ("last", Timestamp),
+                ("days_inactive", Int),
+                ("interval_days", Float),
+                ("ratio", Float),
+                ("at_risk", Bool),
+            ],
+            Kind::Trend(trend) => {
+                let measures: Vec<&str> = match &trend.measures {
+                    Measures::One(_) => vec!["value"],
+                    Measures::Many(measures) => measures.iter().map(|measure| measure.name()).collect(),
+                };
+                let buckets = [("start", Timestamp), ("label", Text), ("complete", Bool)];
+                buckets.into_iter().chain(measures.into_iter().map(|name| (name, Float))).collect()
+            }
+            Kind::Lifecycle(_) => vec![
+                ("start", Timestamp),
+                ("label", Text),
+                ("complete", Bool),
+                ("active", Int),
+                ("new", Int),
+                ("returning", Int),
+                ("resurrecting", Int),
+                ("dormant", Int),
+            ],
+            Kind::Stickiness(_) => vec![("periods", Int), ("actors", Int), ("at_least", Int)],
+            Kind::Paths(_) => {
+                let value = self.value_type(app);
+                vec![("step", Int), ("from", value), ("to", value), ("count", Int)]
+            }
+            Kind::Preceding(preceding) => {
+                let counted = [("value", self.value_type(app)), ("count", Int)];
+                let per_actor = preceding.per_actor.then_some([("tenant", Text), ("actor", actor)]);
+                per_actor.into_iter().flatten().chain(counted).collect()
+            }
+        };
+        columns.into_iter().map(|(name, column_type)| (name.to_owned(), column_type)).collect()
+    }
+
+    /// The type of the values that are told apart; an event's name is text.
+    fn value_type(&self, app: &AppSchema) -> ColumnType {
+        let value = |source: &EventSource| {
+            let table = app.table(&source.table)?;
+            Some(table.columns.get(source.value?.column)?.column_type)
+        };
+        self.sources.iter().find_map(value).unwrap_or(ColumnType::Text)
     }
 
     /// The tables that the answer depends on.

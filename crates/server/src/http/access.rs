@@ -155,6 +155,7 @@ async fn decide(
         statement: Arc::clone(statement),
         params,
         unused_params: UnusedParameters::PassedOver,
+        relations: Vec::new(),
         as_of: now,
         calendar: calendar.clone(),
         limits: server.settings.sql_limits,

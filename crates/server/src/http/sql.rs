@@ -42,6 +42,7 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
         statement: asked.statement,
         params: asked.params,
         unused_params: UnusedParameters::Refused,
+        relations: Vec::new(),
         as_of,
         calendar: calendar.clone(),
         limits: settings.sql_limits,

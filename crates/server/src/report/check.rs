@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ebbtide_engine::sql::{Limits, Planned, Sql, SqlRequest, UnusedParameters};
+use ebbtide_engine::EngineError;
+use ebbtide_engine::sql::{Limits, Planned, Relation, Sql, SqlRequest, SqlRows, UnusedParameters};
 use ebbtide_model::pack::{AS_OF, SqlShape, Statement, StatementCheck};
-use ebbtide_model::{Instant, TableName, Value};
+use ebbtide_model::{ColumnType, Instant, TableName, Value};
 
 /// Statements are planned by this engine; what does not fit the tables is a fault of the pack.
 pub struct PlannedStatements<'s> {
@@ -28,26 +29,44 @@ impl StatementCheck for PlannedStatements<'_> {
             statement: Arc::from(statement.sql),
             params: statement.params.to_vec(),
             unused_params: UnusedParameters::PassedOver,
+            relations: relations(statement).map_err(|error| error.to_string())?,
             as_of: as_of.unwrap_or(Instant::from_micros(0)),
             calendar: statement.schema.calendar.clone(),
             limits: Limits { rows_max: 0, bytes_max: 0, time_max: Duration::ZERO },
         };
         let planned = self.sql.check(statement.schema, request).map_err(|error| error.to_string())?;
-        fits(statement.shape, &planned)?;
+        fits(statement, &planned)?;
         Ok(planned.tables)
     }
 }
 
-fn fits(shape: SqlShape, planned: &Planned) -> Result<(), String> {
-    let (name, want) = match shape {
+/// The tables that the statement reads besides the pack's, without a row.
+fn relations(statement: &Statement<'_>) -> Result<Vec<Relation>, EngineError> {
+    let relation = |(name, columns): &(String, Vec<(String, ColumnType)>)| {
+        let rows = SqlRows::of_values(columns, &[])?;
+        Ok(Relation { name: Arc::from(name.as_str()), rows: Arc::new(rows) })
+    };
+    statement.relations.iter().map(relation).collect()
+}
+
+fn fits(statement: &Statement<'_>, planned: &Planned) -> Result<(), String> {
+    let names: Vec<&str> = planned.columns.iter().map(|column| column.name.as_str()).collect();
+    if let Some(by) = statement.by.filter(|by| !names.contains(by)) {
+        return Err(format!("gives no column {by}, which says to which row each of its rows belongs"));
+    }
+    let (name, want) = match statement.shape {
         SqlShape::Value => ("value", 1),
         SqlShape::Column => ("column", 1),
         SqlShape::Map => ("map", 2),
         SqlShape::Row | SqlShape::Rows => return Ok(()),
     };
-    let names: Vec<&str> = planned.columns.iter().map(|column| column.name.as_str()).collect();
-    if names.len() == want {
+    if names.len() == want + usize::from(statement.by.is_some()) {
         return Ok(());
     }
-    Err(format!("gives {} columns ({}); for `{name}` there must be {want}", names.len(), names.join(", ")))
+    let besides = statement.by.map(|by| format!(" besides {by}")).unwrap_or_default();
+    Err(format!(
+        "gives {} columns ({}); for `{name}` there must be {want}{besides}",
+        names.len(),
+        names.join(", ")
+    ))
 }

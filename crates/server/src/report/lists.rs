@@ -1,8 +1,6 @@
 //! Which lists of a report a file holds.
 
-use std::sync::Arc;
-
-use ebbtide_model::pack::{ParamError, Report, SqlShape, Tree, WHOLE};
+use ebbtide_model::pack::{Composed, ParamError, Report, SqlShape, Tree, WHOLE};
 
 use super::export::ExportFormat;
 
@@ -33,21 +31,29 @@ pub fn choose_lists<'r>(
 
 /// The statement whose rows a list is, as they are: where there is one they need not wait for the rest of
 /// the answer.
-pub(crate) fn statement_of<'r>(report: &'r Report, list: &str) -> Option<&'r Arc<str>> {
+pub(crate) fn statement_of<'r>(report: &'r Report, list: &str) -> Option<&'r Composed> {
     let tree = match list {
         WHOLE => Some(&report.response),
         path => path.split('.').try_fold(&report.response, |tree, name| match tree {
             Tree::Object(entries) => entries.iter().find(|(known, _)| known == name).map(|(_, tree)| tree),
-            Tree::Literal(_) | Tree::Param(_) | Tree::List(_) | Tree::Sql { .. } | Tree::Behaviour(_) => None,
+            Tree::Literal(_)
+            | Tree::Param(_)
+            | Tree::List(_)
+            | Tree::Sql { .. }
+            | Tree::Each(_)
+            | Tree::When { .. }
+            | Tree::Behaviour(_) => None,
         }),
     };
     match tree? {
-        Tree::Sql { shape: SqlShape::Rows, statement } => Some(statement),
+        Tree::Sql { shape: SqlShape::Rows, statement, .. } => Some(statement),
         Tree::Sql { .. }
         | Tree::Literal(_)
         | Tree::Param(_)
         | Tree::Object(_)
         | Tree::List(_)
+        | Tree::Each(_)
+        | Tree::When { .. }
         | Tree::Behaviour(_) => None,
     }
 }

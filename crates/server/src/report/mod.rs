@@ -2,12 +2,16 @@
 //! or a file of its lists. Knows nothing of HTTP.
 
 mod arguments;
+mod asked;
+mod assemble;
+mod cells;
 mod check;
 mod columns;
 mod evaluate;
 pub mod export;
 mod lists;
 mod shape;
+mod values;
 
 pub use arguments::{Arguments, Asker, Pair};
 pub use check::PlannedStatements;

@@ -100,6 +100,11 @@ impl App {
         assert_eq!(receipt.rejected, [], "{table}");
     }
 
+    /// How many statements were begun so far.
+    pub(crate) fn statements_begun(&self) -> u64 {
+        self.sql.statements_begun()
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.store.snapshot(&AppName::new(self.pack.schema.app.as_str())).unwrap()
     }

@@ -24,3 +24,4 @@ mod examples;
 mod itsm;
 mod learning;
 mod loyalty;
+mod nested;

@@ -11,6 +11,7 @@ mod parameter;
 mod periods;
 mod ratio;
 mod series;
+mod texts;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let functions = SessionStateDefaults::default_scalar_functions();
     let engine = functions.into_iter().filter(|function| !LEFT_OUT.contains(&function.name()));
     let own = numbers::number_functions().into_iter().chain(ratio::ratio_functions());
+    let own = own.chain(texts::text_functions());
     engine.map(bounded::bounded).chain(own.map(Arc::new)).collect()
 }
 

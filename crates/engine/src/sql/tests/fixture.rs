@@ -187,6 +187,7 @@ pub(super) fn request(statement: &str) -> SqlRequest {
         statement: Arc::from(statement),
         params: Vec::new(),
         unused_params: UnusedParameters::Refused,
+        relations: Vec::new(),
         as_of: at("2024-06-30T12:00:00Z"),
         calendar: Calendar::utc(),
         limits: Limits { rows_max: 10_000, bytes_max: 16 << 20, time_max: Duration::from_secs(600) },

@@ -1,13 +1,15 @@
 //! Functions of packs: the calendar, exact rounding and exact aggregates.
 
+use std::sync::Arc;
+
 use ebbtide_model::{Calendar, ErrorKind, Instant, TableName, Unit, Value, WeekStart};
 use ebbtide_store::Snapshot;
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::fixture::{app, ask, ask_with, at, batch, cells, request, shop_1, snapshot, sql};
-use crate::sql::SqlRequest;
+use super::fixture::{app, ask, ask_with, at, batch, cells, request, shop_1, snapshot, sql, text, time};
+use crate::sql::{Relation, SqlRequest, SqlRows};
 
 async fn check(expression: &str, want: Json) {
     let answer = ask(&format!("SELECT {expression}")).await;
@@ -312,4 +314,55 @@ proptest! {
         let hundredths = sorted[below] * (100 - rest) as i64 + high * rest as i64;
         prop_assert_eq!(answer[0][0].as_f64(), Some(hundredths as f64 / 400.0));
     }
+}
+
+#[tokio::test]
+async fn strip_takes_away_unicode_white_space_and_nothing_else() {
+    let check = async |text: &str, want: Json| {
+        let params = vec![("t".to_owned(), Value::Text(Arc::from(text)))];
+        let request = SqlRequest { params, ..request("SELECT strip($t) AS s, strip(left($t, 2)) AS l") };
+        let answer = ask_with(&sql(), &snapshot(), &shop_1(), request).await.unwrap();
+        assert_eq!(cells(&answer), json!([want]), "{text:?}");
+    };
+    check("  a b  ", json!(["a b", ""])).await;
+    check("\t\n\u{b}\u{c}\r x \u{85}\u{a0}", json!(["x", ""])).await;
+    check("\u{1680}\u{2000}\u{200a}é\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}", json!(["é", ""])).await;
+    // Zero width is no white space, nor is what controls.
+    check("\u{200b}a\u{feff}", json!(["\u{200b}a\u{feff}", "\u{200b}a"])).await;
+    check("\u{1c}a", json!(["\u{1c}a", "\u{1c}a"])).await;
+    check("😀😀 x", json!(["😀😀 x", "😀😀"])).await;
+    check("", json!(["", ""])).await;
+    let of_column = ask("SELECT strip(name || ' ') AS s FROM cards WHERE id < 4 ORDER BY id").await.unwrap();
+    assert_eq!(cells(&of_column), json!([["ann"], ["bob"], ["cyd"]]));
+    assert_eq!(cells(&ask("SELECT strip(NULL) AS s").await.unwrap()), json!([[null]]));
+}
+
+#[tokio::test]
+async fn rows_in_memory_are_a_table_of_the_request() {
+    use ebbtide_model::ColumnType::{Bool, Date, Decimal, Float, Int, Text, Timestamp};
+    let types =
+        [("i", Int), ("f", Float), ("m", Decimal), ("b", Bool), ("t", Text), ("at", Timestamp), ("d", Date)];
+    let columns = types.map(|(name, column_type)| (name.to_owned(), column_type));
+    let row = vec![
+        Value::Int(1),
+        Value::Float(0.5),
+        Value::Decimal(1_500_000_000),
+        Value::Bool(true),
+        text("x"),
+        time("2024-02-01T00:00:00Z"),
+        Value::Date(365),
+    ];
+    let run = async |rows: &[Vec<Value>], statement: &str| {
+        let rows = Arc::new(SqlRows::of_values(&columns, rows).unwrap());
+        let relations = vec![Relation { name: Arc::from("kept"), rows }];
+        let answer =
+            ask_with(&sql(), &snapshot(), &shop_1(), SqlRequest { relations, ..request(statement) }).await;
+        cells(&answer.unwrap())
+    };
+    let rows = [row, vec![Value::Null; columns.len()]];
+    let all = run(&rows, "SELECT * FROM kept ORDER BY i").await;
+    let first = json!([1, 0.5, 1.5, true, "x", "2024-02-01T00:00:00Z", "1971-01-01"]);
+    assert_eq!(all, json!([first, [null, null, null, null, null, null, null]]));
+    assert_eq!(run(&rows, "SELECT count(*) AS n FROM kept JOIN sales USING (at)").await, json!([[1]]));
+    assert_eq!(run(&[], "SELECT count(*) AS n, max(t) AS t FROM kept").await, json!([[0, null]]));
 }

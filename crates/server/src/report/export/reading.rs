@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ebbtide_engine::sql::{Limits, Sql, SqlRequest, UnusedParameters};
+use ebbtide_engine::sql::{Limits, Relation, Sql, SqlRequest, UnusedParameters};
 use ebbtide_model::Scope;
-use ebbtide_model::pack::{Pack, Report};
+use ebbtide_model::pack::{Composed, Pack, Report};
 use ebbtide_store::Snapshot;
 
 use super::rows::{ExportList, StatementRows, name_of};
-use crate::report::{Answer, Arguments, statement_of};
+use crate::report::asked::Asked;
+use crate::report::{Answer, Arguments, Engines, ReportError, statement_of};
 
 /// A report with all that its statements need.
 pub struct Reading<'a> {
@@ -20,6 +21,8 @@ pub struct Reading<'a> {
     pub sql: &'a Arc<Sql>,
     /// Of a statement whose rows are written as they come the time alone counts.
     pub limits: Limits,
+    /// With what is asked that such statements read.
+    pub engines: &'a Engines<'a>,
 }
 
 impl Reading<'_> {
@@ -33,14 +36,18 @@ impl Reading<'_> {
     ) -> Result<Vec<ExportList>, E>
     where
         F: Future<Output = Result<Arc<Answer>, E>>,
+        E: From<ReportError>,
     {
         let report = self.report.name.as_str();
         let mut lists = Vec::new();
         let mut of_answer = Vec::new();
+        let Self { pack, report: asked_of, arguments, engines, snapshot, scope, .. } = *self;
+        let asked = Asked::new(pack, asked_of, arguments, engines, snapshot, scope);
         for (index, path) in paths.iter().enumerate() {
             match statement_of(self.report, path) {
                 Some(statement) => {
-                    lists.push((index, ExportList::new(name_of(report, path), self.rows(statement))))
+                    let rows = self.rows(statement, asked.read_by(statement).await?);
+                    lists.push((index, ExportList::new(name_of(report, path), rows)));
                 }
                 None => of_answer.push((index, path)),
             }
@@ -54,15 +61,16 @@ impl Reading<'_> {
         Ok(lists.into_iter().map(|(_, list)| list).collect())
     }
 
-    fn rows(&self, statement: &Arc<str>) -> StatementRows {
+    fn rows(&self, statement: &Composed, relations: Vec<Relation>) -> StatementRows {
         StatementRows {
             sql: self.sql.clone(),
             snapshot: self.snapshot.clone(),
             scope: self.scope.clone(),
             request: SqlRequest {
-                statement: statement.clone(),
+                statement: Arc::clone(&statement.statement),
                 params: self.arguments.values().to_vec(),
                 unused_params: UnusedParameters::PassedOver,
+                relations,
                 as_of: self.arguments.as_of(),
                 calendar: self.pack.schema.calendar.clone(),
                 limits: self.limits,

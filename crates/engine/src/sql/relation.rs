@@ -1,0 +1,82 @@
+//! Rows that a statement reads as a table besides the app's: what another statement gave, or values.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Field, Schema};
+use datafusion::datasource::MemTable;
+use ebbtide_model::{ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Value};
+
+use super::rows::columns_of;
+use super::{SqlError, SqlRows};
+
+/// A table of rows in memory. No table of the app may have its name.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    pub name: Arc<str>,
+    pub rows: Arc<SqlRows>,
+}
+
+impl Relation {
+    pub(super) fn table(&self) -> Result<MemTable, SqlError> {
+        // A plan may promise more nulls than its rows have; these are what they say they are.
+        let given = self.rows.batches.first().map(RecordBatch::schema);
+        let schema = given.unwrap_or_else(|| self.rows.schema.clone());
+        Ok(MemTable::try_new(schema, vec![self.rows.batches.clone()])?)
+    }
+}
+
+impl SqlRows {
+    /// Rows of values, each as long as there are columns. A value that is not of its column's type is
+    /// null.
+    pub fn of_values(columns: &[(String, ColumnType)], rows: &[Vec<Value>]) -> Result<Self, SqlError> {
+        let field = |(name, column_type): &(String, ColumnType)| {
+            Field::new(name, ebbtide_store::arrow_type(*column_type), true)
+        };
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let arrays: Vec<ArrayRef> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, (_, column_type))| array(*column_type, rows.iter().map(move |row| row.get(index))))
+            .collect::<Result<_, _>>()?;
+        let batches = match rows {
+            [] => Vec::new(),
+            _ => vec![RecordBatch::try_new(schema.clone(), arrays)?],
+        };
+        Ok(Self { columns: columns_of(&schema)?, schema, batches, watermark: 0, changes_at: None })
+    }
+}
+
+fn array<'v>(
+    column_type: ColumnType,
+    values: impl Iterator<Item = Option<&'v Value>>,
+) -> Result<ArrayRef, SqlError> {
+    macro_rules! collected {
+        ($array:ty, $variant:ident($value:ident) => $cell:expr) => {
+            values
+                .map(|value| match value {
+                    Some(Value::$variant($value)) => Some($cell),
+                    _ => None,
+                })
+                .collect::<$array>()
+        };
+    }
+    Ok(match column_type {
+        ColumnType::Int => Arc::new(collected!(Int64Array, Int(value) => *value)),
+        ColumnType::Float => Arc::new(collected!(Float64Array, Float(value) => *value)),
+        ColumnType::Bool => Arc::new(collected!(BooleanArray, Bool(value) => *value)),
+        ColumnType::Text => Arc::new(collected!(StringArray, Text(value) => &**value)),
+        ColumnType::Date => Arc::new(collected!(Date32Array, Date(value) => *value)),
+        ColumnType::Timestamp => {
+            let instants = collected!(TimestampMicrosecondArray, Timestamp(value) => value.micros());
+            Arc::new(instants.with_timezone("+00:00"))
+        }
+        ColumnType::Decimal => {
+            let units = collected!(Decimal128Array, Decimal(value) => *value);
+            Arc::new(units.with_precision_and_scale(DECIMAL_PRECISION, DECIMAL_SCALE.cast_signed())?)
+        }
+    })
+}

@@ -1,0 +1,255 @@
+//! Leaves are asked: statements and behavioural queries, all at once, and what several of them read once.
+
+use std::sync::Arc;
+
+use ebbtide_engine::sql::{Limits, Relation, SqlRequest, SqlRows, UnusedParameters};
+use ebbtide_engine::{Answer as EngineAnswer, EngineError, StopFlag, ask};
+use ebbtide_model::pack::{
+    BehaviourLeaf, Composed, Each, Pack, Param, RelationRows, Report, SqlShape, Tree, filled,
+};
+use ebbtide_model::query::{BoundQuery, Query, bind};
+use ebbtide_model::{Instant, Scope, Value};
+use ebbtide_store::Snapshot;
+use futures::future::{BoxFuture, FutureExt, try_join_all};
+use serde_json::Value as Json;
+use tokio::sync::OnceCell;
+
+use super::cells::{Given, Split, objects_of};
+use super::columns::ListColumn;
+use super::values::Values;
+use super::{Arguments, Engines, ReportError, shape};
+use crate::asking::{AskError, ask_within};
+
+/// Something of a response that is asked.
+pub(super) struct Leaf<'t> {
+    ask: Ask<'t>,
+    /// The rows that its own belong to, within a fragment.
+    within: Option<(&'t Each, Values<'t>)>,
+}
+
+enum Ask<'t> {
+    Sql { shape: SqlShape, statement: &'t Composed, default: &'t Json },
+    Behaviour(&'t BehaviourLeaf),
+    Rows(&'t Each),
+}
+
+/// What a leaf gave.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) given: Given,
+    /// Of rows, in order.
+    pub(super) columns: Vec<ListColumn>,
+    pub(super) changes_at: Option<Instant>,
+}
+
+/// The leaves that are asked, in the order of the declaration: the rows of an `each` go before the leaves
+/// of its fragment, and of two branches one is taken.
+pub(super) fn leaves_of<'t>(tree: &'t Tree, values: &Values<'t>) -> Result<Vec<Leaf<'t>>, ReportError> {
+    let mut leaves = Vec::new();
+    collect(tree, None, values, &mut leaves)?;
+    Ok(leaves)
+}
+
+/// How many leaves are asked for a part of a response.
+pub(super) fn leaf_count(tree: &Tree, values: &Values<'_>) -> Result<usize, ReportError> {
+    Ok(leaves_of(tree, values)?.len())
+}
+
+fn collect<'t>(
+    tree: &'t Tree,
+    within: Option<&'t Each>,
+    values: &Values<'t>,
+    leaves: &mut Vec<Leaf<'t>>,
+) -> Result<(), ReportError> {
+    let mut leaf = |ask| leaves.push(Leaf { ask, within: within.map(|each| (each, values.clone())) });
+    match tree {
+        Tree::Literal(_) | Tree::Param(_) => {}
+        Tree::Sql { shape, statement, default } => {
+            leaf(Ask::Sql { shape: *shape, statement, default });
+        }
+        Tree::Behaviour(behaviour) => leaf(Ask::Behaviour(behaviour)),
+        Tree::Each(each) => {
+            leaf(Ask::Rows(each));
+            collect(&each.fields, Some(each), &values.within(each)?, leaves)?;
+        }
+        Tree::When { name, then, otherwise } => {
+            collect(branch(name, then, otherwise, values)?, within, values, leaves)?;
+        }
+        Tree::Object(entries) => {
+            entries.iter().try_for_each(|(_, tree)| collect(tree, within, values, leaves))?;
+        }
+        Tree::List(items) => items.iter().try_for_each(|tree| collect(tree, within, values, leaves))?,
+    }
+    Ok(())
+}
+
+/// The branch that is taken: `then` where the value is there.
+pub(super) fn branch<'t>(
+    name: &str,
+    then: &'t Tree,
+    otherwise: &'t Tree,
+    values: &Values<'_>,
+) -> Result<&'t Tree, ReportError> {
+    Ok(if values.json(name)?.is_null() { otherwise } else { then })
+}
+
+pub(super) struct Asked<'e> {
+    pack: &'e Pack,
+    report: &'e Report,
+    arguments: &'e Arguments,
+    engines: &'e Engines<'e>,
+    snapshot: &'e Snapshot,
+    scope: &'e Scope,
+    /// The rows of the report's relations, once something reads them.
+    relations: Vec<OnceCell<Arc<SqlRows>>>,
+}
+
+impl<'e> Asked<'e> {
+    pub(super) fn new(
+        pack: &'e Pack,
+        report: &'e Report,
+        arguments: &'e Arguments,
+        engines: &'e Engines<'e>,
+        snapshot: &'e Snapshot,
+        scope: &'e Scope,
+    ) -> Self {
+        let relations = report.relations.iter().map(|_| OnceCell::new()).collect();
+        Self { pack, report, arguments, engines, snapshot, scope, relations }
+    }
+
+    /// That the row is there of which the parameter is a key. One that may be left out is, at null.
+    pub(super) async fn look_up(&self, param: &Param) -> Result<(), ReportError> {
+        let Some(key_of) = &param.key_of else { return Ok(()) };
+        if self.arguments.get(&param.name) == Some(&Value::Null) && param.default == Some(Value::Null) {
+            return Ok(());
+        }
+        let statement = Composed { statement: Arc::clone(&key_of.statement), reads: Vec::new() };
+        let found = self.rows(&statement, self.arguments.values().to_vec(), self.engines.limits).await?;
+        if found.row_count() == 0 { Err(ReportError::Missing(key_of.missing.clone())) } else { Ok(()) }
+    }
+
+    pub(super) async fn leaf(&self, leaf: Leaf<'_>) -> Result<Found, ReportError> {
+        match leaf.ask {
+            Ask::Behaviour(behaviour) => self.behaviour(behaviour).await,
+            Ask::Rows(each) => {
+                let rows = self.relation(each.rows).await?;
+                Ok(Found {
+                    columns: columns_of(&rows),
+                    given: Given::Rows(objects_of(&rows)?),
+                    changes_at: None,
+                })
+            }
+            Ask::Sql { shape, statement, default } => {
+                let values = leaf.within.as_ref().map(|(_, values)| values.all());
+                let values = values.unwrap_or_else(|| self.arguments.values().to_vec());
+                let rows = self.rows(statement, values, self.engines.limits).await?;
+                let mut columns = columns_of(&rows);
+                let given = match leaf.within {
+                    None => Given::whole(shape, objects_of(&rows)?, columns.len(), default)?,
+                    Some((each, _)) => {
+                        columns.retain(|column| column.name != each.by);
+                        Given::Split(Split::by(&each.by, shape, objects_of(&rows)?, columns.len(), default)?)
+                    }
+                };
+                Ok(Found { given, columns, changes_at: rows.changes_at })
+            }
+        }
+    }
+
+    /// What a statement reads besides tables.
+    pub(super) async fn read_by(&self, statement: &Composed) -> Result<Vec<Relation>, ReportError> {
+        let relations = statement.reads.iter().map(|index| async {
+            let rows = self.relation(*index).await?;
+            Ok(Relation { name: Arc::clone(&self.report.relations[*index].name), rows })
+        });
+        try_join_all(relations).await
+    }
+
+    /// A statement's rows, with those that it reads.
+    async fn rows(
+        &self,
+        statement: &Composed,
+        params: Vec<(String, Value)>,
+        limits: Limits,
+    ) -> Result<SqlRows, ReportError> {
+        let request = SqlRequest {
+            statement: Arc::clone(&statement.statement),
+            params,
+            unused_params: UnusedParameters::PassedOver,
+            relations: self.read_by(statement).await?,
+            as_of: self.arguments.as_of(),
+            calendar: self.pack.schema.calendar.clone(),
+            limits,
+        };
+        Ok(self.engines.sql.run(self.snapshot, self.scope, request).await?)
+    }
+
+    /// The rows of a relation: asked for by whoever reads them first.
+    fn relation(&self, index: usize) -> BoxFuture<'_, Result<Arc<SqlRows>, ReportError>> {
+        async move {
+            let (Some(cell), Some(relation)) = (self.relations.get(index), self.report.relations.get(index))
+            else {
+                return Err(ReportError::Unanswered("a relation that the report lacks is read".to_owned()));
+            };
+            let rows = cell.get_or_try_init(|| async {
+                match &relation.rows {
+                    RelationRows::Sql(statement) => {
+                        // They are for other statements: their bytes are limited, and not how many they are.
+                        let limits = Limits { rows_max: usize::MAX, ..self.engines.limits };
+                        let values = self.arguments.values().to_vec();
+                        self.rows(statement, values, limits).await.map(Arc::new)
+                    }
+                    RelationRows::Query(query) => self.folded(query).await.map(Arc::new),
+                }
+            });
+            rows.await.cloned()
+        }
+        .boxed()
+    }
+
+    /// When what was read by other statements changes.
+    pub(super) fn relations_change_at(&self) -> impl Iterator<Item = Instant> {
+        self.relations.iter().filter_map(|cell| cell.get()?.changes_at)
+    }
+
+    /// A behavioural query's rows as SQL reads them.
+    async fn folded(&self, query: &Json) -> Result<SqlRows, ReportError> {
+        let (query, answer) = self.fold(query).await?;
+        let mut rows =
+            answer.outcome.relation(&query.relation(&self.pack.schema)).map_err(EngineError::from)?;
+        rows.changes_at = Some(query.changes_at(self.arguments.as_of()));
+        Ok(rows)
+    }
+
+    async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
+        let (query, answer) = self.fold(&leaf.query).await?;
+        let changes_at = Some(query.changes_at(self.arguments.as_of()));
+        Ok(match &leaf.shape {
+            None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
+            Some(shape) => Found {
+                given: Given::Whole(Json::Array(shape::rows(&answer.outcome, shape))),
+                columns: shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field)).collect(),
+                changes_at,
+            },
+        })
+    }
+
+    async fn fold(&self, query: &Json) -> Result<(BoundQuery, EngineAnswer), ReportError> {
+        let query = filled(query, |name| self.arguments.json(name));
+        let query = query.map_err(|name| ReportError::NoValue { name })?;
+        let query = Query::parse(&query).and_then(|query| bind(&query, &self.pack.schema));
+        let query = query.map_err(EngineError::from)?;
+        let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
+        let asked = query.clone();
+        let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
+        let answer = ask_within(self.engines.query_time_max, work).await.map_err(|error| match error {
+            AskError::Engine(error) => ReportError::Engine(error),
+            AskError::Unanswered(why) => ReportError::Unanswered(why),
+        })?;
+        Ok((query, answer))
+    }
+}
+
+fn columns_of(rows: &SqlRows) -> Vec<ListColumn> {
+    rows.columns.iter().map(ListColumn::of_sql).collect()
+}
