@@ -12,7 +12,7 @@ EBBTIDE_TEST_BIN = $(CARGO_TARGET_DIR)/debug/ebbtide
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 RUN_TESTS = $(if $(NEXTEST),$(CARGO) nextest run --no-fail-fast,$(CARGO) test --no-fail-fast)
 
-.PHONY: help demo build test test-fast lint deny conformance tools fmt
+.PHONY: help demo build test test-fast lint deny conformance openapi tools fmt
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,9 +24,9 @@ build: ## The binary, optimised
 demo: build ## Build, load generated (synthetic) data, serve; prints the URL and tokens
 	$(CARGO_TARGET_DIR)/release/ebbtide demo --data $(DEMO_DATA) --listen $(LISTEN)
 
-test: lint deny ## Everything: formatting, lints, licences, tests, conformance
+test: lint deny ## Everything: formatting, lints, licences, tests, conformance, openapi
 	$(RUN_TESTS) --locked --workspace
-	$(MAKE) --no-print-directory conformance
+	$(MAKE) --no-print-directory conformance openapi
 
 test-fast: ## The tests alone, with fewer random cases
 	EBBTIDE_TEST_CASES=quick $(RUN_TESTS) --locked --workspace
@@ -56,6 +56,10 @@ conformance: ## The data sets and query cases with known answers, against the bi
 	@if [ ! -d "$(CONFORMANCE)" ]; then echo "conformance SKIPPED: $(CONFORMANCE) is absent"; \
 	elif ! command -v python3 >/dev/null; then echo "conformance SKIPPED: python3 is missing"; \
 	else ./tests/conformance.sh "$(CONFORMANCE)" "$(EBBTIDE_TEST_BIN)"; fi
+
+openapi: ## What the server answers against its own OpenAPI document, by schemathesis
+	$(CARGO) test --quiet --locked --workspace --no-run
+	./tests/openapi.sh "$(EBBTIDE_TEST_BIN)"
 
 tools: ## Install what the test run can use: cargo-nextest and cargo-deny
 	$(CARGO) install --locked cargo-nextest cargo-deny

@@ -19,6 +19,7 @@ mod cache;
 pub mod config;
 mod http;
 mod metrics;
+mod openapi;
 mod problem;
 mod question;
 mod refusals;
@@ -32,7 +33,7 @@ pub mod sources;
 mod stalled;
 mod warm;
 
-pub use http::{CorsRules, router};
+pub use http::{CorsRules, own_paths, router};
 pub use metrics::RowCounts;
 pub use problem::{Code, PROBLEM_MEDIA_TYPE, Problem, status_of};
 pub use routes::RouteError;

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::cache::{Decisions, ReportCache};
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
+use crate::openapi::Document;
 use crate::problem::{Code, Problem};
 use crate::routes::{self, ReportRoute, RouteError};
 use crate::settings::{Settings, SettingsError};
@@ -48,6 +49,7 @@ pub struct Server {
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
     turns: Arc<Semaphore>,
+    document: OnceLock<Arc<Document>>,
     /// Files of reports that may be written at one time.
     pub(crate) exports: Arc<Semaphore>,
 }
@@ -121,6 +123,7 @@ impl Server {
             request_ids: RequestIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
+            document: OnceLock::new(),
             turns: Arc::new(Semaphore::new(settings.questions_max)),
             exports: Arc::new(Semaphore::new(settings.exports_max)),
             settings,
@@ -154,6 +157,11 @@ impl Server {
     pub(crate) fn store(&self) -> Result<&Store, Problem> {
         let recovering = || Problem::new(Code::Recovering, "The server is still opening its data.");
         self.store.get().ok_or_else(recovering)
+    }
+
+    /// The OpenAPI document, made when it is first asked for. Blocks while it is.
+    pub(crate) fn document(&self) -> Arc<Document> {
+        self.document.get_or_init(|| Arc::new(Document::of(self))).clone()
     }
 
     pub(crate) fn now(&self) -> Instant {

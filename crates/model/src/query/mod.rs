@@ -74,6 +74,9 @@ pub enum Kind {
     Paths(Paths),
 }
 
+/// The kinds that there are.
+pub const KINDS: &[&str] = &Kind::NAMES;
+
 impl Kind {
     const NAMES: [&str; 7] = ["retention", "churn", "trend", "preceding", "lifecycle", "stickiness", "paths"];
     const LATER: [&str; 2] = ["funnel", "dropoff"];

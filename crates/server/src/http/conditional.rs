@@ -47,7 +47,7 @@ pub(super) fn tell(headers: &mut HeaderMap, source: Source, age_s: u64) {
 }
 
 /// Whether `If-None-Match` names the answer: by the weak comparison, as RFC 9110 has it for that header.
-fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
+pub(super) fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
     let lists = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let own = etag.to_str().unwrap_or_default();
     lists.into_iter().any(|list| list.trim() == "*" || tags(list).any(|tag| tag == own))

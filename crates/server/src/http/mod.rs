@@ -8,8 +8,10 @@ mod cors;
 mod export;
 mod gate;
 mod observe;
+mod paths;
 mod probes;
 mod query;
+mod reference;
 mod reports;
 mod request_id;
 mod rows;
@@ -22,25 +24,36 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::MethodRouter;
 
 pub(crate) use answer::milliseconds;
 pub(crate) use body::BodyBudget;
 pub use cors::CorsRules;
 pub(crate) use cors::is_origin;
 pub(crate) use gate::Gate;
+pub use paths::own_paths;
+pub(crate) use paths::{OWN_PATHS, Verb};
+pub(crate) use reference::file_names as reference_files;
 pub(crate) use request_id::RequestIds;
+
+use paths::Surroundings;
 
 use crate::problem::{Code, Problem};
 use crate::server::Server;
 
 /// All paths of a server.
 pub fn router(server: &Arc<Server>) -> Router {
-    let mut work = Router::new()
-        .route("/v1/schema", read(get(schema::schema)))
-        .route("/v1/tables/{table}/rows", write(post(rows::append)))
-        .route("/v1/query", write(post(query::ask)))
-        .route("/v1/sql", write(post(sql::ask)));
+    let (mut work, mut probes) = (Router::new(), Router::new());
+    for own in OWN_PATHS {
+        let methods = match own.verb {
+            Verb::Get => read((own.answer)()),
+            Verb::Post => write((own.answer)()),
+        };
+        match own.surroundings {
+            Surroundings::Work => work = work.route(own.path, methods),
+            Surroundings::Probe => probes = probes.route(own.path, methods),
+        }
+    }
     for route in &server.routes {
         let path = route.route.path.clone();
         work = work.route(&path, read(reports::handler(route.clone())));
@@ -50,10 +63,7 @@ pub fn router(server: &Arc<Server>) -> Router {
     if let Some(cors) = server.settings.cors.layer() {
         work = work.layer(cors);
     }
-    Router::new()
-        .route("/healthz", read(get(probes::healthz)))
-        .route("/readyz", read(get(probes::readyz)))
-        .route("/metrics", read(get(probes::metrics)))
+    probes
         .layer(from_fn(observe::catch_panic))
         .merge(work)
         .layer(from_fn_with_state(server.clone(), observe::observe))

@@ -135,7 +135,11 @@ enum Form {
 impl Form {
     fn read(report: &Report, format: Option<&str>, table: Option<&str>) -> Result<Self, ParamError> {
         let given = match format {
-            None | Some("json") => return Ok(Self::Json),
+            None | Some("json") => {
+                // It has no part in the answer, and is not to be wrong all the same.
+                choose_lists(report, ExportFormat::Xlsx, table)?;
+                return Ok(Self::Json);
+            }
             Some(given) => given,
         };
         let format = ExportFormat::from_name(given)

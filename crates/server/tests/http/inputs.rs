@@ -25,6 +25,7 @@ async fn a_bad_parameter_is_named_with_what_was_given_and_what_is_allowed() {
         ("format=xml", "format", "xml"),
         ("format=CSV", "format", "CSV"),
         ("format=csv&table=nothing", "table", "nothing"),
+        ("table=nothing", "table", "nothing"),
     ] {
         let answer = club.get(&format!("/club/visits?{query}"), &owner(1)).await;
         answer.assert_problem(422, "parameter_invalid");

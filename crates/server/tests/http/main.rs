@@ -38,6 +38,8 @@ mod order;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,115 @@
+//! The server's own paths, each with what answers it and what the OpenAPI document says of it. The router and
+//! the document are made of this one list, so that neither has what the other lacks.
+
+use std::sync::Arc;
+
+use axum::routing::{MethodRouter, get, post};
+
+use super::{probes, query, reference, rows, schema, sql};
+use crate::openapi::{Operation, own};
+use crate::server::Server;
+
+/// How a path is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// And `HEAD`.
+    Get,
+    Post,
+}
+
+/// What surrounds a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surroundings {
+    /// As many at one time as may be, each in its time, and for pages of other origins where they may.
+    Work,
+    /// Nothing: it answers whatever else the server is busy with.
+    Probe,
+}
+
+/// One path of the server's own.
+pub(crate) struct OwnPath {
+    pub(crate) path: &'static str,
+    pub(crate) verb: Verb,
+    pub(crate) describe: fn(&Server) -> Operation,
+    pub(super) surroundings: Surroundings,
+    pub(super) answer: fn() -> MethodRouter<Arc<Server>>,
+}
+
+/// As the document orders them.
+pub(crate) const OWN_PATHS: &[OwnPath] = &[
+    OwnPath {
+        path: "/v1/schema",
+        verb: Verb::Get,
+        describe: own::schema,
+        surroundings: Surroundings::Work,
+        answer: || get(schema::schema),
+    },
+    OwnPath {
+        path: "/v1/tables/{table}/rows",
+        verb: Verb::Post,
+        describe: own::rows,
+        surroundings: Surroundings::Work,
+        answer: || post(rows::append),
+    },
+    OwnPath {
+        path: "/v1/query",
+        verb: Verb::Post,
+        describe: own::query,
+        surroundings: Surroundings::Work,
+        answer: || post(query::ask),
+    },
+    OwnPath {
+        path: "/v1/sql",
+        verb: Verb::Post,
+        describe: own::sql,
+        surroundings: Surroundings::Work,
+        answer: || post(sql::ask),
+    },
+    OwnPath {
+        path: "/healthz",
+        verb: Verb::Get,
+        describe: own::healthz,
+        surroundings: Surroundings::Probe,
+        answer: || get(probes::healthz),
+    },
+    OwnPath {
+        path: "/readyz",
+        verb: Verb::Get,
+        describe: own::readyz,
+        surroundings: Surroundings::Probe,
+        answer: || get(probes::readyz),
+    },
+    OwnPath {
+        path: "/metrics",
+        verb: Verb::Get,
+        describe: own::metrics,
+        surroundings: Surroundings::Probe,
+        answer: || get(probes::metrics),
+    },
+    OwnPath {
+        path: "/openapi.json",
+        verb: Verb::Get,
+        describe: own::openapi,
+        surroundings: Surroundings::Work,
+        answer: || get(reference::document),
+    },
+    OwnPath {
+        path: "/docs",
+        verb: Verb::Get,
+        describe: own::docs,
+        surroundings: Surroundings::Work,
+        answer: || get(reference::page),
+    },
+    OwnPath {
+        path: "/docs/{file}",
+        verb: Verb::Get,
+        describe: own::docs_file,
+        surroundings: Surroundings::Work,
+        answer: || get(reference::file),
+    },
+];
+
+/// The paths of the server's own, each with its parameters in braces.
+pub fn own_paths() -> impl Iterator<Item = &'static str> {
+    OWN_PATHS.iter().map(|own| own.path)
+}

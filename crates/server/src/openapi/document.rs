@@ -1,0 +1,218 @@
+//! The whole document.
+
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use serde_json::{Map, Value as Json, json};
+
+use super::reports;
+use super::schemas::of_row;
+use crate::http::{OWN_PATHS, Verb};
+use crate::report::export::ExportFormat;
+use crate::server::Server;
+
+/// Written once: what it tells of does not change while a server runs.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) json: Bytes,
+    /// A hash of it.
+    pub(crate) etag: HeaderValue,
+}
+
+impl Document {
+    /// Blocks for as long as planning the packs' statements takes.
+    pub(crate) fn of(server: &Server) -> Self {
+        let json = document(server).to_string();
+        let mut hash = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(json.as_bytes(), &mut hash);
+        let etag = format!("\"{:016x}\"", std::hash::Hasher::finish(&hash));
+        let etag = HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"0\""));
+        Self { json: json.into(), etag }
+    }
+}
+
+fn document(server: &Server) -> Json {
+    let apps: Vec<String> = server
+        .apps
+        .iter()
+        .map(|app| match &app.pack.title {
+            Some(title) => format!("`{}` ({title})", app.name()),
+            None => format!("`{}`", app.name()),
+        })
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ebbtide",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": format!(
+                "Reports, queries and rows of the apps {}. A token's `aud` says which app it is for.",
+                apps.join(", ")
+            ),
+        },
+        "servers": [{"url": "/"}],
+        "tags": tags(server),
+        "paths": paths(server),
+        "components": components(server),
+        "security": [{"bearer": []}],
+    })
+}
+
+fn tags(server: &Server) -> Json {
+    let mut tags: Vec<Json> = server
+        .apps
+        .iter()
+        .filter(|app| !app.pack.reports.is_empty())
+        .map(|app| {
+            let title = app.pack.title.as_deref().unwrap_or("Reports of the app.");
+            json!({"name": app.name().as_str(), "description": title})
+        })
+        .collect();
+    for (name, description) in [
+        ("Questions", "What may be asked of any app."),
+        ("Rows", "What goes in."),
+        ("For operators", "What watches over the server asks."),
+        ("Reference", "This document and its page."),
+    ] {
+        tags.push(json!({"name": name, "description": description}));
+    }
+    Json::from(tags)
+}
+
+fn paths(server: &Server) -> Json {
+    let mut paths = Map::new();
+    let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
+    for way in &server.routes {
+        let number = numbers.entry((way.app.name().as_str(), way.report.name.as_str())).or_insert(0);
+        *number += 1;
+        let operation = reports::operation(way, *number, &server.sql);
+        paths.insert(way.route.path.clone(), json!({"get": operation.to_json()}));
+    }
+    for own in OWN_PATHS {
+        let verb = match own.verb {
+            Verb::Get => "get",
+            Verb::Post => "post",
+        };
+        paths.insert(own.path.to_owned(), json!({verb: (own.describe)(server).to_json()}));
+    }
+    Json::Object(paths)
+}
+
+fn components(server: &Server) -> Json {
+    json!({
+        "securitySchemes": {
+            "bearer": {
+                "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                "description": "Signed by the host. Claims: `aud` (the app), `exp`, `role`, `tenant`, `sub`, `plan`.",
+            },
+        },
+        "headers": {
+            "RequestId": {
+                "description": "The request's name, as the server's log has it.", "schema": {"type": "string"},
+            },
+        },
+        "parameters": parameters(server),
+        "schemas": schemas(server),
+    })
+}
+
+fn parameters(server: &Server) -> Json {
+    let formats: Vec<&str> =
+        std::iter::once("json").chain(ExportFormat::ALL.into_iter().map(ExportFormat::name)).collect();
+    let apps: Vec<&str> = server.apps.iter().map(|app| app.name().as_str()).collect();
+    json!({
+        "as_of": {
+            "name": "as_of", "in": "query", "required": false,
+            "description": "Answers as if it were then: an instant, or a date, which means the end of that day in the app's time zone. Default: now.",
+            "schema": {"$ref": "#/components/schemas/AsOf"},
+        },
+        "format": {
+            "name": "format", "in": "query", "required": false,
+            "description": "JSON, or a file of a list of the answer: its rows are those of the JSON, all of them.",
+            "schema": {"type": "string", "enum": formats, "default": "json"},
+        },
+        "refresh": {
+            "name": "refresh", "in": "query", "required": false,
+            "description": "Whether the answer is computed anew, whatever is kept; true is for role `admin`.",
+            "schema": {"type": "boolean", "default": false},
+        },
+        "app": {
+            "name": "app", "in": "query", "required": false,
+            "description": "Which app is meant, by a token for several.",
+            "schema": {"type": "string", "enum": apps},
+        },
+    })
+}
+
+/// Those of rows among them.
+fn schemas(server: &Server) -> Json {
+    let mut schemas = shared_schemas();
+    for app in &server.apps {
+        for table in &app.pack.schema.tables {
+            schemas.insert(format!("Row.{}.{}", app.name(), table.name), of_row(table));
+        }
+    }
+    Json::Object(schemas)
+}
+
+fn shared_schemas() -> Map<String, Json> {
+    let text = || json!({"type": "string"});
+    let count = || json!({"type": "integer", "minimum": 0});
+    let required = |properties: Json| {
+        let names: Vec<String> = properties.as_object().into_iter().flat_map(Map::keys).cloned().collect();
+        json!({"type": "object", "properties": properties, "required": names})
+    };
+    let schemas = json!({
+        "AsOf": {
+            "description": "An RFC 3339 instant, or a date.",
+            "examples": ["2026-11-20T09:30:00Z", "2026-11-20"],
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
+        },
+        "Problem": required(json!({
+            "type": {"type": "string", "description": "`urn:ebbtide:error:` and the code."},
+            "title": text(),
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "What was given, what is allowed."},
+            "code": {"type": "string", "description": "Stable: tell problems apart by it."},
+            "hint": {"type": "string", "description": "What to do next."},
+            "request_id": text(),
+        })),
+        "Accounted": required(json!({
+            "accepted": count(), "duplicates": count(), "waiting": count(),
+            "rejected": {"type": "array", "items": required(json!({
+                "index": count(), "column": {"type": ["string", "null"]}, "code": text(), "detail": text(),
+            }))},
+        })),
+        "Meta": {
+            "type": "object",
+            "properties": {
+                "as_of": {"type": "string", "format": "date-time"},
+                "watermark": count(),
+                "definition": text(),
+                "complete": {"type": "boolean"},
+                "warnings": {"type": "array", "items": text()},
+            },
+            "required": ["as_of", "watermark", "complete", "warnings"],
+        },
+        "QueryAnswer": required(json!({
+            "result": {"type": "object"}, "query": {"type": "object"}, "meta": {"$ref": "#/components/schemas/Meta"},
+        })),
+        "SqlAnswer": required(json!({
+            "columns": {"type": "array", "items": required(json!({"name": text(), "type": text()}))},
+            "rows": {"type": "array", "items": {"type": "object"}},
+            "meta": {"$ref": "#/components/schemas/Meta"},
+        })),
+        "Schema": required(json!({
+            "app": text(),
+            "title": {"type": ["string", "null"]},
+            "timezone": {"type": ["string", "null"]},
+            "tables": {"type": "array", "items": {"type": "object"}},
+            "reports": {"type": "array", "items": {"type": "object"}},
+        })),
+    });
+    match schemas {
+        Json::Object(schemas) => schemas,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,12 @@
+//! The OpenAPI 3.1 document: every path of the server and of its packs' reports, made of the same
+//! declarations that answer them.
+
+mod document;
+mod operation;
+pub(crate) mod own;
+mod reports;
+mod schemas;
+mod shapes;
+
+pub(crate) use document::Document;
+pub(crate) use operation::Operation;

@@ -1,0 +1,226 @@
+//! Operations of the server's own paths.
+
+use serde_json::{Value as Json, json};
+
+use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
+use crate::http::reference_files;
+use crate::problem::Code;
+use crate::server::Server;
+
+const QUESTIONS: &str = "Questions";
+const ROWS: &str = "Rows";
+const OPERATIONS: &str = "For operators";
+const REFERENCE: &str = "Reference";
+
+pub(crate) fn schema(_: &Server) -> Operation {
+    let answer = Answer::json(json!({"$ref": "#/components/schemas/Schema"}), "The app.");
+    Operation {
+        id: "schema".to_owned(),
+        tag: QUESTIONS.to_owned(),
+        summary: "Tables, columns and reports of the token's app".to_owned(),
+        description: "The reports are those that the token may call.".to_owned(),
+        access: Access::SignedIn,
+        parameters: vec![of_app()],
+        body: None,
+        answers: vec![answer],
+        codes: codes(&[&SIGN_IN_CODES, &[Code::AppAmbiguous, Code::ParameterInvalid], &WORK_CODES]),
+    }
+}
+
+pub(crate) fn rows(server: &Server) -> Operation {
+    let tables = || server.apps.iter().flat_map(|app| &app.pack.schema.tables);
+    let mut names: Vec<&str> = tables().map(|table| table.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let schema = json!({
+        "type": "array", "maxItems": server.settings.rows_max,
+        "description": "Rows of the table, as `Row.APP.TABLE` among the schemas has them. One that is not is rejected, and the others stored.",
+        "items": {},
+    });
+    Operation {
+        id: "append_rows".to_owned(),
+        tag: ROWS.to_owned(),
+        summary: "Write rows into a table".to_owned(),
+        description:
+            "Rows are durable before the answer. Each is accepted, a duplicate, waiting for its parent, or \
+            rejected with a reason (`docs/errors.md`); the good rows of a list with bad ones are stored."
+                .to_owned(),
+        access: roles(&["admin", "writer"]),
+        parameters: vec![
+            json!({
+                "name": "table", "in": "path", "required": true, "description": "A table of the token's app.",
+                "schema": {"type": "string", "enum": names},
+            }),
+            of_app(),
+        ],
+        body: Some((schema, json!([]))),
+        answers: vec![Answer::json(
+            json!({"$ref": "#/components/schemas/Accounted"}),
+            "What became of the rows.",
+        )],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::RoleForbidden, Code::TenantRequired, Code::Forbidden, Code::TableUnknown],
+            &[Code::ParameterInvalid, Code::BodyInvalid, Code::Conflict, Code::TooLarge],
+            &BODY_CODES,
+            &WORK_CODES,
+        ]),
+    }
+}
+
+pub(crate) fn query(server: &Server) -> Operation {
+    let body = json!({
+        "type": "object", "required": ["kind"], "maxProperties": 64,
+        "description": "A query of the query language: see docs/queries.md.",
+        "properties": {
+            "kind": {"type": "string", "enum": ebbtide_model::query::KINDS},
+            "as_of": or_null(json!({"$ref": "#/components/schemas/AsOf"})),
+        },
+    });
+    let event_table = server.apps.iter().flat_map(|app| &app.pack.schema.tables);
+    let stream = event_table.into_iter().find(|table| table.actor.is_some()).map(|table| table.name.as_str());
+    let example =
+        json!({"kind": "trend", "stream": stream, "entity": {}, "measure": "total", "interval": "month"});
+    Operation {
+        id: "query".to_owned(),
+        tag: QUESTIONS.to_owned(),
+        summary: "Ask a behavioural question".to_owned(),
+        description: "Over the rows of the token's tenant; of all tenants for an `admin` without one."
+            .to_owned(),
+        access: Access::SignedIn,
+        parameters: vec![of_app()],
+        body: Some((body, example)),
+        answers: vec![Answer::json(json!({"$ref": "#/components/schemas/QueryAnswer"}), "The result.")],
+        codes: asking_codes(&[Code::QueryInvalid]),
+    }
+}
+
+pub(crate) fn sql(_: &Server) -> Operation {
+    let body = json!({
+        "type": "object", "required": ["sql"], "additionalProperties": false,
+        "properties": {
+            "sql": {"type": "string", "description": "One read-only SELECT, WITH or VALUES: see docs/sql.md."},
+            "params": {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+                "description": "Values of $name in the statement.",
+            },
+            "as_of": or_null(json!({"$ref": "#/components/schemas/AsOf"})),
+        },
+    });
+    Operation {
+        id: "sql".to_owned(),
+        tag: QUESTIONS.to_owned(),
+        summary: "Ask in SQL".to_owned(),
+        description: "Over the rows of the token's tenant; of all tenants for an `admin` without one."
+            .to_owned(),
+        access: roles(&["admin", "analyst"]),
+        parameters: vec![of_app()],
+        body: Some((body, json!({"sql": "SELECT $n + 1 AS n", "params": {"n": 1}}))),
+        answers: vec![Answer::json(json!({"$ref": "#/components/schemas/SqlAnswer"}), "The rows.")],
+        codes: asking_codes(&[Code::RoleForbidden, Code::SqlInvalid, Code::BodyInvalid]),
+    }
+}
+
+pub(crate) fn healthz(_: &Server) -> Operation {
+    let schema = json!({"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]});
+    open("healthz", OPERATIONS, "Whether the process lives", vec![Answer::json(schema, "It does.")])
+}
+
+pub(crate) fn readyz(_: &Server) -> Operation {
+    let answer = |status: u16, words: [&str; 2], told: &str| {
+        let schema = json!({
+            "type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"],
+        });
+        let told = format!("{told} `status` is {}.", words.join(", "));
+        Answer { status, ..Answer::json(schema, told) }
+    };
+    let ready = answer(200, ["ready", "degraded"], "It may get requests.");
+    let not = answer(503, ["recovering, draining", "failed"], "It may not.");
+    open("readyz", OPERATIONS, "Whether the server may get requests", vec![ready, not])
+}
+
+pub(crate) fn metrics(_: &Server) -> Operation {
+    let answer = Answer {
+        content: vec![("text/plain", json!({"type": "string"}))],
+        ..Answer::json(Json::Null, "Prometheus' text format.")
+    };
+    open("metrics", OPERATIONS, "Numbers about the server", vec![answer])
+}
+
+pub(crate) fn openapi(_: &Server) -> Operation {
+    let document = Answer {
+        headers: vec![("ETag", "Give it as `If-None-Match` for a 304 while it holds.")],
+        ..Answer::json(json!({"type": "object"}), "The document.")
+    };
+    let known = Answer {
+        status: 304,
+        description: "The document is the one of `If-None-Match`.".to_owned(),
+        content: Vec::new(),
+        headers: Vec::new(),
+    };
+    working("openapi", "This document", vec![document, known])
+}
+
+pub(crate) fn docs(_: &Server) -> Operation {
+    let page = Answer {
+        content: vec![("text/html", json!({"type": "string"}))],
+        ..Answer::json(Json::Null, "The page.")
+    };
+    working("docs", "The reference page", vec![page])
+}
+
+pub(crate) fn docs_file(_: &Server) -> Operation {
+    let text = || json!({"type": "string"});
+    let file = Answer {
+        content: vec![("text/javascript", text()), ("text/css", text()), ("image/svg+xml", text())],
+        ..Answer::json(Json::Null, "The file.")
+    };
+    let mut operation = working("docs_file", "A file of the reference page", vec![file]);
+    operation.parameters.push(json!({
+        "name": "file", "in": "path", "required": true,
+        "schema": {"type": "string", "enum": reference_files()},
+    }));
+    operation.codes.push(Code::PathUnknown);
+    operation
+}
+
+fn working(id: &str, summary: &str, answers: Vec<Answer>) -> Operation {
+    Operation { codes: codes(&[&WORK_CODES]), ..open(id, REFERENCE, summary, answers) }
+}
+
+fn open(id: &str, tag: &str, summary: &str, answers: Vec<Answer>) -> Operation {
+    Operation {
+        id: id.to_owned(),
+        tag: tag.to_owned(),
+        summary: summary.to_owned(),
+        description: String::new(),
+        access: Access::Open,
+        parameters: Vec::new(),
+        body: None,
+        answers,
+        codes: vec![Code::Internal],
+    }
+}
+
+/// A field that may be left out may be null, too.
+fn or_null(schema: Json) -> Json {
+    json!({"anyOf": [schema, {"type": "null"}]})
+}
+
+fn of_app() -> Json {
+    json!({"$ref": "#/components/parameters/app"})
+}
+
+fn roles(names: &[&str]) -> Access {
+    Access::Roles(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn codes(parts: &[&[Code]]) -> Vec<Code> {
+    parts.concat()
+}
+
+fn asking_codes(own: &[Code]) -> Vec<Code> {
+    let common = [Code::TenantRequired, Code::TenantUnknown, Code::ParameterInvalid, Code::TooLarge];
+    codes(&[&SIGN_IN_CODES, own, &common, &BODY_CODES, &WORK_CODES])
+}
