@@ -3,6 +3,7 @@
 
 mod activity;
 mod churn;
+mod funnel;
 mod preceding;
 mod relation;
 mod retention;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use activity::{Edge, LifecycleAnswer, LifecycleBucket, PathsAnswer, StatusMembers, StickinessAnswer};
 pub use churn::{ChurnActor, ChurnAnswer};
+pub use funnel::{FunnelAnswer, FunnelCounts, FunnelGroup, FunnelSeries, FunnelStepCount};
 pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};
 pub use trend::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
@@ -35,6 +37,7 @@ pub enum Outcome {
     Lifecycle(LifecycleAnswer),
     Stickiness(StickinessAnswer),
     Paths(PathsAnswer),
+    Funnel(FunnelAnswer),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +85,7 @@ impl Answer {
             Outcome::Lifecycle(lifecycle) => lifecycle.to_json(),
             Outcome::Stickiness(stickiness) => stickiness.to_json(),
             Outcome::Paths(paths) => paths.to_json(),
+            Outcome::Funnel(funnel) => funnel.to_json(),
         }
     }
 }

@@ -3,15 +3,17 @@
 use ebbtide_model::{ColumnType, Value};
 
 use super::{
-    ActorId, ActorValue, Bucket, ChurnActor, CohortRow, Edge, LifecycleBucket, Outcome, PrecedingAnswer,
-    Quantity, RetentionAnswer, StickinessAnswer, TrendAnswer, ValueCount,
+    ActorId, ActorValue, Bucket, ChurnActor, CohortRow, Edge, FunnelAnswer, FunnelCounts, FunnelStepCount,
+    LifecycleBucket, Outcome, PrecedingAnswer, Quantity, RetentionAnswer, StickinessAnswer, TrendAnswer,
+    ValueCount,
 };
 use crate::Ratio;
 use crate::sql::{SqlError, SqlRows};
 
 impl Outcome {
     /// Rows with these columns, which are those of
-    /// [`BoundQuery::relation`](ebbtide_model::query::BoundQuery::relation): of a retention one per cohort
+    /// [`BoundQuery::relation`](ebbtide_model::query::BoundQuery::relation): of a funnel one per step (over time
+    /// one per bucket), of a retention one per cohort
     /// and period, of a trend one per bucket, of a churn one per actor, of a preceding one per value, and
     /// per actor where those are asked for. Groups of a breakdown are not among them.
     pub fn relation(&self, columns: &[(String, ColumnType)]) -> Result<SqlRows, SqlError> {
@@ -23,6 +25,7 @@ impl Outcome {
             }
             Self::Trend(trend) => trend.relation(&names),
             Self::Preceding(preceding) => preceding.relation(&names),
+            Self::Funnel(funnel) => funnel.relation(&names),
             Self::Lifecycle(lifecycle) => {
                 lifecycle.buckets.iter().map(|bucket| row(&names, |name| bucket.cell(name))).collect()
             }
@@ -111,6 +114,38 @@ impl TrendAnswer {
                     self.data.iter().find(|series| name == "value" || series.measure.is_some_and(of_name));
                 let quantity = series.and_then(|series| series.values.get(index)?.as_ref());
                 float(quantity.map(Quantity::ratio).as_ref())
+            }
+        }
+    }
+}
+
+impl FunnelAnswer {
+    fn relation(&self, names: &[&str]) -> Vec<Vec<Value>> {
+        match &self.all {
+            FunnelCounts::Steps { steps, .. } => {
+                let cells = |(index, step): (u64, &FunnelStepCount)| {
+                    row(names, |name| match name {
+                        "step" => count(index),
+                        "count" => count(step.count),
+                        "avg_seconds" => float(step.avg_seconds.as_ref()),
+                        "median_seconds" => float(step.median_seconds.as_ref()),
+                        _ => Value::Null,
+                    })
+                };
+                (0..).zip(steps).map(cells).collect()
+            }
+            FunnelCounts::Trends(series) => {
+                let known = |counts: &[Option<u64>], index: usize| {
+                    counts.get(index).copied().flatten().map_or(Value::Null, count)
+                };
+                let cells = |(index, bucket): (usize, &Bucket)| {
+                    row(names, |name| match name {
+                        "entered" => known(&series.entered, index),
+                        "converted" => known(&series.converted, index),
+                        name => bucket.cell(name),
+                    })
+                };
+                self.buckets.iter().flatten().enumerate().map(cells).collect()
             }
         }
     }

@@ -5,7 +5,7 @@ use arrow::array::{
     RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
-    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt64Type,
 };
 use ebbtide_model::query::{Condition, EventSource};
 use ebbtide_store::ColumnRef;
@@ -16,13 +16,22 @@ use crate::EngineError;
 #[derive(Debug)]
 pub(crate) struct Projection {
     declared: Vec<usize>,
+    arrivals: Arrivals,
+}
+
+/// Whether events of one instant are told apart by when they arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrivals {
+    Unread,
+    Read,
 }
 
 impl Projection {
     pub(crate) fn of(source: &EventSource) -> Self {
         let mut declared = vec![source.time];
         let value = source.value.map(|value| value.column);
-        declared.extend([source.actor, source.breakdown, source.number, value].into_iter().flatten());
+        declared.extend([source.actor, source.number, value].into_iter().flatten());
+        declared.extend(source.breakdown.iter().copied().flatten());
         collect(&source.filters, &mut declared);
         for matcher in &source.matchers {
             declared.extend(matcher.event.as_ref().map(|(column, _)| *column));
@@ -30,7 +39,12 @@ impl Projection {
         }
         declared.sort_unstable();
         declared.dedup();
-        Self { declared }
+        Self { declared, arrivals: Arrivals::Unread }
+    }
+
+    pub(crate) fn with(mut self, arrivals: Arrivals) -> Self {
+        self.arrivals = arrivals;
+        self
     }
 
     /// With these columns besides.
@@ -43,7 +57,8 @@ impl Projection {
 
     pub(crate) fn columns(&self) -> Vec<ColumnRef> {
         let declared = self.declared.iter().map(|column| ColumnRef::Declared(*column));
-        std::iter::once(ColumnRef::Tenant).chain(declared).collect()
+        let last = (self.arrivals == Arrivals::Read).then_some(ColumnRef::Sequence);
+        std::iter::once(ColumnRef::Tenant).chain(declared).chain(last).collect()
     }
 }
 
@@ -80,6 +95,16 @@ impl<'a> Columns<'a> {
         let found = self.projection.declared.binary_search(&column).ok();
         let array = found.and_then(|index| self.batch.columns().get(index + 1));
         array.ok_or_else(|| EngineError::Layout { found: format!("no column {column}") })
+    }
+
+    /// By row; empty where they are not read.
+    pub(crate) fn arrivals(&self) -> Result<&'a [u64], EngineError> {
+        if self.projection.arrivals == Arrivals::Unread {
+            return Ok(&[]);
+        }
+        let array = self.batch.column(self.batch.num_columns() - 1);
+        let arrivals = array.as_primitive_opt::<UInt64Type>();
+        arrivals.map(|arrivals| arrivals.values().as_ref()).ok_or_else(|| unexpected(array))
     }
 
     pub(crate) fn times(&self, column: usize) -> Result<Times<'a>, EngineError> {

@@ -2,6 +2,7 @@
 //! are loaded side by side, then each worker merges the runs of its own range of actors. No event is
 //! hashed by its actor; what is compared is one key per run.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,8 +11,9 @@ use ebbtide_model::query::EventSource;
 use ebbtide_store::{Part, Snapshot};
 use hashbrown::HashSet;
 
+use super::columns::Arrivals;
 use super::fold::{Actor, Fold, Run};
-use super::key::{Key, OwnedKey};
+use super::key::{Group, Key, OwnedKey, compare_groups};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
 use crate::{EngineError, Interrupt, stop};
 
@@ -29,7 +31,7 @@ pub(crate) struct Loaded<'i> {
     tenants: Vec<Box<str>>,
     actors: Actors,
     /// By rank, ascending with null last; events name their group by its rank here.
-    pub(crate) groups: Vec<OwnedKey>,
+    pub(crate) groups: Vec<Group>,
     /// By rank, ascending; events name their value by its rank here.
     pub(crate) values: Vec<OwnedKey>,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Loading<'a, 'i> {
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) arrivals: Arrivals,
     pub(crate) interrupt: &'i dyn Interrupt,
 }
 
@@ -60,9 +63,9 @@ impl<'i> Loading<'_, 'i> {
             let view = self.snapshot.table(self.scope, &source.table)?;
             work.extend(view.parts().iter().map(|part| (source, part.clone())));
         }
-        let Self { times, actors, ties, interrupt, .. } = self;
+        let Self { times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, part): &(&EventSource, Part)| {
-            Loader { source, times, actors, ties, interrupt }.load(part)
+            Loader { source, times, actors, ties, arrivals, interrupt }.load(part)
         };
         let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
         let events = side_by_side(&work, workers(rows), load_one)?;
@@ -125,8 +128,8 @@ impl Loaded<'_> {
         let mut parts = parts;
         self.groups = unify(
             &mut parts,
-            |events| (&mut events.groups, std::mem::take(&mut events.group_keys).into_keys()),
-            OwnedKey::cmp_null_last,
+            |events| (&mut events.groups, std::mem::take(&mut events.group_keys).into_groups()),
+            compare_groups,
         );
         self.values = unify(
             &mut parts,
@@ -304,9 +307,17 @@ impl PartEvents {
         (self.tenant_ranks[run], self.events.runs.keys.get(run))
     }
 
-    fn run(&self, run: usize) -> Run<'_> {
-        let start = self.events.runs.starts[run];
+    fn range(&self, run: usize) -> Range<usize> {
         let end = self.events.runs.starts.get(run + 1).copied().unwrap_or(self.events.times.len());
+        self.events.runs.starts[run]..end
+    }
+
+    fn arrivals(&self, run: usize) -> &[u64] {
+        self.events.arrivals.get(self.range(run)).unwrap_or(&[])
+    }
+
+    fn run(&self, run: usize) -> Run<'_> {
+        let Range { start, end } = self.range(run);
         Run {
             times: &self.events.times[start..end],
             marks: &self.events.marks[start..end],
@@ -336,7 +347,9 @@ impl<'a> Cursor<'a> {
 #[derive(Default)]
 struct Gathered<'a> {
     runs: Vec<(&'a PartEvents, usize)>,
-    order: Vec<(i64, usize)>,
+    order: Vec<(i64, u64, usize)>,
+    /// Of the unsorted events; empty where they do not count.
+    arrivals: Vec<u64>,
     unsorted: Columns,
     sorted: Columns,
 }
@@ -354,13 +367,16 @@ struct Columns {
 impl Gathered<'_> {
     fn merged(&mut self) -> Run<'_> {
         self.unsorted.clear();
+        self.arrivals.clear();
         for (part, run) in &self.runs {
             self.unsorted.append(part.run(*run));
+            self.arrivals.extend_from_slice(part.arrivals(*run));
         }
         let times = self.unsorted.times.iter().copied();
         self.order.clear();
-        self.order.extend(times.enumerate().map(|(index, time)| (time, index)));
-        self.order.sort_by_key(|(time, _)| *time);
+        let arrival = |index: usize| self.arrivals.get(index).copied().unwrap_or(0);
+        self.order.extend(times.enumerate().map(|(index, time)| (time, arrival(index), index)));
+        self.order.sort_by_key(|(time, arrival, _)| (*time, *arrival));
         self.sorted.clear();
         self.sorted.gather(&self.unsorted, &self.order);
         self.sorted.as_run()
@@ -387,9 +403,9 @@ impl Columns {
         extend_aligned(&mut self.keys, run.keys, self.times.len(), NO_CODE);
     }
 
-    fn gather(&mut self, from: &Self, order: &[(i64, usize)]) {
-        let indices = || order.iter().map(|(_, index)| *index);
-        self.times.extend(order.iter().map(|(time, _)| *time));
+    fn gather(&mut self, from: &Self, order: &[(i64, u64, usize)]) {
+        let indices = || order.iter().map(|(_, _, index)| *index);
+        self.times.extend(order.iter().map(|(time, _, _)| *time));
         self.marks.extend(indices().map(|index| from.marks[index]));
         self.groups.extend(indices().filter_map(|index| from.groups.get(index)));
         self.values.extend(indices().filter_map(|index| from.values.get(index)));

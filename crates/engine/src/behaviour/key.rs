@@ -219,6 +219,58 @@ impl Interner {
     }
 }
 
+/// A value of each property that an answer is split by.
+pub(crate) type Group = Box<[OwnedKey]>;
+
+/// The order of groups: by their first values, then by the second ones, null last.
+pub(crate) fn compare_groups(left: &Group, right: &Group) -> Ordering {
+    let pairs = left.iter().zip(right);
+    let unequal = pairs.map(|(left, right)| left.cmp_null_last(right)).find(|order| order.is_ne());
+    unequal.unwrap_or_else(|| left.len().cmp(&right.len()))
+}
+
+/// Numbers distinct groups in the order of their first appearance.
+#[derive(Debug, Default)]
+pub(crate) struct GroupInterner {
+    /// By property.
+    columns: Vec<Interner>,
+    /// By the codes of its values; empty where one property is its own group.
+    codes: HashMap<Box<[u32]>, u32>,
+    tuple: Vec<u32>,
+}
+
+impl GroupInterner {
+    pub(crate) fn code<'k>(&mut self, keys: impl ExactSizeIterator<Item = Key<'k>>) -> u32 {
+        self.columns.resize_with(keys.len(), Interner::default);
+        self.tuple.clear();
+        let codes = keys.zip(&mut self.columns).map(|(key, column)| column.code(key));
+        self.tuple.extend(codes);
+        if let [code] = self.tuple.as_slice() {
+            return *code;
+        }
+        if let Some(code) = self.codes.get(self.tuple.as_slice()) {
+            return *code;
+        }
+        let code = u32::try_from(self.codes.len()).unwrap_or(u32::MAX);
+        self.codes.insert(Box::from(self.tuple.as_slice()), code);
+        code
+    }
+
+    /// By code.
+    pub(crate) fn into_groups(self) -> Vec<Group> {
+        let columns: Vec<Vec<OwnedKey>> = self.columns.into_iter().map(Interner::into_keys).collect();
+        if let [column] = columns.as_slice() {
+            return column.iter().map(|key| Box::from([key.clone()])).collect();
+        }
+        let mut codes: Vec<(Box<[u32]>, u32)> = self.codes.into_iter().collect();
+        codes.sort_unstable_by_key(|(_, code)| *code);
+        let value = |(code, column): (&u32, &Vec<OwnedKey>)| {
+            column.get(*code as usize).cloned().unwrap_or(OwnedKey::Null)
+        };
+        codes.iter().map(|(tuple, _)| tuple.iter().zip(&columns).map(value).collect()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,8 +7,8 @@ use ebbtide_model::query::{BoundMatcher, EventSource, ValueColumn};
 use ebbtide_store::Part;
 use hashbrown::HashSet;
 
-use super::columns::{Columns, Projection, Typed, unexpected};
-use super::key::{Interner, Key, KeyColumn, Keys, OwnedKey};
+use super::columns::{Arrivals, Columns, Projection, Typed, unexpected};
+use super::key::{GroupInterner, Interner, Key, KeyColumn, Keys, OwnedKey};
 use super::probe;
 use crate::exact::Decimal;
 use crate::{EngineError, Interrupt, stop};
@@ -60,7 +60,7 @@ pub(crate) struct Events {
     pub(crate) marks: Vec<u64>,
     /// By the breakdown's property; empty where there is none.
     pub(crate) groups: Vec<u32>,
-    pub(crate) group_keys: Interner,
+    pub(crate) group_keys: GroupInterner,
     /// By the property whose values are told apart; empty where there is none.
     pub(crate) values: Vec<u32>,
     pub(crate) value_keys: Interner,
@@ -69,6 +69,8 @@ pub(crate) struct Events {
     /// By the table's key, at times where that settles something; empty where there are none.
     pub(crate) keys: Vec<u32>,
     pub(crate) key_values: Vec<Box<[OwnedKey]>>,
+    /// Where their order counts; else empty.
+    pub(crate) arrivals: Vec<u64>,
 }
 
 /// Whose events are where.
@@ -101,12 +103,13 @@ pub(crate) struct Loader<'a> {
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) arrivals: Arrivals,
     pub(crate) interrupt: &'a dyn Interrupt,
 }
 
 impl Loader<'_> {
     pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
-        let mut projection = Projection::of(self.source);
+        let mut projection = Projection::of(self.source).with(self.arrivals);
         if !self.ties.is_empty() {
             projection = projection.and(&self.source.key);
         }
@@ -162,10 +165,11 @@ impl Loader<'_> {
         into.times.extend(kept.iter().filter_map(|row| times.at(*row)));
         into.marks.extend(kept.iter().map(|row| marks[*row]));
         let source = self.source;
-        if let Some(column) = source.breakdown {
-            let keys = KeyColumn::of(columns.declared(column)?)?;
-            append_codes(&kept, &mut into.groups, |row| Some(keys.at(row)), &mut into.group_keys);
+        let arrivals = columns.arrivals()?;
+        if !arrivals.is_empty() {
+            into.arrivals.extend(kept.iter().map(|row| arrivals[*row]));
         }
+        self.append_groups(columns, &kept, into)?;
         if let Some(value) = &source.value {
             let keys = KeyColumn::of(columns.declared(value.column)?)?;
             let wanted = |row: usize| value.of.is_none_or(|bit| marks[row] & (1 << bit) != 0);
@@ -180,6 +184,41 @@ impl Loader<'_> {
         }
         if !self.ties.is_empty() {
             self.append_keys(columns, &kept, into)?;
+        }
+        Ok(())
+    }
+
+    fn append_groups(
+        &self,
+        columns: &Columns<'_>,
+        kept: &[usize],
+        into: &mut Events,
+    ) -> Result<(), EngineError> {
+        let column = |column: &Option<usize>| {
+            column.map(|column| KeyColumn::of(columns.declared(column)?)).transpose()
+        };
+        let columns = self.source.breakdown.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        match columns.as_slice() {
+            [] => {}
+            [Some(keys)] => {
+                let mut last: Option<(Key<'_>, u32)> = None;
+                for row in kept {
+                    let key = keys.at(*row);
+                    let known = last.filter(|(known, _)| *known == key).map(|(_, code)| code);
+                    let code = known.unwrap_or_else(|| into.group_keys.code(std::iter::once(key)));
+                    last = Some((key, code));
+                    into.groups.push(code);
+                }
+            }
+            columns => {
+                for row in kept {
+                    let keys = columns.iter().map(|keys| match keys {
+                        Some(keys) => keys.at(*row),
+                        None => Key::Null,
+                    });
+                    into.groups.push(into.group_keys.code(keys));
+                }
+            }
         }
         Ok(())
     }
@@ -218,9 +257,10 @@ impl Loader<'_> {
         let keys = KeyColumn::of(columns.declared(actor)?)?;
         let times = columns.times(self.source.time)?;
         let tenants = columns.tenant()?;
+        let arrivals = columns.arrivals()?;
         let mut place = into.times.len();
         let mut kept = Vec::with_capacity(rows.len());
-        let mut last: Option<(i32, i64)> = None;
+        let mut last: Option<(i32, (i64, u64))> = None;
         let mut tenant_index = None;
         for row in rows {
             let (Some(time), key) = (times.at(row), keys.at(row)) else {
@@ -234,11 +274,12 @@ impl Loader<'_> {
                 tenant_index = Some(into.runs.tenant(tenants.name(row)));
             }
             let index = tenant_index.unwrap_or(0);
-            let latest = last.map_or_else(|| into.times.last().copied(), |(_, time)| Some(time));
-            if !into.runs.continues(index, key) || latest.is_some_and(|latest| time < latest) {
+            let moment = (time, arrivals.get(row).copied().unwrap_or(0));
+            let latest = last.map_or_else(|| into.latest(), |(_, moment)| Some(moment));
+            if !into.runs.continues(index, key) || latest.is_some_and(|latest| moment < latest) {
                 into.runs.open(index, key, place);
             }
-            last = Some((code, time));
+            last = Some((code, moment));
             kept.push(row);
             place += 1;
         }
@@ -256,6 +297,13 @@ fn anonymous_runs(rows: Vec<usize>, into: &mut Events) -> Vec<usize> {
         }
     }
     rows
+}
+
+impl Events {
+    /// When the last event was, and when it arrived.
+    fn latest(&self) -> Option<(i64, u64)> {
+        self.times.last().map(|time| (*time, self.arrivals.last().copied().unwrap_or(0)))
+    }
 }
 
 impl Runs {

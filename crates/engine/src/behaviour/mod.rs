@@ -7,6 +7,7 @@ mod churn;
 mod columns;
 mod drive;
 mod fold;
+mod funnel;
 mod key;
 mod lifecycle;
 mod load;

@@ -1,6 +1,6 @@
 //! Actors folded apart, their states carried as bytes and merged in any order, are actors folded together.
 
-use ebbtide_model::query::{BoundQuery, Interval, Kind, Query, bind};
+use ebbtide_model::query::{BoundQuery, FunnelView, Interval, Kind, Query, bind};
 use ebbtide_model::{
     AppName, AppSchema, Calendar, Column, ColumnType, Instant, TableKind, TableName, TableSchema, TenantId,
     TenantRule, Unit,
@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 
 use super::churn::ChurnFold;
 use super::fold::{Actor, Fold, Run};
-use super::key::Key;
+use super::funnel::FunnelFold;
+use super::key::{Group, Key, OwnedKey};
 use super::lifecycle::LifecycleFold;
 use super::load::Number;
 use super::paths::PathsFold;
@@ -210,6 +211,32 @@ fn lifecycles_and_stickinesses_merge_as_bytes() {
     check(&fold, |state| state.members.iter_mut().for_each(|members| members.sort_unstable()));
     let span = Span::asked(&bound(range("stickiness")), Interval::Unit(Unit::Week), AS_OF).unwrap();
     check(&StickinessFold::new(&span), |_| {});
+}
+
+#[test]
+fn funnels_merge_as_bytes() {
+    for more in [
+        json!({"breakdown": {"props": ["event"], "attribution": "all_events"}, "list_actors": true}),
+        json!({"breakdown": {"props": ["event"]}, "order": "unordered", "time_between": [0, 1]}),
+        json!({"viz": "trends", "interval": "week", "from": "1970-01-01", "to": "1970-02-01", "count_all_actors": true}),
+    ] {
+        let mut query = json!({"kind": "funnel", "steps": [{}, {}, {}], "window": "9d"});
+        query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let bound = bound(query);
+        let Kind::Funnel(funnel) = &bound.query.kind else { panic!() };
+        let span = Span::asked(&bound, Interval::Unit(Unit::Week), AS_OF).unwrap();
+        let trends = matches!(funnel.view, FunnelView::Trends { .. });
+        let fold = FunnelFold::new(&bound, funnel, trends.then_some(&span), AS_OF);
+        let groups: Vec<Group> =
+            (0..GROUPS).map(|group| Box::from([OwnedKey::Int(group.cast_signed())])).collect();
+        let fold = fold.with_groups(&groups).unwrap();
+        check(&fold, |state| {
+            state.members.iter_mut().for_each(|members| members.sort_unstable());
+            for tally in std::iter::once(&mut state.all).chain(state.groups.values_mut()) {
+                tally.gaps.iter_mut().for_each(|gaps| gaps.sort_unstable());
+            }
+        });
+    }
 }
 
 #[test]

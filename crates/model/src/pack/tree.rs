@@ -9,7 +9,7 @@ use super::leaves::Leaves;
 use super::parse::unknown;
 use super::{BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, SqlShape, Tree, WHOLE, words};
 use crate::decode::join;
-use crate::query::{BoundQuery, Kind, Measures};
+use crate::query::{BoundQuery, FunnelView, Kind, Measures};
 use crate::{Fault, Fields, Node};
 
 const STATEMENT_BYTES_MAX: usize = 64 << 10;
@@ -229,6 +229,12 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
         }
         Kind::Preceding(preceding) if preceding.per_actor => vec!["actor", "value", "count"],
         Kind::Preceding(_) => vec!["value", "count"],
+        Kind::Funnel(funnel) => match funnel.view {
+            FunnelView::Steps => {
+                vec!["step", "count", "percent", "percent_of_previous", "avg_seconds", "median_seconds"]
+            }
+            FunnelView::Trends { .. } => vec!["start", "entered", "converted", "percent"],
+        },
         Kind::Lifecycle(_) => vec!["start", "active", "new", "returning", "resurrecting", "dormant"],
         Kind::Stickiness(_) => vec!["periods", "actors", "at_least"],
         Kind::Paths(_) => vec!["step", "from", "to", "count"],

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Condition, Interval, Kind, Measures, Query, Window};
+use super::{Condition, FunnelView, Interval, Kind, Measures, Query, Window};
 use crate::{AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
@@ -32,8 +32,8 @@ pub struct EventSource {
     /// Hold for every event, besides what its matcher says.
     pub filters: Vec<Condition>,
     pub matchers: Vec<BoundMatcher>,
-    /// By which the answer is split.
-    pub breakdown: Option<usize>,
+    /// By which the answer is split; `None` where the table lacks that property.
+    pub breakdown: Vec<Option<usize>>,
     /// Whose numbers are measured.
     pub number: Option<usize>,
     /// Whose values are told apart.
@@ -72,6 +72,14 @@ impl BoundQuery {
     pub const BEFORE: u8 = 0;
     /// In a preceding: what it is counted by.
     pub const OF: u8 = 1;
+    /// In a funnel: the first step, the second, …
+    pub const STEP: u8 = 0;
+    /// In a funnel: the first exclusion, the second, …
+    pub const EXCLUSION: u8 = 20;
+    /// In a funnel: the events of the first step's name, of the second's, …, whatever else they are.
+    pub const STEP_NAME: u8 = 40;
+    /// In a funnel: any event.
+    pub const ANY: u8 = 60;
     /// In paths: where chains may begin.
     pub const CHAIN_START: u8 = 1;
     /// In the other kinds: the events that they are about.
@@ -105,6 +113,10 @@ impl BoundQuery {
             },
             Kind::Lifecycle(lifecycle) => lifecycle.interval,
             Kind::Stickiness(stickiness) => stickiness.interval,
+            Kind::Funnel(funnel) => match funnel.view {
+                FunnelView::Trends { interval, .. } => interval,
+                FunnelView::Steps => Unit::Day,
+            },
             Kind::Preceding(_) | Kind::Paths(_) => Unit::Day,
         };
         let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
@@ -143,6 +155,18 @@ impl BoundQuery {
                 let buckets = [("start", Timestamp), ("label", Text), ("complete", Bool)];
                 buckets.into_iter().chain(measures.into_iter().map(|name| (name, Float))).collect()
             }
+            Kind::Funnel(funnel) => match funnel.view {
+                FunnelView::Steps => {
+                    vec![("step", Int), ("count", Int), ("avg_seconds", Float), ("median_seconds", Float)]
+                }
+                FunnelView::Trends { .. } => vec![
+                    ("start", Timestamp),
+                    ("label", Text),
+                    ("complete", Bool),
+                    ("entered", Int),
+                    ("converted", Int),
+                ],
+            },
             Kind::Lifecycle(_) => vec![
                 ("start", Timestamp),
                 ("label", Text),

@@ -10,6 +10,7 @@ mod churn;
 mod condition;
 mod filter;
 mod formula;
+mod funnel;
 mod lifecycle;
 mod matcher;
 mod paths;
@@ -28,6 +29,10 @@ pub use churn::{Churn, ChurnList, ChurnOrder};
 pub use condition::{Condition, Num, Operand, Order, Probe};
 pub use filter::{Filter, Op, PropScope, Scalar, Test};
 pub use formula::{Formula, Operator};
+pub use funnel::{
+    Attribution, Exclusion, FUNNEL_EXCLUSIONS_MAX, FUNNEL_STEPS_MAX, FirstTime, Funnel, FunnelBreakdown,
+    FunnelStep, FunnelView, StepOrder,
+};
 pub use lifecycle::Lifecycle;
 pub use matcher::{Breakdown, Matcher};
 pub use paths::Paths;
@@ -72,14 +77,16 @@ pub enum Kind {
     Lifecycle(Lifecycle),
     Stickiness(Stickiness),
     Paths(Paths),
+    Funnel(Funnel),
 }
 
 /// The kinds that there are.
 pub const KINDS: &[&str] = &Kind::NAMES;
 
 impl Kind {
-    const NAMES: [&str; 7] = ["retention", "churn", "trend", "preceding", "lifecycle", "stickiness", "paths"];
-    const LATER: [&str; 2] = ["funnel", "dropoff"];
+    const NAMES: [&str; 8] =
+        ["funnel", "retention", "churn", "trend", "preceding", "lifecycle", "stickiness", "paths"];
+    const LATER: [&str; 1] = ["dropoff"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -90,6 +97,7 @@ impl Kind {
             Self::Lifecycle(_) => "lifecycle",
             Self::Stickiness(_) => "stickiness",
             Self::Paths(_) => "paths",
+            Self::Funnel(_) => "funnel",
         }
     }
 
@@ -107,6 +115,7 @@ impl Kind {
             "lifecycle" => Self::Lifecycle(Lifecycle::decode(fields)?),
             "stickiness" => Self::Stickiness(Stickiness::decode(fields)?),
             "paths" => Self::Paths(Paths::decode(fields)?),
+            "funnel" => Self::Funnel(Funnel::decode(fields)?),
             _ => Self::Trend(Trend::decode(fields)?),
         })
     }
@@ -120,6 +129,7 @@ impl Kind {
             Self::Lifecycle(lifecycle) => lifecycle.to_json(),
             Self::Stickiness(stickiness) => stickiness.to_json(),
             Self::Paths(paths) => paths.to_json(),
+            Self::Funnel(funnel) => funnel.to_json(),
         }
     }
 }

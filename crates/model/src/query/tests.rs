@@ -66,9 +66,9 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
     check(json!([]), "", "allowed is an object");
     check(json!({}), "kind", "is missing");
     check(
-        json!({"kind": "funnel"}),
+        json!({"kind": "dropoff"}),
         "kind",
-        "\"funnel\" is not available yet; allowed is one of [\"retention\"",
+        "\"dropoff\" is not available yet; allowed is one of [\"funnel\", \"retention\"",
     );
     check(json!({"kind": "trends"}), "kind", "did you mean \"trend\"?");
     check(json!({"kind": 7}), "kind", "7 was given");
@@ -133,6 +133,49 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
     check(preceding(json!({"cut": 5})), "show.prop", "is missing");
     check(preceding(json!({"prop": "x", "cut": 0})), "show.cut", "from 1 to 10000");
     check(json!({"kind": "trend", "breakdown": {"prop": "x", "limit": 0}}), "breakdown.limit", "1 to");
+}
+
+#[test]
+fn a_bad_funnel_is_told_where_it_is_bad_and_what_is_allowed() {
+    let check = |more: Json, path: &str, problem: &str| {
+        let mut json = json!({"kind": "funnel", "steps": [{"event": "a"}, {"event": "b"}, {"event": "c"}]});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let fault = Query::parse(&json).unwrap_err();
+        assert_eq!(fault.path, path, "{json}: {fault}");
+        assert!(fault.problem.contains(problem), "{json}: {fault}");
+    };
+    check(json!({"steps": null}), "steps", "is missing");
+    check(json!({"steps": []}), "steps", "allowed are 1 to 20");
+    check(json!({"steps": vec![json!({}); 21]}), "steps", "21 were given");
+    check(json!({"steps": ["a"]}), "steps[0]", "allowed is an object");
+    check(json!({"steps": [{"evnt": "a"}]}), "steps[0].evnt", "did you mean \"event\"?");
+    check(json!({"steps": [{"first_time": "once"}]}), "steps[0].first_time", "\"ever\" or \"matching\"");
+    check(json!({"steps": [{"where": [{}]}]}), "steps[0].where[0].prop", "is missing");
+    check(json!({"order": "any"}), "order", "allowed is \"ordered\", \"strict\" or \"unordered\"");
+    check(json!({"window": 0}), "window", "a positive number of seconds");
+    check(json!({"window": -5}), "window", "a positive number of seconds");
+    check(json!({"window": "5 days"}), "window", "\"7d\"");
+    check(json!({"exclusions": {}}), "exclusions", "a list");
+    check(json!({"exclusions": [{"event": "x", "after": 2}]}), "exclusions[0].after", "from 0 to 1");
+    check(json!({"exclusions": [{"after": 1, "before": 1}]}), "exclusions[0].before", "from 2 to 2");
+    check(json!({"exclusions": [{"after": 0, "before": 3}]}), "exclusions[0].before", "from 1 to 2");
+    check(json!({"order": "unordered", "exclusions": [{"before": 1}]}), "exclusions[0]", "the full span");
+    check(json!({"steps": [{}], "exclusions": [{}]}), "exclusions[0]", "one step");
+    check(json!({"exclusions": vec![json!({}); 21]}), "exclusions", "up to 20");
+    check(json!({"time_between": [0]}), "time_between", "a list of two steps");
+    check(json!({"time_between": [1, 1]}), "time_between[1]", "from 2 to 2");
+    check(json!({"time_between": [0, 3]}), "time_between[1]", "from 1 to 2");
+    check(json!({"viz": "trend"}), "viz", "did you mean \"trends\"?");
+    check(json!({"viz": "trends", "interval": "all"}), "interval", "allowed is \"hour\"");
+    check(json!({"viz": "trends", "from_step": 3}), "from_step", "from 0 to 2");
+    check(json!({"viz": "trends", "from_step": 2, "to_step": 1}), "to_step", "from 2 to 2");
+    check(json!({"breakdown": {"props": []}}), "breakdown.props", "1 to 5 different");
+    check(json!({"breakdown": {"props": ["x", "x"]}}), "breakdown.props", "1 to 5 different");
+    check(json!({"breakdown": {"prop": "x"}}), "breakdown.props", "is missing");
+    let attributed = |attribution: Json| json!({"breakdown": {"props": ["x"], "attribution": attribution}});
+    check(attributed(json!("any")), "breakdown.attribution", "\"first_touch\", \"last_touch\"");
+    check(attributed(json!({"step": 3})), "breakdown.attribution.step", "from 0 to 2");
+    check(json!({"list_actors": "yes"}), "list_actors", "true or false");
 }
 
 #[test]
@@ -240,6 +283,24 @@ fn a_query_that_does_not_fit_the_tables_is_told_where() {
         "interval",
         "more than 20000",
     );
+    let funnel = |more: Json| {
+        let mut json = json!({"kind": "funnel", "steps": [{"event": "buy"}, {"table": "cards"}]});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json
+    };
+    check(funnel(json!({"steps": [{"table": "cards", "event": "x"}]})), "steps[0].event", "no event names");
+    check(funnel(json!({"exclusions": [{"table": "plans"}]})), "exclusions[0]", "have no time");
+    check(funnel(json!({"breakdown": {"props": ["place", "plase"]}})), "breakdown.props[1]", "has [");
+    check(
+        funnel(json!({"breakdown": {"props": ["place"], "scope": "actor"}})),
+        "breakdown.scope",
+        "actors have no properties",
+    );
+    check(
+        funnel(json!({"viz": "trends", "interval": "hour", "from": "1900-01-01", "to": "2024-01-02"})),
+        "interval",
+        "more than 20000",
+    );
     check(json!({"kind": "paths", "item": "plase"}), "item", "did you mean \"place\"?");
     check(json!({"kind": "paths", "item": "place", "start_at": 5}), "start_at", "allowed is text");
     check(json!({"kind": "paths", "stream": "views"}), "item", "\"event\" was given; views has");
@@ -297,7 +358,7 @@ fn an_entity_is_a_stream_of_its_rows_by_key_and_the_name_of_an_event_is_a_proper
     assert_eq!(bound.sources[1].matchers[0].event, Some((2, "buy".to_owned())));
     let json = json!({"kind": "trend", "breakdown": {"prop": "event"}});
     let bound = bind(&Query::parse(&json).unwrap(), &schema()).unwrap();
-    assert_eq!(bound.sources[0].breakdown, Some(2));
+    assert_eq!(bound.sources[0].breakdown, [Some(2)]);
     assert_eq!(bound.sources[0].actor, None, "a count needs no actor");
 }
 
@@ -357,7 +418,7 @@ impl Choices {
         let units = Unit::NAMES.map(Json::from);
         let breakdown = json!({"prop": "p", "scope": self.pick(&[json!("actor"), json!(null)]), "limit": 5});
         let breakdown = self.pick(&[json!(null), breakdown]);
-        let own = match self.below(8) {
+        let own = match self.below(9) {
             0 => json!({
                 "kind": "retention",
                 "type": self.pick(&[json!(null), json!("recurring"), json!("first_time")]),
@@ -376,6 +437,23 @@ impl Choices {
                 "order": self.pick(&[json!(null), json!("days"), json!("ratio")]),
                 "list": self.pick(&[json!(null), json!("all"), json!("at_risk")]),
                 "limit": self.pick(&[json!(null), json!(50)]),
+            }),
+            7 => json!({
+                "kind": "funnel",
+                "steps": [self.matcher(), self.matcher(), {"event": "x", "first_time": "ever"}],
+                "order": self.pick(&[json!(null), json!("ordered"), json!("strict"), json!("unordered")]),
+                "window": self.pick(&[json!(null), json!("7d"), json!(0.25)]),
+                "exclusions": [{"event": "y", "after": null, "before": 2}],
+                "breakdown": self.pick(&[
+                    json!(null),
+                    json!({"props": ["p", "q"], "attribution": {"step": 1}, "limit": 4}),
+                    json!({"props": ["p"], "attribution": "all_events", "scope": "actor"}),
+                ]),
+                "time_between": self.pick(&[json!(null), json!([0, 2])]),
+                "viz": self.pick(&[json!(null), json!("steps"), json!("trends")]), "interval": self.pick(&units),
+                "from_step": self.pick(&[json!(null), json!(1)]), "to_step": self.pick(&[json!(null), json!(2)]),
+                "count_all_actors": self.pick(&[json!(null), json!(true)]),
+                "list_actors": self.pick(&[json!(null), json!(true)]),
             }),
             4 => json!({
                 "kind": "lifecycle", "entity": self.matcher(), "interval": self.pick(&units),

@@ -120,6 +120,7 @@ impl Duration {
     const ALLOWED: &str = "a positive number of seconds up to a hundred years, or text of a whole number and a \
                            unit (s, m, h, d or w), such as \"7d\"";
 
+    pub(super) const FOURTEEN_DAYS: Self = Self(14 * Instant::MICROS_PER_DAY);
     pub(super) const HALF_AN_HOUR: Self = Self(30 * 60 * Instant::MICROS_PER_SECOND);
 
     pub fn micros(self) -> i64 {

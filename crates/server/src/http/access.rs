@@ -177,7 +177,9 @@ fn first_cell(rows: &SqlRows) -> Result<Option<String>, Problem> {
     Ok(match cell {
         Json::String(text) => Some(text),
         Json::Null => None,
-        other => Some(other.to_string()),
+        other @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+            Some(other.to_string())
+        }
     })
 }
 

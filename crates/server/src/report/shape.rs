@@ -2,8 +2,8 @@
 //! the names, cells and decimals that the pack asks for. Fractions are exact until here.
 
 use ebbtide_engine::answer::{
-    ActorId, ChurnActor, CohortCell, CohortRow, Edge, LifecycleBucket, PrecedingAnswer, Quantity,
-    StickinessAnswer, TrendAnswer,
+    ActorId, Bucket, ChurnActor, CohortCell, CohortRow, Edge, FunnelAnswer, FunnelCounts, FunnelStepCount,
+    LifecycleBucket, PrecedingAnswer, Quantity, StickinessAnswer, TrendAnswer,
 };
 use ebbtide_engine::{Outcome, Ratio};
 use ebbtide_model::Value;
@@ -24,12 +24,52 @@ pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
         }
         Outcome::Churn(churn) => churn.actors.iter().map(|row| actor(row, shape)).collect(),
         Outcome::Preceding(preceding) => counted(preceding, shape),
+        Outcome::Funnel(funnel) => passed(funnel, shape),
         Outcome::Lifecycle(lifecycle) => {
             let shown = |row: &&LifecycleBucket| shape.empty == EmptyRows::Keep || row.active() > Some(0);
             lifecycle.buckets.iter().filter(shown).map(|row| lives(row, shape)).collect()
         }
         Outcome::Stickiness(stickiness) => sticking(stickiness, shape),
         Outcome::Paths(paths) => paths.edges.iter().map(|edge| followed(edge, shape)).collect(),
+    }
+}
+
+/// A row for each step, or over time for each bucket.
+fn passed(funnel: &FunnelAnswer, shape: &Shape) -> Vec<Json> {
+    let share = |ratio: Option<Ratio>| ratio.map_or(Json::Null, |ratio| share_json(&ratio, shape.decimals));
+    match &funnel.all {
+        FunnelCounts::Steps { steps, .. } => {
+            let count = |step: usize| steps.get(step).map_or(0, |step| step.count);
+            let of = |step: usize, whole: usize| Ratio::new(u128::from(count(step)) * 100, count(whole));
+            let row = |(index, step): (usize, &FunnelStepCount)| {
+                object(shape, |field| match field {
+                    "step" => Json::from(index),
+                    "count" => Json::from(step.count),
+                    "percent" => share(of(index, 0)),
+                    "percent_of_previous" => share(index.checked_sub(1).and_then(|before| of(index, before))),
+                    "avg_seconds" => share(step.avg_seconds.clone()),
+                    "median_seconds" => share(step.median_seconds.clone()),
+                    _ => Json::Null,
+                })
+            };
+            steps.iter().enumerate().map(row).collect()
+        }
+        FunnelCounts::Trends(series) => {
+            let entered = |index: usize| series.entered.get(index).copied().flatten();
+            let shown = |(index, _): &(usize, &Bucket)| {
+                shape.empty == EmptyRows::Keep || entered(*index).is_some_and(|entered| entered > 0)
+            };
+            let row = |(index, bucket): (usize, &Bucket)| {
+                object(shape, |field| match field {
+                    "start" => Json::from(bucket.label.as_str()),
+                    "entered" => Json::from(entered(index)),
+                    "converted" => Json::from(series.converted.get(index).copied().flatten()),
+                    "percent" => share(series.percent(index)),
+                    _ => Json::Null,
+                })
+            };
+            funnel.buckets.iter().flatten().enumerate().filter(shown).map(row).collect()
+        }
     }
 }
 

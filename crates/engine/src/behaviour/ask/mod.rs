@@ -2,6 +2,7 @@
 
 mod activity;
 mod churn;
+mod funnel;
 mod preceding;
 mod retention;
 mod trend;
@@ -12,8 +13,9 @@ use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::columns::Arrivals;
 use super::drive::{Loaded, Loading};
-use super::key::OwnedKey;
+use super::key::{Group, OwnedKey};
 use super::load::{Actors, Times};
 use super::span::Span;
 use crate::answer::{ActorId, Answer, Bucket, Meta, Outcome};
@@ -34,6 +36,7 @@ pub fn ask(
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
         Kind::Trend(trend) => Outcome::Trend(asking.trend(trend)?),
+        Kind::Funnel(funnel) => Outcome::Funnel(asking.funnel(funnel)?),
         Kind::Lifecycle(lifecycle) => Outcome::Lifecycle(asking.lifecycle(lifecycle)?),
         Kind::Stickiness(stickiness) => Outcome::Stickiness(asking.stickiness(stickiness)?),
         Kind::Paths(paths) => Outcome::Paths(asking.paths(paths)?),
@@ -71,7 +74,7 @@ impl<'a> Asking<'a> {
         times: &Times,
         actors: Actors,
     ) -> Result<Loaded<'a>, EngineError> {
-        self.loader(times, actors, &HashSet::new()).load(sources)
+        self.loading(times, actors, &HashSet::new()).load(sources)
     }
 
     /// The same, with the keys of events at the times where they tie.
@@ -81,16 +84,36 @@ impl<'a> Asking<'a> {
         actors: Actors,
         ties: &HashSet<i64>,
     ) -> Result<Loaded<'a>, EngineError> {
-        self.loader(times, actors, ties).load(&self.query.sources)
+        self.loading(times, actors, ties).load(&self.query.sources)
     }
 
-    fn loader<'l>(&'l self, times: &'l Times, actors: Actors, ties: &'l HashSet<i64>) -> Loading<'l, 'a> {
-        Loading { snapshot: self.snapshot, scope: self.scope, times, actors, ties, interrupt: self.interrupt }
+    fn loading<'l>(&'l self, times: &'l Times, actors: Actors, ties: &'l HashSet<i64>) -> Loading<'l, 'a> {
+        Loading {
+            snapshot: self.snapshot,
+            scope: self.scope,
+            times,
+            actors,
+            ties,
+            arrivals: Arrivals::Unread,
+            interrupt: self.interrupt,
+        }
     }
 
-    /// The type of the values that the answer is split by.
-    fn breakdown_type(&self) -> Option<ColumnType> {
-        self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.breakdown?))
+    /// The values of a group, by the properties that the answer is split by.
+    fn group_values(&self, group: &Group) -> Vec<Value> {
+        let value = |(index, key): (usize, &OwnedKey)| {
+            let of_source = |source: &EventSource| {
+                self.column_type(&source.table, source.breakdown.get(index).copied().flatten()?)
+            };
+            let column_type = self.query.sources.iter().find_map(of_source);
+            column_type.map_or(Value::Null, |column_type| key.value(column_type))
+        };
+        group.iter().enumerate().map(value).collect()
+    }
+
+    /// The value of a group by one property.
+    fn group_value(&self, group: &Group) -> Value {
+        self.group_values(group).pop().unwrap_or(Value::Null)
     }
 
     /// The type of the numbers that are measured of a source.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ebbtide_model::Instant;
 use ebbtide_model::query::Retention;
-use ebbtide_model::{Instant, Value};
 
 use super::Asking;
 use crate::EngineError;
@@ -36,10 +36,8 @@ impl Asking<'_> {
             // Ranks are in the order of values.
             groups.sort_by_key(|(size, rank)| (std::cmp::Reverse(*size), *rank));
             groups.truncate(breakdown.limit.map_or(usize::MAX, |limit| limit as usize));
-            let column_type = self.breakdown_type();
-            let value = |rank: usize| column_type.map_or(Value::Null, |kind| loaded.groups[rank].value(kind));
             let group = |(_, rank): &(u64, usize)| CohortGroup {
-                value: value(*rank),
+                value: self.group_value(&loaded.groups[*rank]),
                 cohorts: table.cohorts(&state.groups[*rank], None),
             };
             groups.iter().map(group).collect()

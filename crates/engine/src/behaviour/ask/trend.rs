@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ebbtide_model::Value;
 use ebbtide_model::query::{Breakdown, Compare, Formula, Measure, Operator, Trend};
 use hashbrown::HashMap;
 use num_bigint::BigUint;
@@ -11,7 +10,7 @@ use super::Asking;
 use crate::EngineError;
 use crate::answer::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
 use crate::behaviour::drive::Loaded;
-use crate::behaviour::key::OwnedKey;
+use crate::behaviour::key::{Group, compare_groups};
 use crate::behaviour::load::Actors;
 use crate::behaviour::span::Span;
 use crate::behaviour::trend::{NO_SERIES, TrendFold, TrendState, percentile, widen};
@@ -37,8 +36,8 @@ impl Asking<'_> {
             Some((span, entities)) => Some((span, self.lines(trend, span, entities, kept)?)),
             None => None,
         };
-        let group = |(index, key): (usize, &OwnedKey)| TrendGroup {
-            value: self.breakdown_type().map_or(Value::Null, |column_type| key.value(column_type)),
+        let group = |(index, key): (usize, &Group)| TrendGroup {
+            value: self.group_value(key),
             data: lines.take(trend, index + 1),
             compare: compared.as_mut().map(|(_, lines)| lines.take(trend, index + 1)),
         };
@@ -78,14 +77,14 @@ impl Asking<'_> {
         trend: &Trend,
         span: &Span,
         entities: &[Loaded<'_>],
-        kept: &[OwnedKey],
+        kept: &[Group],
     ) -> Result<Lines, EngineError> {
         let number = |index: u32| (index + 1).min(NO_SERIES);
-        let places: BTreeMap<&OwnedKey, u32> = kept.iter().zip((0..).map(number)).collect();
+        let places: BTreeMap<&Group, u32> = kept.iter().zip((0..).map(number)).collect();
         let mut by_entity = Vec::new();
         for (index, loaded) in entities.iter().enumerate() {
             let measures = trend.measured(index).0;
-            let place = |key: &OwnedKey| places.get(key).copied().unwrap_or(NO_SERIES);
+            let place = |key: &Group| places.get(key).copied().unwrap_or(NO_SERIES);
             let series = loaded.groups.iter().map(place).collect();
             let fold = TrendFold::new(span, measures, trend.cumulative, self.number_type(index));
             let fold = fold.with_series(series, kept.len())?;
@@ -103,8 +102,8 @@ fn commonest<'l>(
     breakdown: &Breakdown,
     now: &'l [Loaded<'_>],
     earlier: impl Iterator<Item = &'l Loaded<'l>>,
-) -> Vec<OwnedKey> {
-    let mut sizes: BTreeMap<&OwnedKey, u64> = BTreeMap::new();
+) -> Vec<Group> {
+    let mut sizes: BTreeMap<&Group, u64> = BTreeMap::new();
     for loaded in now {
         for (key, size) in loaded.groups.iter().zip(loaded.group_sizes()) {
             *sizes.entry(key).or_default() += size;
@@ -113,9 +112,9 @@ fn commonest<'l>(
     for key in earlier.flat_map(|loaded| &loaded.groups) {
         sizes.entry(key).or_default();
     }
-    let mut keys: Vec<(&OwnedKey, u64)> = sizes.into_iter().collect();
+    let mut keys: Vec<(&Group, u64)> = sizes.into_iter().collect();
     keys.sort_by(|(left, left_size), (right, right_size)| {
-        right_size.cmp(left_size).then_with(|| left.cmp_null_last(right))
+        right_size.cmp(left_size).then_with(|| compare_groups(left, right))
     });
     keys.truncate(breakdown.limit.map_or(usize::MAX, |limit| limit as usize));
     keys.into_iter().map(|(key, _)| key.clone()).collect()

@@ -99,6 +99,27 @@ async fn whole_days_are_elapsed_days_rounded_down() {
 }
 
 #[tokio::test]
+async fn an_answer_tells_when_one_of_its_days_is_full() {
+    let changes = async |statement: &str| {
+        let rows = sql().run(&snapshot(), &shop_1(), request(statement)).await;
+        rows.unwrap_or_else(|error| panic!("{statement}: {error}")).changes_at.map(|at| at.to_string())
+    };
+    let at = |text: &str| Some(text.to_owned());
+    // As of noon; the sales were at midnight but a microsecond, at midnight, and a microsecond past noon.
+    let days = "SELECT days_between(at, $as_of) AS d FROM sales";
+    assert_eq!(changes(days).await, at("2024-06-30T12:00:00.000001Z"));
+    assert_eq!(changes(&format!("{days} WHERE id = 100")).await, at("2024-06-30T23:59:59.999999Z"));
+    assert_eq!(changes(&format!("{days} WHERE id = 101")).await, at("2024-07-01T00:00:00Z"));
+    assert_eq!(changes(&format!("{days} WHERE id = 9")).await, None);
+    assert_eq!(changes("SELECT days_between(at, bucket('day', $as_of)) AS d FROM sales").await, None);
+    let to_come = "SELECT days_between(TIMESTAMP '2024-07-02T13:00:00', now()) AS d";
+    assert_eq!(changes(to_come).await, at("2024-06-30T13:00:00Z"));
+    assert_eq!(changes("SELECT count(*) AS n FROM sales").await, None);
+    assert_eq!(changes("SELECT bucket('hour', $as_of) AS b").await, at("2024-06-30T12:15:00Z"));
+    assert_eq!(changes("SELECT id, $as_of AS t FROM sales").await, at("2024-06-30T12:00:01Z"));
+}
+
+#[tokio::test]
 async fn buckets_are_calendar_periods() {
     check("bucket('month', TIMESTAMP '2024-02-15') AS b", json!(["2024-02-01T00:00:00Z"])).await;
     check("bucket('month', TIMESTAMP '2024-02-15', -2) AS b", json!(["2023-12-01T00:00:00Z"])).await;

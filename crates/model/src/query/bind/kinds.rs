@@ -29,6 +29,7 @@ impl Binder<'_, '_> {
                 self.matcher(&stickiness.entity, BoundQuery::ENTITY, "entity", Need::Actor)?;
             }
             Kind::Paths(paths) => self.paths(paths)?,
+            Kind::Funnel(funnel) => self.funnel(funnel)?,
             Kind::Preceding(preceding) => {
                 self.matcher(&preceding.before, BoundQuery::BEFORE, "before", Need::Actor)?;
                 let table = self.matcher(&preceding.of, BoundQuery::OF, "of", Need::Actor)?;
@@ -108,7 +109,7 @@ impl Binder<'_, '_> {
         }
         let table = self.table_of(source)?;
         let column = prop_column(table, &breakdown.prop, "breakdown.prop")?;
-        self.sources[source].breakdown = Some(column);
+        self.sources[source].breakdown = vec![Some(column)];
         Ok(table.columns[column].column_type)
     }
 

@@ -1,6 +1,7 @@
 //! From a query to one that can run: every table, event stream, property and value is checked against
 //! the app's declared tables, and what the app decides is filled in.
 
+mod funnel;
 mod kinds;
 mod range;
 
@@ -125,7 +126,7 @@ impl<'a> Binder<'a, '_> {
             actor,
             filters,
             matchers: Vec::new(),
-            breakdown: None,
+            breakdown: Vec::new(),
             number: None,
             value: None,
             key: table.key.clone(),

@@ -1,7 +1,7 @@
 //! The buckets that a query asks about: how many, and not too many.
 
 use super::fault;
-use crate::query::{Interval, Kind, Query, RETENTION_PERIODS_MAX, TREND_BUCKETS_MAX};
+use crate::query::{FunnelView, Interval, Kind, Query, RETENTION_PERIODS_MAX, TREND_BUCKETS_MAX};
 use crate::{Calendar, Fault, Instant, Unit};
 
 /// Settles how many periods a retention has, and refuses more buckets than a trend may have.
@@ -22,6 +22,10 @@ pub(super) fn check_range(
                 Interval::All => Ok(()),
             }
         }
+        Kind::Funnel(funnel) => match funnel.view {
+            FunnelView::Trends { interval, .. } => check_buckets(interval, calendar, from, to),
+            FunnelView::Steps => Ok(()),
+        },
         Kind::Lifecycle(lifecycle) => check_buckets(lifecycle.interval, calendar, from, to),
         Kind::Stickiness(stickiness) => check_buckets(stickiness.interval, calendar, from, to),
         Kind::Retention(retention) => {

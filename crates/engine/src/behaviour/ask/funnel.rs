@@ -1,0 +1,137 @@
+//! Funnel: tallies into counts, times and groups.
+
+use std::cmp::Reverse;
+
+use ebbtide_model::Value;
+use ebbtide_model::query::{Funnel, FunnelView, Interval, StepOrder};
+use hashbrown::HashSet;
+use num_bigint::BigInt;
+
+use super::Asking;
+use crate::EngineError;
+use crate::answer::{Bucket, FunnelAnswer, FunnelCounts, FunnelGroup, FunnelSeries, FunnelStepCount};
+use crate::behaviour::columns::Arrivals;
+use crate::behaviour::drive::Loading;
+use crate::behaviour::funnel::{FunnelFold, FunnelState, MEMBERS_MAX, Tally};
+use crate::behaviour::load::Actors;
+use crate::behaviour::span::Span;
+use crate::exact::Ratio;
+
+impl Asking<'_> {
+    pub(super) fn funnel(&mut self, funnel: &Funnel) -> Result<FunnelAnswer, EngineError> {
+        let span = match funnel.view {
+            FunnelView::Steps => None,
+            FunnelView::Trends { interval, .. } => {
+                Some(Span::asked(self.query, Interval::Unit(interval), self.as_of)?)
+            }
+        };
+        let fold = FunnelFold::new(self.query, funnel, span.as_ref(), self.as_of);
+        let (times, no_ties) = (fold.times(), HashSet::new());
+        let arrivals = if funnel.order == StepOrder::Strict { Arrivals::Read } else { Arrivals::Unread };
+        let loading = Loading { arrivals, ..self.loading(&times, Actors::Required, &no_ties) };
+        let loaded = loading.load(&self.query.sources)?;
+        let fold = fold.with_groups(&loaded.groups)?;
+        let mut state = loaded.fold(&fold)?;
+        let buckets =
+            span.as_ref().zip(interval_of(funnel)).map(|(span, interval)| self.named_buckets(span, interval));
+        let reading = Reading { asking: self, funnel, buckets: buckets.as_deref() };
+        let groups = funnel.breakdown.as_ref().map(|breakdown| {
+            let null = vec![Value::Null; breakdown.props.len()];
+            let values = |rank: u32| {
+                let group = loaded.groups.get(rank as usize);
+                group.map_or_else(|| null.clone(), |group| self.group_values(group))
+            };
+            reading.groups(&mut state, breakdown.limit, &values)
+        });
+        let all = reading.counts(&mut state.all);
+        let all_actors = funnel.count_all_actors.then_some(state.all_actors);
+        let actors_at_step = funnel.list_actors.then(|| reading.members(&mut state));
+        if state.members.iter().any(|members| members.len() > MEMBERS_MAX) {
+            self.warnings.push(format!("actors are listed up to {MEMBERS_MAX} a step"));
+        }
+        Ok(FunnelAnswer { all, groups, actors_at_step, all_actors, buckets })
+    }
+}
+
+fn interval_of(funnel: &Funnel) -> Option<Interval> {
+    match funnel.view {
+        FunnelView::Steps => None,
+        FunnelView::Trends { interval, .. } => Some(Interval::Unit(interval)),
+    }
+}
+
+struct Reading<'a> {
+    asking: &'a Asking<'a>,
+    funnel: &'a Funnel,
+    buckets: Option<&'a [Bucket]>,
+}
+
+impl Reading<'_> {
+    fn counts(&self, tally: &mut Tally) -> FunnelCounts {
+        if let Some(buckets) = self.buckets {
+            let begun = |bucket: &Bucket| bucket.start.is_none_or(|start| start <= self.asking.as_of);
+            let known = |counts: &[u64]| {
+                let count = |(bucket, count): (&Bucket, &u64)| begun(bucket).then_some(*count);
+                buckets.iter().zip(counts).map(count).collect()
+            };
+            return FunnelCounts::Trends(FunnelSeries {
+                entered: known(&tally.entered),
+                converted: known(&tally.converted),
+            });
+        }
+        let step = |(count, gaps): (&u64, &mut Vec<i64>)| FunnelStepCount {
+            count: *count,
+            avg_seconds: mean_seconds(gaps.iter().copied().map(i128::from).sum(), gaps.len() as u64),
+            median_seconds: median_seconds(gaps),
+        };
+        FunnelCounts::Steps {
+            steps: tally.counts.iter().zip(&mut tally.gaps).map(step).collect(),
+            avg_between_seconds: self
+                .funnel
+                .time_between
+                .map(|_| mean_seconds(tally.between.0, tally.between.1)),
+        }
+    }
+
+    /// Those that most actors enter first, then by value; null is the last.
+    fn groups(
+        &self,
+        state: &mut FunnelState,
+        limit: Option<u32>,
+        values: &dyn Fn(u32) -> Vec<Value>,
+    ) -> Vec<FunnelGroup> {
+        let mut groups: Vec<(u32, &mut Tally)> =
+            state.groups.iter_mut().map(|(rank, tally)| (*rank, tally)).collect();
+        groups.sort_by_key(|(rank, tally)| (Reverse(tally.counts.first().copied()), *rank));
+        groups.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
+        let group = |(rank, tally): (u32, &mut Tally)| FunnelGroup {
+            value: values(rank),
+            counts: self.counts(tally),
+        };
+        groups.into_iter().map(group).collect()
+    }
+
+    fn members(&self, state: &mut FunnelState) -> Vec<Vec<crate::answer::ActorId>> {
+        let mut steps = Vec::new();
+        for members in &mut state.members {
+            members.sort_unstable();
+            let listed = members.iter().take(MEMBERS_MAX);
+            steps.push(listed.map(|(tenant, actor)| self.asking.actor_id(tenant, actor)).collect());
+        }
+        steps
+    }
+}
+
+fn mean_seconds(micros: i128, count: u64) -> Option<Ratio> {
+    Ratio::new(micros, u64::from(MICROS_PER_SECOND))?.over(count)
+}
+
+const MICROS_PER_SECOND: u32 = 1_000_000;
+
+/// The middle one, or the mean of the two in the middle.
+fn median_seconds(micros: &mut [i64]) -> Option<Ratio> {
+    micros.sort_unstable();
+    let last = micros.len().checked_sub(1)?;
+    let sum = BigInt::from(micros[last / 2]) + micros[last.div_ceil(2)];
+    Ratio::new(sum, u64::from(MICROS_PER_SECOND))?.over(2)
+}
