@@ -11,7 +11,7 @@ use datafusion::datasource::MemTable;
 use ebbtide_model::{ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Value};
 
 use super::rows::columns_of;
-use super::{SqlError, SqlRows};
+use super::{SqlColumn, SqlError, SqlRows};
 
 /// A table of rows in memory. No table of the app may have its name.
 #[derive(Clone, Debug)]
@@ -30,6 +30,13 @@ impl Relation {
 }
 
 impl SqlRows {
+    /// Columns without a row.
+    pub fn none_of(columns: &[SqlColumn]) -> Self {
+        let field = |column: &SqlColumn| Field::new(&column.name, column.data_type.clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        Self { columns: columns.to_vec(), schema, batches: Vec::new(), watermark: 0, changes_at: None }
+    }
+
     /// Rows of values, each as long as there are columns. A value that is not of its column's type is
     /// null.
     pub fn of_values(columns: &[(String, ColumnType)], rows: &[Vec<Value>]) -> Result<Self, SqlError> {

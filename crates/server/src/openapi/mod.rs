@@ -4,6 +4,7 @@
 mod document;
 mod operation;
 pub(crate) mod own;
+mod planned;
 mod reports;
 mod schemas;
 mod shapes;

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::operation::{Access, Answer, Operation, SIGN_IN_CODES, WORK_CODES};
 use super::schemas::of_param;
-use super::shapes::Shapes;
+use super::shapes::of_answer;
 use crate::problem::Code;
 use crate::report::export::ExportFormat;
 use crate::routes::ReportRoute;
@@ -17,7 +17,6 @@ pub(super) fn operation(way: &ReportRoute, number: usize, sql: &Sql) -> Operatio
     let ReportRoute { app, report, route } = way;
     let suffix = if number == 1 { String::new() } else { format!("_{number}") };
     let id = format!("{}_{}{suffix}", app.name().as_str().replace('-', "_"), report.name);
-    let shapes = Shapes { pack: &app.pack, report, sql };
     Operation {
         id,
         tag: app.name().as_str().to_owned(),
@@ -26,7 +25,7 @@ pub(super) fn operation(way: &ReportRoute, number: usize, sql: &Sql) -> Operatio
         access: access(route),
         parameters: parameters(report, route),
         body: None,
-        answers: answers(report, shapes.tree(&report.response)),
+        answers: answers(report, of_answer(&app.pack, report, sql)),
         codes: codes(way),
     }
 }

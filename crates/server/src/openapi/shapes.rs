@@ -1,129 +1,150 @@
-//! The schema of a report's answer: that of its response tree, with the columns of its statements as the
-//! engine plans them.
+//! The schema of a report's answer: that of its response tree, with the columns of its statements.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use ebbtide_engine::sql::{Limits, Sql, SqlColumn, SqlRequest, UnusedParameters};
-use ebbtide_model::Instant;
+use ebbtide_engine::sql::{Sql, SqlColumn};
 use ebbtide_model::Value;
-use ebbtide_model::pack::{AS_OF, BehaviourLeaf, PLAN, Pack, Report, SUBJECT, SqlShape, Tree};
+use ebbtide_model::pack::{AS_OF, BehaviourLeaf, Each, FIELDS, Pack, Report, SqlShape, Tree};
 use serde_json::{Map, Value as Json, json};
 
+use super::planned::{Planned, Values};
 use super::schemas::{of_cell, of_type};
 
-/// What the shapes of a report's answer follow from.
-pub(super) struct Shapes<'a> {
-    pub(super) pack: &'a Pack,
-    pub(super) report: &'a Report,
-    pub(super) sql: &'a Sql,
+/// The schema of a report's JSON.
+pub(super) fn of_answer(pack: &Pack, report: &Report, sql: &Sql) -> Json {
+    let planned = Planned::new(pack, report, sql);
+    let place = Place { values: planned.values(), by: None };
+    Shapes { report, planned }.tree(&report.response, &place)
+}
+
+struct Shapes<'a> {
+    report: &'a Report,
+    planned: Planned<'a>,
+}
+
+/// Where in the tree a leaf stands.
+struct Place<'a> {
+    values: Values,
+    /// In a fragment: the column that says to which row a row belongs, and is none of its own.
+    by: Option<&'a str>,
+}
+
+/// Fields of an object, in order.
+#[derive(Default)]
+struct Fields {
+    properties: Map<String, Json>,
+    /// Whether these are all that are there.
+    known: bool,
+}
+
+impl Fields {
+    fn of_columns(columns: Option<&[SqlColumn]>) -> Self {
+        let properties = columns.unwrap_or_default().iter();
+        let properties = properties.map(|column| (column.name.clone(), of_cell(&column.data_type)));
+        Self { properties: properties.collect(), known: columns.is_some() }
+    }
+
+    fn schema(self) -> Json {
+        let required: Vec<String> = self.properties.keys().cloned().collect();
+        if required.is_empty() && !self.known {
+            return json!({"type": "object"});
+        }
+        json!({"type": "object", "properties": self.properties, "required": required})
+    }
 }
 
 impl Shapes<'_> {
-    pub(super) fn tree(&self, tree: &Tree) -> Json {
+    fn tree(&self, tree: &Tree, place: &Place<'_>) -> Json {
         match tree {
             Tree::Literal(json) => json!({"const": json}),
-            Tree::Param(name) => self.named(name),
-            Tree::Object(entries) => {
-                let properties: Map<String, Json> =
-                    entries.iter().map(|(name, tree)| (name.clone(), self.tree(tree))).collect();
-                let required: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
-                json!({"type": "object", "properties": properties, "required": required})
-            }
+            Tree::Param(name) => self.named(name, place),
+            Tree::Object(_) => self.fields(tree, place).schema(),
             Tree::List(items) => {
-                let items: Vec<Json> = items.iter().map(|item| self.tree(item)).collect();
-                json!({"type": "array", "prefixItems": items, "minItems": items.len(), "maxItems": items.len()})
+                let items: Vec<Json> = items.iter().map(|item| self.tree(item, place)).collect();
+                let length = items.len();
+                json!({"type": "array", "prefixItems": items, "minItems": length, "maxItems": length})
             }
-            Tree::Sql { shape, statement } => self.statement(*shape, statement),
+            Tree::Sql { shape, statement, default } => {
+                let mut columns = self.planned.columns(statement, &place.values);
+                if let Some(columns) = &mut columns {
+                    columns.retain(|column| Some(column.name.as_str()) != place.by);
+                }
+                statement_schema(*shape, columns.as_deref(), default)
+            }
+            Tree::Each(each) => self.each(each, place),
+            Tree::When { then, otherwise, .. } => {
+                json!({"anyOf": [self.tree(then, place), self.tree(otherwise, place)]})
+            }
             Tree::Behaviour(leaf) => behaviour(leaf),
         }
     }
 
+    /// An object's fields, those of a row among them standing in its place.
+    fn fields(&self, tree: &Tree, place: &Place<'_>) -> Fields {
+        let Tree::Object(entries) = tree else {
+            return Fields::default();
+        };
+        let mut fields = Fields { known: true, ..Fields::default() };
+        for (name, tree) in entries {
+            match tree {
+                Tree::Sql { statement, .. } if name == FIELDS => {
+                    let columns = self.planned.columns(statement, &place.values);
+                    let mut of_row = Fields::of_columns(columns.as_deref());
+                    of_row.properties.retain(|name, _| Some(name.as_str()) != place.by);
+                    fields.known &= of_row.known;
+                    fields.properties.extend(of_row.properties);
+                }
+                tree if name == FIELDS => fields.known &= matches!(tree, Tree::Object(_)),
+                tree => _ = fields.properties.insert(name.clone(), self.tree(tree, place)),
+            }
+        }
+        fields
+    }
+
+    fn each(&self, each: &Each, place: &Place<'_>) -> Json {
+        let mut fields = Fields::of_columns(self.planned.relation_columns(each.rows));
+        let within =
+            Place { values: Planned::values_within(each, &place.values), by: Some(each.by.as_str()) };
+        fields.properties.extend(self.fields(&each.fields, &within).properties);
+        let object = fields.schema();
+        if each.one {
+            json!({"oneOf": [object, {"type": "null"}]})
+        } else {
+            json!({"type": "array", "items": object})
+        }
+    }
+
     /// The value of a parameter, of the caller or of the pack.
-    fn named(&self, name: &str) -> Json {
+    fn named(&self, name: &str, place: &Place<'_>) -> Json {
         if name == AS_OF {
             return json!({"type": "string", "format": "date-time"});
         }
         let routes = self.report.routes.iter().flat_map(|route| &route.params);
-        if let Some(param) = self.report.params.iter().chain(routes).find(|param| param.name == name) {
-            let mut schema = of_type(param.column_type);
-            if param.default == Some(Value::Null) {
-                schema.insert("type".to_owned(), json!([schema["type"], "null"]));
-            }
-            return Json::Object(schema);
-        }
-        match self.values().into_iter().find(|(known, _)| known == name) {
-            Some((_, value)) => {
-                let schema = value.column_type().map(of_type).unwrap_or_default();
-                let nullable = |one: &Json| json!([one, "null"]);
-                let own_type = schema.get("type").map(nullable);
-                Json::Object(
-                    own_type.map(|own| Map::from_iter([("type".to_owned(), own)])).unwrap_or_default(),
-                )
-            }
-            None => json!({}),
-        }
-    }
-
-    fn statement(&self, shape: SqlShape, statement: &Arc<str>) -> Json {
-        let columns = self.columns(statement);
-        let first =
-            columns.as_ref().and_then(|columns| columns.first()).map(cell).unwrap_or_else(|| json!({}));
-        match shape {
-            SqlShape::Value => first,
-            SqlShape::Row => json!({"oneOf": [object(columns.as_deref()), {"type": "null"}]}),
-            SqlShape::Rows => json!({"type": "array", "items": object(columns.as_deref())}),
-            SqlShape::Column => json!({"type": "array", "items": first}),
-            SqlShape::Map => {
-                let second = columns.as_ref().and_then(|columns| columns.get(1)).map(cell);
-                json!({"type": "object", "additionalProperties": second.unwrap_or_else(|| json!({}))})
-            }
-        }
-    }
-
-    /// The columns of a statement; `None` where it cannot be planned, which its callers learn.
-    fn columns(&self, statement: &Arc<str>) -> Option<Vec<SqlColumn>> {
-        let request = SqlRequest {
-            statement: statement.clone(),
-            params: self.values(),
-            unused_params: UnusedParameters::PassedOver,
-            as_of: Instant::from_micros(0),
-            calendar: self.pack.schema.calendar.clone(),
-            limits: Limits { rows_max: 0, bytes_max: 0, time_max: Duration::ZERO },
+        let param = self.report.params.iter().chain(routes).find(|param| param.name == name);
+        let always = param.is_some_and(|param| param.default != Some(Value::Null));
+        let value = place.values.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        let Some(mut schema) = value.and_then(Value::column_type).map(of_type) else {
+            return json!({});
         };
-        let planned = self.sql.check(&self.pack.schema, request);
-        planned.ok().map(|planned| planned.columns)
-    }
-
-    /// A value for every name that a statement may use.
-    fn values(&self) -> Vec<(String, Value)> {
-        let Self { pack, report, .. } = self;
-        let routes = report.routes.iter().flat_map(|route| &route.params);
-        let params = report.params.iter().chain(routes).map(|param| (param.name.clone(), param.sample()));
-        let mut values: Vec<(String, Value)> = params.collect();
-        values.extend(pack.constants.iter().cloned());
-        values.push((SUBJECT.to_owned(), Value::Text("text".into())));
-        if let Some(plans) = &pack.plans {
-            let plan = plans.of(None);
-            values.push((PLAN.to_owned(), Value::Text(plan.name.as_str().into())));
-            values.extend(plan.values.iter().cloned());
+        if !always && let Some(own_type) = schema.get("type").cloned() {
+            schema.insert("type".to_owned(), json!([own_type, "null"]));
         }
-        values
+        Json::Object(schema)
     }
 }
 
-fn cell(column: &SqlColumn) -> Json {
-    of_cell(&column.data_type)
-}
-
-fn object(columns: Option<&[SqlColumn]>) -> Json {
-    let Some(columns) = columns else {
-        return json!({"type": "object"});
+fn statement_schema(shape: SqlShape, columns: Option<&[SqlColumn]>, default: &Json) -> Json {
+    let column = |index: usize| {
+        let found = columns.and_then(|columns| columns.get(index));
+        found.map_or_else(|| json!({}), |column| of_cell(&column.data_type))
     };
-    let properties: Map<String, Json> =
-        columns.iter().map(|column| (column.name.clone(), cell(column))).collect();
-    let required: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    json!({"type": "object", "properties": properties, "required": required})
+    let object = || Fields::of_columns(columns).schema();
+    match shape {
+        SqlShape::Value if default.is_null() => column(0),
+        SqlShape::Value => json!({"anyOf": [column(0), {"const": default}]}),
+        SqlShape::Row => json!({"oneOf": [object(), {"type": "null"}]}),
+        SqlShape::Rows => json!({"type": "array", "items": object()}),
+        SqlShape::Column => json!({"type": "array", "items": column(0)}),
+        SqlShape::Map => json!({"type": "object", "additionalProperties": column(1)}),
+    }
 }
 
 /// The rows that a query's result becomes, or that result as it is.
@@ -131,11 +152,8 @@ fn behaviour(leaf: &BehaviourLeaf) -> Json {
     let Some(shape) = &leaf.shape else {
         return json!({"type": "object", "description": "The result of a behavioural query: see docs/queries.md."});
     };
-    let properties: Map<String, Json> =
-        shape.fields.iter().map(|(name, field)| (name.clone(), of_field(field))).collect();
-    let required: Vec<&str> = shape.fields.iter().map(|(name, _)| name.as_str()).collect();
-    let items = json!({"type": "object", "properties": properties, "required": required});
-    json!({"type": "array", "items": items})
+    let properties = shape.fields.iter().map(|(name, field)| (name.clone(), of_field(field))).collect();
+    json!({"type": "array", "items": Fields { properties, known: true }.schema()})
 }
 
 /// A field of the rows of a behavioural query.
