@@ -229,10 +229,10 @@ impl Part {
         let mut parts = Vec::new();
         let mut start = self.rows.start;
         while start < self.rows.end {
-            // The beginning of a group that is nearest to an even cut.
-            let even = start.saturating_add(step);
-            let cut = (even.saturating_add(group / 2) / group).saturating_mul(group);
-            let last = parts.len() + 1 >= pieces || cut <= start || cut >= self.rows.end;
+            // The beginning of a later group that is nearest to an even cut.
+            let even = start.saturating_add(step).saturating_add(group / 2) / group;
+            let cut = even.max(start / group + 1).saturating_mul(group);
+            let last = parts.len() + 1 >= pieces || cut >= self.rows.end;
             let end = if last { self.rows.end } else { cut };
             parts.push(Self { run: self.run.clone(), rows: start..end });
             start = end;
