@@ -22,4 +22,5 @@ mod import;
 mod keys;
 mod kill;
 mod operator;
+mod report;
 mod serve;
