@@ -40,6 +40,11 @@ impl Client {
             return Err(Failure::usage(format_args!("{server:?} is no address of a server"))
                 .hint("give one such as http://127.0.0.1:8080"));
         }
+        // A variable that is empty counts as not set.
+        if token.trim().is_empty() {
+            return Err(Failure::usage("there is no token for the server")
+                .hint("give --token, or set EBBTIDE_TOKEN; `ebbtide token` makes one"));
+        }
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)

@@ -18,7 +18,7 @@ use crate::changes::Versions;
 use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::scan::Scan;
-use crate::segment::LiveSegment;
+use crate::segment::{GROUP_ROWS, LiveSegment};
 use crate::time_search::TimeSearch;
 use crate::{ColumnRef, StoreError};
 
@@ -218,6 +218,26 @@ impl Part {
     /// How many rows a scan yields, or more where some of them are dead.
     pub fn rows_max(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The part in so many pieces, or fewer where it is small: together they have its rows, in order. They
+    /// are cut where a group of rows begins in the file, so that none is decoded twice.
+    #[must_use]
+    pub fn split(&self, pieces: usize) -> Vec<Self> {
+        let group = u32::try_from(GROUP_ROWS).unwrap_or(u32::MAX);
+        let step = u32::try_from(self.rows.len().div_ceil(pieces.max(1))).unwrap_or(u32::MAX).max(1);
+        let mut parts = Vec::new();
+        let mut start = self.rows.start;
+        while start < self.rows.end {
+            // The beginning of a later group that is nearest to an even cut.
+            let even = start.saturating_add(step).saturating_add(group / 2) / group;
+            let cut = even.max(start / group + 1).saturating_mul(group);
+            let last = parts.len() + 1 >= pieces || cut >= self.rows.end;
+            let end = if last { self.rows.end } else { cut };
+            parts.push(Self { run: self.run.clone(), rows: start..end });
+            start = end;
+        }
+        parts
     }
 
     /// The part's rows in order, with just these columns in this order.

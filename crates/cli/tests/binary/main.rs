@@ -17,6 +17,7 @@
 #![cfg(test)]
 mod cdnow;
 mod config;
+mod demo;
 mod ebbtide;
 mod import;
 mod keys;

@@ -182,3 +182,13 @@ fn a_token_needs_a_secret_to_sign_with() {
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
     }
 }
+
+#[test]
+fn a_token_that_is_empty_is_none() {
+    let folder = Folder::with_shop();
+    let mut query = folder.command(&["query", "--server", "http://127.0.0.1:1", "{\"kind\": \"churn\"}"]);
+    let output = query.env("EBBTIDE_TOKEN", "").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("there is no token"), "{told}");
+}

@@ -14,6 +14,19 @@ pub struct ChurnAnswer {
     pub at_risk: u64,
     /// How many were looked at.
     pub total: u64,
+    /// Where a model is asked for; `Some(None)` where the history does not allow one.
+    pub model: Option<Option<ChurnModel>>,
+}
+
+/// The BG/NBD model's parameters of greatest likelihood (Fader, Hardie & Lee 2005).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChurnModel {
+    pub r: f64,
+    /// In the model's unit of time.
+    pub alpha: f64,
+    pub a: f64,
+    pub b: f64,
+    pub log_likelihood: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -29,17 +42,36 @@ pub struct ChurnActor {
     /// The exact time since `last` over the interval; `None` where that is none or nothing.
     pub ratio: Option<Ratio>,
     pub at_risk: bool,
+    /// By the model, where there is one: the probability that the actor is still there.
+    pub alive: Option<f64>,
+    /// By the model: on how many days the actor is expected within the horizon.
+    pub expected: Option<f64>,
+}
+
+/// Whether a model was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Modelled {
+    Yes,
+    No,
 }
 
 impl ChurnAnswer {
     pub fn to_json(&self) -> Json {
-        let actors: Json = self.actors.iter().map(ChurnActor::to_json).collect();
-        json!({"actors": actors, "at_risk": self.at_risk, "total": self.total})
+        let modelled = if self.model.is_some() { Modelled::Yes } else { Modelled::No };
+        let actors: Json = self.actors.iter().map(|actor| actor.to_json(modelled)).collect();
+        let mut json = json!({"actors": actors, "at_risk": self.at_risk, "total": self.total});
+        if let (Some(model), Json::Object(json)) = (&self.model, &mut json) {
+            let params = model
+                .map(|ChurnModel { r, alpha, a, b, .. }| json!({"r": r, "alpha": alpha, "a": a, "b": b}));
+            json.insert("params".to_owned(), Json::from(params));
+            json.insert("log_likelihood".to_owned(), Json::from(model.map(|model| model.log_likelihood)));
+        }
+        json
     }
 }
 
 impl ChurnActor {
-    fn to_json(&self) -> Json {
+    fn to_json(&self, modelled: Modelled) -> Json {
         let float =
             |ratio: &Option<Ratio>| ratio.as_ref().map_or(Json::Null, |ratio| Json::from(ratio.to_f64()));
         let mut json = Map::new();
@@ -55,6 +87,10 @@ impl ChurnActor {
         put("interval_days", float(&self.interval_days));
         put("ratio", float(&self.ratio));
         put("at_risk", Json::from(self.at_risk));
+        if modelled == Modelled::Yes {
+            put("alive", Json::from(self.alive));
+            put("expected", Json::from(self.expected));
+        }
         Json::Object(json)
     }
 }

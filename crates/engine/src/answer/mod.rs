@@ -13,7 +13,7 @@ use ebbtide_model::{Instant, TenantId, Value};
 use serde_json::{Map, Value as Json, json};
 
 pub use activity::{Edge, LifecycleAnswer, LifecycleBucket, PathsAnswer, StatusMembers, StickinessAnswer};
-pub use churn::{ChurnActor, ChurnAnswer};
+pub use churn::{ChurnActor, ChurnAnswer, ChurnModel};
 pub use funnel::{FunnelAnswer, FunnelCounts, FunnelGroup, FunnelSeries, FunnelStepCount};
 pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};

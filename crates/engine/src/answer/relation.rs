@@ -93,6 +93,8 @@ impl ChurnActor {
             "interval_days" => float(self.interval_days.as_ref()),
             "ratio" => float(self.ratio.as_ref()),
             "at_risk" => Value::Bool(self.at_risk),
+            "alive" => self.alive.map_or(Value::Null, Value::Float),
+            "expected" => self.expected.map_or(Value::Null, Value::Float),
             name => of_actor(&self.id, name),
         }
     }

@@ -1,10 +1,12 @@
 //! The churn fold: how long each actor has been away, beside how often they used to come.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use ebbtide_model::Instant;
 use ebbtide_model::query::{Churn, ChurnList, ChurnOrder};
+use ebbtide_model::{Calendar, Instant, Unit};
 
+use super::bg_nbd::Recency;
 use super::fold::{Actor, Fold, Run};
 use super::key::OwnedKey;
 use super::wire::wire;
@@ -21,6 +23,8 @@ pub(crate) struct ChurnFold {
     order: ChurnOrder,
     list: ChurnList,
     limit: usize,
+    /// Days are told apart where a model wants that.
+    calendar: Option<Calendar>,
 }
 
 /// One actor's history in brief.
@@ -33,6 +37,8 @@ pub(crate) struct History {
     pub(crate) first: i64,
     pub(crate) last: i64,
     pub(crate) at_risk: bool,
+    /// For the model; nothing without one.
+    pub(crate) recency: Recency,
 }
 
 #[derive(Debug, Default)]
@@ -41,13 +47,16 @@ pub(crate) struct ChurnState {
     pub(crate) at_risk: u64,
     /// The foremost of the list, and some more until they are cut.
     pub(crate) histories: Vec<History>,
+    /// For the model: how many actors there are of each history, whomever the list is about.
+    pub(crate) recencies: BTreeMap<Recency, u64>,
 }
 
-wire!(History { tenant, actor, events, first, last, at_risk });
-wire!(ChurnState { total, at_risk, histories });
+wire!(Recency { repeats, last_day, days });
+wire!(History { tenant, actor, events, first, last, at_risk, recency });
+wire!(ChurnState { total, at_risk, histories, recencies });
 
 impl ChurnFold {
-    pub(crate) fn new(churn: &Churn, as_of: Instant) -> Self {
+    pub(crate) fn new(churn: &Churn, calendar: &Calendar, as_of: Instant) -> Self {
         Self {
             as_of: as_of.micros(),
             multiplier_millionths: churn.multiplier_millionths,
@@ -56,7 +65,31 @@ impl ChurnFold {
             order: churn.order,
             list: churn.list,
             limit: churn.limit as usize,
+            calendar: churn.model.map(|_| calendar.clone()),
         }
+    }
+
+    /// On how many days there were events after the first one, and how many days it is from the first to the
+    /// last of them and to now.
+    fn recency(&self, calendar: &Calendar, times: &[i64]) -> Recency {
+        const DAY: i64 = Instant::MICROS_PER_DAY;
+        let midnight = |time: i64| calendar.floor(Unit::Day, Instant::from_micros(time));
+        let Some(first) = times.first().map(|time| midnight(*time)) else {
+            return Recency::default();
+        };
+        // Midnights are whole days apart but for an hour or so.
+        let after = |day: Instant| (day.micros() - first.micros() + DAY / 2).div_euclid(DAY);
+        let days = |day: Instant| u32::try_from(after(day)).unwrap_or(u32::MAX);
+        let (mut last, mut repeats) = (first, 0);
+        let mut next = calendar.advance(Unit::Day, first, 1).micros();
+        for time in times {
+            if *time >= next {
+                last = midnight(*time);
+                next = calendar.advance(Unit::Day, last, 1).micros();
+                repeats += 1;
+            }
+        }
+        Recency { repeats, last_day: days(last), days: days(midnight(self.as_of)) }
     }
 
     fn elapsed(&self, history: &History) -> u128 {
@@ -125,6 +158,10 @@ impl Fold for ChurnFold {
         let (Some(first), Some(last)) = (run.times.first(), run.times.last()) else {
             return;
         };
+        let recency = self.calendar.as_ref().map(|calendar| self.recency(calendar, run.times));
+        if let Some(recency) = recency {
+            *state.recencies.entry(recency).or_default() += 1;
+        }
         let events = run.len() as u64;
         if events < self.min_events {
             return;
@@ -136,6 +173,7 @@ impl Fold for ChurnFold {
             first: *first,
             last: *last,
             at_risk: false,
+            recency: recency.unwrap_or_default(),
         };
         history.at_risk = self.at_risk(&history);
         state.total += 1;
@@ -152,6 +190,9 @@ impl Fold for ChurnFold {
     fn merge(&self, into: &mut ChurnState, other: ChurnState) {
         into.total += other.total;
         into.at_risk += other.at_risk;
+        for (recency, actors) in other.recencies {
+            *into.recencies.entry(recency).or_default() += actors;
+        }
         into.histories.extend(other.histories);
         self.cut_sometimes(into);
     }

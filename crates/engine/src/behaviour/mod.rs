@@ -3,6 +3,7 @@
 //! fold knows no storage.
 
 mod ask;
+mod bg_nbd;
 mod churn;
 mod columns;
 mod drive;

@@ -169,9 +169,10 @@ fn retentions_merge_as_bytes() {
 #[test]
 fn churns_merge_as_bytes() {
     for list in ["all", "at_risk"] {
-        let bound = bound(json!({"kind": "churn", "list": list, "default_days": 3, "limit": 5}));
+        let bound =
+            bound(json!({"kind": "churn", "list": list, "default_days": 3, "limit": 5, "model": "bg_nbd"}));
         let Kind::Churn(churn) = &bound.query.kind else { panic!() };
-        let fold = ChurnFold::new(churn, AS_OF);
+        let fold = ChurnFold::new(churn, &bound.calendar, AS_OF);
         check(&fold, |state| fold.cut(state));
     }
 }

@@ -98,9 +98,15 @@ pub(super) fn given_with_hint(given: &str, known: &[String]) -> String {
     }
 }
 
+/// What the engine says of a literal pattern that is none; the error within is of a library of its own.
+const BAD_PATTERN: &str = "Invalid regex";
+
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> Self {
         match error {
+            DataFusionError::Context(context, inner) if context == BAD_PATTERN => {
+                Self::Refused(shown(&inner.to_string()))
+            }
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => Self::from(*inner),
             DataFusionError::Collection(errors) => match errors.into_iter().next() {
                 Some(first) => Self::from(first),
@@ -140,6 +146,7 @@ fn from_shared(root: &DataFusionError) -> SqlError {
             Some(SqlError::ValueTooLarge { given, allowed }) => {
                 SqlError::ValueTooLarge { given: *given, allowed: *allowed }
             }
+            None if inner.is::<regex::Error>() => SqlError::Refused(shown(&inner.to_string())),
             Some(_) | None => SqlError::Internal(inner.to_string().into()),
         },
         other => SqlError::Internal(other.to_string().into()),
@@ -148,6 +155,9 @@ fn from_shared(root: &DataFusionError) -> SqlError {
 
 /// An error of our own that went through the engine.
 fn from_external(inner: Box<dyn std::error::Error + Send + Sync>) -> SqlError {
+    if let Some(pattern) = inner.downcast_ref::<regex::Error>() {
+        return SqlError::Refused(shown(&pattern.to_string()));
+    }
     match inner.downcast::<SqlError>() {
         Ok(own) => *own,
         Err(other) => SqlError::Internal(other),

@@ -1,4 +1,6 @@
-use ebbtide_model::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+
+use ebbtide_model::{Instant, Value};
 use serde_json::{Value as Json, json};
 
 use super::driver::hold_against;
@@ -137,4 +139,106 @@ fn a_list_that_is_cut_as_it_grows_is_that_of_all() {
     let all = list(1_000_000);
     assert_eq!(all.len(), 5_000);
     assert_eq!(list(7), all[..7]);
+}
+
+fn visits(card: i64, days: impl IntoIterator<Item = i64>) -> Vec<Event> {
+    let start = at("2024-01-01T00:00:00Z").micros();
+    let visit = |day: i64| {
+        let time = Value::Timestamp(Instant::from_micros(start + day * Instant::MICROS_PER_DAY + day));
+        let values = [("card", Value::Int(card)), ("at", time)];
+        Event { table: "sales", tenant: "a", values: BTreeMap::from(values) }
+    };
+    days.into_iter().map(visit).collect()
+}
+
+#[test]
+fn who_is_still_there_follows_from_days_with_events_and_the_parameters() {
+    let mut random = Random::new(3);
+    let mut histories = BTreeMap::new();
+    for card in 0..200 {
+        let (rate, stays, mut day) = (1 + random.below(20), random.pick(&[2, 3, 20]), random.below(60));
+        let mut days = vec![day];
+        while day < 100 && !random.one_in(stays) {
+            // Now and then twice on one day, which counts once.
+            day += random.below(2 * rate);
+            days.push(day);
+        }
+        days.retain(|day| *day < 120);
+        histories.insert(card, days);
+    }
+    let days = |days: &Vec<u64>| days.iter().map(|day| i64::try_from(*day).unwrap()).collect::<Vec<_>>();
+    let events: Vec<Event> = histories.iter().flat_map(|(card, own)| visits(*card, days(own))).collect();
+    let query = json!({
+        "kind": "churn", "stream": "sales", "model": "bg_nbd", "unit": "day", "horizon": 10, "limit": 1_000,
+    });
+    let as_of = at("2024-04-29T12:00:00Z");
+    let answer = try_ask(&snapshot(&app(), &events, 3), Some("a"), &query, as_of).unwrap();
+    let result = answer.result();
+    assert_eq!(answer.meta.warnings, Vec::<String>::new());
+    let param = |name: &str| result["params"][name].as_f64().unwrap();
+    let (r, alpha, a, b) = (param("r"), param("alpha"), param("a"), param("b"));
+    assert_eq!(result["actors"].as_array().unwrap().len(), 200);
+    for actor in result["actors"].as_array().unwrap() {
+        let days = &histories[&actor["actor"].as_i64().unwrap()];
+        let distinct: BTreeSet<u64> = days.iter().copied().collect();
+        let (x, last, age) =
+            ((distinct.len() - 1) as f64, (days[days.len() - 1] - days[0]) as f64, (119 - days[0]) as f64);
+        let gone =
+            if x > 0.0 { a / (b + x - 1.0) * ((alpha + age) / (alpha + last)).powf(r + x) } else { 0.0 };
+        let alive = actor["alive"].as_f64().unwrap();
+        assert!((alive - 1.0 / (1.0 + gone)).abs() < 1e-12, "{actor}");
+        let expected = actor["expected"].as_f64().unwrap();
+        assert!((0.0..=10.0).contains(&expected), "{actor}");
+    }
+}
+
+#[test]
+fn a_history_without_a_model_says_why() {
+    let events: Vec<Event> = (0..50).flat_map(|card| visits(card, [card])).collect();
+    let query = json!({"kind": "churn", "stream": "sales", "model": "bg_nbd"});
+    let answer = try_ask(&snapshot(&app(), &events, 2), Some("a"), &query, at("2024-06-01")).unwrap();
+    let result = answer.result();
+    assert_eq!((&result["params"], &result["log_likelihood"]), (&json!(null), &json!(null)));
+    assert_eq!(result["actors"][0]["alive"], json!(null));
+    let why =
+        "there is no model: all actors have events on one day only, which says nothing of who comes back";
+    assert_eq!(answer.meta.warnings, [why]);
+}
+
+/// The published figures for 2,357 customers of a music shop, from the folder beside the project where it is.
+#[test]
+fn the_model_has_the_published_parameters() {
+    let shared = std::env::var_os("EBBTIDE_SHARED").map(std::path::PathBuf::from);
+    let beside = || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let file = shared.unwrap_or_else(beside).join("data/cdnow/CDNOW_sample.txt");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        println!("SKIPPED: there is no {}", file.display());
+        return;
+    };
+    let purchase = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (year, rest) = fields[2].split_at(4);
+        let (month, day) = rest.split_at(2);
+        let values = [
+            ("card", Value::Int(fields[1].parse().unwrap())),
+            ("at", Value::Timestamp(at(&format!("{year}-{month}-{day}T09:00:00Z")))),
+        ];
+        Event { table: "sales", tenant: "a", values: BTreeMap::from(values) }
+    };
+    let events: Vec<Event> = text.lines().map(purchase).collect();
+    let query = json!({
+        "kind": "churn", "stream": "sales", "model": "bg_nbd", "unit": "week", "horizon": 39, "limit": 10_000,
+    });
+    let as_of = at("1997-09-30T23:59:59Z");
+    let answer = try_ask(&snapshot(&app(), &events, 3), Some("a"), &query, as_of).unwrap();
+    let result = answer.result();
+    assert_eq!(result["total"], json!(2_357));
+    for (name, want) in [("r", 0.243), ("alpha", 4.414), ("a", 0.793), ("b", 2.426)] {
+        let got = result["params"][name].as_f64().unwrap();
+        assert!((got - want).abs() <= 0.005, "{name}: {got}, want {want}");
+    }
+    let log_likelihood = result["log_likelihood"].as_f64().unwrap();
+    assert!((log_likelihood - -9_582.4).abs() <= 0.1, "{log_likelihood}");
+    let first = result["actors"].as_array().unwrap().iter().find(|actor| actor["actor"] == 1).unwrap();
+    assert!((first["expected"].as_f64().unwrap() - 1.226).abs() < 0.005, "{first}");
 }

@@ -224,16 +224,27 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
                 std::iter::once("start").chain(measures.iter().map(|measure| measure.name())).collect()
             }
         },
-        Kind::Churn(_) => {
-            vec!["actor", "events", "first", "last", "days_inactive", "interval_days", "ratio", "at_risk"]
+        Kind::Churn(churn) => {
+            let mut fields = vec![
+                "actor",
+                "events",
+                "first",
+                "last",
+                "days_inactive",
+                "interval_days",
+                "ratio",
+                "at_risk",
+            ];
+            fields.extend(churn.model.iter().flat_map(|_| ["alive", "expected"]));
+            fields
         }
         Kind::Preceding(preceding) if preceding.per_actor => vec!["actor", "value", "count"],
         Kind::Preceding(_) => vec!["value", "count"],
         Kind::Funnel(funnel) => match funnel.view {
             FunnelView::Steps => {
-                vec!["step", "count", "percent", "percent_of_previous", "avg_seconds", "median_seconds"]
+                vec!["step", "count", "rate", "rate_of_previous", "avg_seconds", "median_seconds"]
             }
-            FunnelView::Trends { .. } => vec!["start", "entered", "converted", "percent"],
+            FunnelView::Trends { .. } => vec!["start", "entered", "converted", "rate"],
         },
         Kind::Lifecycle(_) => vec!["start", "active", "new", "returning", "resurrecting", "dormant"],
         Kind::Stickiness(_) => vec!["periods", "actors", "at_least"],

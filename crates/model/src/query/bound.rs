@@ -136,17 +136,21 @@ impl BoundQuery {
                 ("count", Int),
                 ("complete", Bool),
             ],
-            Kind::Churn(_) => vec![
-                ("tenant", Text),
-                ("actor", actor),
-                ("events", Int),
-                ("first", Timestamp),
-                ("last", Timestamp),
-                ("days_inactive", Int),
-                ("interval_days", Float),
-                ("ratio", Float),
-                ("at_risk", Bool),
-            ],
+            Kind::Churn(churn) => {
+                let mut columns = vec![
+                    ("tenant", Text),
+                    ("actor", actor),
+                    ("events", Int),
+                    ("first", Timestamp),
+                    ("last", Timestamp),
+                    ("days_inactive", Int),
+                    ("interval_days", Float),
+                    ("ratio", Float),
+                    ("at_risk", Bool),
+                ];
+                columns.extend(churn.model.iter().flat_map(|_| [("alive", Float), ("expected", Float)]));
+                columns
+            }
             Kind::Trend(trend) => {
                 let measures: Vec<&str> = match &trend.measures {
                     Measures::One(_) => vec!["value"],

@@ -3,12 +3,14 @@
 use serde_json::{Value as Json, json};
 
 use super::matcher::{Matcher, count};
-use crate::{Fault, Fields, Node};
+use super::when::unit_json;
+use crate::{Fault, Fields, Node, Unit};
 
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: i64 = 1_000_000;
 const MULTIPLIER_DEFAULT_MILLIONTHS: u64 = 2_000_000;
 const DAYS_DEFAULT: u32 = 60;
+const HORIZON_DEFAULT: u32 = 4;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Churn {
@@ -22,6 +24,42 @@ pub struct Churn {
     pub order: ChurnOrder,
     pub list: ChurnList,
     pub limit: u32,
+    pub model: Option<BgNbd>,
+}
+
+/// A model of who is still there (Fader, Hardie & Lee 2005). Events of one day count once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BgNbd {
+    /// What its times are in: days or weeks.
+    pub unit: Unit,
+    /// How many units ahead actors are expected.
+    pub horizon: u32,
+}
+
+impl BgNbd {
+    pub fn unit_days(self) -> u32 {
+        if self.unit == Unit::Week { 7 } else { 1 }
+    }
+
+    fn decode(fields: &Fields<'_>) -> Result<Option<Self>, Fault> {
+        let wanted = fields.optional("model").map_or(Ok(false), |node| {
+            node.choice(&["none", "bg_nbd"], |name| match name {
+                "none" => Some(false),
+                "bg_nbd" => Some(true),
+                _ => None,
+            })
+        })?;
+        let unit = fields.optional("unit").map_or(Ok(Unit::Week), |node| {
+            node.choice(&["day", "week"], |name| match name {
+                "day" => Some(Unit::Day),
+                "week" => Some(Unit::Week),
+                _ => None,
+            })
+        })?;
+        let horizon =
+            fields.optional("horizon").map_or(Ok(HORIZON_DEFAULT), |node| count(&node, 1, 10_000))?;
+        Ok(wanted.then_some(Self { unit, horizon }))
+    }
 }
 
 /// The greatest comes first; ties go by the actor, ascending.
@@ -42,9 +80,7 @@ pub enum ChurnList {
 
 impl Churn {
     pub(super) fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
-        if let Some(node) = fields.optional("model") {
-            node.choice(&["none"], |name| (name == "none").then_some(()))?;
-        }
+        let model = BgNbd::decode(fields)?;
         let counted = |name, min, max, default| {
             fields.optional(name).map_or(Ok(default), |node| count(&node, min, max))
         };
@@ -70,13 +106,14 @@ impl Churn {
                 })
             })?,
             limit: counted("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?,
+            model,
         })
     }
 
     pub(super) fn to_json(&self) -> Json {
-        json!({
+        let mut json = json!({
             "entity": self.entity.to_json(),
-            "model": "none",
+            "model": if self.model.is_some() { "bg_nbd" } else { "none" },
             "inactivity_multiplier": self.multiplier(),
             "default_days": self.default_days,
             "min_events": self.min_events,
@@ -89,7 +126,12 @@ impl Churn {
                 ChurnList::AtRisk => "at_risk",
             },
             "limit": self.limit,
-        })
+        });
+        if let (Some(model), Json::Object(json)) = (self.model, &mut json) {
+            json.insert("unit".to_owned(), unit_json(model.unit));
+            json.insert("horizon".to_owned(), Json::from(model.horizon));
+        }
+        json
     }
 
     #[expect(clippy::cast_precision_loss, reason = "at most 10^9, so exact before the division")]

@@ -25,7 +25,7 @@ use serde_json::{Map, Value as Json};
 
 pub use bind::bind;
 pub use bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
-pub use churn::{Churn, ChurnList, ChurnOrder};
+pub use churn::{BgNbd, Churn, ChurnList, ChurnOrder};
 pub use condition::{Condition, Num, Operand, Order, Probe};
 pub use filter::{Filter, Op, PropScope, Scalar, Test};
 pub use formula::{Formula, Operator};

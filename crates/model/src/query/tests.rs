@@ -80,7 +80,9 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
         "inactivity_multiplier",
         "six decimals",
     );
-    check(json!({"kind": "churn", "model": "bg_nbd"}), "model", "allowed is \"none\"");
+    check(json!({"kind": "churn", "model": "pareto"}), "model", "allowed is \"none\" or \"bg_nbd\"");
+    check(json!({"kind": "churn", "model": "bg_nbd", "unit": "month"}), "unit", "\"day\" or \"week\"");
+    check(json!({"kind": "churn", "model": "bg_nbd", "horizon": 0}), "horizon", "from 1 to 10000");
     check(
         json!({"kind": "churn", "as_of": "yesterday"}),
         "as_of",
@@ -430,7 +432,8 @@ impl Choices {
                 "list_actors": self.pick(&[json!(null), json!(true)]),
             }),
             1 => json!({
-                "kind": "churn", "entity": self.matcher(),
+                "kind": "churn", "entity": self.matcher(), "model": self.pick(&[json!(null), json!("bg_nbd")]),
+                "unit": self.pick(&[json!(null), json!("day")]), "horizon": self.pick(&[json!(null), json!(9)]),
                 "inactivity_multiplier": self.pick(&[json!(null), json!(0.000_001), json!(1.1), json!(1000), json!(2.5)]),
                 "default_days": self.pick(&[json!(null), json!(0)]),
                 "min_events": self.pick(&[json!(null), json!(5)]),

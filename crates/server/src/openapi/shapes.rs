@@ -160,11 +160,16 @@ fn behaviour(leaf: &BehaviourLeaf) -> Json {
 fn of_field(field: &str) -> Json {
     match field {
         "start" => json!({"type": "string"}),
-        "size" | "events" | "days_inactive" => json!({"type": ["integer", "null"], "minimum": 0}),
+        "dormant" => json!({"type": ["integer", "null"], "maximum": 0}),
+        "size" | "events" | "days_inactive" | "count" | "step" | "periods" | "actors" | "at_least"
+        | "active" | "new" | "returning" | "resurrecting" | "entered" | "converted" => {
+            json!({"type": ["integer", "null"], "minimum": 0})
+        }
         "counts" => json!({"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
         "percent" => json!({"type": "array", "items": {"type": ["number", "null"], "minimum": 0}}),
         "first" | "last" => json!({"type": "string", "format": "date-time"}),
-        "interval_days" | "ratio" => json!({"type": ["number", "null"]}),
+        "interval_days" | "ratio" | "alive" | "expected" | "rate" | "rate_of_previous" | "avg_seconds"
+        | "median_seconds" => json!({"type": ["number", "null"]}),
         "at_risk" => json!({"type": "boolean"}),
         _ => json!({}),
     }

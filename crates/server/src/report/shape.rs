@@ -45,8 +45,8 @@ fn passed(funnel: &FunnelAnswer, shape: &Shape) -> Vec<Json> {
                 object(shape, |field| match field {
                     "step" => Json::from(index),
                     "count" => Json::from(step.count),
-                    "percent" => share(of(index, 0)),
-                    "percent_of_previous" => share(index.checked_sub(1).and_then(|before| of(index, before))),
+                    "rate" => share(of(index, 0)),
+                    "rate_of_previous" => share(index.checked_sub(1).and_then(|before| of(index, before))),
                     "avg_seconds" => share(step.avg_seconds.clone()),
                     "median_seconds" => share(step.median_seconds.clone()),
                     _ => Json::Null,
@@ -64,7 +64,7 @@ fn passed(funnel: &FunnelAnswer, shape: &Shape) -> Vec<Json> {
                     "start" => Json::from(bucket.label.as_str()),
                     "entered" => Json::from(entered(index)),
                     "converted" => Json::from(series.converted.get(index).copied().flatten()),
-                    "percent" => share(series.percent(index)),
+                    "rate" => share(series.percent(index)),
                     _ => Json::Null,
                 })
             };
@@ -193,6 +193,8 @@ fn actor(row: &ChurnActor, shape: &Shape) -> Json {
         "interval_days" => number(row.interval_days.as_ref()),
         "ratio" => number(row.ratio.as_ref()),
         "at_risk" => Json::from(row.at_risk),
+        "alive" => Json::from(row.alive),
+        "expected" => Json::from(row.expected),
         _ => Json::Null,
     })
 }
@@ -333,8 +335,10 @@ mod tests {
             interval_days: Ratio::new(1, 2_u32),
             ratio: None,
             at_risk: true,
+            alive: None,
+            expected: None,
         };
-        let churn = Outcome::Churn(ChurnAnswer { actors: vec![row], at_risk: 1, total: 1 });
+        let churn = Outcome::Churn(ChurnAnswer { actors: vec![row], at_risk: 1, total: 1, model: None });
         let fields =
             ["actor", "last", "days_inactive", "interval_days", "ratio", "at_risk", "events", "first"];
         let shape = shape(&fields, Some(0), Cells::All, EmptyRows::Keep);

@@ -69,8 +69,8 @@ pub(crate) fn again(shape: &Shape, sent: &Sent, caller: &Caller) -> Sent {
     let mut again = sent_by(caller, ask, sees);
     if let Some(tenant) = sent.written {
         // Refused rows are told to whoever sends them.
-        again.sees.insert(tenant);
-        again.written = Some(caller.tenant.unwrap_or(tenant));
+        again.sees.extend(&sent.sees);
+        again.written = Some(tenant);
     }
     again
 }
@@ -318,13 +318,12 @@ fn rows(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
     let index = random.below(24) as u32;
     let tenant = caller.tenant.unwrap_or_else(|| *random.pick(&TENANTS));
     let other = *random.pick(&TENANTS);
-    let mut row = shape.row(table, tenant, index);
+    let (mut row, mut owner) = (shape.row(table, tenant, index), tenant);
     match (random.below(6), &table.tenant) {
-        // Another tenant's column: refused for a token with a tenant.
-        (0, TenantRule::Column { column, .. }) if caller.tenant.is_some() => {
-            let foreign = shape.row(table, other, index);
-            let name = &table.columns[*column].name;
-            row[name.as_str()] = foreign[name.as_str()].clone();
+        // Another tenant's row: refused for a token with a tenant.
+        (0, TenantRule::Column { .. }) if caller.tenant.is_some() => {
+            row = shape.row(table, other, index);
+            owner = other;
         }
         // Another tenant's key under one's own name.
         (1, TenantRule::Column { .. }) if caller.tenant.is_some() => {
@@ -349,10 +348,10 @@ fn rows(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
     let name = if random.percent(4) { "nowhere" } else { table.name.as_str() };
     let mut sees = caller.own_or_all();
     // What is refused is told to its sender, who wrote it.
-    sees.insert(tenant);
+    sees.insert(owner);
     let mut sent = own_path(caller, body, &format!("/v1/tables/{name}/rows"));
     sent.sees = sees;
-    sent.written = Some(tenant);
+    sent.written = Some(owner);
     sent
 }
 

@@ -230,8 +230,8 @@ impl Lane<'_> {
     }
 }
 
-/// What must not depend on other tenants' rows. The number of the last arrival does, and what a refused row
-/// is called by is its sender's own.
+/// What must not depend on other tenants' rows. Arrivals are numbered over all tenants, so the number of the
+/// last one may.
 fn comparable(sent: &Sent, answer: &Answer) -> (u16, Json) {
     let status = answer.status.as_u16();
     let media_type = answer.header("content-type");

@@ -17,6 +17,7 @@
 )]
 
 mod cdnow;
+mod chatbot;
 mod check;
 mod comparing;
 mod data;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
 use ebbtide_model::{Column, ColumnType, ErrorKind, Instant, TableName, TenantId, TenantRule};
 
 use super::harness::{Machine, app, batch, scope, settings, table_name};
 use super::model::{Row, TENANTS};
 use crate::fs::SimFs;
+use crate::snapshot::Part;
 use crate::{ColumnRef, RejectionCode, StoreError, declared_schema};
 
 fn row(tenant: &'static str, id: i64) -> Row {
@@ -325,4 +327,40 @@ fn the_next_time_is_the_scopes_own_in_memory_and_in_segments() {
     }
     machine.delete(0, "a", &[2]).unwrap();
     check(Some("a"), 10, None);
+}
+
+#[test]
+fn the_pieces_of_a_part_are_its_rows_in_order_cut_where_groups_begin() {
+    const GROUP: i64 = 131_072;
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let rows: Vec<Row> = (0..GROUP * 5 / 2).map(|id| row(if id < 100 { "a" } else { "b" }, id)).collect();
+    machine.append(0, &rows).unwrap();
+    machine.flush().unwrap();
+    let snapshot = machine.snapshot();
+    let check = |tenant: Option<&str>, pieces: usize, want: &[i64]| {
+        let view = snapshot.table(&scope(tenant), &table_name(0)).unwrap();
+        let [part] = view.parts() else {
+            panic!("{} parts", view.parts().len());
+        };
+        let id = [ColumnRef::Declared(1)];
+        let ids = |part: &Part| -> Vec<i64> {
+            let batches = part.scan(&id).unwrap().map(Result::unwrap);
+            batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+        };
+        let split = part.split(pieces);
+        let lengths: Vec<usize> = split.iter().map(Part::rows_max).collect();
+        assert_eq!(
+            lengths,
+            want.iter().map(|rows| *rows as usize).collect::<Vec<_>>(),
+            "{tenant:?} in {pieces}"
+        );
+        assert_eq!(split.iter().flat_map(ids).collect::<Vec<_>>(), ids(part), "{tenant:?} in {pieces}");
+    };
+    check(None, 0, &[GROUP * 5 / 2]);
+    check(None, 1, &[GROUP * 5 / 2]);
+    check(None, 2, &[GROUP, GROUP * 3 / 2]);
+    check(None, 3, &[GROUP, GROUP, GROUP / 2]);
+    check(None, 9, &[GROUP, GROUP, GROUP / 2]);
+    check(Some("a"), 2, &[100]);
+    check(Some("b"), 2, &[GROUP - 100, GROUP * 3 / 2]);
 }

@@ -169,6 +169,21 @@ async fn whatever_is_not_one_reading_statement_is_refused() {
 }
 
 #[tokio::test]
+async fn a_pattern_that_is_none_is_the_callers_mistake() {
+    for statement in [
+        "SELECT id FROM cards WHERE name ~ '('",
+        "SELECT id FROM cards WHERE name ~* '['",
+        "SELECT id FROM cards WHERE name !~ '*'",
+        "SELECT id FROM cards WHERE name ~ ('(' || name)",
+        "SELECT regexp_like(name, '(') AS x FROM cards",
+        "SELECT regexp_replace(name, '(', '') AS x FROM cards",
+    ] {
+        let error = ask(statement).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{statement}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_scope_of_another_app_is_refused() {
     #[expect(clippy::disallowed_methods, reason = "a test signs in as whom it likes")]
     let foreign = ebbtide_model::Scope::grant(ebbtide_model::AppName::new("other"), Tenants::All);
