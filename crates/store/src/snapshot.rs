@@ -220,6 +220,18 @@ impl Part {
         self.rows.len()
     }
 
+    /// The part cut into pieces of about as many rows, in order: so many, or fewer, so that none but the
+    /// only one has less than `rows_min` rows.
+    pub fn pieces(&self, count: u32, rows_min: u32) -> Vec<Self> {
+        let Range { start, end } = self.rows;
+        let rows = end.saturating_sub(start);
+        let count = count.min(rows / rows_min.max(1)).max(1);
+        let cut = |piece: u32| {
+            start + u32::try_from(u64::from(rows) * u64::from(piece) / u64::from(count)).unwrap_or(rows)
+        };
+        (0..count).map(|piece| Self { run: self.run.clone(), rows: cut(piece)..cut(piece + 1) }).collect()
+    }
+
     /// The part's rows in order, with just these columns in this order.
     pub fn scan(&self, columns: &[ColumnRef]) -> Result<Scan, StoreError> {
         match &self.run {

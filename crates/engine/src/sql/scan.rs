@@ -65,9 +65,14 @@ impl ScopedTable {
     }
 }
 
-/// Parts spread over partitions, the big ones first so that the partitions end even.
+/// Fewer rows than these are not worth a partition of their own.
+const PIECE_ROWS_MIN: u32 = 65_536;
+
+/// Parts spread over partitions, big ones in pieces and before the small ones, so that the partitions end
+/// even.
 fn grouped(parts: &[Part], partitions: usize) -> Vec<Arc<[Part]>> {
-    let mut by_size: Vec<Part> = parts.to_vec();
+    let pieces = u32::try_from(partitions).unwrap_or(u32::MAX);
+    let mut by_size: Vec<Part> = parts.iter().flat_map(|part| part.pieces(pieces, PIECE_ROWS_MIN)).collect();
     by_size.sort_by_key(|part| std::cmp::Reverse(part.rows_max()));
     let mut groups: Vec<(usize, Vec<Part>)> = Vec::new();
     for part in by_size {

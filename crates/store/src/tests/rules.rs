@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
 use ebbtide_model::{Column, ColumnType, ErrorKind, Instant, TableName, TenantId, TenantRule};
 
 use super::harness::{Machine, app, batch, scope, settings, table_name};
@@ -325,4 +326,33 @@ fn the_next_time_is_the_scopes_own_in_memory_and_in_segments() {
     }
     machine.delete(0, "a", &[2]).unwrap();
     check(Some("a"), 10, None);
+}
+
+#[test]
+fn the_pieces_of_a_part_are_its_rows_in_order() {
+    let check = |machine: &Machine| {
+        let view = machine.snapshot().table(&scope(Some("a")), &table_name(0)).unwrap();
+        let [part] = view.parts() else { panic!("{} parts", view.parts().len()) };
+        let ids = |part: &crate::Part| -> Vec<i64> {
+            let batches = part.scan(&[ColumnRef::Declared(1)]).unwrap();
+            let ids = |batch: RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+            batches.flat_map(|batch| ids(batch.unwrap())).collect()
+        };
+        let whole = ids(part);
+        assert_eq!(whole.len(), 9, "one of ten is dead, and another tenant's is none of it");
+        for (count, rows_min, pieces) in
+            [(3, 1, 3), (100, 1, part.rows_max()), (4, 4, 2), (2, 100, 1), (0, 0, 1), (1, 1, 1)]
+        {
+            let cut = part.pieces(count, rows_min);
+            assert_eq!(cut.len(), pieces, "{count}, {rows_min}");
+            assert_eq!(cut.iter().flat_map(ids).collect::<Vec<_>>(), whole, "{count}, {rows_min}");
+        }
+    };
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let rows: Vec<Row> = (0..10).map(|id| row("a", id)).chain([row("b", 99)]).collect();
+    machine.append(0, &rows).unwrap();
+    machine.delete(0, "a", &[4]).unwrap();
+    check(&machine);
+    machine.flush().unwrap();
+    check(&machine);
 }
