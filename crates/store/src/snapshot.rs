@@ -18,7 +18,7 @@ use crate::changes::Versions;
 use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::scan::Scan;
-use crate::segment::LiveSegment;
+use crate::segment::{GROUP_ROWS, LiveSegment};
 use crate::time_search::TimeSearch;
 use crate::{ColumnRef, StoreError};
 
@@ -220,16 +220,24 @@ impl Part {
         self.rows.len()
     }
 
-    /// The part cut into pieces of about as many rows, in order: so many, or fewer, so that none but the
-    /// only one has less than `rows_min` rows.
-    pub fn pieces(&self, count: u32, rows_min: u32) -> Vec<Self> {
-        let Range { start, end } = self.rows;
-        let rows = end.saturating_sub(start);
-        let count = count.min(rows / rows_min.max(1)).max(1);
-        let cut = |piece: u32| {
-            start + u32::try_from(u64::from(rows) * u64::from(piece) / u64::from(count)).unwrap_or(rows)
-        };
-        (0..count).map(|piece| Self { run: self.run.clone(), rows: cut(piece)..cut(piece + 1) }).collect()
+    /// The part in so many pieces, or fewer where it is small: together they have its rows, in order. They
+    /// are cut where a group of rows begins in the file, so that none is decoded twice.
+    #[must_use]
+    pub fn split(&self, pieces: usize) -> Vec<Self> {
+        let group = u32::try_from(GROUP_ROWS).unwrap_or(u32::MAX);
+        let step = u32::try_from(self.rows.len().div_ceil(pieces.max(1))).unwrap_or(u32::MAX).max(1);
+        let mut parts = Vec::new();
+        let mut start = self.rows.start;
+        while start < self.rows.end {
+            // The beginning of a later group that is nearest to an even cut.
+            let even = start.saturating_add(step).saturating_add(group / 2) / group;
+            let cut = even.max(start / group + 1).saturating_mul(group);
+            let last = parts.len() + 1 >= pieces || cut >= self.rows.end;
+            let end = if last { self.rows.end } else { cut };
+            parts.push(Self { run: self.run.clone(), rows: start..end });
+            start = end;
+        }
+        parts
     }
 
     /// The part's rows in order, with just these columns in this order.

@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ebbtide_model::Instant;
 use ebbtide_model::pack::Pack;
-use ebbtide_server::apps::bundled;
 use ebbtide_server::config::{Flag, Loaded};
 use ebbtide_server::sign_in::{Claims, SigningKey};
 use ebbtide_server::sources::{Source, plan_file};
@@ -52,9 +51,8 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let tours = TOURS.iter().filter(|tour| bundled(tour.app).is_some());
         let packed = |tour: &'static Tour| Ok((tour, AppChoice::named(tour.app).load()?));
-        let tours = tours.map(packed).collect::<Result<Vec<(&Tour, Pack)>, Failure>>()?;
+        let tours = TOURS.iter().map(packed).collect::<Result<Vec<(&Tour, Pack)>, Failure>>()?;
         let now = clock::now();
         let flag = |option, key, value: String| Flag { option, key, values: vec![value] };
         let flags = [

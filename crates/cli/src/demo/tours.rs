@@ -85,9 +85,9 @@ pub(super) const TOURS: [Tour; 4] = [
             },
             Caller {
                 variable: "DESK_MANAGER",
-                who: "a manager of institution 8",
+                who: "a manager of institution 5",
                 role: "manager",
-                tenant: Some("8"),
+                tenant: Some("5"),
                 subject: "demo",
             },
         ],

@@ -17,9 +17,11 @@
 #![cfg(test)]
 mod cdnow;
 mod config;
+mod demo;
 mod ebbtide;
 mod import;
 mod keys;
 mod kill;
 mod operator;
+mod report;
 mod serve;

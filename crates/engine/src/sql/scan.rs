@@ -65,18 +65,17 @@ impl ScopedTable {
     }
 }
 
-/// Fewer rows than these are not worth a partition of their own.
-const PIECE_ROWS_MIN: u32 = 65_536;
-
-/// Parts spread over partitions, big ones in pieces and before the small ones, so that the partitions end
-/// even.
+/// Parts spread over partitions, the big ones first so that the partitions end even. A part that is
+/// more than a partition's share of the rows is read by several.
 fn grouped(parts: &[Part], partitions: usize) -> Vec<Arc<[Part]>> {
-    let pieces = u32::try_from(partitions).unwrap_or(u32::MAX);
-    let mut by_size: Vec<Part> = parts.iter().flat_map(|part| part.pieces(pieces, PIECE_ROWS_MIN)).collect();
+    let partitions = partitions.max(1);
+    let share = parts.iter().map(Part::rows_max).sum::<usize>().div_ceil(partitions);
+    let pieces = |part: &Part| part.split(part.rows_max().div_ceil(share.max(1)).max(1));
+    let mut by_size: Vec<Part> = parts.iter().flat_map(pieces).collect();
     by_size.sort_by_key(|part| std::cmp::Reverse(part.rows_max()));
     let mut groups: Vec<(usize, Vec<Part>)> = Vec::new();
     for part in by_size {
-        if groups.len() < partitions.max(1) {
+        if groups.len() < partitions {
             groups.push((part.rows_max(), vec![part]));
         } else if let Some(smallest) = groups.iter_mut().min_by_key(|(rows, _)| *rows) {
             smallest.0 += part.rows_max();

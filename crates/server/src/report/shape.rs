@@ -211,7 +211,10 @@ fn rounded(ratio: &Ratio, decimals: u8) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use ebbtide_engine::answer::{Bucket, ChurnAnswer, Cohorts, RetentionAnswer, Series};
+    use ebbtide_engine::answer::{
+        ActorValue, ChurnAnswer, Cohorts, FunnelSeries, LifecycleAnswer, PathsAnswer, RetentionAnswer,
+        Series, StatusMembers, ValueCount,
+    };
     use ebbtide_model::Instant;
     use ebbtide_model::query::{Measure, Measures};
     use serde_json::json;
@@ -347,5 +350,104 @@ mod tests {
             "at_risk": true, "events": 3, "first": "1970-01-01T00:00:00Z",
         }]);
         assert_eq!(Json::from(rows(&churn, &shape)), want);
+    }
+
+    fn check(outcome: &Outcome, fields: &[&str], empty: EmptyRows, want: Json) {
+        let shape = shape(fields, Some(1), Cells::All, empty);
+        assert_eq!(Json::from(rows(outcome, &shape)).to_string(), want.to_string());
+    }
+
+    fn named(label: &str) -> Bucket {
+        Bucket { start: None, label: label.to_owned(), complete: true }
+    }
+
+    #[test]
+    fn a_funnel_has_a_row_for_each_step_and_over_time_for_each_bucket() {
+        let step = |count, seconds: Option<u64>| FunnelStepCount {
+            count,
+            avg_seconds: seconds.map(Ratio::count),
+            median_seconds: None,
+        };
+        let funnel = |all, buckets| {
+            Outcome::Funnel(FunnelAnswer {
+                all,
+                groups: None,
+                actors_at_step: None,
+                all_actors: None,
+                buckets,
+            })
+        };
+        let steps = vec![step(3, None), step(2, Some(5)), step(0, None)];
+        check(
+            &funnel(FunnelCounts::Steps { steps, avg_between_seconds: None }, None),
+            &["step", "count", "rate", "rate_of_previous", "avg_seconds"],
+            EmptyRows::Keep,
+            json!([
+                {"step": 0, "count": 3, "rate": 100.0, "rate_of_previous": null, "avg_seconds": null},
+                {"step": 1, "count": 2, "rate": 66.7, "rate_of_previous": 66.7, "avg_seconds": 5.0},
+                {"step": 2, "count": 0, "rate": 0.0, "rate_of_previous": 0.0, "avg_seconds": null},
+            ]),
+        );
+        let series =
+            FunnelSeries { entered: vec![Some(0), Some(8), None], converted: vec![Some(0), Some(1), None] };
+        check(
+            &funnel(FunnelCounts::Trends(series), Some(["a", "b", "c"].map(named).into())),
+            &["start", "entered", "converted", "rate"],
+            EmptyRows::Skip,
+            json!([{"start": "b", "entered": 8, "converted": 1, "rate": 12.5}]),
+        );
+    }
+
+    #[test]
+    fn values_that_precede_have_their_actors_where_those_are_asked_for() {
+        let value = |value: &str, count| ValueCount { value: Value::Text(value.into()), count };
+        let mut preceding =
+            PrecedingAnswer { total: 3, values: vec![value("x", 2), value("", 1)], actors: None };
+        let of = |preceding: &PrecedingAnswer| Outcome::Preceding(preceding.clone());
+        let want = json!([{"value": "x", "count": 2}, {"value": "", "count": 1}]);
+        check(&of(&preceding), &["value", "count"], EmptyRows::Keep, want);
+        let id = ActorId { tenant: None, actor: Value::Int(7) };
+        preceding.actors = Some(vec![ActorValue { id, value: Value::Null, count: 3 }]);
+        let want = json!([{"actor": 7, "value": null, "count": 3}]);
+        check(&of(&preceding), &["actor", "value", "count"], EmptyRows::Keep, want);
+    }
+
+    #[test]
+    fn lifecycles_stickiness_and_paths_have_their_rows() {
+        let none = StatusMembers {
+            new: Vec::new(),
+            returning: Vec::new(),
+            resurrecting: Vec::new(),
+            dormant: Vec::new(),
+        };
+        let bucket = |label: &str, new: Option<u64>| LifecycleBucket {
+            bucket: named(label),
+            new,
+            returning: new,
+            resurrecting: new,
+            dormant: Some(4),
+            members: none.clone(),
+        };
+        let buckets = vec![bucket("a", Some(0)), bucket("b", Some(2)), bucket("c", None)];
+        check(
+            &Outcome::Lifecycle(LifecycleAnswer { buckets }),
+            &["start", "active", "new", "returning", "resurrecting", "dormant"],
+            EmptyRows::Skip,
+            json!([{"start": "b", "active": 6, "new": 2, "returning": 2, "resurrecting": 2, "dormant": -4}]),
+        );
+        let sticky = StickinessAnswer { data: vec![5, 0, 1], at_least: vec![6, 1, 1], actors_total: 6 };
+        check(
+            &Outcome::Stickiness(sticky),
+            &["periods", "actors", "at_least"],
+            EmptyRows::Skip,
+            json!([{"periods": 1, "actors": 5, "at_least": 6}, {"periods": 3, "actors": 1, "at_least": 1}]),
+        );
+        let edge = Edge { step: 1, from: Value::Text("/".into()), to: Value::Int(5), count: 3 };
+        check(
+            &Outcome::Paths(PathsAnswer { edges: vec![edge] }),
+            &["step", "from", "to", "count"],
+            EmptyRows::Keep,
+            json!([{"step": 1, "from": "/", "to": 5, "count": 3}]),
+        );
     }
 }

@@ -26,7 +26,7 @@ use crate::scan::BATCH_ROWS_MAX;
 pub use blocks::Damage;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use scan::SegmentScan;
-pub(crate) use write::{SegmentKeyWriter, SegmentWriter};
+pub(crate) use write::{GROUP_ROWS, SegmentKeyWriter, SegmentWriter};
 
 use blocks::Blocks;
 use keys::OpenKeyFile;

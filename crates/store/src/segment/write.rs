@@ -23,7 +23,7 @@ use crate::fs::FileSystem;
 use crate::{ColumnRef, StoreError};
 
 /// Rows of a Parquet row group.
-const GROUP_ROWS: usize = 131_072;
+pub(crate) const GROUP_ROWS: usize = 131_072;
 /// Rows of a page, at most: what a scan of one actor must decode.
 const PAGE_ROWS_MAX: usize = 16_384;
 /// Bytes of a column's dictionary, at most.

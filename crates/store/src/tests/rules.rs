@@ -9,6 +9,7 @@ use ebbtide_model::{Column, ColumnType, ErrorKind, Instant, TableName, TenantId,
 use super::harness::{Machine, app, batch, scope, settings, table_name};
 use super::model::{Row, TENANTS};
 use crate::fs::SimFs;
+use crate::snapshot::Part;
 use crate::{ColumnRef, RejectionCode, StoreError, declared_schema};
 
 fn row(tenant: &'static str, id: i64) -> Row {
@@ -329,30 +330,37 @@ fn the_next_time_is_the_scopes_own_in_memory_and_in_segments() {
 }
 
 #[test]
-fn the_pieces_of_a_part_are_its_rows_in_order() {
-    let check = |machine: &Machine| {
-        let view = machine.snapshot().table(&scope(Some("a")), &table_name(0)).unwrap();
-        let [part] = view.parts() else { panic!("{} parts", view.parts().len()) };
-        let ids = |part: &crate::Part| -> Vec<i64> {
-            let batches = part.scan(&[ColumnRef::Declared(1)]).unwrap();
-            let ids = |batch: RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
-            batches.flat_map(|batch| ids(batch.unwrap())).collect()
-        };
-        let whole = ids(part);
-        assert_eq!(whole.len(), 9, "one of ten is dead, and another tenant's is none of it");
-        for (count, rows_min, pieces) in
-            [(3, 1, 3), (100, 1, part.rows_max()), (4, 4, 2), (2, 100, 1), (0, 0, 1), (1, 1, 1)]
-        {
-            let cut = part.pieces(count, rows_min);
-            assert_eq!(cut.len(), pieces, "{count}, {rows_min}");
-            assert_eq!(cut.iter().flat_map(ids).collect::<Vec<_>>(), whole, "{count}, {rows_min}");
-        }
-    };
+fn the_pieces_of_a_part_are_its_rows_in_order_cut_where_groups_begin() {
+    const GROUP: i64 = 131_072;
     let machine = Machine::open(&SimFs::new(1)).unwrap();
-    let rows: Vec<Row> = (0..10).map(|id| row("a", id)).chain([row("b", 99)]).collect();
+    let rows: Vec<Row> = (0..GROUP * 5 / 2).map(|id| row(if id < 100 { "a" } else { "b" }, id)).collect();
     machine.append(0, &rows).unwrap();
-    machine.delete(0, "a", &[4]).unwrap();
-    check(&machine);
     machine.flush().unwrap();
-    check(&machine);
+    let snapshot = machine.snapshot();
+    let check = |tenant: Option<&str>, pieces: usize, want: &[i64]| {
+        let view = snapshot.table(&scope(tenant), &table_name(0)).unwrap();
+        let [part] = view.parts() else {
+            panic!("{} parts", view.parts().len());
+        };
+        let id = [ColumnRef::Declared(1)];
+        let ids = |part: &Part| -> Vec<i64> {
+            let batches = part.scan(&id).unwrap().map(Result::unwrap);
+            batches.flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+        };
+        let split = part.split(pieces);
+        let lengths: Vec<usize> = split.iter().map(Part::rows_max).collect();
+        assert_eq!(
+            lengths,
+            want.iter().map(|rows| *rows as usize).collect::<Vec<_>>(),
+            "{tenant:?} in {pieces}"
+        );
+        assert_eq!(split.iter().flat_map(ids).collect::<Vec<_>>(), ids(part), "{tenant:?} in {pieces}");
+    };
+    check(None, 0, &[GROUP * 5 / 2]);
+    check(None, 1, &[GROUP * 5 / 2]);
+    check(None, 2, &[GROUP, GROUP * 3 / 2]);
+    check(None, 3, &[GROUP, GROUP, GROUP / 2]);
+    check(None, 9, &[GROUP, GROUP, GROUP / 2]);
+    check(Some("a"), 2, &[100]);
+    check(Some("b"), 2, &[GROUP - 100, GROUP * 3 / 2]);
 }

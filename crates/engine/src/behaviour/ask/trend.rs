@@ -79,8 +79,7 @@ impl Asking<'_> {
         entities: &[Loaded<'_>],
         kept: &[Group],
     ) -> Result<Lines, EngineError> {
-        let number = |index: u32| (index + 1).min(NO_SERIES);
-        let places: BTreeMap<&Group, u32> = kept.iter().zip((0..).map(number)).collect();
+        let places: BTreeMap<&Group, u32> = kept.iter().zip(1..).collect();
         let mut by_entity = Vec::new();
         for (index, loaded) in entities.iter().enumerate() {
             let measures = trend.measured(index).0;
