@@ -43,11 +43,8 @@ impl Source {
         Ok((value, found.columns.clone()))
     }
 
-    /// The rows of an `each` with their columns, and what the leaves of its fragment gave.
-    fn rows(
-        &mut self,
-        leaves: usize,
-    ) -> Result<(Vec<Map<String, Json>>, Vec<ListColumn>, Self), ReportError> {
+    /// The rows of an `each` whose fragment has so many leaves.
+    fn rows(&mut self, leaves: usize) -> Result<Rows, ReportError> {
         let Found { given, columns, .. } = std::mem::take(self.next()?);
         let Given::Rows(objects) = given else {
             return Err(ReportError::Unanswered("an `each` has the answer of another leaf".to_owned()));
