@@ -47,7 +47,7 @@ deny: ## Licences, sources and (with the network) advisories of the dependencies
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
 		$(CARGO) deny --log-level error check licenses bans sources && \
 		{ $(CARGO) deny --log-level error check advisories || \
-			{ test -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" && exit 1; \
+			{ ls -d "$${CARGO_HOME:-$$HOME/.cargo}"/advisory-dbs/*/crates >/dev/null 2>&1 && exit 1; \
 			echo "advisories NOT checked: their database could not be fetched"; }; }; \
 	else echo "licences NOT checked: cargo-deny is missing (make tools installs it)"; fi
 
