@@ -55,9 +55,10 @@ pub struct RowCounts {
     pub rejected: u64,
 }
 
-/// A number that is read when it is asked for.
+/// A number that is read when it is asked for. Those of one name come one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Gauge {
+    /// One that ends in `_total` only grows.
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     pub(crate) labels: Vec<(&'static str, String)>,
@@ -137,7 +138,8 @@ impl Metrics {
         let mut named = "";
         for gauge in gauges {
             if named != gauge.name {
-                text.head(gauge.name, "gauge", gauge.help);
+                let kind = if gauge.name.ends_with("_total") { "counter" } else { "gauge" };
+                text.head(gauge.name, kind, gauge.help);
                 named = gauge.name;
             }
             let labels: Vec<(&str, &str)> =

@@ -77,10 +77,10 @@ impl From<ReportError> for Problem {
 
 impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
-        match error {
-            ExportError::Report(error) => Self::from(error),
-            error => Self::of(error.kind(), &error),
+        if let ExportError::Report(error) = error {
+            return Self::from(error);
         }
+        Self::of(error.kind(), &error)
     }
 }
 

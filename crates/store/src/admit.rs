@@ -7,10 +7,10 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 
 use crate::admission::{Prepared, RowTenants};
-use crate::family::Orphans;
 use crate::fingerprint::Fingerprint;
 use crate::group::{Group, Piece};
 use crate::memtable::{KeyKind, KeyState};
+use crate::orphans::Orphans;
 use crate::owners::Owner;
 use crate::table::{Live, Table, TableInfo};
 use crate::writer::{TableIndex, Writer};
@@ -98,6 +98,7 @@ impl Writer {
         let rest = self.admit_kin(index, orphans, &kept, group);
         receipt.add(rest.map_err(|error| StoreError::Failed { reason: self.fail(&error) })?);
         receipt.rejected.sort_by_key(|rejection| rejection.row);
+        self.tables[index].arrived.count(&receipt);
         Ok(receipt)
     }
 

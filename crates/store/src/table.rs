@@ -14,6 +14,7 @@ use crate::memtable::{KeyKind, KeyState, Memtable};
 use crate::owners::{Owner, Owners};
 use crate::segment::{EntryPlace, LiveSegment, Segment};
 use crate::snapshot::{Run, TableRows};
+use crate::statistics::Arrivals;
 use crate::waiting::Waiting;
 use crate::writer::TableIndex;
 use crate::{StoreError, stored_schema};
@@ -136,11 +137,7 @@ pub(crate) struct Table {
     pub(crate) deaths: Deaths,
     /// An import writes its segments, and nothing else may add to the table.
     pub(crate) importing: bool,
-    /// Rows that have waited and were placed, since the start.
-    pub(crate) placed: u64,
-    /// Rows that have waited in vain since the start: their keys were stored in the meantime, or are
-    /// another tenant's.
-    pub(crate) void: u64,
+    pub(crate) arrived: Arrivals,
 }
 
 /// The tables that a table has to do with.
@@ -225,8 +222,7 @@ impl Table {
             owners: Owners::default(),
             deaths: Deaths::default(),
             importing: false,
-            placed: 0,
-            void: 0,
+            arrived: Arrivals::default(),
         }
     }
 

@@ -244,7 +244,9 @@ impl Writer {
     pub(crate) fn statistics(&self) -> Statistics {
         let deployed = self.tables.iter().filter(|table| table.info.deployed);
         Statistics {
-            tables: deployed.map(TableStatistics::of).collect(),
+            tables: deployed
+                .map(|table| TableStatistics::of(table, table.kin.area.map(|area| &self.tables[area])))
+                .collect(),
             last_arrival: self.sequence_next.saturating_sub(1),
             log_bytes: self.log_bytes,
         }

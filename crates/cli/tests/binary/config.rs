@@ -7,9 +7,7 @@ const SECRET: &str = "a secret for tests, longer than 32 bytes";
 #[test]
 fn a_file_says_what_is_served_and_paths_in_it_are_its_own() {
     let folder = Folder::with_shop();
-    let text = format!(
-        "data = \"data\"\napps = [\"../shop\"]\nlisten = \"127.0.0.1:0\"\n[jwt]\nsecret_file = \"secret\"\n[http]\nrows_max = 1\n"
-    );
+    let text = "data = \"data\"\napps = [\"../shop\"]\nlisten = \"127.0.0.1:0\"\n[jwt]\nsecret_file = \"secret\"\n[http]\nrows_max = 1\n";
     folder.write("etc/ebbtide.toml", text.as_bytes());
     folder.write("etc/secret", format!("{SECRET}\n").as_bytes());
     let server = Server::start_by(folder.command(&["serve", "--config", "etc/ebbtide.toml"]));

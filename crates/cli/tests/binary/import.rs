@@ -32,6 +32,29 @@ fn a_folder_of_files_is_loaded_and_again_changes_nothing() {
     assert_eq!(again.counts("shops")[1], 2);
 }
 
+#[test]
+fn rows_whose_parent_comes_with_a_later_file_wait_and_are_placed_then() {
+    let folder = Folder::new();
+    let pack = "
+pack: shop
+tables:
+  shops: {kind: entity, key: id, tenant: id, columns: {id: int}}
+  orders: {kind: entity, key: id, tenant: {parent: shops, by: shop_id}, columns: {id: int, shop_id: int}}
+  lines: {kind: events, key: id, tenant: {parent: orders, by: order_id}, time: at, columns: {id: int, order_id: int, at: timestamp}}
+";
+    folder.write("shop/pack.yaml", pack.as_bytes());
+    folder.write("lines.csv", b"id,order_id,at\n1,10,2026-01-01T00:00:00Z\n2,11,2026-01-02T00:00:00Z\n");
+    folder.write("orders.csv", b"id,shop_id\n10,1\n");
+    folder.write("shops.csv", b"id\n1\n");
+    let lines = folder.import(&["lines.csv"]);
+    assert_eq!((lines.code, lines.counts("lines")), (3, [0, 0, 2, 0]), "{lines:?}");
+    assert_eq!(folder.import(&["lines.csv"]).counts("lines"), [0, 2, 0, 0], "they wait already");
+    let rest = folder.import(&["orders.csv", "shops.csv"]);
+    assert_eq!((rest.code, rest.counts("orders")), (0, [1, 0, 0, 0]), "parents come first: {rest:?}");
+    let again = folder.import(&["lines.csv"]);
+    assert_eq!(again.counts("lines"), [0, 2, 0, 0], "one is stored, one waits still: {again:?}");
+}
+
 /// Runs an import of one file that has rejected rows: `want` are `line column code` of each.
 fn check_rejects(name: &str, bytes: &[u8], accepted: u64, want: &[&str]) -> Run {
     let folder = Folder::with_shop();

@@ -23,4 +23,5 @@ mod import;
 mod keys;
 mod kill;
 mod operator;
+mod report;
 mod serve;

@@ -147,7 +147,7 @@ pub struct Report {
     /// it.
     pub relations: Vec<Relation>,
     pub response: Tree,
-    /// Dotted paths of the lists in the response, in order: what CSV and NDJSON hold. A response that
+    /// Dotted paths of the lists in the response, in order: what files hold. A response that
     /// is a list itself has the path [`WHOLE`].
     pub lists: Vec<String>,
     /// The tables that the answer depends on.

@@ -43,13 +43,12 @@ fn gather(file: &ConfigFile, section: &str, table: &DeTable<'_>, found: &mut Vec
             section => format!("{section}.{}", key.get_ref()),
         };
         let line = line_of(&file.bytes, key.span().start);
-        match value.get_ref() {
-            DeValue::Table(inner) if section.is_empty() => gather(file, &name, inner, found),
-            _ => {
-                let place = Place { file: file.path.clone(), line };
-                found.push(Entry { name, given: given(file, value), place });
-            }
+        if let (DeValue::Table(inner), true) = (value.get_ref(), section.is_empty()) {
+            gather(file, &name, inner, found);
+            continue;
         }
+        let place = Place { file: file.path.clone(), line };
+        found.push(Entry { name, given: given(file, value), place });
     }
 }
 

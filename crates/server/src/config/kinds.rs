@@ -379,7 +379,7 @@ fn parse_bytes(text: &str) -> Option<u64> {
 
 /// In the largest unit that it is whole in.
 fn show_bytes(bytes: u64) -> String {
-    let whole = BYTE_UNITS.iter().find(|(_, size)| bytes >= *size && bytes % size == 0);
+    let whole = BYTE_UNITS.iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
     whole.map_or_else(|| format!("{bytes}B"), |(unit, size)| format!("{}{unit}", bytes / size))
 }
 
@@ -393,7 +393,8 @@ fn parse_time(text: &str) -> Option<Duration> {
 
 fn show_time(time: Duration) -> String {
     let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let whole = TIME_UNITS.iter().find(|(_, size)| milliseconds >= *size && milliseconds % size == 0);
+    let whole =
+        TIME_UNITS.iter().find(|(_, size)| milliseconds >= *size && milliseconds.is_multiple_of(*size));
     whole.map_or_else(|| "0s".to_owned(), |(unit, size)| format!("{}{unit}", milliseconds / size))
 }
 

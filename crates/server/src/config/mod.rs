@@ -182,7 +182,9 @@ impl Loaded {
             };
             match origin {
                 Origin::Default => text.push_str(&format!("{line}\n")),
-                other => text.push_str(&format!("{line}  # {other}\n")),
+                from @ (Origin::File(_) | Origin::Variable(_) | Origin::Flag(_)) => {
+                    text.push_str(&format!("{line}  # {from}\n"));
+                }
             }
         }
         text

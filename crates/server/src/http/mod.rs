@@ -17,6 +17,7 @@ mod request_id;
 mod rows;
 mod schema;
 mod sql;
+mod store_numbers;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::store_numbers::store_gauges;
 use crate::metrics::Gauge;
 use crate::problem::{Code, Problem};
 use crate::server::{Phase, Server};
@@ -57,7 +58,7 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         value: f64::from(u8::from(one == phase)),
     }));
     gauges.extend(fetched_keys(&server));
-    gauges.extend(arrivals(&server).await?);
+    gauges.extend(stored(&server).await?);
     server.cache.settle().await;
     let text = server.metrics.render(&gauges, &server.cache.numbers());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
@@ -75,18 +76,10 @@ fn fetched_keys(server: &Server) -> Option<Gauge> {
 }
 
 /// How the data folder stands; nothing before it is open.
-async fn arrivals(server: &Arc<Server>) -> Result<Vec<Gauge>, Problem> {
+async fn stored(server: &Arc<Server>) -> Result<Vec<Gauge>, Problem> {
     let Ok(store) = server.store().cloned() else {
         return Ok(Vec::new());
     };
     let read = tokio::task::spawn_blocking(move || store.statistics()).await;
-    let statistics = read.map_err(|error| Problem::hidden(Code::Internal, error))?;
-    #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
-    let value = statistics.last_arrival as f64;
-    Ok(vec![Gauge {
-        name: "ebbtide_arrivals",
-        help: "The number of the last row or change that arrived.",
-        labels: Vec::new(),
-        value,
-    }])
+    read.map(|statistics| store_gauges(&statistics)).map_err(|error| Problem::hidden(Code::Internal, error))
 }

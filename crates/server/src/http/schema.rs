@@ -6,11 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use ebbtide_model::pack::{Param, Report, Route};
-use ebbtide_model::{TableKind, TableSchema, TenantRule, Value};
+use ebbtide_model::{AppName, TableKind, TableSchema, TenantRule, Tenants, Value};
+use ebbtide_store::{Statistics, TableStatistics};
 use serde_json::{Value as JsonValue, json};
 
 use super::access;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::server::{App, Server};
 use crate::sign_in::Caller;
 
@@ -21,7 +22,33 @@ pub(super) async fn schema(
 ) -> Result<Json<JsonValue>, Problem> {
     let caller = access::sign_in(&server, &headers, &uri)?;
     let app = server.app_of(&caller)?;
-    Ok(Json(describe(app, &caller)))
+    let mut described = describe(app, &caller);
+    if caller.widest_scope().is_ok_and(|scope| *scope.tenants() == Tenants::All)
+        && let Ok(store) = server.store().cloned()
+    {
+        let read = tokio::task::spawn_blocking(move || store.statistics()).await;
+        let statistics = read.map_err(|error| Problem::hidden(Code::Internal, error))?;
+        add_storage(&mut described, app.name(), &statistics);
+    }
+    Ok(Json(described))
+}
+
+/// How much there is of each table: for those who may see it all.
+fn add_storage(described: &mut JsonValue, app: &AppName, statistics: &Statistics) {
+    let Some(tables) = described["tables"].as_array_mut() else { return };
+    for table in tables {
+        let is_it = |own: &&TableStatistics| own.app == *app && table["name"] == own.table.as_str();
+        if let Some(own) = statistics.tables.iter().find(is_it) {
+            table["storage"] = json!({
+                "rows": own.rows,
+                "waiting": own.waiting,
+                "segments": own.segments,
+                "disk_bytes": own.disk_bytes,
+                "memory_bytes": own.memory_bytes,
+                "keys": own.keys,
+            });
+        }
+    }
 }
 
 /// What the app has, cut down to the routes that the caller may call.

@@ -163,56 +163,61 @@ fn shared_schemas() -> Map<String, Json> {
         let names: Vec<String> = properties.as_object().into_iter().flat_map(Map::keys).cloned().collect();
         json!({"type": "object", "properties": properties, "required": names})
     };
-    let schemas = json!({
-        "AsOf": {
-            "description": "An RFC 3339 instant, or a date.",
-            "examples": ["2026-11-20T09:30:00Z", "2026-11-20"],
-            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
-        },
-        "Problem": required(json!({
-            "type": {"type": "string", "description": "`urn:ebbtide:error:` and the code."},
-            "title": text(),
-            "status": {"type": "integer"},
-            "detail": {"type": "string", "description": "What was given, what is allowed."},
-            "code": {"type": "string", "description": "Stable: tell problems apart by it."},
-            "hint": {"type": "string", "description": "What to do next."},
-            "request_id": text(),
-        })),
-        "Accounted": required(json!({
-            "accepted": count(), "duplicates": count(), "waiting": count(),
-            "rejected": {"type": "array", "items": required(json!({
-                "index": count(), "column": {"type": ["string", "null"]}, "code": text(), "detail": text(),
-            }))},
-        })),
-        "Meta": {
-            "type": "object",
-            "properties": {
-                "as_of": {"type": "string", "format": "date-time"},
-                "watermark": count(),
-                "definition": text(),
-                "complete": {"type": "boolean"},
-                "warnings": {"type": "array", "items": text()},
-            },
-            "required": ["as_of", "watermark", "complete", "warnings"],
-        },
-        "QueryAnswer": required(json!({
-            "result": {"type": "object"}, "query": {"type": "object"}, "meta": {"$ref": "#/components/schemas/Meta"},
-        })),
-        "SqlAnswer": required(json!({
-            "columns": {"type": "array", "items": required(json!({"name": text(), "type": text()}))},
-            "rows": {"type": "array", "items": {"type": "object"}},
-            "meta": {"$ref": "#/components/schemas/Meta"},
-        })),
-        "Schema": required(json!({
-            "app": text(),
-            "title": {"type": ["string", "null"]},
-            "timezone": {"type": ["string", "null"]},
-            "tables": {"type": "array", "items": {"type": "object"}},
-            "reports": {"type": "array", "items": {"type": "object"}},
-        })),
+    let as_of = json!({
+        "description": "An RFC 3339 instant, or a date.",
+        "examples": ["2026-11-20T09:30:00Z", "2026-11-20"],
+        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
     });
-    match schemas {
-        Json::Object(schemas) => schemas,
-        _ => Map::new(),
-    }
+    let problem = required(json!({
+        "type": {"type": "string", "description": "`urn:ebbtide:error:` and the code."},
+        "title": text(),
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What was given, what is allowed."},
+        "code": {"type": "string", "description": "Stable: tell problems apart by it."},
+        "hint": {"type": "string", "description": "What to do next."},
+        "request_id": text(),
+    }));
+    let rejected = required(json!({
+        "index": count(), "column": {"type": ["string", "null"]}, "code": text(), "detail": text(),
+    }));
+    let accounted = required(json!({
+        "accepted": count(), "duplicates": count(), "waiting": count(),
+        "rejected": {"type": "array", "items": rejected},
+    }));
+    let meta = json!({
+        "type": "object",
+        "properties": {
+            "as_of": {"type": "string", "format": "date-time"},
+            "watermark": count(),
+            "definition": text(),
+            "complete": {"type": "boolean"},
+            "warnings": {"type": "array", "items": text()},
+        },
+        "required": ["as_of", "watermark", "complete", "warnings"],
+    });
+    let of_meta = json!({"$ref": "#/components/schemas/Meta"});
+    let query = required(json!({"result": {"type": "object"}, "query": {"type": "object"}, "meta": of_meta}));
+    let column = required(json!({"name": text(), "type": text()}));
+    let sql = required(json!({
+        "columns": {"type": "array", "items": column},
+        "rows": {"type": "array", "items": {"type": "object"}},
+        "meta": of_meta,
+    }));
+    let schema = required(json!({
+        "app": text(),
+        "title": {"type": ["string", "null"]},
+        "timezone": {"type": ["string", "null"]},
+        "tables": {"type": "array", "items": {"type": "object"}},
+        "reports": {"type": "array", "items": {"type": "object"}},
+    }));
+    let named = [
+        ("AsOf", as_of),
+        ("Problem", problem),
+        ("Accounted", accounted),
+        ("Meta", meta),
+        ("QueryAnswer", query),
+        ("SqlAnswer", sql),
+        ("Schema", schema),
+    ];
+    named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

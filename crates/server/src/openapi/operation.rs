@@ -45,6 +45,12 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(&'static str, &'static str)>,
 }
 
+/// Of answers that may have been kept.
+pub(crate) const KEPT_HEADERS: [(&str, &str); 2] = [
+    ("Age", "Seconds since the answer was computed."),
+    ("X-Cache", "`hit` where the answer was kept, else `miss`."),
+];
+
 /// What any path that wants a token may be refused with.
 pub(crate) const SIGN_IN_CODES: [Code; 6] = [
     Code::TokenMissing,

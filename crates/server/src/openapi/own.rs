@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::operation::{Access, Answer, BODY_CODES, KEPT_HEADERS, Operation, SIGN_IN_CODES, WORK_CODES};
 use crate::http::reference_files;
 use crate::problem::Code;
 use crate::server::Server;
@@ -90,7 +90,10 @@ pub(crate) fn query(server: &Server) -> Operation {
         access: Access::SignedIn,
         parameters: vec![of_app()],
         body: Some((body, example)),
-        answers: vec![Answer::json(json!({"$ref": "#/components/schemas/QueryAnswer"}), "The result.")],
+        answers: vec![Answer {
+            headers: vec![KEPT_HEADERS[0], KEPT_HEADERS[1]],
+            ..Answer::json(json!({"$ref": "#/components/schemas/QueryAnswer"}), "The result.")
+        }],
         codes: asking_codes(&[Code::QueryInvalid]),
     }
 }

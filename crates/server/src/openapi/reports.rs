@@ -5,7 +5,7 @@ use ebbtide_model::ColumnType;
 use ebbtide_model::pack::{Caching, Param, Report, Route, RouteTenant, WHOLE};
 use serde_json::{Value as Json, json};
 
-use super::operation::{Access, Answer, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::operation::{Access, Answer, KEPT_HEADERS, Operation, SIGN_IN_CODES, WORK_CODES};
 use super::schemas::of_param;
 use super::shapes::of_answer;
 use crate::problem::Code;
@@ -135,8 +135,8 @@ fn answers(report: &Report, schema: Json) -> Vec<Answer> {
         content,
         headers: vec![
             ("ETag", "Of a JSON answer: give it as `If-None-Match` for a 304 while it holds."),
-            ("Age", "Seconds since the answer was computed."),
-            ("X-Cache", "`hit` where the answer was kept, else `miss`."),
+            KEPT_HEADERS[0],
+            KEPT_HEADERS[1],
             ("Server-Timing", "What took how long, in milliseconds."),
             ("Content-Disposition", "Of a file: its name."),
         ],

@@ -84,16 +84,16 @@ impl Shapes<'_> {
         };
         let mut fields = Fields { known: true, ..Fields::default() };
         for (name, tree) in entries {
-            match tree {
-                Tree::Sql { statement, .. } if name == FIELDS => {
-                    let columns = self.planned.columns(statement, &place.values);
-                    let mut of_row = Fields::of_columns(columns.as_deref());
-                    of_row.properties.retain(|name, _| Some(name.as_str()) != place.by);
-                    fields.known &= of_row.known;
-                    fields.properties.extend(of_row.properties);
-                }
-                tree if name == FIELDS => fields.known &= matches!(tree, Tree::Object(_)),
-                tree => _ = fields.properties.insert(name.clone(), self.tree(tree, place)),
+            if name != FIELDS {
+                fields.properties.insert(name.clone(), self.tree(tree, place));
+            } else if let Tree::Sql { statement, .. } = tree {
+                let columns = self.planned.columns(statement, &place.values);
+                let mut of_row = Fields::of_columns(columns.as_deref());
+                of_row.properties.retain(|name, _| Some(name.as_str()) != place.by);
+                fields.known &= of_row.known;
+                fields.properties.extend(of_row.properties);
+            } else {
+                fields.known = false;
             }
         }
         fields

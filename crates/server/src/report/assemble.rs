@@ -43,21 +43,26 @@ impl Source {
         Ok((value, found.columns.clone()))
     }
 
-    /// The rows of an `each` with their columns, and what the leaves of its fragment gave.
-    fn rows(
-        &mut self,
-        leaves: usize,
-    ) -> Result<(Vec<Map<String, Json>>, Vec<ListColumn>, Self), ReportError> {
+    /// The rows of an `each` whose fragment has so many leaves.
+    fn rows(&mut self, leaves: usize) -> Result<Rows, ReportError> {
         let Found { given, columns, .. } = std::mem::take(self.next()?);
-        let Given::Rows(rows) = given else {
+        let Given::Rows(objects) = given else {
             return Err(ReportError::Unanswered("an `each` has the answer of another leaf".to_owned()));
         };
         let mut found = Vec::with_capacity(leaves);
         for _ in 0..leaves {
             found.push(std::mem::take(self.next()?));
         }
-        Ok((rows, columns, Self::whole(found)))
+        Ok(Rows { objects, columns, inner: Self::whole(found) })
     }
+}
+
+/// The rows of an `each`.
+struct Rows {
+    objects: Vec<Map<String, Json>>,
+    columns: Vec<ListColumn>,
+    /// What the leaves of its fragment gave.
+    inner: Source,
 }
 
 /// Puts a response together, and notes its lists of objects.
@@ -138,7 +143,7 @@ impl Assembly {
         values: &Values<'_>,
     ) -> Result<Json, ReportError> {
         let values = values.within(each)?;
-        let (rows, columns, mut inner) = source.rows(leaf_count(&each.fields, &values)?)?;
+        let Rows { objects: rows, columns, mut inner } = source.rows(leaf_count(&each.fields, &values)?)?;
         let refused =
             |given: String, allowed| Err(ReportError::Shape { shape: "a fragment", given, allowed });
         if each.one && rows.len() > 1 {

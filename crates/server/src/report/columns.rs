@@ -55,11 +55,16 @@ impl ListColumn {
     /// A field of a behavioural query's rows under its name in the answer.
     pub fn of_field(name: &str, field: &str) -> Self {
         let cell_type = match field {
-            "start" | "counts" | "percent" => Some(CellType::Text),
-            "size" | "events" | "days_inactive" => Some(CellType::Int),
+            "start" | "counts" | "percent" | "from" | "to" => Some(CellType::Text),
+            "size" | "events" | "days_inactive" | "step" | "count" | "entered" | "converted" | "active"
+            | "new" | "returning" | "resurrecting" | "dormant" | "periods" | "actors" | "at_least" => {
+                Some(CellType::Int)
+            }
+            "interval_days" | "ratio" | "alive" | "expected" | "rate" | "rate_of_previous"
+            | "avg_seconds" | "median_seconds" => Some(CellType::Float),
             "first" | "last" => Some(CellType::Timestamp),
             "at_risk" => Some(CellType::Bool),
-            // An actor is a number or a text; what else there is may be whole or not.
+            // An actor is a number or a text; what a trend measures may be whole or not.
             _ => None,
         };
         Self { name: name.to_owned(), cell_type }

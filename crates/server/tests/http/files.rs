@@ -4,9 +4,12 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
+use ebbtide_server::Phase;
 use futures::StreamExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use crate::support::*;
@@ -155,4 +158,56 @@ async fn a_head_request_makes_no_file_to_the_end() {
         let answer = club.send(request(Method::HEAD, &path, &admin(), Body::empty())).await;
         assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
     }
+}
+
+#[tokio::test]
+async fn half_a_file_does_not_pass_for_a_whole() {
+    let club = Club::open().await;
+    let tester = token(json!({"role": "tester", "tenant": 1}));
+    for format in ["csv", "ndjson"] {
+        let path = format!("/club/late?format={format}");
+        let response = club.router.clone().oneshot(request(Method::GET, &path, &tester, Body::empty())).await;
+        let response = response.unwrap();
+        assert_eq!(response.status(), 200, "it failed after it had begun");
+        let mut parts = response.into_body().into_data_stream();
+        let mut bytes = 0;
+        let ended = loop {
+            match parts.next().await {
+                Some(Ok(part)) => bytes += part.len(),
+                Some(Err(_)) => break "broken",
+                None => break "whole",
+            }
+        };
+        assert!(ended == "broken" && bytes > 1_000_000, "{format}: {ended} after {bytes} bytes");
+    }
+    // What holds its rows until the sheet is whole has not begun.
+    club.get("/club/late?format=xlsx", &tester).await.assert_problem(500, "internal");
+    club.get("/club/late", &tester).await.assert_problem(500, "internal");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_file_that_is_being_taken() {
+    let server = empty(quick(|_| {}));
+    let club = Club::of(server.clone());
+    let names: Json = (0..20_000).map(|id| json!({"id": id, "name": "x".repeat(300)})).collect();
+    club.post("/v1/tables/clubs/rows", &admin(), &names).await;
+    let (address, stop, running) = crate::lifetime::listening(server.clone()).await;
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "GET /totals?format=ndjson&table=clubs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        admin()
+    );
+    caller.write_all(head.as_bytes()).await.unwrap();
+    let mut begin = [0; 12];
+    caller.read_exact(&mut begin).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+    stop.send(()).unwrap();
+    while server.phase() != Phase::Draining {
+        tokio::task::yield_now().await;
+    }
+    let mut rest = Vec::new();
+    caller.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() > 6_000_000 && rest.ends_with(b"0\r\n\r\n"), "{} bytes", rest.len());
+    assert!(running.await.unwrap(), "all that ran was finished");
+    server.close().unwrap();
 }

@@ -139,7 +139,7 @@ fn parts_that_do_not_fit_together_are_refused_at_the_start() {
 }
 
 /// A server on a port of its own, and what stops it.
-async fn listening(
+pub(crate) async fn listening(
     server: Arc<Server>,
 ) -> (std::net::SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

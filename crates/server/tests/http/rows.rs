@@ -125,3 +125,48 @@ async fn what_became_of_rows_is_counted() {
     assert!(metrics.text().lines().any(|have| have == line), "{}", metrics.text());
     assert!(!metrics.text().contains("tenant"), "{}", metrics.text());
 }
+
+#[tokio::test]
+async fn a_row_waits_for_its_parent_and_another_tenants_parent_is_as_unknown_as_none() {
+    let pack = ebbtide_model::pack::Pack::parse(FORUM).unwrap();
+    let club = Club::of(start(vec![pack.clone()], ebbtide_server::Settings::default()).unwrap());
+    assert!(club.server.opened(memory_store(&[pack])).is_ok());
+    let post = |id: i64, board: i64| json!([{"id": id, "board_id": board, "at": "2026-03-01T00:00:00Z"}]);
+    let writer = token(json!({"role": "writer", "tenant": 1}));
+    let send = |token: String, table: &'static str, rows: Json| {
+        let club = &club;
+        async move { club.post(&format!("/v1/tables/{table}/rows"), &token, &rows).await }
+    };
+    let waited = send(admin(), "posts", post(1, 10)).await;
+    assert_eq!(waited.json(), json!({"accepted": 0, "duplicates": 0, "waiting": 1, "rejected": []}));
+    let boards = json!([{"id": 10, "club_id": 1}, {"id": 20, "club_id": 2}]);
+    assert_eq!(send(admin(), "boards", boards).await.json()["accepted"], 2);
+    assert_eq!(send(writer.clone(), "posts", post(2, 10)).await.json()["accepted"], 1);
+    // Board 20 is another's, board 30 nobody's.
+    let foreign = send(writer.clone(), "posts", post(3, 20)).await;
+    let unknown = send(writer.clone(), "posts", post(4, 30)).await;
+    assert_eq!((foreign.status, &foreign.body), (unknown.status, &unknown.body));
+    assert_eq!(foreign.json()["waiting"], 1);
+    let ids = json!({"sql": "SELECT id FROM posts ORDER BY id"});
+    let analyst = |tenant: u32| token(json!({"role": "analyst", "tenant": tenant}));
+    let of_one = club.post("/v1/sql", &analyst(1), &ids).await.json();
+    assert_eq!(of_one["rows"], json!([{"id": 1}, {"id": 2}]));
+    assert_eq!(club.post("/v1/sql", &analyst(2), &ids).await.json()["rows"], json!([]));
+
+    let metrics = club.get("/metrics", "").await;
+    for line in [
+        "ebbtide_table_rows{app=\"club\",table=\"posts\"} 2",
+        "ebbtide_table_waiting_rows{app=\"club\",table=\"posts\"} 2",
+        "ebbtide_stored_rows_total{app=\"club\",table=\"posts\",outcome=\"waiting\"} 3",
+        "ebbtide_stored_rows_total{app=\"club\",table=\"posts\",outcome=\"placed\"} 1",
+        "# TYPE ebbtide_stored_rows_total counter",
+    ] {
+        assert!(metrics.text().lines().any(|have| have == line), "{line} is missing in {}", metrics.text());
+    }
+    let storage = |json: Json| json["tables"][1]["storage"].clone();
+    let told = storage(club.get("/v1/schema", &admin()).await.json());
+    assert_eq!((&told["rows"], &told["waiting"]), (&json!(2), &json!(2)), "{told}");
+    for narrower in [writer, token(json!({"role": "admin", "tenant": 1})), token(json!({"role": "viewer"}))] {
+        assert_eq!(storage(club.get("/v1/schema", &narrower).await.json()), Json::Null);
+    }
+}

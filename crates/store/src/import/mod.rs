@@ -13,10 +13,10 @@ use ebbtide_model::Scope;
 
 use crate::admission::{Prepared, prepare};
 use crate::chunk::row_bytes;
-use crate::family::Orphans;
 use crate::fingerprint::Fingerprint;
 use crate::group::Group;
 use crate::maintenance::{Job, Shared};
+use crate::orphans::Orphans;
 use crate::segment::{self, Segment};
 use crate::table::TableInfo;
 use crate::writer::{TableIndex, Writer};
@@ -102,13 +102,19 @@ impl Importer {
         if self.gathered.rows >= self.chunk_rows || self.gathered.bytes >= CHUNK_BYTES_MAX {
             receipt.add(self.settle()?);
         }
+        self.count(&receipt);
         Ok(receipt)
+    }
+
+    fn count(&self, receipt: &Receipt) {
+        self.shared.writer().tables[self.table].arrived.count(receipt);
     }
 
     /// Settles all that is left; the receipt counts it.
     pub fn finish(mut self) -> Result<Receipt, StoreError> {
         let mut receipt = self.settle()?;
         receipt.add(self.install()?);
+        self.count(&receipt);
         self.shared.wake();
         Ok(receipt)
     }
@@ -129,6 +135,7 @@ impl Importer {
             orphans.extend(unknown);
             chunk_rows += rows;
         }
+        let orphans = Orphans::concat(orphans)?;
         let rows = Unsettled::new(&self.info, batches)?;
         let mut receipt = self.install()?;
         let (decided, fs, id) = {
@@ -160,17 +167,15 @@ impl Importer {
         writer: &mut Writer,
         rows: &Unsettled,
         decided: &Decided,
-        orphans: Vec<Orphans>,
+        orphans: Option<Orphans>,
     ) -> Result<Receipt, StoreError> {
+        let Some(mut orphans) = orphans else { return Ok(Receipt::default()) };
         let mut group = Group::default();
-        let mut receipt = Receipt::default();
         let first = decided.first_sequence;
-        for mut orphans in orphans {
-            orphans.sequences.iter_mut().for_each(|sequence| *sequence += first);
-            let is_replaced =
-                |key: Fingerprint, sequence: u64| rows.keeps_later(&decided.kept, key, sequence - first);
-            receipt.add(writer.keep_waiting(self.table, orphans, is_replaced, &mut group)?);
-        }
+        orphans.sequences.iter_mut().for_each(|sequence| *sequence += first);
+        let is_replaced =
+            |key: Fingerprint, sequence: u64| rows.keeps_later(&decided.kept, key, sequence - first);
+        let receipt = writer.keep_waiting(self.table, orphans, is_replaced, &mut group)?;
         writer.commit(group)?;
         if writer.wants_flush() {
             self.shared.want(Job::Flush);

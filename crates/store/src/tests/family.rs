@@ -121,8 +121,8 @@ fn a_row_that_waits_twice_is_there_once_and_of_an_entity_the_last_counts() {
     let machine = open();
     let newer = Row { note: Some("short"), ..of(1, 10) };
     append(&machine, ORDERS, &[of(1, 10)]);
-    assert_eq!(append(&machine, ORDERS, &[newer.clone()]), waiting(1));
-    assert_eq!(append(&machine, ORDERS, &[newer.clone()]).duplicates, 1);
+    assert_eq!(append(&machine, ORDERS, std::slice::from_ref(&newer)), waiting(1));
+    assert_eq!(append(&machine, ORDERS, std::slice::from_ref(&newer)).duplicates, 1);
     append(&machine, LINES, &[of(10, 100)]);
     assert_eq!(append(&machine, LINES, &[Row { note: Some("short"), ..of(10, 100) }]).duplicates, 1);
     append(&machine, SHOPS, &[shop("a", 1)]);

@@ -1,10 +1,10 @@
-//! A data folder of version 1, for ever: what was once written is read.
+//! Data folders of every version, for ever: what was once written is read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::harness::{Dice, Machine, batch};
-use super::model::{Model, ModelFile, Row, TENANTS, VERSION_1_TABLES};
+use super::model::{Model, ModelFile, Row, TABLES, TENANTS, VERSION_1_TABLES};
 use crate::fs::{FileSystem, RealFs, SimFs};
 use crate::{Occurrences, verify};
 
@@ -43,8 +43,32 @@ fn fill(disk: &SimFs) -> Model {
     model
 }
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1/folder")
+/// Rows of all tables in segments and in the log, some of them waiting, some placed, some deleted.
+fn fill_families(disk: &SimFs) -> Model {
+    let machine = Machine::open(disk).unwrap();
+    let mut model = Model::default();
+    let mut dice = Dice::new(2027);
+    for round in 0..5 {
+        for table in (0..TABLES.len()).rev() {
+            let rows = dice.rows(9);
+            machine.append(table, &rows).unwrap();
+            model.append(table, &rows, &mut ModelFile::default());
+        }
+        machine.delete(5, "a", &[1, 2, 3]).unwrap();
+        model.delete(5, "a", &[1, 2, 3]);
+        if round == 2 {
+            machine.clear(3, Some("b")).unwrap();
+            model.clear(3, Some("b"));
+        }
+        if round < 4 {
+            machine.flush().unwrap();
+        }
+    }
+    model
+}
+
+fn fixture(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/version-{version}/folder"))
 }
 
 fn copy(from: &dyn FileSystem, to: &dyn FileSystem) {
@@ -60,7 +84,7 @@ fn copy(from: &dyn FileSystem, to: &dyn FileSystem) {
 #[test]
 fn a_folder_of_version_1_is_read() {
     let disk = SimFs::new(1);
-    copy(&RealFs::new(&fixture()), &disk);
+    copy(&RealFs::new(&fixture(1)), &disk);
     let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
     let found = verify(&fs).unwrap();
     assert!(found.damage.is_empty() && found.segments > 6, "{found:?}");
@@ -72,9 +96,31 @@ fn a_folder_of_version_1_is_read() {
 }
 
 #[test]
+fn a_folder_of_version_2_is_read() {
+    let disk = SimFs::new(1);
+    copy(&RealFs::new(&fixture(2)), &disk);
+    let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+    let found = verify(&fs).unwrap();
+    assert!(found.damage.is_empty() && found.segments > 20, "{found:?}");
+    let written = SimFs::new(1);
+    let model = fill_families(&written);
+    let (machine, fresh) = (Machine::open(&disk).unwrap(), Machine::open(&written).unwrap());
+    let mut waiting = 0;
+    for table in 0..TABLES.len() {
+        assert_eq!(machine.rows(table, None), model.tables[table].sorted(None), "table {table}");
+        assert_eq!(machine.waiting(table), model.tables[table].waiting(), "waiting for table {table}");
+        for tenant in TENANTS.map(Some).into_iter().chain([None]) {
+            assert_eq!(machine.version(table, tenant), fresh.version(table, tenant), "table {table}");
+        }
+        waiting += machine.waiting(table).len();
+    }
+    assert!(waiting > 0);
+}
+
+#[test]
 fn versions_of_a_folder_that_did_not_tell_tenants_apart_are_as_new_as_its_last_write() {
     let disk = SimFs::new(1);
-    copy(&RealFs::new(&fixture()), &disk);
+    copy(&RealFs::new(&fixture(1)), &disk);
     let mut machine = Machine::open(&disk).unwrap();
     let last = machine.version(0, None);
     let of_tenants = |machine: &Machine| TENANTS.map(|tenant| machine.version(0, Some(tenant)));

@@ -270,14 +270,15 @@ fn a_tenants_version_changes_with_its_own_rows_and_no_others() {
             importer.push(&batch(rows), &crate::Occurrences::new()).unwrap();
             importer.finish().unwrap();
         };
-        let steps: [(&str, &dyn Fn(&Machine)); 10] = [
+        type Step<'s> = (&'s str, &'s dyn Fn(&Machine));
+        let steps: [Step<'_>; 10] = [
             ("a", &|machine| _ = machine.append(table, &[row("a", 1)]).unwrap()),
             ("b", &|machine| _ = machine.append(table, &[row("b", 1), row("a", 1)]).unwrap()),
             ("", &|machine| _ = machine.append(table, &[row("b", 1)]).unwrap()),
             ("", &|machine| machine.flush().unwrap()),
             ("c", &|machine| imported(machine, &[row("c", 1), row("b", 1)])),
             (if table == 2 { "a" } else { "" }, &|machine| {
-                _ = machine.append(table, &[newer.clone()]).unwrap()
+                _ = machine.append(table, std::slice::from_ref(&newer)).unwrap()
             }),
             ("b", &|machine| _ = machine.delete(table, "b", &[1, 9]).unwrap()),
             ("", &|machine| _ = machine.delete(table, "b", &[1]).unwrap()),

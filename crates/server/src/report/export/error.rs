@@ -51,21 +51,23 @@ impl From<std::io::Error> for ExportError {
 
 impl From<csv::Error> for ExportError {
     fn from(error: csv::Error) -> Self {
-        match error.into_kind() {
-            csv::ErrorKind::Io(error) => Self::from(error),
-            other => Self::Encoding(format!("{other:?}").into()),
+        if error.is_io_error()
+            && let csv::ErrorKind::Io(error) = error.into_kind()
+        {
+            return Self::from(error);
         }
+        Self::Encoding("a record of CSV was refused".into())
     }
 }
 
 impl From<parquet::errors::ParquetError> for ExportError {
     fn from(error: parquet::errors::ParquetError) -> Self {
-        match error {
-            parquet::errors::ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-                Ok(error) => Self::from(*error),
-                Err(inner) => Self::Encoding(inner),
-            },
-            other => Self::Encoding(Box::new(other)),
+        let parquet::errors::ParquetError::External(inner) = error else {
+            return Self::Encoding(Box::new(error));
+        };
+        match inner.downcast::<std::io::Error>() {
+            Ok(error) => Self::from(*error),
+            Err(inner) => Self::Encoding(inner),
         }
     }
 }

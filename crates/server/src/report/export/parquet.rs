@@ -101,6 +101,8 @@ fn text(cell: &Json) -> Option<String> {
     match cell {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        other @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
+            Some(other.to_string())
+        }
     }
 }

@@ -138,14 +138,13 @@ fn whole_rows(body: &Json) -> Vec<Json> {
 }
 
 fn flatten(path: &str, json: &Json, row: &mut Map<String, Json>) {
-    match json {
-        Json::Object(entries) if !entries.is_empty() => {
-            for (name, json) in entries {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                flatten(&path, json, row);
-            }
-        }
-        other => _ = row.insert(path.to_owned(), other.clone()),
+    let Some(entries) = json.as_object().filter(|entries| !entries.is_empty()) else {
+        row.insert(path.to_owned(), json.clone());
+        return;
+    };
+    for (name, json) in entries {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        flatten(&path, json, row);
     }
 }
 

@@ -107,7 +107,7 @@ fn unescaped(text: &str) -> String {
     let mut out = String::new();
     // `_x000D_` is the character of that number.
     while let Some(at) = rest.find("_x") {
-        let code = rest.get(at + 2..at + 6).filter(|_| rest[at..].as_bytes().get(6) == Some(&b'_'));
+        let code = rest.get(at + 2..at + 6).filter(|_| rest.as_bytes().get(at + 6) == Some(&b'_'));
         let escaped = code.and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?));
         out.push_str(&rest[..at]);
         match escaped {
