@@ -54,6 +54,7 @@ fn schema(events: &[Json]) -> TableSchema {
         actor: Some(1),
         time: Some(2),
         event_name: Some(0),
+        open: None,
     }
 }
 

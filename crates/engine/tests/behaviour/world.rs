@@ -46,6 +46,7 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         actor: index("card").or(index("who")),
         time: index("at"),
         event_name: index("type"),
+        open: None,
         columns,
     }
 }
