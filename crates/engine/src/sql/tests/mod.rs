@@ -1,3 +1,4 @@
+mod conditions;
 mod fixture;
 mod functions;
 mod limits;
