@@ -1,0 +1,119 @@
+//! Who an event stream's actors are besides their own names: the table of their aliases, and that of their
+//! properties. Both are tables of the pack like any other, so they are read once all tables are known.
+
+use super::faults::Faults;
+use super::parse::unknown;
+use super::tables::{TableDraft, Tables};
+use crate::{
+    ActorPropsTable, AliasTable, Column, ColumnType, Fault, Fields, Node, TableKind, TableSchema, TenantRule,
+};
+
+/// What a table says of it in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Identity<'a> {
+    aliases: Option<Node<'a>>,
+    actor_props: Option<Node<'a>>,
+}
+
+impl<'a> Identity<'a> {
+    pub(super) fn of(fields: &Fields<'a>) -> Self {
+        Self { aliases: fields.optional("aliases"), actor_props: fields.optional("actor_props") }
+    }
+}
+
+/// Fills in what the tables say of their actors.
+pub(super) fn read(tables: &mut Tables<'_>, faults: &mut Faults) {
+    for index in 0..tables.sound.len() {
+        let draft = &tables.sound[index];
+        let Identity { aliases, actor_props } = draft.identity();
+        let aliases = aliases.as_ref().and_then(|node| faults.keep(alias_table(node, draft, tables)));
+        let props = actor_props.as_ref().and_then(|node| faults.keep(props_table(node, draft, tables)));
+        let schema = &mut tables.sound[index].schema;
+        schema.aliases = aliases.flatten();
+        schema.actor_props = props.flatten();
+    }
+}
+
+/// `None` where a fault of its own hides the table.
+fn alias_table(
+    node: &Node<'_>,
+    draft: &TableDraft<'_>,
+    tables: &Tables<'_>,
+) -> Result<Option<AliasTable>, Fault> {
+    let fields = node.clone().fields()?;
+    let (table, alias, actor) =
+        (fields.required("table")?, fields.required("alias")?, fields.required("actor")?);
+    fields.finish()?;
+    let actor_type = actor_type(node, &draft.schema)?;
+    let Some(found) = entity(&table, tables)? else {
+        return Ok(None);
+    };
+    let alias_index = column(&alias, found, actor_type)?;
+    let actor_index = column(&actor, found, actor_type)?;
+    if found.key != [alias_index] {
+        return Err(alias.fault(format_args!("is to be the key of {}, so that an alias has one actor", found.name)));
+    }
+    Ok(Some(AliasTable { table: found.name.clone(), alias: alias_index, actor: actor_index }))
+}
+
+fn props_table(
+    node: &Node<'_>,
+    draft: &TableDraft<'_>,
+    tables: &Tables<'_>,
+) -> Result<Option<ActorPropsTable>, Fault> {
+    let fields = node.clone().fields()?;
+    let (table, actor) = (fields.required("table")?, fields.required("actor")?);
+    let (name, value) = (fields.required("name")?, fields.required("value")?);
+    fields.finish()?;
+    let actor_type = actor_type(node, &draft.schema)?;
+    let Some(found) = entity(&table, tables)? else {
+        return Ok(None);
+    };
+    let actor = column(&actor, found, actor_type)?;
+    let name_index = column(&name, found, ColumnType::Text)?;
+    let value = column(&value, found, ColumnType::Text)?;
+    let mut key = found.key.clone();
+    key.sort_unstable();
+    let mut wanted = [actor, name_index];
+    wanted.sort_unstable();
+    if key != wanted {
+        let problem = format_args!("is to be, with the actor, the key of {}", found.name);
+        return Err(name.fault(problem));
+    }
+    Ok(Some(ActorPropsTable { table: found.name.clone(), actor, name: name_index, value }))
+}
+
+/// Of which type the actors of a stream are.
+fn actor_type(node: &Node<'_>, stream: &TableSchema) -> Result<ColumnType, Fault> {
+    let actor = stream.actor.filter(|_| stream.kind == TableKind::Events);
+    let column = actor.and_then(|actor| stream.columns.get(actor));
+    column.map(|column| column.column_type).ok_or_else(|| {
+        node.fault(format_args!("is for an event stream with an `actor`, and {} is none", stream.name))
+    })
+}
+
+/// An entity that says itself whose its rows are.
+fn entity<'t>(node: &Node<'_>, tables: &'t Tables<'_>) -> Result<Option<&'t TableSchema>, Fault> {
+    let Some(found) = tables.find(node)? else {
+        return Ok(None);
+    };
+    let schema = &found.schema;
+    if schema.kind != TableKind::Entity || matches!(schema.tenant, TenantRule::Parent { .. }) {
+        let problem = format_args!("{} is no entity that has its tenant in a column, or a fixed one", schema.name);
+        return Err(node.fault(problem));
+    }
+    Ok(Some(schema))
+}
+
+fn column(node: &Node<'_>, table: &TableSchema, wanted: ColumnType) -> Result<usize, Fault> {
+    let given = node.text()?;
+    let names = table.columns.iter().map(|column| column.name.as_str());
+    let index = table.column_index(given);
+    let index = index.ok_or_else(|| node.fault(unknown(&format!("column of {}", table.name), given, names)))?;
+    let Column { name, column_type, .. } = &table.columns[index];
+    if *column_type != wanted {
+        let (is, allowed) = (column_type.name(), wanted.name());
+        return Err(node.fault(format_args!("column {name:?} is of type {is}; allowed is {allowed}")));
+    }
+    Ok(index)
+}
