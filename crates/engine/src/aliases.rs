@@ -27,8 +27,7 @@ struct OfTenant {
 impl Aliases {
     /// As they are now: an alias holds for all history, whenever it was declared.
     pub(crate) fn load(snapshot: &Snapshot, scope: &Scope, table: &AliasTable) -> Result<Self, EngineError> {
-        let columns =
-            [ColumnRef::Tenant, ColumnRef::Declared(table.alias), ColumnRef::Declared(table.actor)];
+        let columns = [ColumnRef::Tenant, ColumnRef::Declared(table.alias), ColumnRef::Declared(table.actor)];
         let mut tenants: HashMap<Box<str>, OfTenant> = HashMap::new();
         for part in snapshot.table(scope, &table.table)?.parts() {
             for batch in part.scan(&columns)? {
@@ -70,7 +69,8 @@ impl Aliases {
         let names = TenantNames::of(tenants)?;
         if let Some(texts) = actors.as_string_opt::<i32>() {
             let own = |row: usize| texts.is_valid(row).then(|| texts.value(row));
-            let look_up = |tenant: &str, text: &str| self.tenants.get(tenant)?.texts.get(text).map(AsRef::as_ref);
+            let look_up =
+                |tenant: &str, text: &str| self.tenants.get(tenant)?.texts.get(text).map(AsRef::as_ref);
             let found = replaced(texts.len(), &names, own, look_up);
             return Ok(found.map(|texts| Arc::new(StringArray::from(texts)) as ArrayRef));
         }
@@ -215,7 +215,8 @@ mod tests {
     fn a_column_without_aliases_is_left_as_it_is() {
         let tenants: DictionaryArray<Int32Type> = ["t", "t", "u", "u"].into_iter().map(Some).collect();
         let tenants: ArrayRef = Arc::new(tenants);
-        let of_t = OfTenant { texts: [("b".into(), "a".into())].into_iter().collect(), ..OfTenant::default() };
+        let of_t =
+            OfTenant { texts: [("b".into(), "a".into())].into_iter().collect(), ..OfTenant::default() };
         let aliases = Aliases { tenants: [("t".into(), of_t)].into_iter().collect() };
         let resolve = |actors: [Option<&str>; 4]| {
             let actors: ArrayRef = Arc::new(StringArray::from(actors.to_vec()));

@@ -77,7 +77,7 @@ impl SchemaProvider for ScopedCatalog {
         let view = view.map_err(|error| DataFusionError::External(Box::new(SqlError::Store(error))))?;
         let table = ScopedTable::new(&view, self.as_of, self.partitions);
         let actors = self.actors(view.schema());
-        let actors = actors.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let actors = actors.map_err(|error| DataFusionError::External(Box::new(SqlError::from(error))))?;
         Ok(Some(Arc::new(table.with_actors(actors))))
     }
 

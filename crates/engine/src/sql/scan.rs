@@ -319,7 +319,8 @@ impl Reading {
         let mut asked = read.columns().get(..schema.fields().len()).unwrap_or_default().to_vec();
         if let Some(ActorPlaces { actor, tenant, aliases }) = &self.actors {
             let resolved = aliases.resolved(read.column(*tenant), read.column(*actor));
-            let resolved = resolved.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let resolved =
+                resolved.map_err(|error| DataFusionError::External(Box::new(SqlError::from(error))))?;
             asked[*actor] = resolved.unwrap_or_else(|| read.column(*actor).clone());
         }
         let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));

@@ -42,8 +42,9 @@ fn alias_table(
 ) -> Result<Option<AliasTable>, Fault> {
     let fields = node.clone().fields()?;
     let (table, alias, actor) =
-        (fields.required("table")?, fields.required("alias")?, fields.required("actor")?);
+        (fields.required("table"), fields.required("alias"), fields.required("actor"));
     fields.finish()?;
+    let (table, alias, actor) = (table?, alias?, actor?);
     let actor_type = actor_type(node, &draft.schema)?;
     let Some(found) = entity(&table, tables)? else {
         return Ok(None);
@@ -51,7 +52,9 @@ fn alias_table(
     let alias_index = column(&alias, found, actor_type)?;
     let actor_index = column(&actor, found, actor_type)?;
     if found.key != [alias_index] {
-        return Err(alias.fault(format_args!("is to be the key of {}, so that an alias has one actor", found.name)));
+        return Err(
+            alias.fault(format_args!("is to be the key of {}, so that an alias has one actor", found.name))
+        );
     }
     Ok(Some(AliasTable { table: found.name.clone(), alias: alias_index, actor: actor_index }))
 }
@@ -62,9 +65,10 @@ fn props_table(
     tables: &Tables<'_>,
 ) -> Result<Option<ActorPropsTable>, Fault> {
     let fields = node.clone().fields()?;
-    let (table, actor) = (fields.required("table")?, fields.required("actor")?);
-    let (name, value) = (fields.required("name")?, fields.required("value")?);
+    let (table, actor) = (fields.required("table"), fields.required("actor"));
+    let (name, value) = (fields.required("name"), fields.required("value"));
     fields.finish()?;
+    let (table, actor, name, value) = (table?, actor?, name?, value?);
     let actor_type = actor_type(node, &draft.schema)?;
     let Some(found) = entity(&table, tables)? else {
         return Ok(None);
@@ -99,7 +103,8 @@ fn entity<'t>(node: &Node<'_>, tables: &'t Tables<'_>) -> Result<Option<&'t Tabl
     };
     let schema = &found.schema;
     if schema.kind != TableKind::Entity || matches!(schema.tenant, TenantRule::Parent { .. }) {
-        let problem = format_args!("{} is no entity that has its tenant in a column, or a fixed one", schema.name);
+        let problem =
+            format_args!("{} is no entity that has its tenant in a column, or a fixed one", schema.name);
         return Err(node.fault(problem));
     }
     Ok(Some(schema))
@@ -109,11 +114,63 @@ fn column(node: &Node<'_>, table: &TableSchema, wanted: ColumnType) -> Result<us
     let given = node.text()?;
     let names = table.columns.iter().map(|column| column.name.as_str());
     let index = table.column_index(given);
-    let index = index.ok_or_else(|| node.fault(unknown(&format!("column of {}", table.name), given, names)))?;
+    let index =
+        index.ok_or_else(|| node.fault(unknown(&format!("column of {}", table.name), given, names)))?;
     let Column { name, column_type, .. } = &table.columns[index];
     if *column_type != wanted {
         let (is, allowed) = (column_type.name(), wanted.name());
         return Err(node.fault(format_args!("column {name:?} is of type {is}; allowed is {allowed}")));
     }
     Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pack::{Pack, render_faults};
+    use crate::{ActorPropsTable, AliasTable, TableName};
+
+    const SOUND: &str = "pack: p
+tables:
+  events:
+    kind: events
+    tenant: t
+    actor: who
+    time: at
+    aliases: {table: names, alias: name, actor: whose}
+    actor_props: {table: props, actor: who, name: name, value: value}
+    columns: {t: text, who: text, at: timestamp}
+  names: {kind: entity, key: name, tenant: t, columns: {t: text, name: text, whose: text, n: int}}
+  props: {kind: entity, key: [name, who], tenant: t, columns: {t: text, who: text, name: text, value: text?}}
+";
+
+    #[test]
+    fn a_stream_names_the_tables_that_know_its_actors_wherever_they_are_declared() {
+        let pack = Pack::parse(SOUND).unwrap();
+        let events = pack.schema.table(&TableName::new("events")).unwrap();
+        assert_eq!(events.aliases, Some(AliasTable { table: TableName::new("names"), alias: 1, actor: 2 }));
+        let props = ActorPropsTable { table: TableName::new("props"), actor: 1, name: 2, value: 3 };
+        assert_eq!(events.actor_props, Some(props));
+    }
+
+    #[test]
+    fn what_is_no_such_table_is_told() {
+        let check = |from: &str, to: &str, want: &str| {
+            let yaml = SOUND.replace(from, to);
+            assert_ne!(yaml, SOUND);
+            let told = render_faults("pack.yaml", &Pack::parse(&yaml).unwrap_err());
+            assert!(told.contains(want), "{to}: {told}");
+        };
+        check("table: names", "table: nmes", "tables.events.aliases.table: \"nmes\" is no table");
+        check("table: names", "table: events", "events is no entity");
+        check("alias: name", "alias: whose", "tables.events.aliases.alias: is to be the key of names");
+        check("actor: whose", "actor: n", "column \"n\" is of type int; allowed is text");
+        check("actor: whose", "actor: hose", "\"hose\" is no column of names");
+        check("alias: name, ", "", "tables.events.aliases.alias: is missing");
+        check("alias: name, ", "alias: name, x: 1, ", "tables.events.aliases.x");
+        check("    actor: who\n", "", "is for an event stream with an `actor`");
+        check("key: [name, who]", "key: name", "is to be, with the actor, the key of props");
+        check("name: name, value", "name: name, value: v, vlue", "tables.events.actor_props.vlue");
+        check("value: value}", "value: who2}", "\"who2\" is no column of props");
+        check("name: text, value: text?", "name: text, value: int?", "is of type int; allowed is text");
+    }
 }

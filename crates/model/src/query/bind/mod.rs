@@ -130,10 +130,7 @@ impl<'a> Binder<'a, '_> {
             number: None,
             value: None,
             key: table.key.clone(),
-            aliases: table
-                .actor
-                .zip(table.aliases.clone())
-                .map(|(column, by)| Aliased { column, by }),
+            aliases: table.actor.zip(table.aliases.clone()).map(|(column, by)| Aliased { column, by }),
         });
         Ok(self.sources.len() - 1)
     }
