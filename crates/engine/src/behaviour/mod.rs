@@ -9,6 +9,7 @@ mod columns;
 mod drive;
 mod fold;
 mod funnel;
+mod joined;
 mod key;
 mod lifecycle;
 mod load;
