@@ -1,6 +1,7 @@
 //! From a query to one that can run: every table, event stream, property and value is checked against
 //! the app's declared tables, and what the app decides is filled in.
 
+mod dropoff;
 mod funnel;
 mod kinds;
 mod range;
