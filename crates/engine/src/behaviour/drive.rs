@@ -13,6 +13,7 @@ use hashbrown::HashSet;
 
 use super::columns::Arrivals;
 use super::fold::{Actor, Fold, Run};
+use super::joined::Joined;
 use super::key::{Group, Key, OwnedKey, compare_groups};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
 use crate::{EngineError, Interrupt, stop};
@@ -48,6 +49,7 @@ struct PartEvents {
 pub(crate) struct Loading<'a, 'i> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) scope: &'a Scope,
+    pub(crate) joined: &'a Joined,
     pub(crate) times: &'a Times,
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
@@ -63,9 +65,10 @@ impl<'i> Loading<'_, 'i> {
             let view = self.snapshot.table(self.scope, &source.table)?;
             work.extend(view.parts().iter().map(|part| (source, part.clone())));
         }
-        let Self { times, actors, ties, arrivals, interrupt, .. } = self;
+        let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, part): &(&EventSource, Part)| {
-            Loader { source, times, actors, ties, arrivals, interrupt }.load(part)
+            let aliases = joined.aliases(source);
+            Loader { source, aliases, times, actors, ties, arrivals, interrupt }.load(part)
         };
         let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
         let events = side_by_side(&work, workers(rows), load_one)?;

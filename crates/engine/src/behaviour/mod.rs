@@ -10,6 +10,7 @@ mod drive;
 mod dropoff;
 mod fold;
 mod funnel;
+mod joined;
 mod key;
 mod latency;
 mod lifecycle;

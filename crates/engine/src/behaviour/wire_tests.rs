@@ -146,6 +146,8 @@ fn bound(query: Json) -> BoundQuery {
         actor: Some(0),
         time: Some(1),
         event_name: Some(2),
+        aliases: None,
+        actor_props: None,
     };
     let schema = AppSchema { app: AppName::new("app"), calendar: Calendar::utc(), tables: vec![table] };
     bind(&Query::parse(&query).unwrap(), &schema).unwrap()

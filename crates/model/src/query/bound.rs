@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{Condition, FunnelView, Interval, Kind, Measures, Query, Window};
-use crate::{AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
+use crate::{AliasTable, AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -40,6 +40,15 @@ pub struct EventSource {
     pub value: Option<ValueColumn>,
     /// The columns of the table's key; none where it has no key.
     pub key: Vec<usize>,
+    /// Where the actors of its rows have other names.
+    pub aliases: Option<Aliased>,
+}
+
+/// A column of actors whose aliases stand in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aliased {
+    pub column: usize,
+    pub by: AliasTable,
 }
 
 /// A column as a query reads its values.
@@ -216,6 +225,9 @@ impl BoundQuery {
 
     /// The tables that the answer depends on.
     pub fn tables(&self) -> impl Iterator<Item = &TableName> {
-        self.sources.iter().map(|source| &source.table)
+        self.sources.iter().flat_map(|source| {
+            let aliases = source.aliases.as_ref().map(|aliased| &aliased.by.table);
+            std::iter::once(&source.table).chain(aliases)
+        })
     }
 }

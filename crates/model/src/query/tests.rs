@@ -23,6 +23,8 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         actor: index("card"),
         time: index("at"),
         event_name: index("type"),
+        aliases: None,
+        actor_props: None,
         columns,
     }
 }

@@ -1,3 +1,4 @@
+mod aliases;
 mod fixture;
 mod functions;
 mod limits;

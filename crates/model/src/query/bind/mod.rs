@@ -9,7 +9,7 @@ mod range;
 use jiff::tz::TimeZone;
 
 use self::range::check_range;
-use super::bound::{BoundMatcher, BoundQuery, EventSource};
+use super::bound::{Aliased, BoundMatcher, BoundQuery, EventSource};
 use super::condition::Condition;
 use super::matcher::Matcher;
 use super::{Filter, PropScope, Query, When};
@@ -131,6 +131,7 @@ impl<'a> Binder<'a, '_> {
             number: None,
             value: None,
             key: table.key.clone(),
+            aliases: table.actor.zip(table.aliases.clone()).map(|(column, by)| Aliased { column, by }),
         });
         Ok(self.sources.len() - 1)
     }
