@@ -1,7 +1,7 @@
 //! A dropoff's tables: the events that have a session of their own, those that are parted by time, and
 //! the tables of its latencies.
 
-use super::{Binder, Need, condition, conditions, fault, known_table, prop_column};
+use super::{Binder, Need, condition, conditions, events_of, fault, known_table, prop_column};
 use crate::query::bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
 use crate::query::condition::{Condition, Operand, Probe};
 use crate::query::filter::{Filter, Op, PropScope, Test};
@@ -116,15 +116,9 @@ impl<'a> Binder<'a, '_> {
         filters.push(Condition::Column(column, Probe::IsSet));
         let step = latency.step.as_ref().unwrap_or(&dropoff.step);
         Ok(EventSource {
-            table: table.name.clone(),
-            time,
-            actor: None,
-            filters,
             matchers: serving(table, step, &dropoff.steps, BoundQuery::STEP, &path)?,
-            breakdown: Vec::new(),
             number: Some(column),
-            value: None,
-            key: table.key.clone(),
+            ..events_of(table, time, None, filters)
         })
     }
 }
