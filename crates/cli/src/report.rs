@@ -11,7 +11,7 @@ use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
 use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
-use ebbtide_server::report::{Arguments, Asker, Engines, ReportError, choose_lists, evaluate};
+use ebbtide_server::report::{Arguments, Asker, Engines, Evaluation, ReportError, choose_lists};
 
 use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::failure::Failure;
@@ -109,19 +109,16 @@ impl Report {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
         let engines = Engines { sql: &sql, limits: LIMITS, query_time_max: LIMITS.time_max };
-        let answer = async || {
-            evaluate(&pack, report, &arguments, &engines, &snapshot, &scope).await.map_err(Failure::new)
-        };
-        let reading = Reading {
+        let of = Evaluation {
             pack: &pack,
             report,
             arguments: &arguments,
+            engines: &engines,
             snapshot: &snapshot,
             scope: &scope,
-            sql: &sql,
-            limits: LIMITS,
-            engines: &engines,
         };
+        let answer = async || of.answer().await.map_err(Failure::new);
+        let reading = Reading { of, sql: &sql, limits: LIMITS };
         runtime.block_on(async {
             let Some(format) = self.format.file() else {
                 let text = format!("{:#}\n", answer().await?.body);
@@ -129,6 +126,7 @@ impl Report {
                     .write(move |out| out.write_all(text.as_bytes()).map_err(ExportError::from))
                     .await;
             };
+            of.look_up_keys().await.map_err(Failure::new)?;
             let lists =
                 reading.lists(&lists, || async { Ok::<_, Failure>(Arc::new(answer().await?)) }).await?;
             let export = Export {

@@ -33,6 +33,6 @@ pub use error::ErrorKind;
 pub use ids::{AppName, TableName, TenantId};
 pub use instant::{Instant, InstantError};
 pub use property::{Property, PropertyKind, PropertyValue, canonical_json, type_of_kinds, write_text};
-pub use schema::{AppSchema, Column, Open, TableKind, TableSchema, TenantRule};
+pub use schema::{ActorPropsTable, AliasTable, AppSchema, Column, Open, TableKind, TableSchema, TenantRule};
 pub use scope::{Scope, Tenants};
 pub use value::{CastError, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Value};

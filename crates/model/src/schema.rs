@@ -33,6 +33,10 @@ pub struct TableSchema {
     /// How rows carry properties besides the declared columns, where they may. An event stream with a
     /// tenant of its own.
     pub open: Option<Open>,
+    /// Where other names of its actors stand, whose events are then theirs.
+    pub aliases: Option<AliasTable>,
+    /// Where properties of its actors stand.
+    pub actor_props: Option<ActorPropsTable>,
 }
 
 /// A table whose rows have properties that no pack declares.
@@ -43,6 +47,25 @@ pub struct Open {
     /// How many of the table's columns are declared. Those behind them are properties: none in a pack's
     /// schema, those of a scope's own rows in a snapshot's.
     pub declared: usize,
+}
+
+/// An entity table in which each row says that what `alias` did was done by `actor`. Both columns are of
+/// the type of the stream's actors, and `alias` is the table's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasTable {
+    pub table: TableName,
+    pub alias: usize,
+    pub actor: usize,
+}
+
+/// An entity table in which each row is a property of an actor: its key is `actor` and `name`, and `value` is
+/// canonical JSON text, null where the property was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorPropsTable {
+    pub table: TableName,
+    pub actor: usize,
+    pub name: usize,
+    pub value: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

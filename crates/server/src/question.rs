@@ -11,7 +11,7 @@ use crate::cache::{Entry, Freshness, Key, Lifetime, Source, Versions, Wanted, ne
 use crate::http::milliseconds;
 use crate::problem::{Code, Problem};
 use crate::report::export::{Export, ExportFormat, ExportList, Reading};
-use crate::report::{Arguments, Engines, evaluate, look_up_keys};
+use crate::report::{Arguments, Engines, Evaluation};
 use crate::routes::ReportRoute;
 use crate::server::Server;
 
@@ -67,17 +67,10 @@ impl Question {
             }
             None => {
                 let engines = engines(server);
-                look_up_keys(&route.app.pack, report, arguments, &engines, snapshot, scope).await?;
-                let reading = Reading {
-                    pack: &route.app.pack,
-                    report,
-                    arguments,
-                    snapshot,
-                    scope,
-                    sql: &server.sql,
-                    limits: server.settings.export_limits(),
-                    engines: &engines,
-                };
+                let pack = &route.app.pack;
+                let of = Evaluation { pack, report, arguments, engines: &engines, snapshot, scope };
+                of.look_up_keys().await?;
+                let reading = Reading { of, sql: &server.sql, limits: server.settings.export_limits() };
                 let answer = || async { Ok::<_, Problem>(self.answer(freshness).await?.0.answer().clone()) };
                 reading.lists(paths, answer).await?
             }
@@ -113,8 +106,15 @@ impl Question {
         let started = Stopwatch::now();
         let Self { server, route, arguments, scope, snapshot, now, request_id } = self;
         let engines = engines(&server);
-        let answer =
-            evaluate(&route.app.pack, &route.report, &arguments, &engines, &snapshot, &scope).await?;
+        let evaluation = Evaluation {
+            pack: &route.app.pack,
+            report: &route.report,
+            arguments: &arguments,
+            engines: &engines,
+            snapshot: &snapshot,
+            scope: &scope,
+        };
+        let answer = evaluation.answer().await?;
         let of_report = route.clone();
         let encoding = tokio::task::spawn_blocking(move || {
             let report = &of_report.report;

@@ -281,6 +281,8 @@ impl Layout {
             time: self.time.as_ref().and_then(index),
             event_name: None,
             open: None,
+            aliases: None,
+            actor_props: None,
         })
     }
 }

@@ -79,6 +79,8 @@ impl TableInfo {
             time: None,
             event_name: None,
             open: None,
+            aliases: None,
+            actor_props: None,
             ..(*self.schema).clone()
         };
         Self::new(secret, &self.app, Layout::of(&schema, false), schema)

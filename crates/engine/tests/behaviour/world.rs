@@ -11,8 +11,8 @@ use arrow::datatypes::Int32Type;
 use ebbtide_engine::{Answer, EngineError, Interrupt, StopFlag, ask};
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{
-    AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName, TableSchema,
-    TenantId, TenantRule, Tenants, Value,
+    AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName,
+    TableSchema, TenantId, TenantRule, Tenants, Value,
 };
 use ebbtide_store::{Snapshot, stored_schema};
 use serde_json::Value as Json;
@@ -47,8 +47,16 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         time: index("at"),
         event_name: index("type"),
         open: None,
+        aliases: None,
+        actor_props: None,
         columns,
     }
+}
+
+/// In `names` a card may have others, whose rows are its own.
+fn with_aliases(table: TableSchema) -> TableSchema {
+    let aliases = AliasTable { table: TableName::new("names"), alias: 1, actor: 2 };
+    TableSchema { aliases: Some(aliases), ..table }
 }
 
 pub(crate) fn app() -> Arc<AppSchema> {
@@ -62,7 +70,12 @@ pub(crate) fn app() -> Arc<AppSchema> {
                 TableKind::Entity,
                 &[("shop", Text), ("id", Int), ("at", Timestamp), ("tier", Text)],
             ),
-            table(
+            TableSchema {
+                actor: None,
+                key: vec![1],
+                ..table("names", TableKind::Entity, &[("shop", Text), ("name", Int), ("card", Int)])
+            },
+            with_aliases(table(
                 "sales",
                 TableKind::Events,
                 &[
@@ -78,7 +91,7 @@ pub(crate) fn app() -> Arc<AppSchema> {
                     ("open", Bool),
                     ("day", Date),
                 ],
-            ),
+            )),
             table(
                 "views",
                 TableKind::Events,
@@ -130,6 +143,7 @@ fn array(column_type: ColumnType, values: &[&Value]) -> ArrayRef {
         }
         ColumnType::Bool => Arc::new(BooleanArray::from_iter(collect!(Vec<_>, Bool, |value: &bool| *value))),
         ColumnType::Text => Arc::new(collect!(StringArray, Text, |value: &Arc<str>| value.to_string())),
+        ColumnType::Mixed => Arc::new(collect!(StringArray, Json, |value: &Arc<str>| value.to_string())),
         ColumnType::Timestamp => {
             let micros = collect!(TimestampMicrosecondArray, Timestamp, |value: &Instant| value.micros());
             Arc::new(micros.with_timezone("+00:00"))

@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use ebbtide_engine::sql::{Limits, Relation, SqlRequest, SqlRows, UnusedParameters};
 use ebbtide_engine::{Answer as EngineAnswer, EngineError, StopFlag, ask};
-use ebbtide_model::pack::{
-    BehaviourLeaf, Composed, Each, Pack, Param, RelationRows, Report, SqlShape, Tree, filled,
-};
+use ebbtide_model::pack::{BehaviourLeaf, Composed, Each, Param, RelationRows, SqlShape, Tree, filled};
 use ebbtide_model::query::{BoundQuery, Query, bind};
-use ebbtide_model::{Instant, Scope, Value};
-use ebbtide_store::Snapshot;
+use ebbtide_model::{Instant, Value};
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use serde_json::Value as Json;
 use tokio::sync::OnceCell;
@@ -17,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::cells::{Given, Split, objects_of};
 use super::columns::ListColumn;
 use super::values::Values;
-use super::{Arguments, Engines, ReportError, shape};
+use super::{Evaluation, ReportError, shape};
 use crate::asking::{AskError, ask_within};
 
 /// Something of a response that is asked.
@@ -94,37 +91,31 @@ pub(super) fn branch<'t>(
 }
 
 pub(super) struct Asked<'e> {
-    pack: &'e Pack,
-    report: &'e Report,
-    arguments: &'e Arguments,
-    engines: &'e Engines<'e>,
-    snapshot: &'e Snapshot,
-    scope: &'e Scope,
+    of: Evaluation<'e>,
     /// The rows of the report's relations, once something reads them.
     relations: Vec<OnceCell<Arc<SqlRows>>>,
 }
 
 impl<'e> Asked<'e> {
-    pub(super) fn new(
-        pack: &'e Pack,
-        report: &'e Report,
-        arguments: &'e Arguments,
-        engines: &'e Engines<'e>,
-        snapshot: &'e Snapshot,
-        scope: &'e Scope,
-    ) -> Self {
-        let relations = report.relations.iter().map(|_| OnceCell::new()).collect();
-        Self { pack, report, arguments, engines, snapshot, scope, relations }
+    pub(super) fn new(of: Evaluation<'e>) -> Self {
+        Self { of, relations: of.report.relations.iter().map(|_| OnceCell::new()).collect() }
+    }
+
+    /// That all the rows are there of which the report's parameters are keys.
+    pub(super) async fn look_up_keys(&self) -> Result<(), ReportError> {
+        try_join_all(self.of.report.params.iter().map(|param| self.look_up(param))).await?;
+        Ok(())
     }
 
     /// That the row is there of which the parameter is a key. One that may be left out is, at null.
-    pub(super) async fn look_up(&self, param: &Param) -> Result<(), ReportError> {
+    async fn look_up(&self, param: &Param) -> Result<(), ReportError> {
         let Some(key_of) = &param.key_of else { return Ok(()) };
-        if self.arguments.get(&param.name) == Some(&Value::Null) && param.default == Some(Value::Null) {
+        if self.of.arguments.get(&param.name) == Some(&Value::Null) && param.default == Some(Value::Null) {
             return Ok(());
         }
         let statement = Composed { statement: Arc::clone(&key_of.statement), reads: Vec::new() };
-        let found = self.rows(&statement, self.arguments.values().to_vec(), self.engines.limits).await?;
+        let found =
+            self.rows(&statement, self.of.arguments.values().to_vec(), self.of.engines.limits).await?;
         if found.row_count() == 0 { Err(ReportError::Missing(key_of.missing.clone())) } else { Ok(()) }
     }
 
@@ -141,8 +132,8 @@ impl<'e> Asked<'e> {
             }
             Ask::Sql { shape, statement, default } => {
                 let values = leaf.within.as_ref().map(|(_, values)| values.all());
-                let values = values.unwrap_or_else(|| self.arguments.values().to_vec());
-                let rows = self.rows(statement, values, self.engines.limits).await?;
+                let values = values.unwrap_or_else(|| self.of.arguments.values().to_vec());
+                let rows = self.rows(statement, values, self.of.engines.limits).await?;
                 let mut columns = columns_of(&rows);
                 let given = match leaf.within {
                     None => Given::whole(shape, objects_of(&rows)?, columns.len(), default)?,
@@ -160,7 +151,7 @@ impl<'e> Asked<'e> {
     pub(super) async fn read_by(&self, statement: &Composed) -> Result<Vec<Relation>, ReportError> {
         let relations = statement.reads.iter().map(|index| async {
             let rows = self.relation(*index).await?;
-            Ok(Relation { name: Arc::clone(&self.report.relations[*index].name), rows })
+            Ok(Relation { name: Arc::clone(&self.of.report.relations[*index].name), rows })
         });
         try_join_all(relations).await
     }
@@ -177,17 +168,18 @@ impl<'e> Asked<'e> {
             params,
             unused_params: UnusedParameters::PassedOver,
             relations: self.read_by(statement).await?,
-            as_of: self.arguments.as_of(),
-            calendar: self.pack.schema.calendar.clone(),
+            as_of: self.of.arguments.as_of(),
+            calendar: self.of.pack.schema.calendar.clone(),
             limits,
         };
-        Ok(self.engines.sql.run(self.snapshot, self.scope, request).await?)
+        Ok(self.of.engines.sql.run(self.of.snapshot, self.of.scope, request).await?)
     }
 
     /// The rows of a relation: asked for by whoever reads them first.
     fn relation(&self, index: usize) -> BoxFuture<'_, Result<Arc<SqlRows>, ReportError>> {
         async move {
-            let (Some(cell), Some(relation)) = (self.relations.get(index), self.report.relations.get(index))
+            let (Some(cell), Some(relation)) =
+                (self.relations.get(index), self.of.report.relations.get(index))
             else {
                 return Err(ReportError::Unanswered("a relation that the report lacks is read".to_owned()));
             };
@@ -195,8 +187,8 @@ impl<'e> Asked<'e> {
                 match &relation.rows {
                     RelationRows::Sql(statement) => {
                         // They are for other statements: their bytes are limited, and not how many they are.
-                        let limits = Limits { rows_max: usize::MAX, ..self.engines.limits };
-                        let values = self.arguments.values().to_vec();
+                        let limits = Limits { rows_max: usize::MAX, ..self.of.engines.limits };
+                        let values = self.of.arguments.values().to_vec();
                         self.rows(statement, values, limits).await.map(Arc::new)
                     }
                     RelationRows::Query(query) => self.folded(query).await.map(Arc::new),
@@ -216,14 +208,14 @@ impl<'e> Asked<'e> {
     async fn folded(&self, query: &Json) -> Result<SqlRows, ReportError> {
         let (query, answer) = self.fold(query).await?;
         let mut rows =
-            answer.outcome.relation(&query.relation(&self.pack.schema)).map_err(EngineError::from)?;
-        rows.changes_at = Some(query.changes_at(self.arguments.as_of()));
+            answer.outcome.relation(&query.relation(&self.of.pack.schema)).map_err(EngineError::from)?;
+        rows.changes_at = Some(query.changes_at(self.of.arguments.as_of()));
         Ok(rows)
     }
 
     async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
         let (query, answer) = self.fold(&leaf.query).await?;
-        let changes_at = Some(query.changes_at(self.arguments.as_of()));
+        let changes_at = Some(query.changes_at(self.of.arguments.as_of()));
         Ok(match &leaf.shape {
             None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
             Some(shape) => Found {
@@ -235,14 +227,15 @@ impl<'e> Asked<'e> {
     }
 
     async fn fold(&self, query: &Json) -> Result<(BoundQuery, EngineAnswer), ReportError> {
-        let query = filled(query, |name| self.arguments.json(name));
+        let query = filled(query, |name| self.of.arguments.json(name));
         let query = query.map_err(|name| ReportError::NoValue { name })?;
-        let query = Query::parse(&query).and_then(|query| bind(&query, &self.pack.schema));
+        let query = Query::parse(&query).and_then(|query| bind(&query, &self.of.pack.schema));
         let query = query.map_err(EngineError::from)?;
-        let (snapshot, scope, as_of) = (self.snapshot.clone(), self.scope.clone(), self.arguments.as_of());
+        let (snapshot, scope, as_of) =
+            (self.of.snapshot.clone(), self.of.scope.clone(), self.of.arguments.as_of());
         let asked = query.clone();
         let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
-        let answer = ask_within(self.engines.query_time_max, work).await.map_err(|error| match error {
+        let answer = ask_within(self.of.engines.query_time_max, work).await.map_err(|error| match error {
             AskError::Engine(error) => ReportError::Engine(error),
             AskError::Unanswered(why) => ReportError::Unanswered(why),
         })?;

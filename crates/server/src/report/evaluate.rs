@@ -86,41 +86,39 @@ impl ReportError {
     }
 }
 
-/// Looks up what the report's parameters are keys of, as [`evaluate`] does before all else.
-pub async fn look_up_keys(
-    pack: &Pack,
-    report: &Report,
-    arguments: &Arguments,
-    engines: &Engines<'_>,
-    snapshot: &Snapshot,
-    scope: &Scope,
-) -> Result<(), ReportError> {
-    let asked = Asked::new(pack, report, arguments, engines, snapshot, scope);
-    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
-    Ok(())
+/// A report as it is asked: with which arguments, over which rows, for whom.
+#[derive(Clone, Copy)]
+pub struct Evaluation<'e> {
+    pub pack: &'e Pack,
+    pub report: &'e Report,
+    pub arguments: &'e Arguments,
+    pub engines: &'e Engines<'e>,
+    pub snapshot: &'e Snapshot,
+    pub scope: &'e Scope,
 }
 
-/// Asks the report's leaves, all over the same rows, and puts its response together. What parameters
-/// are keys of is looked up before.
-pub async fn evaluate(
-    pack: &Pack,
-    report: &Report,
-    arguments: &Arguments,
-    engines: &Engines<'_>,
-    snapshot: &Snapshot,
-    scope: &Scope,
-) -> Result<Answer, ReportError> {
-    let asked = Asked::new(pack, report, arguments, engines, snapshot, scope);
-    try_join_all(report.params.iter().map(|param| asked.look_up(param))).await?;
-    let values = Values::of(arguments);
-    let leaves = leaves_of(&report.response, &values)?;
-    let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
-    let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
-    let changes_at = found.iter().filter_map(|found| found.changes_at).chain(asked.relations_change_at());
-    let changes_at = changes_at.fold(day, Instant::min);
-    let mut assembly = Assembly::default();
-    let body = assembly.tree(&report.response, "", &mut Source::whole(found), &values)?;
-    let found = assembly.lists();
-    let named = report.lists.iter().filter_map(|path| found.iter().find(|list| list.path == *path));
-    Ok(Answer { body, lists: named.cloned().collect(), changes_at })
+impl Evaluation<'_> {
+    /// Looks up what the report's parameters are keys of, as [`answer`](Self::answer) does before all else.
+    pub async fn look_up_keys(self) -> Result<(), ReportError> {
+        Asked::new(self).look_up_keys().await
+    }
+
+    /// Asks the report's leaves, all over the same rows, and puts its response together. What parameters
+    /// are keys of is looked up before.
+    pub async fn answer(self) -> Result<Answer, ReportError> {
+        let Self { pack, report, arguments, .. } = self;
+        let asked = Asked::new(self);
+        asked.look_up_keys().await?;
+        let values = Values::of(arguments);
+        let leaves = leaves_of(&report.response, &values)?;
+        let found = try_join_all(leaves.into_iter().map(|leaf| asked.leaf(leaf))).await?;
+        let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
+        let changes_at = found.iter().filter_map(|found| found.changes_at).chain(asked.relations_change_at());
+        let changes_at = changes_at.fold(day, Instant::min);
+        let mut assembly = Assembly::default();
+        let body = assembly.tree(&report.response, "", &mut Source::whole(found), &values)?;
+        let found = assembly.lists();
+        let named = report.lists.iter().filter_map(|path| found.iter().find(|list| list.path == *path));
+        Ok(Answer { body, lists: named.cloned().collect(), changes_at })
+    }
 }

@@ -7,8 +7,9 @@ use super::export::ExportFormat;
 /// The query parameter that names a list.
 pub const TABLE: &str = "table";
 
-/// The list that `table` names; without it the only one, or all of them in a format that holds several. A
-/// report without a list is one row, whose path is [`WHOLE`].
+/// The list that `table` names, by its path or, where no other ends alike, by the last name of it; without
+/// it the only one, or all of them in a format that holds several. A report without a list is one row, whose
+/// path is [`WHOLE`].
 pub fn choose_lists<'r>(
     report: &'r Report,
     format: ExportFormat,
@@ -21,12 +22,19 @@ pub fn choose_lists<'r>(
     let allowed = || format!("one of {}", lists.join(", "));
     match table {
         Some(name) => {
-            let found = lists.iter().find(|list| **list == name);
+            let found = lists.iter().find(|list| **list == name).or_else(|| ending_in(&lists, name));
             found.map(|list| vec![*list]).ok_or_else(|| ParamError::refused(TABLE, name, allowed()))
         }
         None if lists.len() == 1 || format.holds_several_lists() => Ok(lists),
         None => Err(ParamError::Missing { name: TABLE.to_owned(), allowed: allowed() }),
     }
+}
+
+/// The one path whose last name this is.
+fn ending_in<'l, 'r>(lists: &'l [&'r str], name: &str) -> Option<&'l &'r str> {
+    let mut ending = lists.iter().filter(|list| list.rsplit('.').next() == Some(name));
+    let first = ending.next()?;
+    if ending.next().is_some() { None } else { Some(first) }
 }
 
 /// The statement whose rows a list is, as they are: where there is one they need not wait for the rest of
@@ -90,6 +98,18 @@ mod tests {
         for format in ExportFormat::ALL {
             assert_eq!(choose_lists(&bare, format, None), Ok(vec![WHOLE]));
         }
+    }
+
+    #[test]
+    fn the_last_name_of_a_path_will_do_where_no_other_ends_alike() {
+        let lists = ["growth.days", "totals.days", "totals.mentors", "mentors.best"];
+        let check =
+            |name: &str, want: Option<&str>| assert_eq!(ending_in(&lists, name).copied(), want, "{name}");
+        check("best", Some("mentors.best"));
+        check("mentors", Some("totals.mentors"));
+        check("days", None);
+        check("totals", None);
+        check("", None);
     }
 
     #[test]

@@ -16,6 +16,6 @@ mod values;
 pub use arguments::{Arguments, Asker, Pair};
 pub use check::PlannedStatements;
 pub use columns::{CellType, Column, ListColumn};
-pub use evaluate::{Answer, Engines, List, ReportError, evaluate, look_up_keys};
+pub use evaluate::{Answer, Engines, Evaluation, List, ReportError};
 pub(crate) use lists::statement_of;
 pub use lists::{TABLE, choose_lists};

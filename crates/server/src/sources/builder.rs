@@ -321,6 +321,8 @@ mod tests {
             time: None,
             event_name: None,
             open: None,
+            aliases: None,
+            actor_props: None,
         }
     }
 

@@ -29,6 +29,8 @@ fn table() -> TableSchema {
         time: Some(2),
         event_name: None,
         open: None,
+        aliases: None,
+        actor_props: None,
     }
 }
 

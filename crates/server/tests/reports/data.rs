@@ -8,7 +8,7 @@ use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
 use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
-use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Pair, PlannedStatements, evaluate};
+use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
@@ -137,9 +137,15 @@ impl App {
         let scope = tenant.map_or(Some(all.clone()), |tenant| all.narrowed_to(&TenantId::new(&tenant)));
         let limits = Limits { rows_max: 1_000_000, bytes_max: 1 << 28, time_max: Duration::from_secs(60) };
         let engines = Engines { sql: &self.sql, limits, query_time_max: Duration::from_secs(60) };
-        Ok(evaluate(&self.pack, report, &arguments, &engines, &self.snapshot(), &scope.unwrap())
-            .await
-            .unwrap())
+        let evaluation = Evaluation {
+            pack: &self.pack,
+            report,
+            arguments: &arguments,
+            engines: &engines,
+            snapshot: &self.snapshot(),
+            scope: &scope.unwrap(),
+        };
+        Ok(evaluation.answer().await.unwrap())
     }
 }
 

@@ -66,6 +66,8 @@ pub(super) fn table_schema(name: &str, kind: Kind) -> TableSchema {
         time: Some(3),
         event_name: None,
         open: None,
+        aliases: None,
+        actor_props: None,
     }
 }
 

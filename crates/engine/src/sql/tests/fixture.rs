@@ -43,6 +43,8 @@ pub(super) fn table(
         time,
         event_name: None,
         open: None,
+        aliases: None,
+        actor_props: None,
     }
 }
 

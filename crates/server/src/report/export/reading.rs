@@ -3,26 +3,18 @@
 use std::sync::Arc;
 
 use ebbtide_engine::sql::{Limits, Relation, Sql, SqlRequest, UnusedParameters};
-use ebbtide_model::Scope;
-use ebbtide_model::pack::{Composed, Pack, Report};
-use ebbtide_store::Snapshot;
+use ebbtide_model::pack::Composed;
 
 use super::rows::{ExportList, StatementRows, name_of};
 use crate::report::asked::Asked;
-use crate::report::{Answer, Arguments, Engines, ReportError, statement_of};
+use crate::report::{Answer, Evaluation, ReportError, statement_of};
 
 /// A report with all that its statements need.
 pub struct Reading<'a> {
-    pub pack: &'a Pack,
-    pub report: &'a Report,
-    pub arguments: &'a Arguments,
-    pub snapshot: &'a Snapshot,
-    pub scope: &'a Scope,
+    pub of: Evaluation<'a>,
     pub sql: &'a Arc<Sql>,
     /// Of a statement whose rows are written as they come the time alone counts.
     pub limits: Limits,
-    /// With what is asked that such statements read.
-    pub engines: &'a Engines<'a>,
 }
 
 impl Reading<'_> {
@@ -38,13 +30,12 @@ impl Reading<'_> {
         F: Future<Output = Result<Arc<Answer>, E>>,
         E: From<ReportError>,
     {
-        let report = self.report.name.as_str();
+        let report = self.of.report.name.as_str();
         let mut lists = Vec::new();
         let mut of_answer = Vec::new();
-        let Self { pack, report: asked_of, arguments, engines, snapshot, scope, .. } = *self;
-        let asked = Asked::new(pack, asked_of, arguments, engines, snapshot, scope);
+        let asked = Asked::new(self.of);
         for (index, path) in paths.iter().enumerate() {
-            match statement_of(self.report, path) {
+            match statement_of(self.of.report, path) {
                 Some(statement) => {
                     let rows = self.rows(statement, asked.read_by(statement).await?);
                     lists.push((index, ExportList::new(name_of(report, path), rows)));
@@ -64,15 +55,15 @@ impl Reading<'_> {
     fn rows(&self, statement: &Composed, relations: Vec<Relation>) -> StatementRows {
         StatementRows {
             sql: self.sql.clone(),
-            snapshot: self.snapshot.clone(),
-            scope: self.scope.clone(),
+            snapshot: self.of.snapshot.clone(),
+            scope: self.of.scope.clone(),
             request: SqlRequest {
                 statement: Arc::clone(&statement.statement),
-                params: self.arguments.values().to_vec(),
+                params: self.of.arguments.values().to_vec(),
                 unused_params: UnusedParameters::PassedOver,
                 relations,
-                as_of: self.arguments.as_of(),
-                calendar: self.pack.schema.calendar.clone(),
+                as_of: self.of.arguments.as_of(),
+                calendar: self.of.pack.schema.calendar.clone(),
                 limits: self.limits,
             },
         }
