@@ -13,6 +13,7 @@ use hashbrown::HashSet;
 
 use super::columns::Arrivals;
 use super::fold::{Actor, Fold, Run};
+use super::joined::Joined;
 use super::key::{Group, Key, OwnedKey, compare_groups};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
 use crate::{EngineError, Interrupt, stop};
@@ -48,6 +49,7 @@ struct PartEvents {
 pub(crate) struct Loading<'a, 'i> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) scope: &'a Scope,
+    pub(crate) joined: &'a Joined,
     pub(crate) times: &'a Times,
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
@@ -64,9 +66,10 @@ impl<'i> Loading<'_, 'i> {
             let spine = SpineColumns::of(view.schema());
             work.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
         }
-        let Self { times, actors, ties, arrivals, interrupt, .. } = self;
+        let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            Loader { source, times, actors, ties, arrivals, spine: *spine, interrupt }.load(part)
+            let aliases = joined.aliases(source);
+            Loader { source, aliases, times, actors, ties, arrivals, spine: *spine, interrupt }.load(part)
         };
         let rows = work.iter().map(|(_, _, part)| part.rows_max()).sum();
         let events = side_by_side(&work, workers(rows), load_one)?;
@@ -313,10 +316,6 @@ impl PartEvents {
         self.events.runs.starts[run]..end
     }
 
-    fn arrivals(&self, run: usize) -> &[u64] {
-        self.events.arrivals.get(self.range(run)).unwrap_or(&[])
-    }
-
     fn run(&self, run: usize) -> Run<'_> {
         let Range { start, end } = self.range(run);
         Run {
@@ -326,6 +325,7 @@ impl PartEvents {
             values: self.events.values.get(start..end).unwrap_or(&[]),
             numbers: self.events.numbers.get(start..end).unwrap_or(&[]),
             keys: self.events.keys.get(start..end).unwrap_or(&[]),
+            arrivals: self.events.arrivals.get(start..end).unwrap_or(&[]),
         }
     }
 }
@@ -349,8 +349,6 @@ impl<'a> Cursor<'a> {
 struct Gathered<'a> {
     runs: Vec<(&'a PartEvents, usize)>,
     order: Vec<(i64, u64, usize)>,
-    /// Of the unsorted events; empty where they do not count.
-    arrivals: Vec<u64>,
     unsorted: Columns,
     sorted: Columns,
 }
@@ -363,19 +361,19 @@ struct Columns {
     values: Vec<u32>,
     numbers: Vec<Option<Number>>,
     keys: Vec<u32>,
+    /// Empty where they do not count.
+    arrivals: Vec<u64>,
 }
 
 impl Gathered<'_> {
     fn merged(&mut self) -> Run<'_> {
         self.unsorted.clear();
-        self.arrivals.clear();
         for (part, run) in &self.runs {
             self.unsorted.append(part.run(*run));
-            self.arrivals.extend_from_slice(part.arrivals(*run));
         }
         let times = self.unsorted.times.iter().copied();
         self.order.clear();
-        let arrival = |index: usize| self.arrivals.get(index).copied().unwrap_or(0);
+        let arrival = |index: usize| self.unsorted.arrivals.get(index).copied().unwrap_or(0);
         self.order.extend(times.enumerate().map(|(index, time)| (time, arrival(index), index)));
         self.order.sort_by_key(|(time, arrival, _)| (*time, *arrival));
         self.sorted.clear();
@@ -392,6 +390,7 @@ impl Columns {
         self.values.clear();
         self.numbers.clear();
         self.keys.clear();
+        self.arrivals.clear();
     }
 
     fn append(&mut self, run: Run<'_>) {
@@ -402,6 +401,7 @@ impl Columns {
         extend_aligned(&mut self.values, run.values, self.times.len(), NO_CODE);
         extend_aligned(&mut self.numbers, run.numbers, self.times.len(), None);
         extend_aligned(&mut self.keys, run.keys, self.times.len(), NO_CODE);
+        self.arrivals.extend_from_slice(run.arrivals);
     }
 
     fn gather(&mut self, from: &Self, order: &[(i64, u64, usize)]) {
@@ -412,6 +412,7 @@ impl Columns {
         self.values.extend(indices().filter_map(|index| from.values.get(index)));
         self.numbers.extend(indices().filter_map(|index| from.numbers.get(index)));
         self.keys.extend(indices().filter_map(|index| from.keys.get(index)));
+        self.arrivals.extend(indices().filter_map(|index| from.arrivals.get(index)));
     }
 
     fn as_run(&self) -> Run<'_> {
@@ -422,6 +423,7 @@ impl Columns {
             values: &self.values,
             numbers: &self.numbers,
             keys: &self.keys,
+            arrivals: &self.arrivals,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The same events from a spine: names are looked up once for each code, rows that no matcher wants cost
 //! a load and a look, and nothing is read but runs, codes and times.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, DictionaryArray};
+use arrow::datatypes::Int32Type;
 use ebbtide_model::query::EventSource;
 use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, StoreError};
 
@@ -115,7 +119,8 @@ impl Loader<'_> {
         into: &mut Events,
     ) -> Result<(), EngineError> {
         let bounds = self.bounds();
-        let keys = KeyColumn::of(&rows.actors)?;
+        let actors = self.actors_of(rows)?;
+        let keys = KeyColumn::of(&actors)?;
         let is_anonymous = self.actors == Actors::Ignored;
         if is_anonymous {
             let tenant = into.runs.tenant("");
@@ -139,11 +144,27 @@ impl Loader<'_> {
                 continue;
             }
             let tenant = into.runs.tenant(tenant.map_or("", |name| name));
-            if !into.runs.continues(tenant, key) {
+            // The events of an alias may lie beside its actor's, and be earlier.
+            let is_later = first > 0 && into.times[first - 1] <= into.times[first];
+            if !is_later || !into.runs.continues(tenant, key) {
                 into.runs.open(tenant, key, first);
             }
         }
         Ok(())
+    }
+
+    /// By run, under the names that actors have themselves.
+    fn actors_of(&self, rows: &SpineRows) -> Result<ArrayRef, EngineError> {
+        let Some((_, aliases)) = self.aliases.filter(|(_, aliases)| !aliases.is_empty()) else {
+            return Ok(rows.actors.clone());
+        };
+        let owner = |start: &u32| rows.tenants.partition_point(|(_, own)| own.start <= *start).checked_sub(1);
+        let tenants = rows
+            .starts
+            .iter()
+            .map(|start| owner(start).and_then(|owner| rows.tenants.get(owner)).map(|(tenant, _)| &**tenant));
+        let tenants: ArrayRef = Arc::new(tenants.collect::<DictionaryArray<Int32Type>>());
+        Ok(aliases.resolved(&tenants, &rows.actors)?.unwrap_or_else(|| rows.actors.clone()))
     }
 
     fn append_run(

@@ -67,6 +67,8 @@ pub(super) fn table_schema(name: &str, kind: Kind) -> TableSchema {
         actor: Some(2),
         time: Some(3),
         event_name: (kind != Kind::Entity).then_some(4),
+        aliases: None,
+        actor_props: None,
     }
 }
 
