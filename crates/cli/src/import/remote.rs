@@ -22,6 +22,8 @@ pub(super) struct Remote {
     client: Client,
     /// Tables whose rows have no key of their own.
     keyless: Vec<TableName>,
+    /// Open tables, each with the field of its properties.
+    open: Vec<(TableName, String)>,
     table: TableName,
     /// Rows of the file so far.
     rows: usize,
@@ -61,9 +63,12 @@ impl Batch {
 
 impl Remote {
     pub(super) fn new(server: &str, token: &str, pack: &Pack) -> Result<Self, Failure> {
+        let open = pack.schema.tables.iter();
+        let open = open.filter_map(|table| Some((table.name.clone(), table.open.as_ref()?.field.clone())));
         let keyless = pack.schema.tables.iter().filter(|table| table.key.is_empty());
         Ok(Self {
             client: Client::new(server, token)?,
+            open: open.collect(),
             keyless: keyless.map(|table| table.name.clone()).collect(),
             table: TableName::new(""),
             rows: 0,
@@ -139,10 +144,12 @@ impl Destination for Remote {
 
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure> {
         let keyless = self.keyless.contains(&self.table);
+        let open = self.open.iter().find(|(table, _)| *table == self.table);
+        let open = open.map(|(_, field)| field.clone());
         let batch = &chunk.rows.batch;
         for index in 0..batch.num_rows() {
             let mut json = String::new();
-            push_row(batch, index, &mut json);
+            push_row(batch, index, open.as_deref(), &mut json);
             let row = self.rows;
             self.rows += 1;
             if keyless {

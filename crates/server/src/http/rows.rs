@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use ebbtide_model::{Scope, TableName};
+use ebbtide_model::{Scope, TableName, TableSchema};
 use ebbtide_store::{NewRows, Occurrences, Receipt, Store};
 use serde_json::{Value as JsonValue, json};
 
@@ -65,7 +65,8 @@ impl Delivery {
         let schema = schema.ok_or_else(|| unknown_table(&self.app, &self.table))?;
         let typed = rows_from_json(schema, &rows);
         let typed = typed.map_err(|error| Problem::hidden(Code::Internal, error))?;
-        let accounted = store(self.server.store()?, &self.scope, table, typed)?;
+        let occurrences = occurrences(schema);
+        let accounted = store(self.server.store()?, &self.scope, &table, &occurrences, typed)?;
         self.server.metrics.rows(self.app.name().as_str(), &self.table, accounted.counts());
         Ok(accounted)
     }
@@ -88,21 +89,34 @@ fn unknown_table(app: &App, given: &str) -> Problem {
     Problem::new(Code::TableUnknown, detail)
 }
 
-fn store(store: &Store, scope: &Scope, table: TableName, typed: JsonRows) -> Result<Accounted, Problem> {
-    let JsonRows { rows, mut rejected } = typed;
-    if rows.batch.num_rows() == 0 {
-        return Ok(Accounted { receipt: Receipt::default(), rejected });
-    }
-    let new = NewRows { table, batch: rows.batch, occurrences: Occurrences::new() };
-    let mut receipt = store.append(scope, new)?;
-    for refused in std::mem::take(&mut receipt.rejected) {
-        let index = rows.positions.get(refused.row).and_then(|position| usize::try_from(*position).ok());
-        rejected.push(RowRejection {
-            index: index.unwrap_or(refused.row),
-            column: refused.column,
-            code: refused.code.as_str(),
-            detail: refused.detail,
-        });
+/// A list is a file of its own, save that events which lack the key that they may have are new ones.
+fn occurrences(table: &TableSchema) -> Occurrences {
+    let may_lack_key = table.key.iter().any(|index| table.columns[*index].nullable);
+    if may_lack_key { Occurrences::uncounted() } else { Occurrences::new() }
+}
+
+fn store(
+    store: &Store,
+    scope: &Scope,
+    table: &TableName,
+    occurrences: &Occurrences,
+    typed: JsonRows,
+) -> Result<Accounted, Problem> {
+    let JsonRows { rows: batches, mut rejected } = typed;
+    let mut receipt = Receipt::default();
+    for rows in batches.into_iter().filter(|rows| rows.batch.num_rows() > 0) {
+        let new = NewRows { table: table.clone(), batch: rows.batch, occurrences: occurrences.clone() };
+        let mut stored = store.append(scope, new)?;
+        for refused in std::mem::take(&mut stored.rejected) {
+            let index = rows.positions.get(refused.row).and_then(|position| usize::try_from(*position).ok());
+            rejected.push(RowRejection {
+                index: index.unwrap_or(refused.row),
+                column: refused.column,
+                code: refused.code.as_str(),
+                detail: refused.detail,
+            });
+        }
+        receipt.add(stored);
     }
     rejected.sort_by_key(|rejection| rejection.index);
     Ok(Accounted { receipt, rejected })
