@@ -73,9 +73,7 @@ fn describe(app: &App, schema: &AppSchema, caller: &Caller) -> JsonValue {
 
 fn table(table: &TableSchema) -> JsonValue {
     let name_of = |index: usize| table.columns[index].name.as_str();
-    let described = |column: &Column| {
-        json!({"name": column.name, "type": column.column_type.name(), "nullable": column.nullable})
-    };
+    let described = |column: &Column| json!({"name": column.name, "type": column.column_type.name(), "nullable": column.nullable});
     let columns: Vec<JsonValue> = table.declared().iter().map(described).collect();
     let tenant = match &table.tenant {
         TenantRule::Column { column, .. } => json!({"column": name_of(*column)}),

@@ -102,10 +102,8 @@ impl PropertyColumns {
     fn open(&mut self, name: &str) -> Result<Arc<str>, Refusal> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             let shown: String = name.chars().take(80).collect();
-            let reason = format!(
-                "a property's name has {} bytes; allowed are 1 to {NAME_BYTES_MAX}",
-                name.len()
-            );
+            let reason =
+                format!("a property's name has {} bytes; allowed are 1 to {NAME_BYTES_MAX}", name.len());
             return Err(Refusal::of_cell(&shown, RejectCode::PropertyName, reason));
         }
         if self.open.len() >= ROW_PROPERTIES_MAX {
