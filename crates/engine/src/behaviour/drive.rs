@@ -315,10 +315,6 @@ impl PartEvents {
         self.events.runs.starts[run]..end
     }
 
-    fn arrivals(&self, run: usize) -> &[u64] {
-        self.events.arrivals.get(self.range(run)).unwrap_or(&[])
-    }
-
     fn run(&self, run: usize) -> Run<'_> {
         let Range { start, end } = self.range(run);
         Run {
@@ -328,6 +324,7 @@ impl PartEvents {
             values: self.events.values.get(start..end).unwrap_or(&[]),
             numbers: self.events.numbers.get(start..end).unwrap_or(&[]),
             keys: self.events.keys.get(start..end).unwrap_or(&[]),
+            arrivals: self.events.arrivals.get(start..end).unwrap_or(&[]),
         }
     }
 }
@@ -351,8 +348,6 @@ impl<'a> Cursor<'a> {
 struct Gathered<'a> {
     runs: Vec<(&'a PartEvents, usize)>,
     order: Vec<(i64, u64, usize)>,
-    /// Of the unsorted events; empty where they do not count.
-    arrivals: Vec<u64>,
     unsorted: Columns,
     sorted: Columns,
 }
@@ -365,19 +360,19 @@ struct Columns {
     values: Vec<u32>,
     numbers: Vec<Option<Number>>,
     keys: Vec<u32>,
+    /// Empty where they do not count.
+    arrivals: Vec<u64>,
 }
 
 impl Gathered<'_> {
     fn merged(&mut self) -> Run<'_> {
         self.unsorted.clear();
-        self.arrivals.clear();
         for (part, run) in &self.runs {
             self.unsorted.append(part.run(*run));
-            self.arrivals.extend_from_slice(part.arrivals(*run));
         }
         let times = self.unsorted.times.iter().copied();
         self.order.clear();
-        let arrival = |index: usize| self.arrivals.get(index).copied().unwrap_or(0);
+        let arrival = |index: usize| self.unsorted.arrivals.get(index).copied().unwrap_or(0);
         self.order.extend(times.enumerate().map(|(index, time)| (time, arrival(index), index)));
         self.order.sort_by_key(|(time, arrival, _)| (*time, *arrival));
         self.sorted.clear();
@@ -394,6 +389,7 @@ impl Columns {
         self.values.clear();
         self.numbers.clear();
         self.keys.clear();
+        self.arrivals.clear();
     }
 
     fn append(&mut self, run: Run<'_>) {
@@ -404,6 +400,7 @@ impl Columns {
         extend_aligned(&mut self.values, run.values, self.times.len(), NO_CODE);
         extend_aligned(&mut self.numbers, run.numbers, self.times.len(), None);
         extend_aligned(&mut self.keys, run.keys, self.times.len(), NO_CODE);
+        self.arrivals.extend_from_slice(run.arrivals);
     }
 
     fn gather(&mut self, from: &Self, order: &[(i64, u64, usize)]) {
@@ -414,6 +411,7 @@ impl Columns {
         self.values.extend(indices().filter_map(|index| from.values.get(index)));
         self.numbers.extend(indices().filter_map(|index| from.numbers.get(index)));
         self.keys.extend(indices().filter_map(|index| from.keys.get(index)));
+        self.arrivals.extend(indices().filter_map(|index| from.arrivals.get(index)));
     }
 
     fn as_run(&self) -> Run<'_> {
@@ -424,6 +422,7 @@ impl Columns {
             values: &self.values,
             numbers: &self.numbers,
             keys: &self.keys,
+            arrivals: &self.arrivals,
         }
     }
 }

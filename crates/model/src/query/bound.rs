@@ -91,6 +91,12 @@ impl BoundQuery {
     pub const ANY: u8 = 60;
     /// In paths: where chains may begin.
     pub const CHAIN_START: u8 = 1;
+    /// In a dropoff: the events that led to the first step, to the second, …; `STEP`: those that happened there.
+    pub const NEXT_STEP: u8 = 20;
+    /// In a dropoff: the events that end a session.
+    pub const EXIT: u8 = 60;
+    /// In a dropoff: all of its events.
+    pub const SHOWN: u8 = 61;
     /// In the other kinds: the events that they are about.
     pub const ENTITY: u8 = 0;
 
@@ -111,7 +117,7 @@ impl BoundQuery {
         let unit = match &self.query.kind {
             Kind::Retention(retention) if retention.window == Window::Calendar => retention.period,
             // Each actor's own time runs on.
-            Kind::Retention(_) | Kind::Churn(_) => return as_of.next_second(),
+            Kind::Retention(_) | Kind::Churn(_) | Kind::Dropoff(_) => return as_of.next_second(),
             // How far into the earlier period it reaches goes with time.
             Kind::Trend(trend) if trend.compare.is_some() && self.to.is_none() => {
                 return as_of.next_second();
@@ -134,6 +140,9 @@ impl BoundQuery {
 
     /// The columns of its rows where SQL reads them as a table. `tenant` is null but over all tenants.
     pub fn relation(&self, app: &AppSchema) -> Vec<(String, ColumnType)> {
+        if let Kind::Dropoff(dropoff) = &self.query.kind {
+            return dropoff.relation(self.actor_type.unwrap_or(ColumnType::Text));
+        }
         use ColumnType::{Bool, Float, Int, Text, Timestamp};
         let actor = self.actor_type.unwrap_or(Text);
         let columns: Vec<(&str, ColumnType)> = match &self.query.kind {
@@ -190,6 +199,7 @@ impl BoundQuery {
                 ("resurrecting", Int),
                 ("dormant", Int),
             ],
+            Kind::Dropoff(_) => Vec::new(),
             Kind::Stickiness(_) => vec![("periods", Int), ("actors", Int), ("at_least", Int)],
             Kind::Paths(_) => {
                 let value = self.value_type(app);

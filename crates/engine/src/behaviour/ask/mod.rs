@@ -2,6 +2,7 @@
 
 mod activity;
 mod churn;
+mod dropoff;
 mod funnel;
 mod preceding;
 mod retention;
@@ -42,6 +43,7 @@ pub fn ask(
         Kind::Lifecycle(lifecycle) => Outcome::Lifecycle(asking.lifecycle(lifecycle)?),
         Kind::Stickiness(stickiness) => Outcome::Stickiness(asking.stickiness(stickiness)?),
         Kind::Paths(paths) => Outcome::Paths(asking.paths(paths)?),
+        Kind::Dropoff(dropoff) => Outcome::Dropoff(asking.dropoff(dropoff)?),
         Kind::Preceding(preceding) => Outcome::Preceding(asking.preceding(preceding)?),
     };
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
