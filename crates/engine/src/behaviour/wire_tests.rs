@@ -148,6 +148,7 @@ fn bound(query: Json) -> BoundQuery {
         event_name: Some(2),
         aliases: None,
         actor_props: None,
+        open: None,
     };
     let schema = AppSchema { app: AppName::new("app"), calendar: Calendar::utc(), tables: vec![table] };
     bind(&Query::parse(&query).unwrap(), &schema).unwrap()

@@ -56,6 +56,7 @@ fn schema(events: &[Json]) -> TableSchema {
         event_name: Some(0),
         aliases: None,
         actor_props: None,
+        open: None,
     }
 }
 

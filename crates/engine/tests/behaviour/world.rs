@@ -48,6 +48,7 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         event_name: index("type"),
         aliases: None,
         actor_props: None,
+        open: None,
         columns,
     }
 }

@@ -30,6 +30,7 @@ fn table() -> TableSchema {
         event_name: None,
         aliases: None,
         actor_props: None,
+        open: None,
     }
 }
 

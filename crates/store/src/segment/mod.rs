@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use arrow::datatypes::FieldRef;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::statistics::Statistics;
@@ -21,6 +22,7 @@ use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 use crate::fs::{FileSystem, FsError};
 use crate::owners::{Owner, Owners};
+use crate::properties::is_property;
 use crate::scan::BATCH_ROWS_MAX;
 
 pub use blocks::Damage;
@@ -131,6 +133,12 @@ impl Segment {
         let loaded = ArrowReaderMetadata::load(&self.rows, options);
         let loaded = loaded.map_err(|error| self.rows.explain(error.into()))?;
         Ok(self.metadata.get_or_init(|| loaded))
+    }
+
+    /// The columns of properties that its rows have.
+    pub(crate) fn properties(&self) -> Result<Vec<FieldRef>, StoreError> {
+        let fields = self.metadata()?.schema().fields();
+        Ok(fields.iter().filter(|field| is_property(field)).cloned().collect())
     }
 
     /// These rows by row group, with what the file says of their times in this column: the lowest and

@@ -17,10 +17,11 @@ use parquet::schema::types::ColumnPath;
 use super::blocks::BlockWriter;
 use super::keys::{KeyEntry, KeyWriter};
 use super::{DIRECTORY, Descriptor, FORMAT, keys_path, rows_path};
+use crate::StoreError;
 use crate::chunk::sequences;
+use crate::columns::DECLARED_INDEX;
 use crate::directory::Directory;
 use crate::fs::FileSystem;
-use crate::{ColumnRef, StoreError};
 
 /// Rows of a Parquet row group.
 pub(crate) const GROUP_ROWS: usize = 131_072;
@@ -61,7 +62,7 @@ impl SegmentWriter {
         Ok(Self {
             fs,
             id,
-            time: table.time.map(|index| ColumnRef::Declared(index).stored_index()),
+            time: table.time.map(|index| DECLARED_INDEX + index),
             with_contents: table.kind == TableKind::Entity,
             parquet,
             sequences: None,
