@@ -2,6 +2,7 @@
 //! led to one actor, so that a lookup by row answers, and rows of all names fold as one.
 
 mod sets;
+mod values;
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int64Array, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -12,6 +13,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 pub use sets::{AliasSets, Join, JoinRefused};
+pub(crate) use values::{ActorValues, actor_values};
 
 use crate::EngineError;
 

@@ -67,8 +67,7 @@ impl<'i> Loading<'_, 'i> {
         }
         let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, part): &(&EventSource, Part)| {
-            let aliases = joined.aliases(source);
-            Loader { source, aliases, times, actors, ties, arrivals, interrupt }.load(part)
+            Loader { source, joined: joined.of(source), times, actors, ties, arrivals, interrupt }.load(part)
         };
         let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
         let events = side_by_side(&work, workers(rows), load_one)?;
