@@ -280,9 +280,9 @@ impl Layout {
             actor: self.actor.as_ref().and_then(index),
             time: self.time.as_ref().and_then(index),
             event_name: None,
+            open: None,
             aliases: None,
             actor_props: None,
-            open: None,
         })
     }
 }

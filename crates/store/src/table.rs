@@ -78,9 +78,9 @@ impl TableInfo {
             actor: None,
             time: None,
             event_name: None,
+            open: None,
             aliases: None,
             actor_props: None,
-            open: None,
             ..(*self.schema).clone()
         };
         Self::new(secret, &self.app, Layout::of(&schema, false), schema)

@@ -146,9 +146,9 @@ fn bound(query: Json) -> BoundQuery {
         actor: Some(0),
         time: Some(1),
         event_name: Some(2),
+        open: None,
         aliases: None,
         actor_props: None,
-        open: None,
     };
     let schema = AppSchema { app: AppName::new("app"), calendar: Calendar::utc(), tables: vec![table] };
     bind(&Query::parse(&query).unwrap(), &schema).unwrap()

@@ -115,12 +115,12 @@ fn table<'a>(given: &str, node: Node<'a>, faults: &mut Faults) -> Option<TableDr
         actor: actor?,
         time: time?,
         event_name: event_name?,
-        aliases: None,
-        actor_props: None,
         open: match open {
             Some(open) => Some(open?),
             None => None,
         },
+        aliases: None,
+        actor_props: None,
     };
     Some(TableDraft { schema, source, tenant: tenant?, identity })
 }

@@ -320,9 +320,9 @@ mod tests {
             actor: None,
             time: None,
             event_name: None,
+            open: None,
             aliases: None,
             actor_props: None,
-            open: None,
         }
     }
 

@@ -65,9 +65,9 @@ pub(super) fn table_schema(name: &str, kind: Kind) -> TableSchema {
         actor: Some(2),
         time: Some(3),
         event_name: None,
+        open: None,
         aliases: None,
         actor_props: None,
-        open: None,
     }
 }
 

@@ -55,6 +55,8 @@ fn table() -> TableSchema {
         time: Some(3),
         event_name: None,
         open: Some(Open { field: "props".to_owned(), declared: 4 }),
+        aliases: None,
+        actor_props: None,
     }
 }
 

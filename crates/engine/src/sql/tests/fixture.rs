@@ -42,9 +42,9 @@ pub(super) fn table(
         actor: None,
         time,
         event_name: None,
+        open: None,
         aliases: None,
         actor_props: None,
-        open: None,
     }
 }
 
