@@ -120,7 +120,11 @@ impl Joined {
 
 impl OfSource<'_> {
     /// A scanned batch whose actors go by their own names, with their properties behind its columns.
-    pub(crate) fn tell(&self, projection: &Projection, batch: RecordBatch) -> Result<RecordBatch, EngineError> {
+    pub(crate) fn tell(
+        &self,
+        projection: &Projection,
+        batch: RecordBatch,
+    ) -> Result<RecordBatch, EngineError> {
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
         let tenants = batch.column(0);
         if let Some((column, aliases)) = self.aliases
