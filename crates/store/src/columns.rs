@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use ebbtide_model::{Column, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Property, TableSchema};
 
 /// The tenant of a stored row, in canonical text.
@@ -56,6 +56,18 @@ pub fn stored_schema(table: &TableSchema) -> SchemaRef {
         vec![Field::new(TENANT_COLUMN, tenant, false), Field::new(SEQUENCE_COLUMN, DataType::UInt64, false)];
     fields.extend(declared_fields(table));
     Arc::new(Schema::new(fields))
+}
+
+/// Columns of a table without its properties, as they are stored; one that there is not is left out.
+pub(crate) fn stored_fields(stored: &SchemaRef, columns: &[ColumnRef]) -> Vec<FieldRef> {
+    let place = |column: &ColumnRef| match column {
+        ColumnRef::Tenant => Some(TENANT_INDEX),
+        ColumnRef::Sequence => Some(SEQUENCE_INDEX),
+        ColumnRef::Declared(index) => Some(DECLARED_INDEX + index),
+        ColumnRef::Property(_) => None,
+    };
+    let fields = columns.iter().filter_map(|column| stored.fields().get(place(column)?));
+    fields.cloned().collect()
 }
 
 /// A column of properties, as it arrives and is stored.

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -22,9 +23,11 @@ use crate::changes::Versions;
 use crate::chunk::{Chunk, tenants_of};
 use crate::columns::{DECLARED_INDEX, SEQUENCE_INDEX, TENANT_INDEX, property_field};
 use crate::directory::Directory;
+use crate::fs::FileSystem;
+use crate::owners::Owners;
 use crate::properties::{Properties, Visible};
 use crate::scan::Scan;
-use crate::segment::{GROUP_ROWS, LiveSegment};
+use crate::segment::{self, GROUP_ROWS, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan};
 use crate::time_search::TimeSearch;
 use crate::{ColumnRef, StoreError, stored_schema};
 
@@ -81,6 +84,34 @@ impl Snapshot {
             sorted.insert(name, Arc::new(rows));
         }
         Ok(Self { app, tables: Arc::new(sorted) })
+    }
+
+    /// The same rows in segments of a folder: each batch is one.
+    pub fn of_segments(
+        app: Arc<AppSchema>,
+        tables: Vec<(TableName, Vec<RecordBatch>)>,
+        fs: &Arc<dyn FileSystem>,
+    ) -> Result<Self, StoreError> {
+        let mut snapshot = Self::of_batches(app, tables)?;
+        let (mut owners, mut id) = (Owners::default(), 0);
+        let mut written = HashMap::new();
+        fs.create_dir_all(Path::new(segment::DIRECTORY))?;
+        for (name, rows) in snapshot.tables.iter() {
+            let table = known(&snapshot.app, name)?;
+            let mut rows = TableRows::clone(rows);
+            for run in &mut rows.runs {
+                let Run::Memory { chunk, .. } = run else { continue };
+                id += 1;
+                let mut writer = SegmentWriter::create(fs.clone(), id, table, &chunk.batch)?;
+                writer.write(&chunk.batch)?;
+                let descriptor = writer.finish_rows()?.finish(&chunk.directory)?;
+                let segment = Arc::new(Segment::open(fs.as_ref(), descriptor)?);
+                *run = Run::Segment { live: LiveSegment::new(segment, &mut owners) };
+            }
+            written.insert(name.clone(), Arc::new(rows));
+        }
+        snapshot.tables = Arc::new(written);
+        Ok(snapshot)
     }
 
     /// The app's tables: those that its packs declare, or as [`Snapshot::evolved`] has made them.
@@ -357,6 +388,19 @@ impl Part {
             Run::Segment { live } => Scan::segment(live, self.rows.clone(), &asked.read),
         }?;
         Ok(scan.assembled(asked.assembly()))
+    }
+
+    /// The part's rows in order, as the spine of its segment has them, where there is one. What is found
+    /// damaged on the way is not read again: a scan has the same rows.
+    pub fn spine(&self, columns: &SpineColumns) -> Option<SpineScan> {
+        match &self.run {
+            Run::Memory { .. } => None,
+            Run::Segment { live } => {
+                let stored = &self.columns.stored;
+                let name = columns.name.map(|name| stored.field(DECLARED_INDEX + name));
+                live.spine(self.rows.clone(), name.map(|field| field.name().as_str()))
+            }
+        }
     }
 
     /// The lowest and highest time of its rows, in microseconds, and perhaps of some more; `None` where

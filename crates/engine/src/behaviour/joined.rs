@@ -119,6 +119,11 @@ impl Joined {
 }
 
 impl OfSource<'_> {
+    /// Who its actors are, where some have other names.
+    pub(crate) fn aliases(&self) -> Option<&Aliases> {
+        self.aliases.map(|(_, aliases)| aliases)
+    }
+
     /// A scanned batch whose actors go by their own names, with their properties behind its columns.
     pub(crate) fn tell(
         &self,
