@@ -10,6 +10,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::EngineError;
+use crate::behaviour::OwnedKey;
 
 /// The aliases of the tenants that a scope sees.
 #[derive(Debug, Default)]
@@ -54,6 +55,16 @@ impl Aliases {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.tenants.is_empty()
+    }
+
+    /// Whose alias a name is; `None` where it is nobody's.
+    pub(crate) fn actor_of(&self, tenant: &str, name: &OwnedKey) -> Option<OwnedKey> {
+        let own = self.tenants.get(tenant)?;
+        match name {
+            OwnedKey::Text(text) => own.texts.get(text).map(|actor| OwnedKey::Text(actor.clone())),
+            OwnedKey::Int(int) => own.ints.get(int).copied().map(OwnedKey::Int),
+            OwnedKey::Null | OwnedKey::Decimal(_) => None,
+        }
     }
 
     /// A column of actors with each alias replaced by its actor; `None` where there is none among them.

@@ -68,7 +68,17 @@ impl<'i> Loading<'_, 'i> {
         let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, part): &(&EventSource, Part)| {
             let aliases = joined.aliases(source);
-            Loader { source, aliases, times, actors, ties, arrivals, interrupt }.load(part)
+            Loader {
+                source,
+                aliases,
+                memberships: &joined.memberships,
+                times,
+                actors,
+                ties,
+                arrivals,
+                interrupt,
+            }
+            .load(part)
         };
         let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
         let events = side_by_side(&work, workers(rows), load_one)?;

@@ -1,10 +1,11 @@
 //! What a query reads of its actors besides their events: the names under which they did things.
 
+use ebbtide_model::TableName;
 use ebbtide_model::query::{BoundQuery, EventSource};
-use ebbtide_model::{Scope, TableName};
-use ebbtide_store::Snapshot;
 
 use super::columns::Projection;
+use super::key::OwnedKey;
+use super::membership::{Asked, Memberships};
 use crate::EngineError;
 use crate::aliases::Aliases;
 
@@ -13,10 +14,12 @@ use crate::aliases::Aliases;
 pub(crate) struct Joined {
     /// Of each table of aliases that holds some.
     aliases: Vec<(TableName, Aliases)>,
+    pub(crate) memberships: Memberships,
 }
 
 impl Joined {
-    pub(crate) fn load(snapshot: &Snapshot, scope: &Scope, query: &BoundQuery) -> Result<Self, EngineError> {
+    pub(crate) fn load(asked: &Asked<'_>, query: &BoundQuery) -> Result<Self, EngineError> {
+        let (snapshot, scope) = (asked.snapshot, asked.scope);
         let mut joined = Self::default();
         for source in &query.sources {
             let Some(aliased) = &source.aliases else {
@@ -29,6 +32,13 @@ impl Joined {
             let aliases = Aliases::load(snapshot, scope, &aliased.by)?;
             joined.aliases.push((aliased.by.table.clone(), aliases));
         }
+        // Members that were saved as actors are called by the names that they have now.
+        let counts_actors = query.query.aggregate_by.is_none();
+        let own_name = |tenant: &str, key: &OwnedKey| {
+            let aliases = joined.aliases.iter().filter(|_| counts_actors).map(|(_, aliases)| aliases);
+            aliases.filter_map(|aliases| aliases.actor_of(tenant, key)).next()
+        };
+        joined.memberships = Memberships::load(asked, query, &own_name)?;
         Ok(joined)
     }
 

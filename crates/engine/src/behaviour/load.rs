@@ -10,6 +10,7 @@ use hashbrown::HashSet;
 
 use super::columns::{Arrivals, Columns, Projection, Typed, unexpected};
 use super::key::{GroupInterner, Interner, Key, KeyColumn, Keys, OwnedKey};
+use super::membership::Memberships;
 use super::probe;
 use crate::aliases::Aliases;
 use crate::exact::Decimal;
@@ -103,6 +104,7 @@ pub(crate) struct Loader<'a> {
     pub(crate) source: &'a EventSource,
     /// Of the column of actors, where there are some.
     pub(crate) aliases: Option<(usize, &'a Aliases)>,
+    pub(crate) memberships: &'a Memberships,
     pub(crate) times: &'a Times,
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
@@ -122,7 +124,7 @@ impl Loader<'_> {
         for batch in part.scan(&projection.columns())? {
             let batch = self.by_actor(&projection, batch?)?;
             stop::check(self.interrupt)?;
-            let columns = Columns::new(&projection, &batch);
+            let columns = Columns::new(&projection, &batch, self.memberships);
             marks.clear();
             marks.resize(columns.rows(), 0);
             self.mark(&columns, &mut marks)?;

@@ -32,6 +32,7 @@ fn evaluate(condition: &Condition, columns: &Columns<'_>) -> Result<BooleanBuffe
             }
             Ok(holds)
         }
+        Condition::Cohort(test) => columns.memberships.evaluate(test, columns),
         Condition::Column(column, probe) => probe_column(probe, columns.declared(*column)?),
     }
 }

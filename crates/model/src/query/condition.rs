@@ -14,6 +14,35 @@ pub enum Condition {
     All(Vec<Condition>),
     /// A column, by its index among the declared ones, put to a test.
     Column(usize, Probe),
+    Cohort(CohortTest),
+}
+
+/// Whether the value of a column, which is the one that the query counts by, is in a saved set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CohortTest {
+    /// Its index among the declared ones.
+    pub column: usize,
+    pub column_type: ColumnType,
+    pub cohort: String,
+    pub membership: Membership,
+    /// Where the query names it.
+    pub path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    In,
+    /// Also those of no one.
+    NotIn,
+}
+
+impl Membership {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::NotIn => "not_in",
+        }
+    }
 }
 
 /// What is asked of a column's value. A missing value satisfies what is said of it and nothing else.

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod body;
+mod cohorts;
 mod conditional;
 mod cors;
 mod export;
@@ -46,10 +47,13 @@ use crate::server::Server;
 pub fn router(server: &Arc<Server>) -> Router {
     let (mut work, mut probes) = (Router::new(), Router::new());
     for own in OWN_PATHS {
-        let methods = match own.verb {
-            Verb::Get => read((own.answer)()),
-            Verb::Post => write((own.answer)()),
-        };
+        let first = OWN_PATHS.iter().find(|other| other.path == own.path);
+        if first.is_some_and(|first| first.verb != own.verb) {
+            continue;
+        }
+        let verbs = OWN_PATHS.iter().filter(|other| other.path == own.path);
+        let methods = verbs.fold(MethodRouter::new(), |methods, own| methods.merge((own.answer)()));
+        let methods = methods.fallback(|| async { wrong_method(allowed_at(own.path)) });
         match own.surroundings {
             Surroundings::Work => work = work.route(own.path, methods),
             Surroundings::Probe => probes = probes.route(own.path, methods),
@@ -72,17 +76,20 @@ pub fn router(server: &Arc<Server>) -> Router {
 }
 
 fn read(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
-    methods.fallback(|| async { wrong_method("GET, HEAD") })
+    methods.fallback(|| async { wrong_method(Verb::Get.name().to_owned()) })
 }
 
-fn write(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
-    methods.fallback(|| async { wrong_method("POST") })
+fn allowed_at(path: &str) -> String {
+    let verbs = OWN_PATHS.iter().filter(|own| own.path == path);
+    verbs.map(|own| own.verb.name()).collect::<Vec<_>>().join(", ")
 }
 
-fn wrong_method(allowed: &'static str) -> Response {
+fn wrong_method(allowed: String) -> Response {
     let problem = Problem::new(Code::MethodNotAllowed, format!("This path allows {allowed} only."));
     let mut response = problem.into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
     response
 }
 

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{probes, query, reference, rows, schema, sql};
+use super::{cohorts, probes, query, reference, rows, schema, sql};
 use crate::openapi::{Operation, own};
 use crate::server::Server;
 
@@ -15,6 +15,18 @@ pub(crate) enum Verb {
     /// And `HEAD`.
     Get,
     Post,
+    Delete,
+}
+
+impl Verb {
+    /// As the `Allow` header has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// What surrounds a path.
@@ -57,6 +69,34 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::query,
         surroundings: Surroundings::Work,
         answer: || post(query::ask),
+    },
+    OwnPath {
+        path: "/v1/cohorts",
+        verb: Verb::Get,
+        describe: own::list_cohorts,
+        surroundings: Surroundings::Work,
+        answer: || get(cohorts::list),
+    },
+    OwnPath {
+        path: "/v1/cohorts",
+        verb: Verb::Post,
+        describe: own::save_cohort,
+        surroundings: Surroundings::Work,
+        answer: || post(cohorts::save),
+    },
+    OwnPath {
+        path: "/v1/cohorts/{name}",
+        verb: Verb::Get,
+        describe: own::cohort,
+        surroundings: Surroundings::Work,
+        answer: || get(cohorts::get),
+    },
+    OwnPath {
+        path: "/v1/cohorts/{name}",
+        verb: Verb::Delete,
+        describe: own::delete_cohort,
+        surroundings: Surroundings::Work,
+        answer: || delete(cohorts::delete),
     },
     OwnPath {
         path: "/v1/sql",

@@ -93,8 +93,10 @@ fn paths(server: &Server) -> Json {
         let verb = match own.verb {
             Verb::Get => "get",
             Verb::Post => "post",
+            Verb::Delete => "delete",
         };
-        paths.insert(own.path.to_owned(), json!({verb: (own.describe)(server).to_json()}));
+        let path = paths.entry(own.path.to_owned()).or_insert_with(|| json!({}));
+        path[verb] = (own.describe)(server).to_json();
     }
     Json::Object(paths)
 }

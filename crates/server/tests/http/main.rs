@@ -22,6 +22,8 @@ mod answers;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
+mod cohorts;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod files;
