@@ -163,6 +163,7 @@ pub(crate) fn system_tables() -> Vec<TableSchema> {
         event_name: None,
         aliases: None,
         actor_props: None,
+        open: None,
     };
     let [of_tenant, of_app] = cohort_tables();
     let by_column = TenantRule::Column { column: cohort_column::TENANT, default: None };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ebbtide_model::Scope;
 use ebbtide_model::query::EventSource;
-use ebbtide_store::{Part, Snapshot};
+use ebbtide_store::{Part, Snapshot, SpineColumns};
 use hashbrown::HashSet;
 
 use super::columns::Arrivals;
@@ -60,27 +60,20 @@ pub(crate) struct Loading<'a, 'i> {
 
 impl<'i> Loading<'_, 'i> {
     pub(crate) fn load(self, sources: &[EventSource]) -> Result<Loaded<'i>, EngineError> {
-        let mut work: Vec<(&EventSource, Part)> = Vec::new();
+        let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
         for source in sources {
             let view = self.snapshot.table(self.scope, &source.table)?;
-            work.extend(view.parts().iter().map(|part| (source, part.clone())));
+            let spine = SpineColumns::of(view.schema());
+            work.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
         }
         let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
-        let load_one = |(source, part): &(&EventSource, Part)| {
+        let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
             let aliases = joined.aliases(source);
-            Loader {
-                source,
-                aliases,
-                memberships: &joined.memberships,
-                times,
-                actors,
-                ties,
-                arrivals,
-                interrupt,
-            }
-            .load(part)
+let memberships = &joined.memberships;
+            Loader { source, aliases, memberships, times, actors, ties, arrivals, spine: *spine, interrupt }
+                .load(part)
         };
-        let rows = work.iter().map(|(_, part)| part.rows_max()).sum();
+        let rows = work.iter().map(|(_, _, part)| part.rows_max()).sum();
         let events = side_by_side(&work, workers(rows), load_one)?;
         let mut loaded = Loaded {
             parts: Vec::new(),

@@ -5,7 +5,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::error::ArrowError;
 use ebbtide_model::query::{BoundMatcher, EventSource, ValueColumn};
-use ebbtide_store::Part;
+use ebbtide_store::{Part, SpineColumns};
 use hashbrown::HashSet;
 
 use super::columns::{Arrivals, Columns, Projection, Typed, unexpected};
@@ -110,11 +110,20 @@ pub(crate) struct Loader<'a> {
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
     pub(crate) arrivals: Arrivals,
+    /// What spines of the source's table have.
+    pub(crate) spine: Option<SpineColumns>,
     pub(crate) interrupt: &'a dyn Interrupt,
 }
 
 impl Loader<'_> {
     pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
+        match self.load_spine(part)? {
+            Some(events) => Ok(events),
+            None => self.load_rows(part),
+        }
+    }
+
+    fn load_rows(&self, part: &Part) -> Result<Events, EngineError> {
         let mut projection = Projection::of(self.source).with(self.arrivals);
         if !self.ties.is_empty() {
             projection = projection.and(&self.source.key);
@@ -328,7 +337,7 @@ impl Events {
 }
 
 impl Runs {
-    fn tenant(&mut self, name: &str) -> u32 {
+    pub(super) fn tenant(&mut self, name: &str) -> u32 {
         if self.tenant_names.last().is_none_or(|last| **last != *name) {
             self.tenant_names.push(Box::from(name));
         }
@@ -336,11 +345,11 @@ impl Runs {
     }
 
     /// Whether the last run is of this actor.
-    fn continues(&self, tenant: u32, key: Key<'_>) -> bool {
+    pub(super) fn continues(&self, tenant: u32, key: Key<'_>) -> bool {
         self.tenants.last() == Some(&tenant) && self.keys.get(self.keys.len() - 1) == key
     }
 
-    fn open(&mut self, tenant: u32, key: Key<'_>, start: usize) {
+    pub(super) fn open(&mut self, tenant: u32, key: Key<'_>, start: usize) {
         self.tenants.push(tenant);
         self.keys.push(key);
         self.starts.push(start);
@@ -348,7 +357,7 @@ impl Runs {
 }
 
 /// As much of a value as the query reads.
-fn shorten<'k>(key: Key<'k>, value: &ValueColumn) -> Key<'k> {
+pub(super) fn shorten<'k>(key: Key<'k>, value: &ValueColumn) -> Key<'k> {
     let Key::Text(mut text) = key else {
         return key;
     };

@@ -22,6 +22,7 @@ mod probe;
 mod retention;
 mod select;
 mod span;
+mod spine;
 mod stickiness;
 mod trend;
 mod wire;
