@@ -68,9 +68,8 @@ impl<'i> Loading<'_, 'i> {
         }
         let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            let aliases = joined.aliases(source);
-let memberships = &joined.memberships;
-            Loader { source, aliases, memberships, times, actors, ties, arrivals, spine: *spine, interrupt }
+            let (memberships, joined) = (&joined.memberships, joined.of(source));
+            Loader { source, joined, memberships, times, actors, ties, arrivals, spine: *spine, interrupt }
                 .load(part)
         };
         let rows = work.iter().map(|(_, _, part)| part.rows_max()).sum();

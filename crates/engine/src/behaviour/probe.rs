@@ -35,6 +35,9 @@ fn evaluate(condition: &Condition, columns: &Columns<'_>) -> Result<BooleanBuffe
         }
         Condition::Cohort(test) => columns.memberships.evaluate(test, columns),
         Condition::Column(column, probe) => probe_column(probe, columns.declared(*column)?),
+        Condition::OfActor(name, _) => {
+            Err(EngineError::Layout { found: format!("no column for {name:?} of actors") })
+        }
     }
 }
 

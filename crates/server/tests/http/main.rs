@@ -22,6 +22,8 @@ mod answers;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
+mod capture;
+#[cfg(test)]
 mod cohorts;
 #[cfg(test)]
 mod documents;
@@ -42,6 +44,10 @@ mod plans;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod write_keys;
