@@ -4,7 +4,6 @@ mod chatbot;
 mod itsm;
 mod learning;
 mod loyalty;
-mod product;
 mod random;
 mod rows;
 mod tours;
