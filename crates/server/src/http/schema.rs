@@ -59,7 +59,7 @@ fn add_storage(described: &mut JsonValue, app: &AppName, statistics: &Statistics
 
 /// What the app has, cut down to the routes that the caller may call.
 fn describe(app: &App, schema: &AppSchema, caller: &Caller) -> JsonValue {
-    let tables: Vec<JsonValue> = schema.tables.iter().map(table).collect();
+    let tables: Vec<JsonValue> = schema.declared_tables().map(table).collect();
     let reports: Vec<JsonValue> =
         app.pack.reports.iter().filter_map(|report| described_report(report, caller)).collect();
     json!({

@@ -71,7 +71,7 @@ fn tested(conditions: &[Condition], into: &mut BTreeSet<usize>) {
             Condition::Column(column, _) => {
                 into.insert(*column);
             }
-            Condition::OfActor(_, _) => {}
+            Condition::OfActor(_, _) | Condition::Cohort(_) => {}
         }
     }
 }
