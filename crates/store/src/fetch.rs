@@ -51,7 +51,7 @@ pub(crate) fn fetch(table: &Table, keys: &[Fingerprint]) -> Result<Fetched, Stor
     columns.extend((0..table.info.schema.columns.len()).map(ColumnRef::Declared));
     for (segment, rows) in in_segments {
         for range in ranges(rows) {
-            for batch in Scan::segment(&table.segments[segment], range, &table.info.stored, &columns)? {
+            for batch in Scan::segment(&table.segments[segment], range, &table.info.stored, &columns, None)? {
                 batches.push(only(&batch?, &wanted)?);
             }
         }

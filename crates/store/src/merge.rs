@@ -49,7 +49,7 @@ impl RowMerge {
         let mut batch_rows = BATCH_ROWS_MAX;
         for live in segments {
             batch_rows = batch_rows.min(live.segment.batch_rows());
-            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, &info.stored, &all)?;
+            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, &info.stored, &all, None)?;
             let batch = RecordBatch::new_empty(info.stored.clone());
             cursors.push(Cursor { scan, batch, keys: None, row: 0 });
         }

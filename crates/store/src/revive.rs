@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, UInt64Type};
 use crate::fingerprint::Fingerprint;
 use crate::group::Group;
 use crate::memtable::KeyKind;
-use crate::segment::EntryPlace;
+use crate::segment::{DecodedColumns, EntryPlace};
 use crate::snapshot::Part;
 use crate::table::{Lineage, Table, TableInfo};
 use crate::waiting::{Waiting, awaited};
@@ -44,7 +44,9 @@ fn read(area: &Table, info: &TableInfo, lineage: &Lineage) -> Result<Waiting, St
     let mut waiting = Waiting::default();
     let row_bytes = area.bytes().div_ceil(keys.len().max(1));
     let mut salts: HashMap<Arc<str>, Fingerprint> = HashMap::new();
-    for run in &area.rows().runs {
+    // They are read once.
+    let unkept = Arc::new(DecodedColumns::new(0));
+    for run in &area.rows(&unkept).runs {
         let columns = [ColumnRef::Tenant, ColumnRef::Sequence, ColumnRef::Declared(lineage.by)];
         for batch in Part::whole(run).scan(&columns)? {
             let batch = batch?;

@@ -10,7 +10,7 @@ use roaring::RoaringTreemap;
 
 use crate::chunk::Chunk;
 use crate::memtable::live_mask;
-use crate::segment::{LiveSegment, SegmentScan};
+use crate::segment::{DecodedColumns, LiveSegment, SegmentScan};
 use crate::{ColumnRef, StoreError};
 
 /// Rows in a batch that a scan yields, at most.
@@ -47,8 +47,9 @@ impl Scan {
         rows: Range<u32>,
         stored: &SchemaRef,
         columns: &[ColumnRef],
+        decoded: Option<&Arc<DecodedColumns>>,
     ) -> Result<Self, StoreError> {
-        let scan = SegmentScan::new(live, rows, stored, columns)?;
+        let scan = SegmentScan::new(live, rows, stored, columns, decoded)?;
         Ok(Self { source: Source::Segment(Box::new(scan)) })
     }
 }

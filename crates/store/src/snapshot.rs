@@ -18,7 +18,7 @@ use crate::changes::Versions;
 use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::scan::Scan;
-use crate::segment::{GROUP_ROWS, LiveSegment};
+use crate::segment::{DecodedColumns, GROUP_ROWS, LiveSegment};
 use crate::time_search::TimeSearch;
 use crate::{ColumnRef, StoreError};
 
@@ -48,6 +48,7 @@ pub(crate) enum Run {
         live: LiveSegment,
         /// The table's stored columns of today; the segment may be older.
         stored: SchemaRef,
+        decoded: Arc<DecodedColumns>,
     },
 }
 
@@ -186,7 +187,7 @@ impl TableView {
         for part in &self.parts {
             match &part.run {
                 Run::Memory { .. } => search.read(part.scan(&[ColumnRef::Declared(time)])?)?,
-                Run::Segment { live, stored } => search.segment(live, &part.rows, stored, time)?,
+                Run::Segment { live, stored, .. } => search.segment(live, &part.rows, stored, time)?,
             }
         }
         Ok(search.found().map(Instant::from_micros))
@@ -196,7 +197,7 @@ impl TableView {
 /// A sorted run of a table's rows.
 #[derive(Clone, Debug)]
 pub struct Part {
-    run: Run,
+    pub(crate) run: Run,
     rows: Range<u32>,
 }
 
@@ -244,7 +245,9 @@ impl Part {
     pub fn scan(&self, columns: &[ColumnRef]) -> Result<Scan, StoreError> {
         match &self.run {
             Run::Memory { chunk, dead } => Scan::memory(chunk, dead, self.rows.clone(), columns),
-            Run::Segment { live, stored } => Scan::segment(live, self.rows.clone(), stored, columns),
+            Run::Segment { live, stored, decoded } => {
+                Scan::segment(live, self.rows.clone(), stored, columns, Some(decoded))
+            }
         }
     }
 

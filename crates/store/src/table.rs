@@ -12,7 +12,7 @@ use crate::changes::Changes;
 use crate::fingerprint::{Fingerprint, FolderSecret, RowHasher};
 use crate::memtable::{KeyKind, KeyState, Memtable};
 use crate::owners::{Owner, Owners};
-use crate::segment::{EntryPlace, LiveSegment, Segment};
+use crate::segment::{DecodedColumns, EntryPlace, LiveSegment, Segment};
 use crate::snapshot::{Run, TableRows};
 use crate::statistics::Arrivals;
 use crate::waiting::Waiting;
@@ -385,11 +385,12 @@ impl Table {
         }
     }
 
-    /// What readers see.
-    pub(crate) fn rows(&self) -> TableRows {
+    /// What readers see, with where they keep the columns that they decode.
+    pub(crate) fn rows(&self, decoded: &Arc<DecodedColumns>) -> TableRows {
         let mut runs = Vec::new();
         for live in self.segments.iter().filter(|live| live.live_rows() > 0) {
-            runs.push(Run::Segment { live: live.clone(), stored: self.info.stored.clone() });
+            let (live, stored) = (live.clone(), self.info.stored.clone());
+            runs.push(Run::Segment { live, stored, decoded: decoded.clone() });
         }
         for memtable in self.frozen.iter().chain([&self.active]) {
             for chunk in &memtable.chunks {

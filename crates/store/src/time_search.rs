@@ -74,7 +74,7 @@ impl TimeSearch {
                 continue;
             }
             self.groups_read += 1;
-            self.read(Scan::segment(live, rows, stored, &[column])?)?;
+            self.read(Scan::segment(live, rows, stored, &[column], None)?)?;
         }
         Ok(())
     }

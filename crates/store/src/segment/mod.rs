@@ -2,6 +2,7 @@
 //! and one key file beside it.
 
 mod blocks;
+mod decoded;
 mod keys;
 mod scan;
 mod write;
@@ -24,6 +25,7 @@ use crate::owners::{Owner, Owners};
 use crate::scan::BATCH_ROWS_MAX;
 
 pub use blocks::Damage;
+pub(crate) use decoded::DecodedColumns;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use scan::SegmentScan;
 pub(crate) use write::{GROUP_ROWS, SegmentKeyWriter, SegmentWriter};

@@ -269,7 +269,7 @@ impl Machine {
         let table = writer.tables.iter().find(|found| found.info.schema.name == table_name(table)).unwrap();
         let Some(area) = table.kin.area else { return Vec::new() };
         let mut rows = Vec::new();
-        for run in &writer.tables[area].rows().runs {
+        for run in &writer.tables[area].rows(&writer.decoded).runs {
             for scanned in Part::whole(run).scan(&columns()).unwrap() {
                 rows.extend(decode(&scanned.unwrap()).into_iter().map(|(row, _)| row));
             }
