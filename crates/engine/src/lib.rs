@@ -13,6 +13,7 @@
     )
 )]
 
+mod aliases;
 pub mod answer;
 mod behaviour;
 mod error;

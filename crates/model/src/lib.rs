@@ -31,6 +31,6 @@ pub use decode::{Fault, Fields, Node, nearest};
 pub use error::ErrorKind;
 pub use ids::{AppName, TableName, TenantId};
 pub use instant::{Instant, InstantError};
-pub use schema::{AppSchema, Column, TableKind, TableSchema, TenantRule};
+pub use schema::{ActorPropsTable, AliasTable, AppSchema, Column, TableKind, TableSchema, TenantRule};
 pub use scope::{Scope, Tenants};
 pub use value::{CastError, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Value};

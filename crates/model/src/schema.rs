@@ -30,6 +30,29 @@ pub struct TableSchema {
     pub time: Option<usize>,
     /// Index of the text column that names an event.
     pub event_name: Option<usize>,
+    /// Where other names of its actors stand, whose events are then theirs.
+    pub aliases: Option<AliasTable>,
+    /// Where properties of its actors stand.
+    pub actor_props: Option<ActorPropsTable>,
+}
+
+/// An entity table in which each row says that what `alias` did was done by `actor`. Both columns are of
+/// the type of the stream's actors, and `alias` is the table's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasTable {
+    pub table: TableName,
+    pub alias: usize,
+    pub actor: usize,
+}
+
+/// An entity table in which each row is a property of an actor: its key is `actor` and `name`, and `value` is
+/// canonical JSON text, null where the property was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorPropsTable {
+    pub table: TableName,
+    pub actor: usize,
+    pub name: usize,
+    pub value: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -199,6 +199,8 @@ impl Layout {
             actor: self.actor.as_ref().and_then(index),
             time: self.time.as_ref().and_then(index),
             event_name: None,
+            aliases: None,
+            actor_props: None,
         })
     }
 }

@@ -75,6 +75,8 @@ impl TableInfo {
             actor: None,
             time: None,
             event_name: None,
+            aliases: None,
+            actor_props: None,
             ..(*self.schema).clone()
         };
         Self::new(secret, &self.app, Layout::of(&schema, false), schema)

@@ -3,6 +3,7 @@
 
 mod activity;
 mod churn;
+mod dropoff;
 mod funnel;
 mod preceding;
 mod relation;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use activity::{Edge, LifecycleAnswer, LifecycleBucket, PathsAnswer, StatusMembers, StickinessAnswer};
 pub use churn::{ChurnActor, ChurnAnswer, ChurnModel};
+pub use dropoff::{DropoffAnswer, DropoffLatency, DropoffSession, DropoffStep, Ending};
 pub use funnel::{FunnelAnswer, FunnelCounts, FunnelGroup, FunnelSeries, FunnelStepCount};
 pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};
@@ -38,6 +40,7 @@ pub enum Outcome {
     Stickiness(StickinessAnswer),
     Paths(PathsAnswer),
     Funnel(FunnelAnswer),
+    Dropoff(DropoffAnswer),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +89,7 @@ impl Answer {
             Outcome::Stickiness(stickiness) => stickiness.to_json(),
             Outcome::Paths(paths) => paths.to_json(),
             Outcome::Funnel(funnel) => funnel.to_json(),
+            Outcome::Dropoff(dropoff) => dropoff.to_json(),
         }
     }
 }

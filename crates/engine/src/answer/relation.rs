@@ -30,6 +30,7 @@ impl Outcome {
                 lifecycle.buckets.iter().map(|bucket| row(&names, |name| bucket.cell(name))).collect()
             }
             Self::Stickiness(stickiness) => stickiness.relation(&names),
+            Self::Dropoff(dropoff) => dropoff.relation(&names),
             Self::Paths(paths) => {
                 paths.edges.iter().map(|edge| row(&names, |name| edge.cell(name))).collect()
             }
@@ -38,19 +39,19 @@ impl Outcome {
     }
 }
 
-fn row(names: &[&str], cell: impl Fn(&str) -> Value) -> Vec<Value> {
+pub(super) fn row(names: &[&str], cell: impl Fn(&str) -> Value) -> Vec<Value> {
     names.iter().map(|name| cell(name)).collect()
 }
 
-fn count(count: u64) -> Value {
+pub(super) fn count(count: u64) -> Value {
     Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-fn float(ratio: Option<&Ratio>) -> Value {
+pub(super) fn float(ratio: Option<&Ratio>) -> Value {
     ratio.map_or(Value::Null, |ratio| Value::Float(ratio.to_f64()))
 }
 
-fn of_actor(id: &ActorId, name: &str) -> Value {
+pub(super) fn of_actor(id: &ActorId, name: &str) -> Value {
     match name {
         "actor" => id.actor.clone(),
         "tenant" => id.tenant.as_ref().map_or(Value::Null, |tenant| Value::Text(tenant.as_str().into())),

@@ -55,6 +55,11 @@ impl Projection {
         self
     }
 
+    /// Where a declared column is in a batch, if it is read.
+    pub(crate) fn place(&self, column: usize) -> Option<usize> {
+        self.declared.binary_search(&column).ok().map(|index| index + 1)
+    }
+
     pub(crate) fn columns(&self) -> Vec<ColumnRef> {
         let declared = self.declared.iter().map(|column| ColumnRef::Declared(*column));
         let last = (self.arrivals == Arrivals::Read).then_some(ColumnRef::Sequence);
@@ -92,8 +97,7 @@ impl<'a> Columns<'a> {
 
     /// A column by its index among the declared ones.
     pub(crate) fn declared(&self, column: usize) -> Result<&'a ArrayRef, EngineError> {
-        let found = self.projection.declared.binary_search(&column).ok();
-        let array = found.and_then(|index| self.batch.columns().get(index + 1));
+        let array = self.projection.place(column).and_then(|place| self.batch.columns().get(place));
         array.ok_or_else(|| EngineError::Layout { found: format!("no column {column}") })
     }
 

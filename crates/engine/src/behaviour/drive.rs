@@ -13,6 +13,7 @@ use hashbrown::HashSet;
 
 use super::columns::Arrivals;
 use super::fold::{Actor, Fold, Run};
+use super::joined::Joined;
 use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, Times, Values};
 use crate::{EngineError, Interrupt, stop};
@@ -52,6 +53,7 @@ struct PartEvents {
 pub(crate) struct Loading<'a, 'i> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) scope: &'a Scope,
+    pub(crate) joined: &'a Joined,
     pub(crate) times: &'a Times,
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
@@ -77,9 +79,10 @@ impl<'i> Loading<'_, 'i> {
         };
         let mut work: Vec<(&EventSource, Part)> = parts.into_iter().flat_map(pieces).collect();
         work.sort_by_key(|(_, part)| std::cmp::Reverse(part.rows_max()));
-        let Self { times, actors, ties, values, arrivals, interrupt, .. } = self;
+        let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
         let load_one = |(source, part): &(&EventSource, Part)| {
-            Loader { source, times, actors, ties, values, arrivals, interrupt }.load(part)
+            let aliases = joined.aliases(source);
+            Loader { source, aliases, times, actors, ties, values, arrivals, interrupt }.load(part)
         };
         let events = side_by_side(&work, workers, load_one)?;
         let mut loaded = Loaded {
@@ -360,10 +363,6 @@ impl PartEvents {
         self.events.runs.starts[run]..end
     }
 
-    fn arrivals(&self, run: usize) -> &[u64] {
-        self.events.arrivals.get(self.range(run)).unwrap_or(&[])
-    }
-
     fn run(&self, run: usize) -> Run<'_> {
         let Range { start, end } = self.range(run);
         Run {
@@ -373,6 +372,7 @@ impl PartEvents {
             values: self.events.values.get(start..end).unwrap_or(&[]),
             numbers: self.events.numbers.get(start..end).unwrap_or(&[]),
             keys: self.events.keys.get(start..end).unwrap_or(&[]),
+            arrivals: self.events.arrivals.get(start..end).unwrap_or(&[]),
         }
     }
 }
@@ -396,8 +396,6 @@ impl<'a> Cursor<'a> {
 struct Gathered<'a> {
     runs: Vec<(&'a PartEvents, usize)>,
     order: Vec<(i64, u64, usize)>,
-    /// Of the unsorted events; empty where they do not count.
-    arrivals: Vec<u64>,
     unsorted: Columns,
     sorted: Columns,
 }
@@ -410,19 +408,19 @@ struct Columns {
     values: Vec<u32>,
     numbers: Vec<Option<Number>>,
     keys: Vec<u32>,
+    /// Empty where they do not count.
+    arrivals: Vec<u64>,
 }
 
 impl Gathered<'_> {
     fn merged(&mut self) -> Run<'_> {
         self.unsorted.clear();
-        self.arrivals.clear();
         for (part, run) in &self.runs {
             self.unsorted.append(part.run(*run));
-            self.arrivals.extend_from_slice(part.arrivals(*run));
         }
         let times = self.unsorted.times.iter().copied();
         self.order.clear();
-        let arrival = |index: usize| self.arrivals.get(index).copied().unwrap_or(0);
+        let arrival = |index: usize| self.unsorted.arrivals.get(index).copied().unwrap_or(0);
         self.order.extend(times.enumerate().map(|(index, time)| (time, arrival(index), index)));
         self.order.sort_by_key(|(time, arrival, _)| (*time, *arrival));
         self.sorted.clear();
@@ -439,6 +437,7 @@ impl Columns {
         self.values.clear();
         self.numbers.clear();
         self.keys.clear();
+        self.arrivals.clear();
     }
 
     fn append(&mut self, run: Run<'_>) {
@@ -449,6 +448,7 @@ impl Columns {
         extend_aligned(&mut self.values, run.values, self.times.len(), NO_CODE);
         extend_aligned(&mut self.numbers, run.numbers, self.times.len(), None);
         extend_aligned(&mut self.keys, run.keys, self.times.len(), NO_CODE);
+        self.arrivals.extend_from_slice(run.arrivals);
     }
 
     fn gather(&mut self, from: &Self, order: &[(i64, u64, usize)]) {
@@ -459,6 +459,7 @@ impl Columns {
         self.values.extend(indices().filter_map(|index| from.values.get(index)));
         self.numbers.extend(indices().filter_map(|index| from.numbers.get(index)));
         self.keys.extend(indices().filter_map(|index| from.keys.get(index)));
+        self.arrivals.extend(indices().filter_map(|index| from.arrivals.get(index)));
     }
 
     fn as_run(&self) -> Run<'_> {
@@ -469,6 +470,7 @@ impl Columns {
             values: &self.values,
             numbers: &self.numbers,
             keys: &self.keys,
+            arrivals: &self.arrivals,
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Run<'a> {
     pub(crate) numbers: &'a [Option<Number>],
     /// Ranks of the keys that were read; [`NO_CODE`] for the others.
     pub(crate) keys: &'a [u32],
+    /// When they arrived, in order; where those are read, simultaneous events are in this order.
+    pub(crate) arrivals: &'a [u64],
 }
 
 impl Run<'_> {

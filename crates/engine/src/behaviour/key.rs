@@ -21,7 +21,7 @@ pub(crate) enum Key<'a> {
     Text(&'a str),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum OwnedKey {
     Null,
     Int(i64),

@@ -8,9 +8,11 @@ use ebbtide_model::{
 use serde_json::{Value as Json, json};
 
 use super::churn::ChurnFold;
+use super::dropoff::{DropoffFold, DropoffState, Runs};
 use super::fold::{Actor, Fold, Run};
 use super::funnel::FunnelFold;
 use super::key::{Group, Key, OwnedKey};
+use super::latency::LatencyFold;
 use super::lifecycle::LifecycleFold;
 use super::load::Number;
 use super::paths::PathsFold;
@@ -41,6 +43,7 @@ struct History {
     marks: Vec<u64>,
     codes: Vec<u32>,
     numbers: Vec<Option<Number>>,
+    arrivals: Vec<u64>,
 }
 
 const DAY: i64 = Instant::MICROS_PER_DAY;
@@ -62,6 +65,7 @@ impl History {
             marks: times.iter().map(|_| random.below(255) + 1).collect(),
             codes: times.iter().map(|_| u32::try_from(random.below(GROUPS)).unwrap()).collect(),
             numbers: times.iter().map(|_| number(random)).collect(),
+            arrivals: times.iter().map(|_| random.below(1_000_000)).collect(),
             times,
         }
     }
@@ -74,6 +78,7 @@ impl History {
             values: &self.codes,
             numbers: &self.numbers,
             keys: &[],
+            arrivals: &self.arrivals,
         };
         fold.take(state, Actor { tenant: &self.tenant, key: Key::Int(self.actor) }, run);
     }
@@ -141,6 +146,8 @@ fn bound(query: Json) -> BoundQuery {
         actor: Some(0),
         time: Some(1),
         event_name: Some(2),
+        aliases: None,
+        actor_props: None,
     };
     let schema = AppSchema { app: AppName::new("app"), calendar: Calendar::utc(), tables: vec![table] };
     bind(&Query::parse(&query).unwrap(), &schema).unwrap()
@@ -245,6 +252,33 @@ fn paths_merge_as_bytes() {
     let bound = bound(json!({"kind": "paths", "start_at": "x", "session_gap": "2d"}));
     let Kind::Paths(paths) = &bound.query.kind else { panic!() };
     check(&PathsFold::new(paths), |_| {});
+}
+
+#[test]
+fn dropoffs_merge_as_bytes() {
+    let bound = bound(json!({
+        "kind": "dropoff", "step": "event", "next_step": "event", "steps": ["a", "b", "c"], "session": "3d",
+        "idle": "9d", "success": "b", "list": "sessions",
+    }));
+    let Kind::Dropoff(dropoff) = &bound.query.kind else { panic!() };
+    let users: Vec<OwnedKey> = (0..GROUPS).map(|user| OwnedKey::Int(user.cast_signed())).collect();
+    let told = |state: &mut DropoffState| {
+        let mut seen: Vec<String> = Vec::new();
+        for (tenant, actors) in state.seen.drain() {
+            seen.extend(
+                actors.iter().map(|(actor, (shown, exits))| format!("{tenant}{actor:?}{shown}-{exits}")),
+            );
+        }
+        seen.sort_unstable();
+        state.cut(7);
+        // In the place of what a map has in no order.
+        let all = seen.join(" ");
+        state.seen.insert(all.into(), hashbrown::HashMap::new());
+    };
+    for runs in [Runs::Actors, Runs::Sessions(&users)] {
+        check(&DropoffFold::new(dropoff, runs, Some(ColumnType::Int), 7, AS_OF), told);
+    }
+    check(&LatencyFold { steps: 3 }, |_| {});
 }
 
 #[test]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
-use ebbtide_model::{Instant, Scope, TableName};
+use ebbtide_model::{Instant, Scope, TableName, TableSchema};
 use ebbtide_store::Snapshot;
 
-use super::scan::ScopedTable;
+use super::scan::{AliasedColumn, ScopedTable};
 use super::{Relation, SqlError};
+use crate::EngineError;
+use crate::aliases::Aliases;
 
 /// The one catalog, and its one schema. Statements name tables without either.
 pub(super) const CATALOG: &str = "app";
@@ -43,6 +45,15 @@ impl ScopedCatalog {
         stored.chain(self.relations.iter().map(|relation| relation.name.to_string())).collect()
     }
 
+    /// The column of a table's actors, where some of them have aliases.
+    fn actors(&self, table: &TableSchema) -> Result<Option<AliasedColumn>, EngineError> {
+        let Some((index, by)) = table.actor.zip(table.aliases.as_ref()) else {
+            return Ok(None);
+        };
+        let aliases = Aliases::load(&self.snapshot, &self.scope, by)?;
+        Ok((!aliases.is_empty()).then(|| AliasedColumn { index, aliases: Arc::new(aliases) }))
+    }
+
     fn relation(&self, name: &str) -> Option<&Relation> {
         self.relations.iter().find(|relation| &*relation.name == name)
     }
@@ -64,7 +75,10 @@ impl SchemaProvider for ScopedCatalog {
         }
         let view = self.snapshot.table(&self.scope, &TableName::new(name));
         let view = view.map_err(|error| DataFusionError::External(Box::new(SqlError::Store(error))))?;
-        Ok(Some(Arc::new(ScopedTable::new(&view, self.as_of, self.partitions))))
+        let table = ScopedTable::new(&view, self.as_of, self.partitions);
+        let actors = self.actors(view.schema());
+        let actors = actors.map_err(|error| DataFusionError::External(Box::new(SqlError::from(error))))?;
+        Ok(Some(Arc::new(table.with_actors(actors))))
     }
 
     fn table_exist(&self, name: &str) -> bool {

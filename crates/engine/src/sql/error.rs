@@ -7,6 +7,8 @@ use datafusion::common::{DataFusionError, SchemaError};
 use ebbtide_model::{ErrorKind, nearest};
 use ebbtide_store::StoreError;
 
+use crate::EngineError;
+
 /// As much of an engine's message as a caller is shown.
 const MESSAGE_CHARS_MAX: usize = 500;
 /// As many names as a hint lists.
@@ -52,6 +54,20 @@ pub enum SqlError {
     /// A defect of ours. What it was is for the log alone.
     #[error("the statement failed for a reason of the server's own")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Rows are read for a statement as for a question; a fault there is one of the store, or a defect.
+impl From<EngineError> for SqlError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => Self::Store(error),
+            EngineError::Sql(error) => error,
+            error @ (EngineError::Query(_)
+            | EngineError::Layout { .. }
+            | EngineError::Worker
+            | EngineError::Stopped(_)) => Self::Internal(Box::new(error)),
+        }
+    }
 }
 
 impl SqlError {

@@ -29,6 +29,7 @@ use ebbtide_model::Instant;
 use ebbtide_store::{ColumnRef, Part, Scan, StoreError, TableView, declared_schema};
 
 use super::SqlError;
+use crate::aliases::Aliases;
 
 /// A table's rows of one scope up to `as_of`, with its declared columns.
 #[derive(Debug)]
@@ -37,6 +38,14 @@ pub(super) struct ScopedTable {
     time: Option<TimeColumn>,
     as_of: Instant,
     groups: Vec<Arc<[Part]>>,
+    actors: Option<AliasedColumn>,
+}
+
+/// A column whose aliases are shown as the actors that they are.
+#[derive(Clone, Debug)]
+pub(super) struct AliasedColumn {
+    pub(super) index: usize,
+    pub(super) aliases: Arc<Aliases>,
 }
 
 /// The column by which a row exists at an `as_of`.
@@ -56,7 +65,12 @@ impl ScopedTable {
                 .and_then(|index| Some(TimeColumn { index, nullable: table.columns.get(index)?.nullable })),
             as_of,
             groups: grouped(view.parts(), partitions),
+            actors: None,
         }
+    }
+
+    pub(super) fn with_actors(self, actors: Option<AliasedColumn>) -> Self {
+        Self { actors, ..self }
     }
 
     fn range_of(&self, filter: &Expr) -> Option<TimeRange> {
@@ -123,7 +137,9 @@ impl TableProvider for ScopedTable {
             .fold(TimeRange::up_to(self.as_of), TimeRange::meet);
         let schema = Arc::new(self.schema.project(&columns)?);
         let time = self.time.map(|time| (time, range));
-        Ok(Arc::new(ScanExec::new(schema, ScanPlan { columns, time, limit }, self.groups.clone())))
+        let actors = self.actors.clone();
+        let plan = ScanPlan { columns, time, limit, actors };
+        Ok(Arc::new(ScanExec::new(schema, plan, self.groups.clone())))
     }
 }
 
@@ -241,6 +257,7 @@ struct ScanPlan {
     time: Option<(TimeColumn, TimeRange)>,
     /// Rows after which a partition may stop.
     limit: Option<usize>,
+    actors: Option<AliasedColumn>,
 }
 
 /// What is read of one part.
@@ -251,6 +268,15 @@ struct Reading {
     columns: Vec<ColumnRef>,
     /// Where the time is among them, if there may be rows out of the range.
     mask: Option<(usize, TimeRange)>,
+    actors: Option<ActorPlaces>,
+}
+
+/// Where a batch has actors that may be aliases, and whose its rows are.
+#[derive(Debug)]
+struct ActorPlaces {
+    actor: usize,
+    tenant: usize,
+    aliases: Arc<Aliases>,
 }
 
 impl ScanPlan {
@@ -272,17 +298,31 @@ impl ScanPlan {
                 }
             }
         }
+        let actor = self.actors.as_ref().and_then(|actors| {
+            let place = self.columns.iter().position(|column| *column == actors.index)?;
+            Some((place, actors.aliases.clone()))
+        });
+        let actors = actor.map(|(actor, aliases)| {
+            columns.push(ColumnRef::Tenant);
+            ActorPlaces { actor, tenant: columns.len() - 1, aliases }
+        });
         if columns.is_empty() {
             columns.push(ColumnRef::Sequence);
         }
-        Some(Reading { columns, mask })
+        Some(Reading { columns, mask, actors })
     }
 }
 
 impl Reading {
     /// A batch that was read, as the answer has it: rows in range, and the columns of `schema` alone.
     fn answer(&self, read: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-        let asked = read.columns().get(..schema.fields().len()).unwrap_or_default().to_vec();
+        let mut asked = read.columns().get(..schema.fields().len()).unwrap_or_default().to_vec();
+        if let Some(ActorPlaces { actor, tenant, aliases }) = &self.actors {
+            let resolved = aliases.resolved(read.column(*tenant), read.column(*actor));
+            let resolved =
+                resolved.map_err(|error| DataFusionError::External(Box::new(SqlError::from(error))))?;
+            asked[*actor] = resolved.unwrap_or_else(|| read.column(*actor).clone());
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
         let batch = RecordBatch::try_new_with_options(schema.clone(), asked, &options)?;
         match self.mask.map(|(place, range)| range.mask(read.column(place))).transpose()?.flatten() {

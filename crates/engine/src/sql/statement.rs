@@ -197,6 +197,10 @@ pub(super) fn tables_of(
     let mut tables: Vec<TableName> =
         named.iter().map(|reference| TableName::new(reference.table())).collect();
     tables.retain(|table| catalog.is_stored(table.as_str()));
+    // Whose a row is, is said there.
+    let app = catalog.snapshot.app();
+    let aliases = tables.iter().filter_map(|table| Some(app.table(table)?.aliases.as_ref()?.table.clone()));
+    tables.extend(aliases.collect::<Vec<_>>());
     tables.sort();
     tables.dedup();
     Ok(tables)

@@ -54,6 +54,8 @@ fn schema(events: &[Json]) -> TableSchema {
         actor: Some(1),
         time: Some(2),
         event_name: Some(0),
+        aliases: None,
+        actor_props: None,
     }
 }
 

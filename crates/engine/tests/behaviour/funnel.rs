@@ -389,9 +389,10 @@ fn trails(question: &Question<'_>, events: &[Event], since: i64) -> BTreeMap<Who
     trails
 }
 
-/// `event` is the name of a column of no table, so it is that of the event; a card has none.
+/// `event` is the name of a column of no table, so it is that of the event; a card has none, and nothing
+/// else has a tier.
 fn group_value(event: &Event, prop: &str) -> Value {
-    if event.table == "cards" && prop != "tier" { Value::Null } else { prop_of(event, prop) }
+    if (event.table == "cards") != (prop == "tier") { Value::Null } else { prop_of(event, prop) }
 }
 
 fn naive(question: &Question<'_>, events: &[Event]) -> Json {

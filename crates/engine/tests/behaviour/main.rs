@@ -24,6 +24,8 @@ mod churn;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod dropoff;
+#[cfg(test)]
 mod funnel;
 #[cfg(test)]
 mod oracle;

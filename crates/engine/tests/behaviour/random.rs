@@ -88,6 +88,24 @@ impl Random {
         (0..count).map(|index| self.event(actors, index)).collect()
     }
 
+    /// Rows that say which card another is, among some that say nothing of a card with sales.
+    pub(crate) fn aliases(&mut self) -> Vec<Event> {
+        let mut rows = Vec::new();
+        for tenant in ["a", "b", "c"] {
+            for alias in 0..8 {
+                if self.one_in(3) {
+                    // Led to by way of others, too, and never in a circle.
+                    let actor = i64::try_from(self.below(alias + 1)).unwrap() - 1;
+                    let alias = i64::try_from(alias).unwrap();
+                    let values =
+                        [("shop", text(tenant)), ("name", Value::Int(alias)), ("card", Value::Int(actor))];
+                    rows.push(Event { table: "names", tenant, values: values.into_iter().collect() });
+                }
+            }
+        }
+        rows
+    }
+
     fn event(&mut self, actors: u64, index: u64) -> Event {
         let table = self.pick(&["cards", "sales", "sales", "sales", "sales", "views"]);
         let tenant = self.pick(&["a", "a", "a", "a", "b", "c"]);

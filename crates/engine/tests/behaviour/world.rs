@@ -11,8 +11,8 @@ use arrow::datatypes::Int32Type;
 use ebbtide_engine::{Answer, EngineError, Interrupt, StopFlag, ask};
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{
-    AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName, TableSchema,
-    TenantId, TenantRule, Tenants, Value,
+    AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName,
+    TableSchema, TenantId, TenantRule, Tenants, Value,
 };
 use ebbtide_store::{Snapshot, stored_schema};
 use serde_json::Value as Json;
@@ -46,8 +46,16 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         actor: index("card").or(index("who")),
         time: index("at"),
         event_name: index("type"),
+        aliases: None,
+        actor_props: None,
         columns,
     }
+}
+
+/// In `names` a card may have others, whose rows are its own.
+fn with_aliases(table: TableSchema) -> TableSchema {
+    let aliases = AliasTable { table: TableName::new("names"), alias: 1, actor: 2 };
+    TableSchema { aliases: Some(aliases), ..table }
 }
 
 pub(crate) fn app() -> Arc<AppSchema> {
@@ -61,7 +69,12 @@ pub(crate) fn app() -> Arc<AppSchema> {
                 TableKind::Entity,
                 &[("shop", Text), ("id", Int), ("at", Timestamp), ("tier", Text)],
             ),
-            table(
+            TableSchema {
+                actor: None,
+                key: vec![1],
+                ..table("names", TableKind::Entity, &[("shop", Text), ("name", Int), ("card", Int)])
+            },
+            with_aliases(table(
                 "sales",
                 TableKind::Events,
                 &[
@@ -77,7 +90,7 @@ pub(crate) fn app() -> Arc<AppSchema> {
                     ("open", Bool),
                     ("day", Date),
                 ],
-            ),
+            )),
             table(
                 "views",
                 TableKind::Events,

@@ -5,6 +5,7 @@ mod access;
 mod caching;
 mod faults;
 mod fragments;
+mod identity;
 mod leaves;
 mod params;
 mod parse;

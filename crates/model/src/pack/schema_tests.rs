@@ -174,6 +174,8 @@ tables:
     tenant: {fixed: b, zzz: 1}
     time: at
     columns: {at: timestamp}
+    aliases: {zzz: 1}
+    actor_props: {zzz: 1}
     source: {file: a.csv, cast: {at: {pattern: '%Y%m%d', zzz: 1}}, zzz: 1}
 reports:
   r:
@@ -189,7 +191,7 @@ reports:
       w: {when: $p, then: 1, else: 2, zzz: 1}
     warm: {every: 1m, zzz: 1}
 ";
-const PLACES: [(&str, &[&str]); 18] = [
+const PLACES: [(&str, &[&str]); 20] = [
     ("zzz", &["/properties"]),
     ("access.zzz", &["/properties/access/properties"]),
     (
@@ -213,6 +215,8 @@ const PLACES: [(&str, &[&str]); 18] = [
             "/$defs/table/properties/tenant/oneOf/3/properties",
         ],
     ),
+    ("tables.a.aliases.zzz", &["/$defs/table/properties/aliases/properties"]),
+    ("tables.a.actor_props.zzz", &["/$defs/table/properties/actor_props/properties"]),
     ("tables.a.source.zzz", &["/$defs/source/properties"]),
     (
         "tables.a.source.cast.at.zzz",

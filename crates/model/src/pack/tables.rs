@@ -1,6 +1,7 @@
 //! The tables of a pack: columns, keys, and where a row's tenant, actor, time and name are found.
 
 use super::faults::Faults;
+use super::identity::{self, Identity};
 use super::parse::{name, unknown};
 use crate::{
     Column, ColumnType, Fault, Fields, Node, TableKind, TableName, TableSchema, TenantId, TenantRule,
@@ -25,6 +26,13 @@ pub(super) struct TableDraft<'a> {
     pub(super) schema: TableSchema,
     pub(super) source: Option<Node<'a>>,
     tenant: Node<'a>,
+    identity: Identity<'a>,
+}
+
+impl<'a> TableDraft<'a> {
+    pub(super) fn identity(&self) -> &Identity<'a> {
+        &self.identity
+    }
 }
 
 impl<'a> Tables<'a> {
@@ -54,6 +62,7 @@ pub(super) fn read<'a>(node: &Node<'a>, faults: &mut Faults) -> Tables<'a> {
         tables.sound.extend(draft.filter(|_| named.is_some()));
     }
     check_parents(&mut tables, faults);
+    identity::read(&mut tables, faults);
     tables
 }
 
@@ -74,6 +83,7 @@ fn table<'a>(given: &str, node: Node<'a>, faults: &mut Faults) -> Option<TableDr
     let time = fields.optional("time");
     let event_name = fields.optional("name");
     let source = fields.optional("source");
+    let identity = Identity::of(&fields);
 
     let columns = columns?;
     let key = key.map(|node| columns.key(&node, faults)).unwrap_or_else(|| {
@@ -102,8 +112,10 @@ fn table<'a>(given: &str, node: Node<'a>, faults: &mut Faults) -> Option<TableDr
         actor: actor?,
         time: time?,
         event_name: event_name?,
+        aliases: None,
+        actor_props: None,
     };
-    Some(TableDraft { schema, source, tenant: tenant? })
+    Some(TableDraft { schema, source, tenant: tenant?, identity })
 }
 
 /// The columns of a table. One without a sound type is known by its name, so that what names it is

@@ -9,7 +9,7 @@ use super::leaves::Leaves;
 use super::parse::unknown;
 use super::{BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, SqlShape, Tree, WHOLE, words};
 use crate::decode::join;
-use crate::query::{BoundQuery, FunnelView, Kind, Measures};
+use crate::query::{BoundQuery, DropoffList, FunnelView, Kind, Measures};
 use crate::{Fault, Fields, Node};
 
 const STATEMENT_BYTES_MAX: usize = 64 << 10;
@@ -249,6 +249,23 @@ fn row_fields(kind: &Kind) -> Vec<&'static str> {
         Kind::Lifecycle(_) => vec!["start", "active", "new", "returning", "resurrecting", "dormant"],
         Kind::Stickiness(_) => vec!["periods", "actors", "at_least"],
         Kind::Paths(_) => vec!["step", "from", "to", "count"],
+        Kind::Dropoff(dropoff) => match dropoff.list {
+            DropoffList::Steps => {
+                vec![
+                    "step",
+                    "sessions",
+                    "users",
+                    "exits",
+                    "reach_rate",
+                    "exit_share",
+                    "step_exit_rate",
+                    "latency",
+                ]
+            }
+            DropoffList::Sessions => {
+                vec!["session_id", "actor", "started_at", "last_event_at", "path", "outcome", "exit_step"]
+            }
+        },
     }
 }
 

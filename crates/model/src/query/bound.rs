@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{Condition, FunnelView, Interval, Kind, Measures, Query, Window};
-use crate::{AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
+use crate::{AliasTable, AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -40,6 +40,15 @@ pub struct EventSource {
     pub value: Option<ValueColumn>,
     /// The columns of the table's key; none where it has no key.
     pub key: Vec<usize>,
+    /// Where the actors of its rows have other names.
+    pub aliases: Option<Aliased>,
+}
+
+/// A column of actors whose aliases stand in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aliased {
+    pub column: usize,
+    pub by: AliasTable,
 }
 
 /// A column as a query reads its values.
@@ -82,6 +91,12 @@ impl BoundQuery {
     pub const ANY: u8 = 60;
     /// In paths: where chains may begin.
     pub const CHAIN_START: u8 = 1;
+    /// In a dropoff: the events that led to the first step, to the second, …; `STEP`: those that happened there.
+    pub const NEXT_STEP: u8 = 20;
+    /// In a dropoff: the events that end a session.
+    pub const EXIT: u8 = 60;
+    /// In a dropoff: all of its events.
+    pub const SHOWN: u8 = 61;
     /// In the other kinds: the events that they are about.
     pub const ENTITY: u8 = 0;
 
@@ -102,7 +117,7 @@ impl BoundQuery {
         let unit = match &self.query.kind {
             Kind::Retention(retention) if retention.window == Window::Calendar => retention.period,
             // Each actor's own time runs on.
-            Kind::Retention(_) | Kind::Churn(_) => return as_of.next_second(),
+            Kind::Retention(_) | Kind::Churn(_) | Kind::Dropoff(_) => return as_of.next_second(),
             // How far into the earlier period it reaches goes with time.
             Kind::Trend(trend) if trend.compare.is_some() && self.to.is_none() => {
                 return as_of.next_second();
@@ -136,6 +151,9 @@ impl BoundQuery {
 
     /// The columns of its rows where SQL reads them as a table. `tenant` is null but over all tenants.
     pub fn relation(&self, app: &AppSchema) -> Vec<(String, ColumnType)> {
+        if let Kind::Dropoff(dropoff) = &self.query.kind {
+            return dropoff.relation(self.actor_type.unwrap_or(ColumnType::Text));
+        }
         use ColumnType::{Bool, Float, Int, Text, Timestamp};
         let actor = self.actor_type.unwrap_or(Text);
         let columns: Vec<(&str, ColumnType)> = match &self.query.kind {
@@ -192,6 +210,7 @@ impl BoundQuery {
                 ("resurrecting", Int),
                 ("dormant", Int),
             ],
+            Kind::Dropoff(_) => Vec::new(),
             Kind::Stickiness(_) => vec![("periods", Int), ("actors", Int), ("at_least", Int)],
             Kind::Paths(_) => {
                 let value = self.value_type(app);
@@ -217,6 +236,9 @@ impl BoundQuery {
 
     /// The tables that the answer depends on.
     pub fn tables(&self) -> impl Iterator<Item = &TableName> {
-        self.sources.iter().map(|source| &source.table)
+        self.sources.iter().flat_map(|source| {
+            let aliases = source.aliases.as_ref().map(|aliased| &aliased.by.table);
+            std::iter::once(&source.table).chain(aliases)
+        })
     }
 }

@@ -8,6 +8,7 @@ mod bind;
 mod bound;
 mod churn;
 mod condition;
+mod dropoff;
 mod filter;
 mod formula;
 mod funnel;
@@ -24,9 +25,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
 pub use bind::bind;
-pub use bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
+pub use bound::{Aliased, BoundMatcher, BoundQuery, EventSource, ValueColumn};
 pub use churn::{BgNbd, Churn, ChurnList, ChurnOrder};
 pub use condition::{Condition, Num, Operand, Order, Probe};
+pub use dropoff::{DROPOFF_STEPS_MAX, Dropoff, DropoffList, Latency, SessionRule};
 pub use filter::{Filter, Op, PropScope, Scalar, Test};
 pub use formula::{Formula, Operator};
 pub use funnel::{
@@ -78,15 +80,15 @@ pub enum Kind {
     Stickiness(Stickiness),
     Paths(Paths),
     Funnel(Funnel),
+    Dropoff(Dropoff),
 }
 
 /// The kinds that there are.
 pub const KINDS: &[&str] = &Kind::NAMES;
 
 impl Kind {
-    const NAMES: [&str; 8] =
-        ["funnel", "retention", "churn", "trend", "preceding", "lifecycle", "stickiness", "paths"];
-    const LATER: [&str; 1] = ["dropoff"];
+    const NAMES: [&str; 9] =
+        ["funnel", "retention", "churn", "trend", "preceding", "lifecycle", "stickiness", "paths", "dropoff"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -98,16 +100,12 @@ impl Kind {
             Self::Stickiness(_) => "stickiness",
             Self::Paths(_) => "paths",
             Self::Funnel(_) => "funnel",
+            Self::Dropoff(_) => "dropoff",
         }
     }
 
     fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
         let node = fields.required("kind")?;
-        if node.json().as_str().is_some_and(|name| Self::LATER.contains(&name)) {
-            let problem =
-                format!("{} is not available yet; allowed is one of {:?}", node.given(), Self::NAMES);
-            return Err(node.fault(problem));
-        }
         Ok(match node.choice(&Self::NAMES, |name| Self::NAMES.into_iter().find(|known| *known == name))? {
             "retention" => Self::Retention(Retention::decode(fields)?),
             "churn" => Self::Churn(Churn::decode(fields)?),
@@ -116,6 +114,7 @@ impl Kind {
             "stickiness" => Self::Stickiness(Stickiness::decode(fields)?),
             "paths" => Self::Paths(Paths::decode(fields)?),
             "funnel" => Self::Funnel(Funnel::decode(fields)?),
+            "dropoff" => Self::Dropoff(Dropoff::decode(fields)?),
             _ => Self::Trend(Trend::decode(fields)?),
         })
     }
@@ -130,6 +129,7 @@ impl Kind {
             Self::Stickiness(stickiness) => stickiness.to_json(),
             Self::Paths(paths) => paths.to_json(),
             Self::Funnel(funnel) => funnel.to_json(),
+            Self::Dropoff(dropoff) => dropoff.to_json(),
         }
     }
 }

@@ -23,6 +23,8 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         actor: index("card"),
         time: index("at"),
         event_name: index("type"),
+        aliases: None,
+        actor_props: None,
         columns,
     }
 }
@@ -65,11 +67,6 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
     };
     check(json!([]), "", "allowed is an object");
     check(json!({}), "kind", "is missing");
-    check(
-        json!({"kind": "dropoff"}),
-        "kind",
-        "\"dropoff\" is not available yet; allowed is one of [\"funnel\", \"retention\"",
-    );
     check(json!({"kind": "trends"}), "kind", "did you mean \"trend\"?");
     check(json!({"kind": 7}), "kind", "7 was given");
     check(json!({"kind": "churn", "entty": {}}), "entty", "did you mean \"entity\"?");
@@ -135,6 +132,35 @@ fn a_bad_query_is_told_where_it_is_bad_and_what_is_allowed() {
     check(preceding(json!({"cut": 5})), "show.prop", "is missing");
     check(preceding(json!({"prop": "x", "cut": 0})), "show.cut", "from 1 to 10000");
     check(json!({"kind": "trend", "breakdown": {"prop": "x", "limit": 0}}), "breakdown.limit", "1 to");
+}
+
+#[test]
+fn a_bad_dropoff_is_told_where_it_is_bad_and_what_is_allowed() {
+    let check = |more: Json, path: &str, problem: &str| {
+        let mut json = json!({"kind": "dropoff", "step": "screen", "steps": ["a", "b"]});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let fault = Query::parse(&json).unwrap_err();
+        assert_eq!(fault.path, path, "{json}: {fault}");
+        assert!(fault.problem.contains(problem), "{json}: {fault}");
+    };
+    check(json!({"steps": null}), "steps", "is missing");
+    check(json!({"steps": []}), "steps", "allowed are 1 to 20");
+    check(json!({"steps": ["a", {}]}), "steps[1]", "text, a number");
+    check(json!({"steps": ["a", null]}), "steps[1]", "allowed is text");
+    check(json!({"steps": ["a", "b", "a"]}), "steps[2]", "given twice");
+    check(json!({"step": null}), "step", "is missing");
+    check(json!({"success": "c"}), "success", "allowed is one of `steps`");
+    check(json!({"session": []}), "session", "a property, a duration");
+    check(json!({"session": {"prop": "s", "gap": 0}}), "session.gap", "a positive number");
+    check(json!({"session": {"by": "s"}}), "session.by", "is no field here");
+    check(json!({"idle": "soon"}), "idle", "a positive number");
+    check(json!({"exit": {"event": 5}}), "exit.event", "5 was given");
+    check(json!({"latency": ["a"]}), "latency", "an object");
+    check(json!({"latency": {"a b": "x"}}), "latency.a b", "letters, digits and _");
+    check(json!({"latency": {"system": 5}}), "latency.system", "a property, or an object");
+    check(json!({"latency": {"system": {"table": "t"}}}), "latency.system.prop", "is missing");
+    check(json!({"list": "all"}), "list", "\"steps\" or \"sessions\"");
+    check(json!({"limit": 1001}), "limit", "from 1 to 1000");
 }
 
 #[test]
@@ -268,6 +294,28 @@ fn a_query_that_does_not_fit_the_tables_is_told_where() {
         "show",
         "of type float; allowed with `cut` or `trim` is a column of type text",
     );
+    let dropoff = |more: Json| {
+        let mut json = json!({"kind": "dropoff", "step": "place", "steps": ["x"]});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json
+    };
+    check(dropoff(json!({"step": "plase"})), "step", "did you mean \"place\"?");
+    check(dropoff(json!({"next_step": "nowhere"})), "next_step", "sales has");
+    check(dropoff(json!({"steps": ["x", 5]})), "steps[1]", "allowed is text");
+    check(dropoff(json!({"session": "visit"})), "session", "sales has");
+    check(dropoff(json!({"exit": {"table": "cards"}})), "exit.table", "allowed is sales");
+    check(
+        dropoff(json!({"exit": {"where": [{"prop": "x", "value": 1}]}})),
+        "exit.where[0].prop",
+        "sales has",
+    );
+    check(dropoff(json!({"latency": {"a": "place"}})), "latency.a", "of type text; allowed is a column");
+    check(
+        dropoff(json!({"latency": {"a": {"prop": "b", "table": "sale"}}})),
+        "latency.a.table",
+        "\"sales\"?",
+    );
+    check(dropoff(json!({"latency": {"a": {"prop": "id", "table": "cards"}}})), "latency.a", "cards has");
     let trend = |more: Json| {
         let mut json = json!({"kind": "trend", "entity": {}});
         json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -420,7 +468,15 @@ impl Choices {
         let units = Unit::NAMES.map(Json::from);
         let breakdown = json!({"prop": "p", "scope": self.pick(&[json!("actor"), json!(null)]), "limit": 5});
         let breakdown = self.pick(&[json!(null), breakdown]);
-        let own = match self.below(9) {
+        let own = match self.below(10) {
+            9 => json!({
+                "kind": "dropoff", "entity": self.matcher(), "step": "p", "steps": ["a", 1, true],
+                "next_step": self.pick(&[json!(null), json!("q")]), "success": self.pick(&[json!(null), json!(1)]),
+                "session": self.pick(&[json!(null), json!("s"), json!("2h"), json!({"prop": "s", "gap": 5})]),
+                "exit": self.pick(&[json!(null), json!({"event": "exit"})]), "idle": self.pick(&[json!(null), json!("1h")]),
+                "latency": self.pick(&[json!(null), json!({"a": "p", "b": {"prop": "p", "table": "t", "step": "q"}})]),
+                "list": self.pick(&[json!(null), json!("sessions")]), "limit": self.pick(&[json!(null), json!(7)]),
+            }),
             0 => json!({
                 "kind": "retention",
                 "type": self.pick(&[json!(null), json!("recurring"), json!("first_time")]),

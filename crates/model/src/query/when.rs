@@ -121,6 +121,7 @@ impl Duration {
                            unit (s, m, h, d or w), such as \"7d\"";
 
     pub(super) const FOURTEEN_DAYS: Self = Self(14 * Instant::MICROS_PER_DAY);
+    pub(super) const FIVE_MINUTES: Self = Self(5 * 60 * Instant::MICROS_PER_SECOND);
     pub(super) const HALF_AN_HOUR: Self = Self(30 * 60 * Instant::MICROS_PER_SECOND);
 
     pub fn micros(self) -> i64 {

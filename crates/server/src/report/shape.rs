@@ -2,13 +2,17 @@
 //! the names, cells and decimals that the pack asks for. Fractions are exact until here.
 
 use ebbtide_engine::answer::{
-    ActorId, Bucket, ChurnActor, CohortCell, CohortRow, Edge, FunnelAnswer, FunnelCounts, FunnelStepCount,
-    LifecycleBucket, PrecedingAnswer, Quantity, StickinessAnswer, TrendAnswer,
+    ActorId, Bucket, ChurnActor, CohortCell, CohortRow, DropoffAnswer, DropoffSession, DropoffStep, Edge,
+    FunnelAnswer, FunnelCounts, FunnelStepCount, LifecycleBucket, PrecedingAnswer, Quantity,
+    StickinessAnswer, TrendAnswer,
 };
 use ebbtide_engine::{Outcome, Ratio};
 use ebbtide_model::Value;
 use ebbtide_model::pack::{Cells, EmptyRows, Shape};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
+
+/// Means of latencies, where shares are rounded.
+const LATENCY_DECIMALS: u8 = 1;
 
 /// A result's rows as the shape has them.
 pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
@@ -30,6 +34,7 @@ pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
             lifecycle.buckets.iter().filter(shown).map(|row| lives(row, shape)).collect()
         }
         Outcome::Stickiness(stickiness) => sticking(stickiness, shape),
+        Outcome::Dropoff(dropoff) => dropping(dropoff, shape),
         Outcome::Paths(paths) => paths.edges.iter().map(|edge| followed(edge, shape)).collect(),
     }
 }
@@ -98,6 +103,50 @@ fn sticking(stickiness: &StickinessAnswer, shape: &Shape) -> Vec<Json> {
         })
     };
     shown.map(row).collect()
+}
+
+/// A row for each session where those are listed, else for each step.
+fn dropping(dropoff: &DropoffAnswer, shape: &Shape) -> Vec<Json> {
+    if let Some(sessions) = &dropoff.listed {
+        return sessions.iter().map(|session| ended(session, shape)).collect();
+    }
+    let share = |ratio: Ratio| share_json(&ratio, shape.decimals);
+    let latency = |step: &DropoffStep| {
+        let decimals = shape.decimals.map(|_| LATENCY_DECIMALS);
+        let of = step.latency.iter().map(|latency| {
+            let avg = latency.avg.as_ref().map_or(Json::Null, |avg| share_json(avg, decimals));
+            (latency.name.clone(), json!({"latest": latency.latest.to_json(), "avg": avg}))
+        });
+        Json::Object(of.collect())
+    };
+    let row = |step: &DropoffStep| {
+        object(shape, |field| match field {
+            "step" => step.step.to_json(),
+            "sessions" => Json::from(step.sessions),
+            "users" => Json::from(step.users),
+            "exits" => Json::from(step.exits),
+            "reach_rate" => share(dropoff.reach_rate(step)),
+            "exit_share" => share(dropoff.exit_share(step)),
+            "step_exit_rate" => share(step.exit_rate()),
+            "latency" => latency(step),
+            _ => Json::Null,
+        })
+    };
+    let shown = |step: &&DropoffStep| shape.empty == EmptyRows::Keep || step.sessions > 0;
+    dropoff.steps.iter().filter(shown).map(row).collect()
+}
+
+fn ended(session: &DropoffSession, shape: &Shape) -> Json {
+    object(shape, |field| match field {
+        "session_id" => Json::from(session.id.as_str()),
+        "actor" => session.actor.to_json(),
+        "started_at" => Json::from(session.started.to_string()),
+        "last_event_at" => Json::from(session.last.to_string()),
+        "path" => session.path_json(),
+        "outcome" => Json::from(session.outcome.name()),
+        "exit_step" => session.exit_step.as_ref().map_or(Json::Null, ebbtide_model::query::Scalar::to_json),
+        _ => Json::Null,
+    })
 }
 
 fn followed(edge: &Edge, shape: &Shape) -> Json {
@@ -212,12 +261,11 @@ fn rounded(ratio: &Ratio, decimals: u8) -> Json {
 #[cfg(test)]
 mod tests {
     use ebbtide_engine::answer::{
-        ActorValue, ChurnAnswer, Cohorts, FunnelSeries, LifecycleAnswer, PathsAnswer, RetentionAnswer,
-        Series, StatusMembers, ValueCount,
+        ActorValue, ChurnAnswer, Cohorts, DropoffLatency, Ending, FunnelSeries, LifecycleAnswer, PathsAnswer,
+        RetentionAnswer, Series, StatusMembers, ValueCount,
     };
     use ebbtide_model::Instant;
-    use ebbtide_model::query::{Measure, Measures};
-    use serde_json::json;
+    use ebbtide_model::query::{Measure, Measures, Scalar};
 
     use super::*;
 
@@ -410,6 +458,52 @@ mod tests {
         preceding.actors = Some(vec![ActorValue { id, value: Value::Null, count: 3 }]);
         let want = json!([{"actor": 7, "value": null, "count": 3}]);
         check(&of(&preceding), &["actor", "value", "count"], EmptyRows::Keep, want);
+    }
+
+    #[test]
+    fn a_dropoff_has_a_row_for_each_step_or_session() {
+        let step = |name: &str, sessions, exits| DropoffStep {
+            step: Scalar::Text(name.to_owned()),
+            sessions,
+            users: sessions,
+            exits,
+            latency: vec![DropoffLatency {
+                name: "system".to_owned(),
+                latest: if sessions > 0 { Value::Int(35) } else { Value::Null },
+                avg: Ratio::new(82_444_u32, sessions * 1_000),
+            }],
+        };
+        let mut dropoff = DropoffAnswer {
+            sessions: 3,
+            users: 3,
+            exits: 1,
+            converted: 0,
+            active: 2,
+            steps: vec![step("home", 2, 1), step("cart", 0, 0)],
+            listed: None,
+        };
+        let fields = ["step", "reach_rate", "exit_share", "latency"];
+        let want = json!([
+            {"step": "home", "reach_rate": 66.7, "exit_share": 100.0, "latency": {"system": {"latest": 35, "avg": 41.2}}},
+            {"step": "cart", "reach_rate": 0.0, "exit_share": 0.0, "latency": {"system": {"latest": null, "avg": null}}},
+        ]);
+        check(&Outcome::Dropoff(dropoff.clone()), &fields, EmptyRows::Keep, want);
+        let id = ActorId { tenant: None, actor: Value::Text("u".into()) };
+        dropoff.listed = Some(vec![DropoffSession {
+            id: "s1".to_owned(),
+            actor: id,
+            started: Instant::from_micros(0),
+            last: Instant::from_micros(1_000_000),
+            path: vec![Scalar::Text("home".to_owned())],
+            outcome: Ending::Exited(0),
+            exit_step: Some(Scalar::Text("home".to_owned())),
+        }]);
+        let fields = ["session_id", "actor", "last_event_at", "path", "outcome", "exit_step"];
+        let want = json!([{
+            "session_id": "s1", "actor": "u", "last_event_at": "1970-01-01T00:00:01Z", "path": ["home"],
+            "outcome": "exited", "exit_step": "home",
+        }]);
+        check(&Outcome::Dropoff(dropoff), &fields, EmptyRows::Skip, want);
     }
 
     #[test]

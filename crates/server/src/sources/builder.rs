@@ -320,6 +320,8 @@ mod tests {
             actor: None,
             time: None,
             event_name: None,
+            aliases: None,
+            actor_props: None,
         }
     }
 

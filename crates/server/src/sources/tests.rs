@@ -28,6 +28,8 @@ fn table() -> TableSchema {
         actor: None,
         time: Some(2),
         event_name: None,
+        aliases: None,
+        actor_props: None,
     }
 }
 

@@ -65,6 +65,8 @@ pub(super) fn table_schema(name: &str, kind: Kind) -> TableSchema {
         actor: Some(2),
         time: Some(3),
         event_name: None,
+        aliases: None,
+        actor_props: None,
     }
 }
 

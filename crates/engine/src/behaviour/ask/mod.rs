@@ -2,6 +2,7 @@
 
 mod activity;
 mod churn;
+mod dropoff;
 mod funnel;
 mod preceding;
 mod retention;
@@ -15,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::Arrivals;
 use super::drive::{Loaded, Loading};
+use super::joined::Joined;
 use super::key::{Group, OwnedKey};
 use super::load::{Actors, Times, Values};
 use super::span::Span;
@@ -31,7 +33,8 @@ pub fn ask(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
-    let mut asking = Asking { snapshot, scope, query, as_of, interrupt, warnings: Vec::new() };
+    let joined = Joined::load(snapshot, scope, query)?;
+    let mut asking = Asking { snapshot, scope, query, as_of, interrupt, joined, warnings: Vec::new() };
     let outcome = match &query.query.kind {
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
@@ -40,12 +43,13 @@ pub fn ask(
         Kind::Lifecycle(lifecycle) => Outcome::Lifecycle(asking.lifecycle(lifecycle)?),
         Kind::Stickiness(stickiness) => Outcome::Stickiness(asking.stickiness(stickiness)?),
         Kind::Paths(paths) => Outcome::Paths(asking.paths(paths)?),
+        Kind::Dropoff(dropoff) => Outcome::Dropoff(asking.dropoff(dropoff)?),
         Kind::Preceding(preceding) => Outcome::Preceding(asking.preceding(preceding)?),
     };
     let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
     let meta = Meta {
         as_of,
-        watermark: snapshot.watermark(scope, query.sources.iter().map(|source| &source.table))?,
+        watermark: snapshot.watermark(scope, query.tables())?,
         definition,
         complete: asking.warnings.is_empty(),
         warnings: asking.warnings,
@@ -59,6 +63,7 @@ struct Asking<'a> {
     query: &'a BoundQuery,
     as_of: Instant,
     interrupt: &'a dyn Interrupt,
+    joined: Joined,
     warnings: Vec<String>,
 }
 
@@ -98,6 +103,7 @@ impl<'a> Asking<'a> {
         Loading {
             snapshot: self.snapshot,
             scope: self.scope,
+            joined: &self.joined,
             times,
             actors,
             ties,

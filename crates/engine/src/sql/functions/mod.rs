@@ -6,6 +6,8 @@ mod aggregates;
 mod arguments;
 mod bounded;
 mod calendar;
+mod json;
+mod json_member;
 mod numbers;
 mod parameter;
 mod periods;
@@ -32,7 +34,7 @@ pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let functions = SessionStateDefaults::default_scalar_functions();
     let engine = functions.into_iter().filter(|function| !LEFT_OUT.contains(&function.name()));
     let own = numbers::number_functions().into_iter().chain(ratio::ratio_functions());
-    let own = own.chain(texts::text_functions());
+    let own = own.chain(texts::text_functions()).chain(json::json_functions());
     engine.map(bounded::bounded).chain(own.map(Arc::new)).collect()
 }
 

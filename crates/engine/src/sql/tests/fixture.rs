@@ -42,6 +42,8 @@ pub(super) fn table(
         actor: None,
         time,
         event_name: None,
+        aliases: None,
+        actor_props: None,
     }
 }
 

@@ -387,3 +387,38 @@ async fn rows_in_memory_are_a_table_of_the_request() {
     assert_eq!(run(&rows, "SELECT count(*) AS n FROM kept JOIN sales USING (at)").await, json!([[1]]));
     assert_eq!(run(&[], "SELECT count(*) AS n, max(t) AS t FROM kept").await, json!([[0, null]]));
 }
+
+#[tokio::test]
+async fn a_member_of_json_is_null_unless_it_is_of_the_type_that_is_asked_for() {
+    let json = r#"'{"s": "7", "i": 7, "f": 2.5, "b": true, "n": null, "o": {"s": 1}, "it''s": "x"}'"#;
+    let get = async |kind: &str, name: &str, want: Json| {
+        check(&format!("json_get_{kind}({json}, '{name}') AS x"), json!([want])).await;
+    };
+    for (kind, name, want) in [
+        ("str", "s", json!("7")),
+        ("int", "i", json!(7)),
+        ("float", "f", json!(2.5)),
+        ("float", "i", json!(7.0)),
+        ("bool", "b", json!(true)),
+        ("str", "it''s", json!("x")),
+    ] {
+        get(kind, name, want).await;
+    }
+    let elsewhere = [
+        ("str", ["i", "f", "b", "n", "o", "x"]),
+        ("int", ["s", "f", "b", "n", "o", "x"]),
+        ("float", ["s", "b", "n", "o", "x", ""]),
+        ("bool", ["s", "i", "f", "n", "o", "x"]),
+    ];
+    for (kind, names) in elsewhere {
+        for name in names {
+            get(kind, name, Json::Null).await;
+        }
+    }
+    check("json_get_str('no json', 'a') AS x", json!([null])).await;
+    check("json_get_str(NULL, 'a') AS x", json!([null])).await;
+    check("json_get_str('{}', NULL) AS x", json!([null])).await;
+    let rows = "SELECT json_get_int(t, n) AS x FROM (VALUES ('{\"a\": 1}', 'a'), ('{\"b\": 2}', 'a'), ('{\"b\": 3}', 'b')) AS v (t, n)";
+    assert_eq!(cells(&ask(rows).await.unwrap()), json!([[1], [null], [3]]));
+    check_refused("json_get_int('{}') AS x", "json_get_int").await;
+}

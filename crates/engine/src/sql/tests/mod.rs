@@ -1,3 +1,5 @@
+mod aliases;
+mod conditions;
 mod fixture;
 mod functions;
 mod limits;

@@ -30,6 +30,7 @@ impl Binder<'_, '_> {
             }
             Kind::Paths(paths) => self.paths(paths)?,
             Kind::Funnel(funnel) => self.funnel(funnel)?,
+            Kind::Dropoff(dropoff) => self.dropoff(dropoff)?,
             Kind::Preceding(preceding) => {
                 self.matcher(&preceding.before, BoundQuery::BEFORE, "before", Need::Actor)?;
                 let table = self.matcher(&preceding.of, BoundQuery::OF, "of", Need::Actor)?;

@@ -1,6 +1,7 @@
 //! From a query to one that can run: every table, event stream, property and value is checked against
 //! the app's declared tables, and what the app decides is filled in.
 
+mod dropoff;
 mod funnel;
 mod kinds;
 mod range;
@@ -8,7 +9,7 @@ mod range;
 use jiff::tz::TimeZone;
 
 use self::range::check_range;
-use super::bound::{BoundMatcher, BoundQuery, EventSource};
+use super::bound::{Aliased, BoundMatcher, BoundQuery, EventSource};
 use super::condition::Condition;
 use super::matcher::Matcher;
 use super::{Filter, PropScope, Query, When};
@@ -120,17 +121,7 @@ impl<'a> Binder<'a, '_> {
         };
         let actor = self.actor_of(table, path, need)?;
         let filters = conditions(&self.query.filters, table, "filters")?;
-        self.sources.push(EventSource {
-            table: table.name.clone(),
-            time,
-            actor,
-            filters,
-            matchers: Vec::new(),
-            breakdown: Vec::new(),
-            number: None,
-            value: None,
-            key: table.key.clone(),
-        });
+        self.sources.push(events_of(table, time, actor, filters));
         Ok(self.sources.len() - 1)
     }
 
@@ -162,6 +153,22 @@ impl<'a> Binder<'a, '_> {
 
     fn table_of(&self, source: usize) -> Result<&'a TableSchema, Fault> {
         known_table(self.schema, &self.sources[source].table, "stream")
+    }
+}
+
+/// A table's rows as events, of which nothing is wanted yet.
+fn events_of(table: &TableSchema, time: usize, actor: Option<usize>, filters: Vec<Condition>) -> EventSource {
+    EventSource {
+        table: table.name.clone(),
+        time,
+        actor,
+        filters,
+        matchers: Vec::new(),
+        breakdown: Vec::new(),
+        number: None,
+        value: None,
+        key: table.key.clone(),
+        aliases: table.actor.zip(table.aliases.clone()).map(|(column, by)| Aliased { column, by }),
     }
 }
 

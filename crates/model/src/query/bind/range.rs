@@ -12,7 +12,7 @@ pub(super) fn check_range(
     to: Option<Instant>,
 ) -> Result<(), Fault> {
     match &mut query.kind {
-        Kind::Churn(_) | Kind::Preceding(_) | Kind::Paths(_) => Ok(()),
+        Kind::Churn(_) | Kind::Preceding(_) | Kind::Paths(_) | Kind::Dropoff(_) => Ok(()),
         Kind::Trend(trend) => {
             if trend.compare.is_some() && trend.interval == Interval::All && from.is_none() {
                 return Err(fault("from", "is missing, and `compare` over all needs it"));

@@ -1,0 +1,121 @@
+//! Dropoff: sessions by their own property and by time, latencies apart, brought together.
+
+use ebbtide_model::query::{Dropoff, DropoffList, EventSource, Scalar};
+use ebbtide_model::{Instant, Value};
+use hashbrown::HashSet;
+
+use super::Asking;
+use crate::EngineError;
+use crate::answer::{DropoffAnswer, DropoffLatency, DropoffSession, DropoffStep, Ending};
+use crate::behaviour::columns::Arrivals;
+use crate::behaviour::drive::{Loaded, Loading};
+use crate::behaviour::dropoff::{DropoffFold, DropoffState, Listed, Runs};
+use crate::behaviour::fold::Fold;
+use crate::behaviour::latency::{LatencyFold, Took};
+use crate::behaviour::load::{Actors, Number};
+use crate::exact::Ratio;
+
+impl<'a> Asking<'a> {
+    pub(super) fn dropoff(&self, dropoff: &Dropoff) -> Result<DropoffAnswer, EngineError> {
+        let by_session = usize::from(dropoff.session.prop.is_some());
+        let sources = &self.query.sources;
+        let (sessions, latencies) = sources.split_at((by_session + 1).min(sources.len()));
+        let state = self.sessions(dropoff, sessions)?;
+        let mut took = Vec::with_capacity(latencies.len());
+        for source in latencies {
+            let loaded = self.in_order(std::slice::from_ref(source), Actors::Ignored)?;
+            took.push(loaded.fold(&LatencyFold { steps: dropoff.steps.len() })?.took);
+        }
+        Ok(self.dropoff_answer(dropoff, &state, &took))
+    }
+
+    /// All sessions, and who was at which step.
+    pub(super) fn sessions(
+        &self,
+        dropoff: &Dropoff,
+        sources: &[EventSource],
+    ) -> Result<DropoffState, EngineError> {
+        let limit = match dropoff.list {
+            DropoffList::Steps => 0,
+            DropoffList::Sessions => dropoff.limit as usize,
+        };
+        let mut all: Option<DropoffState> = None;
+        for source in sources {
+            let loaded = self.in_order(std::slice::from_ref(source), Actors::Required)?;
+            let runs = if source.value.is_some() { Runs::Sessions(&loaded.values) } else { Runs::Actors };
+            let run_type = source.actor.and_then(|column| self.column_type(&source.table, column));
+            let fold = DropoffFold::new(dropoff, runs, run_type, limit, self.as_of);
+            let state = loaded.fold(&fold)?;
+            match &mut all {
+                None => all = Some(state),
+                Some(all) => fold.merge(all, state),
+            }
+        }
+        let mut all = all.unwrap_or_default();
+        all.cut(limit);
+        Ok(all)
+    }
+
+    fn in_order(&self, sources: &[EventSource], actors: Actors) -> Result<Loaded<'a>, EngineError> {
+        let times = DropoffFold::times(self.query, self.as_of);
+        let no_ties = HashSet::new();
+        let loading = Loading { arrivals: Arrivals::Read, ..self.loading(&times, actors, &no_ties) };
+        loading.load(sources)
+    }
+
+    fn dropoff_answer(&self, dropoff: &Dropoff, state: &DropoffState, took: &[Vec<Took>]) -> DropoffAnswer {
+        let users = |step: usize| {
+            let seen = state.seen.values().flat_map(|actors| actors.values());
+            seen.filter(|(shown, _)| shown & (1 << step) != 0).count() as u64
+        };
+        let step = |(index, step): (usize, &Scalar)| DropoffStep {
+            step: step.clone(),
+            sessions: state.reached.get(index).copied().unwrap_or(0),
+            users: users(index),
+            exits: state.exits.get(index).copied().unwrap_or(0),
+            latency: dropoff
+                .latency
+                .iter()
+                .zip(took)
+                .map(|(latency, took)| latency_of(&latency.name, took.get(index)))
+                .collect(),
+        };
+        let exits = state.exits.iter().sum();
+        let listed = |session: &Listed| self.session(dropoff, session);
+        DropoffAnswer {
+            sessions: state.sessions,
+            users: state.seen.values().map(|actors| actors.len() as u64).sum(),
+            exits,
+            converted: state.converted,
+            active: state.sessions - exits - state.converted,
+            steps: dropoff.steps.iter().enumerate().map(step).collect(),
+            listed: match dropoff.list {
+                DropoffList::Steps => None,
+                DropoffList::Sessions => Some(state.listed.iter().map(listed).collect()),
+            },
+        }
+    }
+
+    fn session(&self, dropoff: &Dropoff, session: &Listed) -> DropoffSession {
+        let step = |step: &u8| dropoff.steps.get(usize::from(*step)).cloned().unwrap_or(Scalar::Null);
+        DropoffSession {
+            id: session.id.to_string(),
+            actor: self.actor_id(&session.tenant, &session.actor),
+            started: Instant::from_micros(session.started),
+            last: Instant::from_micros(session.last),
+            path: session.path.iter().map(step).collect(),
+            outcome: Ending::of_code(session.outcome, session.exit_step),
+            exit_step: session.exit_step.as_ref().map(step),
+        }
+    }
+}
+
+fn latency_of(name: &str, took: Option<&Took>) -> DropoffLatency {
+    let latest = took.and_then(|took| took.latest).map(|(_, _, number)| match number {
+        Number::Int(value) => Value::Int(value),
+        Number::Float(value) => Value::Float(value),
+        Number::Decimal(units) => Value::Decimal(units),
+    });
+    let avg: Option<Ratio> = took.and_then(|took| took.sum.mean(took.count));
+    DropoffLatency { name: name.to_owned(), latest: latest.unwrap_or(Value::Null), avg }
+}
