@@ -74,6 +74,18 @@ impl Directory {
         })
     }
 
+    /// Whose these rows are, in order, each counted from the first of them.
+    pub(crate) fn within(&self, rows: &Range<u32>) -> Vec<(Arc<str>, Range<u32>)> {
+        let first = self.owner_of(rows.start).unwrap_or(self.tenants.len());
+        let own = (first..self.tenants.len()).take_while(|index| self.tenants[*index].first < rows.end);
+        own.map(|index| {
+            let own = &self.tenants[index];
+            let start = own.first.max(rows.start) - rows.start;
+            (own.tenant.clone(), start..self.end(index).min(rows.end) - rows.start)
+        })
+        .collect()
+    }
+
     fn find(&self, tenant: &str) -> Option<usize> {
         self.tenants.binary_search_by(|own| (*own.tenant).cmp(tenant)).ok()
     }
@@ -129,6 +141,10 @@ mod tests {
         let last: Vec<(&str, u64)> =
             directory.last_numbers().map(|(tenant, last)| (&**tenant, last)).collect();
         assert_eq!(last, [("a", 9), ("c", 7)]);
+        let within = |rows| directory.within(&rows);
+        assert_eq!(within(1..5), [(Arc::from("a"), 0..2), (Arc::from("c"), 2..4)]);
+        assert_eq!(within(3..4), [(Arc::from("c"), 0..1)]);
+        assert_eq!(within(7..9), []);
     }
 
     #[test]

@@ -177,6 +177,20 @@ impl Shared {
 
     pub(crate) fn compact(&self) -> Result<(), StoreError> {
         while self.compact_once()? {}
+        self.make_spines()
+    }
+
+    /// Gives each segment whose spine is missing or damaged a new one.
+    pub(crate) fn make_spines(&self) -> Result<(), StoreError> {
+        // No segment goes meanwhile.
+        let _turn = lock(&self.compaction_turn);
+        let (fs, wanting) = self.writer().segments_wanting_spines();
+        for (segment, table) in wanting {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            segment.make_spine(&fs, &table.schema, &table.stored, &self.stop)?;
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -17,10 +18,14 @@ use roaring::RoaringTreemap;
 use crate::changes::Versions;
 use crate::chunk::Chunk;
 use crate::directory::Directory;
+use crate::fs::FileSystem;
+use crate::owners::Owners;
 use crate::scan::Scan;
-use crate::segment::{DecodedColumns, GROUP_ROWS, LiveSegment};
+use crate::segment::{
+    self, DecodedColumns, GROUP_ROWS, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan,
+};
 use crate::time_search::TimeSearch;
-use crate::{ColumnRef, StoreError};
+use crate::{ColumnRef, Settings, StoreError, stored_schema};
 
 /// All tables of an app at one moment. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -75,6 +80,37 @@ impl Snapshot {
             sorted.insert(name, Arc::new(rows));
         }
         Ok(Self { app, tables: Arc::new(sorted) })
+    }
+
+    /// The same rows in segments of a folder: each batch is one.
+    pub fn of_segments(
+        app: Arc<AppSchema>,
+        tables: Vec<(TableName, Vec<RecordBatch>)>,
+        fs: &Arc<dyn FileSystem>,
+    ) -> Result<Self, StoreError> {
+        let mut snapshot = Self::of_batches(app, tables)?;
+        let (mut owners, mut id) = (Owners::default(), 0);
+        let decoded = Arc::new(DecodedColumns::new(Settings::default().decoded_bytes_max));
+        let mut written = HashMap::new();
+        fs.create_dir_all(Path::new(segment::DIRECTORY))?;
+        for (name, rows) in snapshot.tables.iter() {
+            let table = known(&snapshot.app, name)?;
+            let stored = stored_schema(table);
+            let mut rows = TableRows::clone(rows);
+            for run in &mut rows.runs {
+                let Run::Memory { chunk, .. } = run else { continue };
+                id += 1;
+                let mut writer = SegmentWriter::create(fs.clone(), id, table, &chunk.batch)?;
+                writer.write(&chunk.batch)?;
+                let descriptor = writer.finish_rows()?.finish(&chunk.directory)?;
+                let segment = Arc::new(Segment::open(fs.as_ref(), descriptor)?);
+                let (live, stored) = (LiveSegment::new(segment, &mut owners), stored.clone());
+                *run = Run::Segment { live, stored, decoded: decoded.clone() };
+            }
+            written.insert(name.clone(), Arc::new(rows));
+        }
+        snapshot.tables = Arc::new(written);
+        Ok(snapshot)
     }
 
     pub fn app(&self) -> &Arc<AppSchema> {
@@ -247,6 +283,18 @@ impl Part {
             Run::Memory { chunk, dead } => Scan::memory(chunk, dead, self.rows.clone(), columns),
             Run::Segment { live, stored, decoded } => {
                 Scan::segment(live, self.rows.clone(), stored, columns, Some(decoded))
+            }
+        }
+    }
+
+    /// The part's rows in order, as the spine of its segment has them, where there is one. What is found
+    /// damaged on the way is not read again: a scan has the same rows.
+    pub fn spine(&self, columns: &SpineColumns) -> Option<SpineScan> {
+        match &self.run {
+            Run::Memory { .. } => None,
+            Run::Segment { live, stored, .. } => {
+                let name = columns.name.map(|name| stored.field(ColumnRef::Declared(name).stored_index()));
+                live.spine(self.rows.clone(), name.map(|field| field.name().as_str()))
             }
         }
     }

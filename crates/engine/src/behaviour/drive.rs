@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ebbtide_model::Scope;
 use ebbtide_model::query::EventSource;
-use ebbtide_store::{Part, Snapshot};
+use ebbtide_store::{Part, Snapshot, SpineColumns};
 use hashbrown::HashSet;
 
 use super::columns::Arrivals;
@@ -65,24 +65,27 @@ pub(crate) struct Loading<'a, 'i> {
 
 impl<'i> Loading<'_, 'i> {
     pub(crate) fn load(self, sources: &[EventSource]) -> Result<Loaded<'i>, EngineError> {
-        let mut parts: Vec<(&EventSource, Part)> = Vec::new();
+        let mut parts: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
         for source in sources {
             let view = self.snapshot.table(self.scope, &source.table)?;
-            parts.extend(view.parts().iter().map(|part| (source, part.clone())));
+            let spine = SpineColumns::of(view.schema());
+            parts.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
         }
-        let rows: usize = parts.iter().map(|(_, part)| part.rows_max()).sum();
+        let rows: usize = parts.iter().map(|(.., part)| part.rows_max()).sum();
         let workers = workers(rows);
         // A part that is more than a worker's share is loaded by several.
         let share = rows.div_ceil(workers).max(1);
-        let pieces = |(source, part): (_, Part)| {
-            part.split(part.rows_max().div_ceil(share)).into_iter().map(move |piece| (source, piece))
+        let pieces = |(source, spine, part): (_, _, Part)| {
+            let pieces = part.split(part.rows_max().div_ceil(share));
+            pieces.into_iter().map(move |piece| (source, spine, piece))
         };
-        let mut work: Vec<(&EventSource, Part)> = parts.into_iter().flat_map(pieces).collect();
-        work.sort_by_key(|(_, part)| std::cmp::Reverse(part.rows_max()));
+        let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> =
+            parts.into_iter().flat_map(pieces).collect();
+        work.sort_by_key(|(.., part)| std::cmp::Reverse(part.rows_max()));
         let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
-        let load_one = |(source, part): &(&EventSource, Part)| {
-            let aliases = joined.aliases(source);
-            Loader { source, aliases, times, actors, ties, values, arrivals, interrupt }.load(part)
+        let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
+            let (aliases, spine) = (joined.aliases(source), *spine);
+            Loader { source, aliases, times, actors, ties, values, arrivals, spine, interrupt }.load(part)
         };
         let events = side_by_side(&work, workers, load_one)?;
         let mut loaded = Loaded {

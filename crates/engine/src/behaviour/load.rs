@@ -5,7 +5,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::error::ArrowError;
 use ebbtide_model::query::{BoundMatcher, EventSource, ValueColumn};
-use ebbtide_store::Part;
+use ebbtide_store::{Part, SpineColumns};
 use hashbrown::HashSet;
 
 use super::columns::{Arrivals, Columns, Projection, Typed, unexpected};
@@ -120,11 +120,20 @@ pub(crate) struct Loader<'a> {
     pub(crate) ties: &'a HashSet<i64>,
     pub(crate) values: Values,
     pub(crate) arrivals: Arrivals,
+    /// What spines of the source's table have.
+    pub(crate) spine: Option<SpineColumns>,
     pub(crate) interrupt: &'a dyn Interrupt,
 }
 
 impl Loader<'_> {
     pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
+        match self.load_spine(part)? {
+            Some(events) => Ok(events),
+            None => self.load_rows(part),
+        }
+    }
+
+    fn load_rows(&self, part: &Part) -> Result<Events, EngineError> {
         let mut projection = Projection::of(self.source).with(self.arrivals);
         if !self.ties.is_empty() {
             projection = projection.and(&self.source.key);
@@ -212,13 +221,8 @@ impl Loader<'_> {
                 Values::Ranked => append_codes(&kept, &mut into.values, present, &mut into.value_keys),
                 Values::Unranked => {
                     for row in &kept {
-                        into.values.push(match present(*row) {
-                            None => NO_CODE,
-                            Some(key) => {
-                                into.unranked.push(key);
-                                u32::try_from(into.unranked.len() - 1).unwrap_or(NO_CODE)
-                            }
-                        });
+                        let code = present(*row).map_or(NO_CODE, |key| into.code_of(key, self.values));
+                        into.values.push(code);
                     }
                 }
             }
@@ -351,6 +355,17 @@ fn anonymous_runs(rows: Vec<usize>, into: &mut Events) -> Vec<usize> {
 }
 
 impl Events {
+    /// The code of a value that is there.
+    pub(super) fn code_of(&mut self, value: Key<'_>, values: Values) -> u32 {
+        match values {
+            Values::Ranked => self.value_keys.code(value),
+            Values::Unranked => {
+                self.unranked.push(value);
+                u32::try_from(self.unranked.len() - 1).unwrap_or(NO_CODE)
+            }
+        }
+    }
+
     /// When the last event was, and when it arrived.
     fn latest(&self) -> Option<(i64, u64)> {
         self.times.last().map(|time| (*time, self.arrivals.last().copied().unwrap_or(0)))
@@ -358,7 +373,7 @@ impl Events {
 }
 
 impl Runs {
-    fn tenant(&mut self, name: &str) -> u32 {
+    pub(super) fn tenant(&mut self, name: &str) -> u32 {
         if self.tenant_names.last().is_none_or(|last| **last != *name) {
             self.tenant_names.push(Box::from(name));
         }
@@ -366,11 +381,11 @@ impl Runs {
     }
 
     /// Whether the last run is of this actor.
-    fn continues(&self, tenant: u32, key: Key<'_>) -> bool {
+    pub(super) fn continues(&self, tenant: u32, key: Key<'_>) -> bool {
         self.tenants.last() == Some(&tenant) && self.keys.get(self.keys.len() - 1) == key
     }
 
-    fn open(&mut self, tenant: u32, key: Key<'_>, start: usize) {
+    pub(super) fn open(&mut self, tenant: u32, key: Key<'_>, start: usize) {
         self.tenants.push(tenant);
         self.keys.push(key);
         self.starts.push(start);
@@ -378,7 +393,7 @@ impl Runs {
 }
 
 /// As much of a value as the query reads.
-fn shorten<'k>(key: Key<'k>, value: &ValueColumn) -> Key<'k> {
+pub(super) fn shorten<'k>(key: Key<'k>, value: &ValueColumn) -> Key<'k> {
     let Key::Text(mut text) = key else {
         return key;
     };

@@ -20,6 +20,7 @@ mod preceding;
 mod probe;
 mod retention;
 mod span;
+mod spine;
 mod stickiness;
 mod trend;
 mod wire;

@@ -14,6 +14,7 @@ use ebbtide_model::{
     AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName,
     TableSchema, TenantId, TenantRule, Tenants, Value,
 };
+use ebbtide_store::fs::{FileSystem, SimFs};
 use ebbtide_store::{Snapshot, stored_schema};
 use serde_json::Value as Json;
 
@@ -100,7 +101,11 @@ pub(crate) fn app() -> Arc<AppSchema> {
     })
 }
 
-/// The rows as a snapshot, in which each table's are spread over its parts.
+/// As many rows, or fewer, are written to segments: with many it takes too long to do so thousands of times.
+const SEGMENT_EVENTS_MAX: usize = 60;
+
+/// The rows as a snapshot, in which each table's are spread over its parts: in memory or, of every other
+/// small set, in segments.
 pub(crate) fn snapshot(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> Snapshot {
     let mut tables = Vec::new();
     for table in &app.tables {
@@ -109,6 +114,10 @@ pub(crate) fn snapshot(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> 
         let part = |part: usize| rows.iter().skip(part).step_by(parts).copied().collect::<Vec<_>>();
         let batches = (0..parts).map(part).filter(|rows| !rows.is_empty());
         tables.push((table.name.clone(), batches.map(|rows| batch(table, &rows)).collect()));
+    }
+    if events.len() <= SEGMENT_EVENTS_MAX && events.len() % 2 == 1 {
+        let disk: Arc<dyn FileSystem> = Arc::new(SimFs::new(1));
+        return Snapshot::of_segments(app.clone(), tables, &disk).unwrap();
     }
     Snapshot::of_batches(app.clone(), tables).unwrap()
 }

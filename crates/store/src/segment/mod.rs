@@ -1,16 +1,22 @@
 //! A segment: an immutable run of a table's rows in storage order. One Parquet file that any tool reads,
-//! and one key file beside it.
+//! one key file beside it, and the spine, which can be made again from the rows.
 
 mod blocks;
 mod decoded;
 mod keys;
 mod scan;
+mod spine;
 mod write;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use arrow::array::BooleanBufferBuilder;
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::SchemaRef;
+use ebbtide_model::TableSchema;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::statistics::Statistics;
@@ -20,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
-use crate::fs::{FileSystem, FsError};
+use crate::fs::{FileSystem, FsError, FsErrorKind};
 use crate::owners::{Owner, Owners};
 use crate::scan::BATCH_ROWS_MAX;
 
@@ -28,15 +34,18 @@ pub use blocks::Damage;
 pub(crate) use decoded::DecodedColumns;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use scan::SegmentScan;
+pub use spine::{NO_NAME, NO_TIME, SpineColumns, SpineRows};
 pub(crate) use write::{GROUP_ROWS, SegmentKeyWriter, SegmentWriter};
 
 use blocks::Blocks;
 use keys::OpenKeyFile;
 use scan::RowFile;
+use spine::{Places, Spine, SpineWriter};
 
 pub(crate) const DIRECTORY: &str = "segments";
 const ROWS_SUFFIX: &str = "parquet";
 const KEYS_SUFFIX: &str = "keys";
+const SPINE_SUFFIX: &str = "spine";
 /// What a batch takes in memory, about, at most.
 const BATCH_BYTES: u64 = 32 << 20;
 /// Of the layout of both files, which is that of the key file.
@@ -79,6 +88,17 @@ pub(crate) struct Segment {
     pub(crate) directory: Directory,
     rows: RowFile,
     metadata: OnceLock<ArrowReaderMetadata>,
+    spine: Mutex<SpineState>,
+}
+
+#[derive(Clone, Debug)]
+enum SpineState {
+    Sound(Arc<Spine>),
+    Absent,
+    /// What was met first; the rows answer until another is made.
+    Damaged(Damage),
+    /// The segment can have none.
+    Unfit,
 }
 
 /// The rows file of a segment, in the data folder.
@@ -90,10 +110,14 @@ pub(crate) fn keys_path(id: u64) -> PathBuf {
     Path::new(DIRECTORY).join(format!("{id:016}.{KEYS_SUFFIX}"))
 }
 
+pub(crate) fn spine_path(id: u64) -> PathBuf {
+    Path::new(DIRECTORY).join(format!("{id:016}.{SPINE_SUFFIX}"))
+}
+
 /// The id in a segment file's name.
 pub(crate) fn id_of(name: &str) -> Option<u64> {
     let (id, suffix) = name.split_once('.')?;
-    if suffix != ROWS_SUFFIX && suffix != KEYS_SUFFIX { None } else { id.parse().ok() }
+    if [ROWS_SUFFIX, KEYS_SUFFIX, SPINE_SUFFIX].contains(&suffix) { id.parse().ok() } else { None }
 }
 
 impl Segment {
@@ -113,13 +137,80 @@ impl Segment {
             return Err(Damage::new(&full_rows_path, 0, detail).into());
         }
         let blocks = Blocks::new(full_rows_path, row_bytes, open.row_checksums)?;
-        Ok(Self {
+        let segment = Self {
             descriptor,
             keys: open.keys,
             directory: open.directory,
             rows: RowFile::new(blocks),
             metadata: OnceLock::new(),
-        })
+            spine: Mutex::new(SpineState::Absent),
+        };
+        segment.open_spine(fs)?;
+        Ok(segment)
+    }
+
+    /// Looks for the spine; without one the segment is whole, too.
+    fn open_spine(&self, fs: &dyn FileSystem) -> Result<(), StoreError> {
+        let Descriptor { id, checksum, rows, .. } = self.descriptor;
+        let path = spine_path(id);
+        let bytes = match fs.read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == FsErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        match Spine::open(fs.root().join(path), &bytes, id, checksum, rows) {
+            Ok(spine) => self.set_spine(SpineState::Sound(Arc::new(spine))),
+            Err(damage) => self.distrust_spine(damage),
+        }
+        Ok(())
+    }
+
+    fn distrust_spine(&self, damage: Damage) {
+        tracing::warn!(%damage, "a spine cannot be used; the rows answer until it is made again");
+        self.set_spine(SpineState::Damaged(damage));
+    }
+
+    fn set_spine(&self, state: SpineState) {
+        *self.spine.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn spine(&self) -> SpineState {
+        self.spine.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether its spine is missing or damaged.
+    pub(crate) fn wants_spine(&self) -> bool {
+        matches!(self.spine(), SpineState::Absent | SpineState::Damaged(_))
+    }
+
+    /// Makes the spine from the rows, unless told to stop. `stored` is the table's stored schema of today.
+    pub(crate) fn make_spine(
+        self: &Arc<Self>,
+        fs: &Arc<dyn FileSystem>,
+        table: &TableSchema,
+        stored: &SchemaRef,
+        stop: &AtomicBool,
+    ) -> Result<(), StoreError> {
+        let Some(columns) = SpineColumns::of(table) else {
+            self.set_spine(SpineState::Unfit);
+            return Ok(());
+        };
+        let Descriptor { id, checksum, rows, .. } = self.descriptor;
+        remove_if_there(fs.as_ref(), &spine_path(id))?;
+        let mut writer = SpineWriter::create(fs, id, table, &columns, Places::projected(&columns))?;
+        let whole = LiveSegment { segment: self.clone(), dead: Arc::default(), owners: Arc::default() };
+        for batch in SegmentScan::new(&whole, 0..rows, stored, &columns.projection(), None)? {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            writer.write(&batch?)?;
+        }
+        if !writer.finish(id, checksum)? {
+            self.set_spine(SpineState::Unfit);
+            return Ok(remove_if_there(fs.as_ref(), &spine_path(id))?);
+        }
+        fs.sync_dir(Path::new(DIRECTORY))?;
+        self.open_spine(fs.as_ref())
     }
 
     /// The Parquet footer, read when it is first needed.
@@ -158,10 +249,15 @@ impl Segment {
         Ok(groups)
     }
 
-    /// Every damaged place of both files.
+    /// Every damaged place of its files.
     pub(crate) fn verify(&self) -> Vec<Damage> {
         let mut damage = self.keys.verify();
         damage.extend(self.rows.verify());
+        match self.spine() {
+            SpineState::Sound(spine) => damage.extend(spine.verify()),
+            SpineState::Damaged(found) => damage.push(found),
+            SpineState::Absent | SpineState::Unfit => {}
+        }
         damage
     }
 
@@ -175,10 +271,17 @@ impl Segment {
 
 /// Removes a segment's files. What cannot be removed now is an orphan, and removed at the next start.
 pub(crate) fn remove(fs: &dyn FileSystem, id: u64) {
-    for path in [rows_path(id), keys_path(id)] {
-        if let Err(error) = fs.remove_file(&path) {
+    for path in [rows_path(id), keys_path(id), spine_path(id)] {
+        if let Err(error) = remove_if_there(fs, &path) {
             tracing::debug!(%error, "a segment's file stays until the next start");
         }
+    }
+}
+
+fn remove_if_there(fs: &dyn FileSystem, path: &Path) -> Result<(), FsError> {
+    match fs.remove_file(path) {
+        Err(error) if error.kind() != FsErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -210,6 +313,15 @@ impl LiveSegment {
     /// Whose a row is; `None` past the end.
     pub(crate) fn owner_of(&self, row: u32) -> Option<Owner> {
         self.owners.get(self.segment.directory.owner_of(row)?).copied()
+    }
+
+    /// These rows as the spine has them, where the segment has one whose events are named by this column.
+    pub(crate) fn spine(&self, rows: Range<u32>, name_column: Option<&str>) -> Option<SpineScan> {
+        let SpineState::Sound(spine) = self.segment.spine() else { return None };
+        if name_column.is_some() && spine.name_column() != name_column {
+            return None;
+        }
+        Some(SpineScan { live: self.clone(), groups: spine.groups(&rows), spine, rows })
     }
 
     pub(crate) fn live_rows(&self) -> u64 {
@@ -283,4 +395,45 @@ impl LiveSegment {
             })
             .collect()
     }
+}
+
+/// Rows of a segment, group by group, from its spine.
+#[derive(Debug)]
+pub struct SpineScan {
+    live: LiveSegment,
+    spine: Arc<Spine>,
+    rows: Range<u32>,
+    /// Those that are still to come.
+    groups: Range<usize>,
+}
+
+impl Iterator for SpineScan {
+    type Item = Result<SpineRows, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let group = self.groups.next()?;
+        let segment = &self.live.segment;
+        let read = self.spine.read(group, &self.rows).map(|mut found| {
+            found.tenants = segment.directory.within(&found.rows);
+            found.alive = alive(&self.live.dead, &found.rows);
+            found
+        });
+        if let Err(damage) = &read {
+            segment.distrust_spine(damage.clone());
+        }
+        Some(read.map_err(StoreError::from))
+    }
+}
+
+/// Which of these rows are not dead; `None` where none is.
+fn alive(dead: &RoaringBitmap, rows: &Range<u32>) -> Option<BooleanBuffer> {
+    if dead.range_cardinality(rows.clone()) == 0 {
+        return None;
+    }
+    let mut alive = BooleanBufferBuilder::new(rows.len());
+    alive.append_n(rows.len(), true);
+    for row in dead.range(rows.clone()) {
+        alive.set_bit((row - rows.start) as usize, false);
+    }
+    Some(alive.finish())
 }

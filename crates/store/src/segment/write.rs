@@ -16,7 +16,8 @@ use parquet::schema::types::ColumnPath;
 
 use super::blocks::BlockWriter;
 use super::keys::{KeyEntry, KeyWriter};
-use super::{DIRECTORY, Descriptor, FORMAT, keys_path, rows_path};
+use super::spine::{Places, SpineColumns, SpineWriter};
+use super::{DIRECTORY, Descriptor, FORMAT, keys_path, rows_path, spine_path};
 use crate::chunk::sequences;
 use crate::directory::Directory;
 use crate::fs::FileSystem;
@@ -40,6 +41,7 @@ pub(crate) struct SegmentWriter {
     time: Option<usize>,
     with_contents: bool,
     parquet: ArrowWriter<BlockWriter>,
+    spine: Option<SpineWriter>,
     sequences: Option<(u64, u64)>,
     times: Option<(i64, i64)>,
     rows: u32,
@@ -58,12 +60,15 @@ impl SegmentWriter {
         let file = BlockWriter::new(fs.create_new(&rows_path(id))?);
         let properties = properties(first)?;
         let parquet = ArrowWriter::try_new(file, first.schema(), Some(properties))?;
+        let spine = SpineColumns::of(table)
+            .map(|columns| SpineWriter::create(&fs, id, table, &columns, Places::stored(&columns)));
         Ok(Self {
             fs,
             id,
             time: table.time.map(|index| ColumnRef::Declared(index).stored_index()),
             with_contents: table.kind == TableKind::Entity,
             parquet,
+            spine: spine.transpose()?,
             sequences: None,
             times: None,
             rows: 0,
@@ -83,6 +88,9 @@ impl SegmentWriter {
         let too_many = || StoreError::WrongShape { detail: "a segment has too many rows".to_owned() };
         self.rows = rows.ok_or_else(too_many)?;
         self.arrow_bytes += batch.get_array_memory_size() as u64;
+        if let Some(spine) = &mut self.spine {
+            spine.write(batch)?;
+        }
         self.parquet.write(batch)?;
         Ok(())
     }
@@ -106,6 +114,7 @@ impl SegmentWriter {
             sequences: self.sequences,
             times: self.times,
             keys,
+            spine: self.spine,
         })
     }
 }
@@ -121,6 +130,7 @@ pub(crate) struct SegmentKeyWriter {
     sequences: Option<(u64, u64)>,
     times: Option<(i64, i64)>,
     keys: KeyWriter,
+    spine: Option<SpineWriter>,
 }
 
 impl SegmentKeyWriter {
@@ -130,9 +140,14 @@ impl SegmentKeyWriter {
         self.keys.push(entry)
     }
 
-    /// Ends both files, durable with their names on return.
+    /// Ends all files, durable with their names on return.
     pub(crate) fn finish(self, directory: &Directory) -> Result<Descriptor, StoreError> {
         let keys = self.keys.finish(self.id, directory, &self.row_checksums)?;
+        if let Some(spine) = self.spine
+            && !spine.finish(self.id, keys.checksum)?
+        {
+            self.fs.remove_file(&spine_path(self.id))?;
+        }
         self.fs.sync_dir(Path::new(DIRECTORY))?;
         let (sequence_first, sequence_last) = self.sequences.unwrap_or((0, 0));
         Ok(Descriptor {

@@ -105,6 +105,42 @@ fn a_damaged_segment_is_an_error_and_never_an_answer() {
     }
 }
 
+/// The spines of a folder, as paths.
+fn spines(disk: &SimFs) -> Vec<PathBuf> {
+    files(disk).into_iter().filter(|file| file.extension().is_some_and(|end| end == "spine")).collect()
+}
+
+#[test]
+fn a_spine_that_is_damaged_or_missing_changes_no_answer_and_is_made_again() {
+    let (disk, _) = folder();
+    let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+    let whole = spines(&disk);
+    assert!(whole.len() > 2);
+    let contents: Vec<_> = whole.iter().map(|file| fs.read(file).unwrap()).collect();
+    let rows = |machine: &Machine| -> Vec<_> {
+        // Spines that can be read are held against the rows there.
+        (0..VERSION_1_TABLES).flat_map(|table| machine.rows(table, None)).collect()
+    };
+    let want = rows(&Machine::open(&disk).unwrap());
+    for victim in &whole {
+        let length = usize::try_from(disk.len(victim).unwrap()).unwrap();
+        for place in [None, Some(0), Some(length / 2), Some(length - 1)] {
+            match place {
+                Some(place) => disk.rot(victim, |bytes| bytes[place] ^= 0x10).unwrap(),
+                None => disk.remove_file(victim).unwrap(),
+            }
+            let machine = Machine::open(&disk).unwrap();
+            assert_eq!(rows(&machine), want, "{place:?}");
+            machine.shared.make_spines().unwrap();
+            assert_eq!(rows(&machine), want, "{place:?}");
+            drop(machine);
+            let found: Vec<_> = whole.iter().map(|file| fs.read(file).unwrap()).collect();
+            assert_eq!(found, contents, "it is what it was");
+            assert_eq!(verify(&fs).unwrap().damage, []);
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_is_told_and_keeps_what_was_acknowledged() {
     for full_at in 1..30 {

@@ -25,7 +25,9 @@ use crate::request::{Answer, Request};
 use crate::snapshot::Part;
 use crate::store::FreshIds;
 use crate::table::TableInfo;
-use crate::{ColumnRef, Occurrences, Receipt, Settings, Snapshot, StoreError, declared_schema};
+use crate::{
+    ColumnRef, NO_TIME, Occurrences, Receipt, Settings, Snapshot, SpineColumns, StoreError, declared_schema,
+};
 
 pub(super) const APP: &str = "shop";
 pub(super) const FRESH: FreshIds = FreshIds { folder: 7, secret: 11 };
@@ -64,7 +66,7 @@ pub(super) fn table_schema(name: &str, kind: Kind) -> TableSchema {
         tenant: TenantRule::Column { column: 0, default: None },
         actor: Some(2),
         time: Some(3),
-        event_name: None,
+        event_name: (kind != Kind::Entity).then_some(4),
         aliases: None,
         actor_props: None,
     }
@@ -296,6 +298,7 @@ pub(super) fn rows(snapshot: &Snapshot, table: usize, tenant: Option<&str>) -> V
     for part in view.parts() {
         let mut count = 0;
         let mut last = None;
+        let mut seen = Vec::new();
         for scanned in part.scan(&columns()).unwrap() {
             for (row, arrival) in decode(&scanned.unwrap()) {
                 assert!(arrivals.insert(arrival), "two rows have one arrival number");
@@ -304,16 +307,48 @@ pub(super) fn rows(snapshot: &Snapshot, table: usize, tenant: Option<&str>) -> V
                     Kind::KeyedEvents | Kind::KeylessEvents => (row.tenant, row.actor, row.at, arrival),
                 };
                 assert!(last.replace(own) < Some(own), "a part is out of order");
+                seen.push(match TABLES[table].kind {
+                    Kind::Entity => (row.tenant, Some(row.id), row.at, None),
+                    Kind::KeyedEvents | Kind::KeylessEvents => (row.tenant, row.actor, row.at, row.note),
+                });
                 rows.push(row);
                 count += 1;
             }
         }
         assert!(count <= part.rows_max());
+        if let Some(found) = of_spine(part, view.schema()) {
+            assert_eq!(found, seen, "the spine has what the rows have");
+        }
         let counted: usize = part.scan(&[]).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
         assert_eq!(counted, count, "a scan without columns counts the rows");
     }
     rows.sort();
     rows
+}
+
+/// Whose an event is, when it was and what its name is.
+type Behaviour = (&'static str, Option<i64>, Option<i64>, Option<&'static str>);
+
+/// The living rows of a part by its spine, where it has one.
+fn of_spine(part: &Part, table: &TableSchema) -> Option<Vec<Behaviour>> {
+    let mut seen = Vec::new();
+    for rows in part.spine(&SpineColumns::of(table)?)? {
+        let rows = rows.unwrap();
+        let actors = rows.actors.as_primitive::<Int64Type>();
+        for row in 0..rows.times.len() {
+            if rows.alive.as_ref().is_some_and(|alive| !alive.value(row)) {
+                continue;
+            }
+            let place = u32::try_from(row).unwrap();
+            let run = rows.starts.partition_point(|start| *start <= place) - 1;
+            let (tenant, _) = rows.tenants.iter().find(|(_, own)| own.contains(&place)).unwrap();
+            let code = rows.codes.get(row).and_then(|code| code.checked_sub(1));
+            let name = code.map(|code| intern(&rows.names[usize::from(code)]));
+            let time = Some(rows.times[row]).filter(|time| *time != NO_TIME);
+            seen.push((intern(tenant), actors.is_valid(run).then(|| actors.value(run)), time, name));
+        }
+    }
+    Some(seen)
 }
 
 /// Rows of a batch whose columns are the declared ones backwards, the arrival number and the tenant.

@@ -1,0 +1,100 @@
+//! The spine of a segment: who did what when, raw, in a file that is mapped into memory. What a
+//! behavioural question reads of every event lies side by side, ready to be walked: the runs of actors,
+//! a code for each event's name, and its time. All of it is in the Parquet file, too, from which a spine
+//! that is missing or damaged is made again. Laid out in `docs/formats.md`.
+
+mod read;
+mod write;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::buffer::{BooleanBuffer, ScalarBuffer};
+use ebbtide_model::{ColumnType, TableKind, TableSchema};
+
+pub(crate) use read::Spine;
+pub(crate) use write::{Places, SpineWriter};
+
+use super::write::GROUP_ROWS;
+use crate::ColumnRef;
+
+const MAGIC: &[u8; 8] = b"EBBTSPIN";
+const VERSION: u32 = 1;
+const FOOTER_BYTES: usize = 64;
+/// Where a part of a group begins is a multiple of this.
+const ALIGNMENT: usize = 8;
+/// The time of an event that has none.
+pub const NO_TIME: i64 = i64::MIN;
+/// The code of an event that has no name; others are places in the list of names, plus one.
+pub const NO_NAME: u16 = 0;
+/// Names that have a code, at most; a segment with more has no spine.
+const NAMES_MAX: usize = u16::MAX as usize - 1;
+
+/// Which of a table's declared columns a spine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpineColumns {
+    /// By which the rows of a tenant are ordered.
+    pub actor: usize,
+    pub time: usize,
+    /// The name of an event, where the table has one.
+    pub name: Option<usize>,
+    actors: ActorType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ActorType {
+    Int,
+    Text,
+}
+
+impl SpineColumns {
+    /// `None` for a table whose rows are not ordered by one actor, or have no time.
+    pub fn of(table: &TableSchema) -> Option<Self> {
+        let actor = match (table.kind, table.actor, table.key.as_slice()) {
+            (TableKind::Events, Some(actor), _) => actor,
+            (TableKind::Entity, actor, [key]) if actor.is_none_or(|actor| actor == *key) => *key,
+            (TableKind::Events | TableKind::Entity, _, _) => return None,
+        };
+        let actors = match table.columns.get(actor)?.column_type {
+            ColumnType::Int => ActorType::Int,
+            ColumnType::Text => ActorType::Text,
+            _ => return None,
+        };
+        Some(Self { actor, time: table.time?, name: table.event_name, actors })
+    }
+
+    /// What a spine is made of: the tenant, the actor, the time, and the name where there is one.
+    pub(crate) fn projection(&self) -> Vec<ColumnRef> {
+        let declared = [Some(self.actor), Some(self.time), self.name].into_iter().flatten();
+        std::iter::once(ColumnRef::Tenant).chain(declared.map(ColumnRef::Declared)).collect()
+    }
+}
+
+/// Rows of a segment in a row, at most 131,072: the runs of actors in them and what each event was.
+#[derive(Clone, Debug)]
+pub struct SpineRows {
+    /// Of the segment.
+    pub rows: Range<u32>,
+    /// In microseconds, or [`NO_TIME`]; by row.
+    pub times: ScalarBuffer<i64>,
+    /// [`NO_NAME`], or a place in [`names`](Self::names) plus one; by row. Empty where the table names no
+    /// events.
+    pub codes: ScalarBuffer<u16>,
+    /// The names that codes are of, in no order.
+    pub names: Arc<[Box<str>]>,
+    /// By run: its first row, counted from the first of `rows`. A run is of one tenant and one actor; the
+    /// last one's actor may go on in the rows after these.
+    pub starts: Vec<u32>,
+    /// By run: whose it is, as `Int64Array` or `StringArray`; null where that is nobody.
+    pub actors: ArrayRef,
+    /// Whose rows are where, in order, counted from the first of `rows`.
+    pub tenants: Vec<(Arc<str>, Range<u32>)>,
+    /// By row: whether it counts; `None` where all do.
+    pub alive: Option<BooleanBuffer>,
+}
+
+/// The length with what fills up to the next multiple of [`ALIGNMENT`].
+fn aligned(bytes: usize) -> usize {
+    bytes.next_multiple_of(ALIGNMENT)
+}

@@ -1,0 +1,302 @@
+//! Reading a spine: its end at once, a group when it is asked for.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::ArrowNativeType;
+use bytes::{Buf, Bytes};
+
+use super::{ActorType, FOOTER_BYTES, MAGIC, SpineRows, VERSION, aligned};
+use crate::segment::blocks::{Blocks, Damage};
+
+/// The bytes that the end of the file has of each group.
+const GROUP_ENTRY_BYTES: usize = 24;
+
+/// A segment's spine, mapped into memory.
+#[derive(Debug)]
+pub(crate) struct Spine {
+    path: PathBuf,
+    blocks: Blocks,
+    names: Arc<[Box<str>]>,
+    groups: Vec<GroupEntry>,
+    actors: ActorType,
+    /// The column that the names are of, where the table names events.
+    name_column: Option<Box<str>>,
+}
+
+/// Where a group is.
+#[derive(Clone, Copy, Debug)]
+struct GroupEntry {
+    offset: usize,
+    /// Of the segment.
+    first_row: u32,
+    rows: u32,
+    runs: u32,
+    text_bytes: usize,
+    has_nobody: bool,
+}
+
+/// The end of the file, once its checksum was found right.
+struct Footer {
+    segment_checksum: u32,
+    segment: u64,
+    rows: u32,
+    groups: u32,
+    names: u32,
+    has_names: bool,
+    names_bytes: u64,
+    checksums: u32,
+    actors: ActorType,
+}
+
+impl Spine {
+    /// Reads the end of the file. `segment` and `checksum` are those of the segment and of its key file.
+    pub(crate) fn open(
+        path: PathBuf,
+        bytes: &Bytes,
+        segment: u64,
+        checksum: u32,
+        rows: u32,
+    ) -> Result<Self, Damage> {
+        let damage = |offset: usize, detail: &str| Damage::new(&path, offset as u64, detail);
+        let end = bytes.len();
+        let footer_start = end.checked_sub(FOOTER_BYTES).ok_or_else(|| damage(0, "it is cut off"))?;
+        let footer = Footer::decode(bytes.slice(footer_start..));
+        let footer = footer.ok_or_else(|| damage(footer_start, "its end is not that of a spine"))?;
+        let own_start =
+            (footer.checksums as usize).checked_mul(4).and_then(|own| footer_start.checked_sub(own));
+        let own_start = own_start.ok_or_else(|| damage(footer_start, "its parts do not add up"))?;
+        let stored = bytes.slice(end - 4..).try_get_u32_le().unwrap_or(0);
+        if crc32fast::hash(&bytes[own_start..end - 4]) != stored {
+            return Err(damage(own_start, "its end does not match its checksum"));
+        }
+        if (footer.segment, footer.segment_checksum, footer.rows) != (segment, checksum, rows) {
+            return Err(damage(footer_start, "it is of another segment"));
+        }
+        let mut own = bytes.slice(own_start..footer_start);
+        let checksums = std::iter::from_fn(|| own.try_get_u32_le().ok()).collect();
+        let blocks = Blocks::new(path.clone(), bytes.slice(..own_start), checksums)?;
+        let lists =
+            lists_start(&footer, own_start).ok_or_else(|| damage(footer_start, "its parts do not add up"))?;
+        let names = decode_names(blocks.get(lists.names.start, lists.names.len())?, footer.names);
+        let names = names.ok_or_else(|| damage(lists.names.start, "its names do not add up"))?;
+        let groups = blocks.get(lists.groups.start, lists.groups.len())?;
+        let groups = decode_groups(groups, &footer, lists.names.start)
+            .ok_or_else(|| damage(lists.groups.start, "its groups do not add up"))?;
+        let mut names = names.into_iter();
+        let name_column = if footer.has_names { names.next() } else { None };
+        Ok(Self { path, blocks, names: names.collect(), groups, actors: footer.actors, name_column })
+    }
+
+    /// The column whose values the codes stand for.
+    pub(crate) fn name_column(&self) -> Option<&str> {
+        self.name_column.as_deref()
+    }
+
+    fn has_names(&self) -> bool {
+        self.name_column.is_some()
+    }
+
+    /// Which groups hold these rows of the segment.
+    pub(crate) fn groups(&self, rows: &Range<u32>) -> Range<usize> {
+        let first = self.groups.partition_point(|group| group.first_row + group.rows <= rows.start);
+        let end = self.groups.partition_point(|group| group.first_row < rows.end);
+        first..end.max(first)
+    }
+
+    /// Those of the wanted rows that a group has. They begin and end where runs do.
+    pub(crate) fn read(&self, group: usize, wanted: &Range<u32>) -> Result<SpineRows, Damage> {
+        let group = self.groups.get(group);
+        let group =
+            group.ok_or_else(|| Damage::new(&self.path, 0, "it has fewer groups than were asked for"))?;
+        let (rows, runs) = (group.rows as usize, group.runs as usize);
+        let mut place = group.offset;
+        let mut take = |bytes: usize| {
+            let start = place;
+            place += aligned(bytes);
+            self.blocks.get(start, bytes)
+        };
+        let times = numbers::<i64>(take(rows * 8)?);
+        let codes = if self.has_names() { take(rows * 2)? } else { Bytes::new() };
+        let codes = numbers::<u16>(codes);
+        let starts = numbers::<u32>(take(runs * 4)?);
+        let damage = |detail: &str| Damage::new(&self.path, group.offset as u64, detail);
+        let actors = match self.actors {
+            ActorType::Int => GroupActors::Ints(numbers::<i64>(take(runs * 8)?)),
+            ActorType::Text => {
+                let ends = numbers::<u32>(take(runs * 4)?);
+                let texts = take(group.text_bytes)?;
+                GroupActors::Texts { ends, texts }
+            }
+        };
+        let nobody = if group.has_nobody { Some(take(runs)?) } else { None };
+        let complete = times.len() == rows && (!self.has_names() || codes.len() == rows);
+        let complete = complete && starts.len() == runs && starts.first() == Some(&0);
+        let ascending = starts.windows(2).all(|pair| pair[0] < pair[1]);
+        if !complete || !ascending || starts.last().is_some_and(|last| *last >= group.rows) {
+            return Err(damage("its runs do not add up"));
+        }
+        // Of a tenant's rows only, which begin and end with a run.
+        let begin = wanted.start.saturating_sub(group.first_row).min(group.rows);
+        let end = wanted.end.saturating_sub(group.first_row).min(group.rows);
+        let first_run = starts.partition_point(|start| *start < begin);
+        let end_run = starts.partition_point(|start| *start < end);
+        let (offset, length) = (begin as usize, (end - begin) as usize);
+        Ok(SpineRows {
+            rows: group.first_row + begin..group.first_row + end,
+            times: times.slice(offset, length),
+            codes: if self.has_names() { codes.slice(offset, length) } else { codes },
+            names: self.names.clone(),
+            starts: starts[first_run..end_run].iter().map(|start| start - begin).collect(),
+            actors: actors
+                .array(first_run..end_run, nobody.as_deref())
+                .ok_or_else(|| damage("its actors do not add up"))?,
+            tenants: Vec::new(),
+            alive: None,
+        })
+    }
+
+    pub(crate) fn verify(&self) -> Vec<Damage> {
+        self.blocks.verify()
+    }
+}
+
+enum GroupActors {
+    Ints(ScalarBuffer<i64>),
+    Texts { ends: ScalarBuffer<u32>, texts: Bytes },
+}
+
+impl GroupActors {
+    /// Those of these runs; `None` where the bytes are no actors.
+    fn array(&self, runs: Range<usize>, nobody: Option<&[u8]>) -> Option<ArrayRef> {
+        let nulls = match nobody {
+            Some(nobody) => {
+                let nobody = nobody.get(runs.clone())?;
+                Some(NullBuffer::new(BooleanBuffer::collect_bool(nobody.len(), |run| nobody[run] == 0)))
+            }
+            None => None,
+        };
+        match self {
+            Self::Ints(ints) => {
+                if ints.len() < runs.end {
+                    return None;
+                }
+                Some(Arc::new(Int64Array::try_new(ints.slice(runs.start, runs.len()), nulls).ok()?))
+            }
+            Self::Texts { ends, texts } => {
+                let end = |run: usize| ends.get(run).and_then(|end| i32::try_from(*end).ok());
+                let mut offsets = Vec::with_capacity(runs.len() + 1);
+                offsets.push(if runs.start == 0 { 0 } else { end(runs.start - 1)? });
+                for run in runs {
+                    let end = end(run)?;
+                    if offsets.last().is_some_and(|last| *last > end) {
+                        return None;
+                    }
+                    offsets.push(end);
+                }
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+                Some(Arc::new(StringArray::try_new(offsets, Buffer::from(texts.clone()), nulls).ok()?))
+            }
+        }
+    }
+}
+
+/// Numbers as they lie there, or a copy where they cannot be read in place.
+fn numbers<N: Lane>(bytes: Bytes) -> ScalarBuffer<N> {
+    let count = bytes.len() / size_of::<N>();
+    if cfg!(target_endian = "little") && bytes.as_ptr().align_offset(align_of::<N>()) == 0 {
+        return ScalarBuffer::new(Buffer::from(bytes), 0, count);
+    }
+    let decoded: Vec<N> = bytes.chunks_exact(size_of::<N>()).filter_map(N::decode).collect();
+    ScalarBuffer::from(decoded)
+}
+
+/// A number of a fixed number of bytes, the lowest first.
+trait Lane: ArrowNativeType {
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+macro_rules! lanes {
+    ($($number:ty),*) => {$(
+        impl Lane for $number {
+            fn decode(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self::from_le_bytes)
+            }
+        }
+    )*};
+}
+
+lanes!(i64, u32, u16);
+
+struct Lists {
+    names: Range<usize>,
+    groups: Range<usize>,
+}
+
+fn lists_start(footer: &Footer, end: usize) -> Option<Lists> {
+    let groups_bytes = (footer.groups as usize).checked_mul(GROUP_ENTRY_BYTES)?;
+    let groups_start = end.checked_sub(groups_bytes)?;
+    let names_start = groups_start.checked_sub(usize::try_from(footer.names_bytes).ok()?)?;
+    Some(Lists { names: names_start..groups_start, groups: groups_start..end })
+}
+
+impl Footer {
+    fn decode(mut bytes: Bytes) -> Option<Self> {
+        let mut magic = [0; 8];
+        bytes.try_copy_to_slice(&mut magic).ok()?;
+        if magic != *MAGIC || bytes.try_get_u32_le().ok()? != VERSION {
+            return None;
+        }
+        Some(Self {
+            segment_checksum: bytes.try_get_u32_le().ok()?,
+            segment: bytes.try_get_u64_le().ok()?,
+            rows: bytes.try_get_u32_le().ok()?,
+            groups: bytes.try_get_u32_le().ok()?,
+            names: bytes.try_get_u32_le().ok()?,
+            has_names: bytes.try_get_u32_le().ok()? == 1,
+            names_bytes: bytes.try_get_u64_le().ok()?,
+            checksums: bytes.try_get_u32_le().ok()?,
+            actors: match bytes.try_get_u32_le().ok()? {
+                0 => ActorType::Int,
+                1 => ActorType::Text,
+                _ => return None,
+            },
+        })
+    }
+}
+
+fn decode_names(mut bytes: Bytes, count: u32) -> Option<Vec<Box<str>>> {
+    let mut names = Vec::new();
+    while bytes.has_remaining() {
+        let length = bytes.try_get_u32_le().ok()? as usize;
+        if length > bytes.remaining() {
+            return None;
+        }
+        names.push(Box::from(std::str::from_utf8(&bytes.split_to(length)).ok()?));
+    }
+    (names.len() == count as usize).then_some(names)
+}
+
+fn decode_groups(mut bytes: Bytes, footer: &Footer, end: usize) -> Option<Vec<GroupEntry>> {
+    let mut groups = Vec::with_capacity(footer.groups as usize);
+    let mut first_row = 0_u32;
+    for _ in 0..footer.groups {
+        let group = GroupEntry {
+            offset: usize::try_from(bytes.try_get_u64_le().ok()?).ok()?,
+            first_row,
+            rows: bytes.try_get_u32_le().ok()?,
+            runs: bytes.try_get_u32_le().ok()?,
+            text_bytes: bytes.try_get_u32_le().ok()? as usize,
+            has_nobody: bytes.try_get_u32_le().ok()? == 1,
+        };
+        first_row = first_row.checked_add(group.rows)?;
+        if group.offset > end || group.rows == 0 {
+            return None;
+        }
+        groups.push(group);
+    }
+    (first_row == footer.rows).then_some(groups)
+}
