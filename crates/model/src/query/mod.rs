@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
 pub use bind::bind;
-pub use bound::{Aliased, BoundMatcher, BoundQuery, EventSource, ValueColumn};
+pub use bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource, ValueColumn};
 pub use churn::{BgNbd, Churn, ChurnList, ChurnOrder};
 pub use condition::{Condition, Num, Operand, Order, Probe};
 pub use dropoff::{DROPOFF_STEPS_MAX, Dropoff, DropoffList, Latency, SessionRule};
@@ -105,7 +105,10 @@ impl Kind {
     }
 
     fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
-        let node = fields.required("kind")?;
+        let node = fields.required("kind").map_err(|missing| Fault {
+            problem: format!("is missing; allowed is one of {:?}", Self::NAMES),
+            ..missing
+        })?;
         Ok(match node.choice(&Self::NAMES, |name| Self::NAMES.into_iter().find(|known| *known == name))? {
             "retention" => Self::Retention(Retention::decode(fields)?),
             "churn" => Self::Churn(Churn::decode(fields)?),

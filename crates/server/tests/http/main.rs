@@ -22,6 +22,8 @@ mod answers;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
+mod capture;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod files;
@@ -40,6 +42,10 @@ mod plans;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod write_keys;

@@ -7,6 +7,7 @@ mod fixture;
 mod harness;
 mod kept_columns;
 mod model;
+mod open;
 mod random_operations;
 mod rules;
 mod threads;
