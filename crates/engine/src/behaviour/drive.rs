@@ -84,8 +84,19 @@ impl<'i> Loading<'_, 'i> {
         work.sort_by_key(|(.., part)| std::cmp::Reverse(part.rows_max()));
         let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
         let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            let (joined, spine) = (joined.of(source), *spine);
-            Loader { source, joined, times, actors, ties, values, arrivals, spine, interrupt }.load(part)
+            Loader {
+                source,
+                joined: joined.of(source),
+                memberships: &joined.memberships,
+                times,
+                actors,
+                ties,
+                values,
+                arrivals,
+                spine: *spine,
+                interrupt,
+            }
+            .load(part)
         };
         let events = side_by_side(&work, workers, load_one)?;
         let mut loaded = Loaded {
