@@ -9,6 +9,7 @@ use ebbtide_model::query::EventSource;
 use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, StoreError};
 
 use super::columns::Arrivals;
+use super::joined::OfSource;
 use super::key::{Key, KeyColumn};
 use super::load::{Actors, Events, Loader, NO_CODE, shorten};
 use crate::{EngineError, stop};
@@ -155,7 +156,7 @@ impl Loader<'_> {
 
     /// By run, under the names that actors have themselves.
     fn actors_of(&self, rows: &SpineRows) -> Result<ArrayRef, EngineError> {
-        let Some((_, aliases)) = self.aliases.filter(|(_, aliases)| !aliases.is_empty()) else {
+        let Some(aliases) = self.joined.as_ref().and_then(OfSource::aliases) else {
             return Ok(rows.actors.clone());
         };
         let owner = |start: &u32| rows.tenants.partition_point(|(_, own)| own.start <= *start).checked_sub(1);
