@@ -265,7 +265,7 @@ async fn a_column_that_is_read_for_a_call_is_seen_by_nobody_else() {
         "{answer}"
     );
     check(
-        "SELECT actor FROM events WHERE json_get_str(props, 'plan') = 'pro' UNION ALL SELECT event FROM events WHERE json_get_bool(props, 'vip')",
+        "SELECT actor FROM events WHERE json_get_str(props, 'plan') = 'pro' UNION ALL SELECT event FROM events WHERE json_get_bool(props, 'vip') ORDER BY 1",
         json!([["ann"], ["ann"], ["view"]]),
     )
     .await;
