@@ -15,6 +15,8 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error("a stored column is not of its declared type: {found}")]
     Layout { found: String },
+    #[error("a saved cohort is not as it was written: {found}")]
+    Cohort { found: String },
     #[error("a worker of a query stopped before its end")]
     Worker,
     #[error("{}", match .0 {
@@ -31,7 +33,7 @@ impl EngineError {
         match self {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
-            Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
+            Self::Layout { .. } | Self::Cohort { .. } | Self::Worker => ErrorKind::Internal,
             Self::Stopped(Stop::Left) => ErrorKind::Unavailable,
             Self::Stopped(Stop::TimeUp) => ErrorKind::Timeout,
             Self::Sql(error) => error.kind(),

@@ -68,8 +68,9 @@ impl<'i> Loading<'_, 'i> {
         }
         let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            let joined = joined.of(source);
-            Loader { source, joined, times, actors, ties, arrivals, spine: *spine, interrupt }.load(part)
+            let (memberships, joined) = (&joined.memberships, joined.of(source));
+            Loader { source, joined, memberships, times, actors, ties, arrivals, spine: *spine, interrupt }
+                .load(part)
         };
         let rows = work.iter().map(|(_, _, part)| part.rows_max()).sum();
         let events = side_by_side(&work, workers(rows), load_one)?;
