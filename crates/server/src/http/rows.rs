@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use ebbtide_model::{Scope, TableName, TableSchema};
+use ebbtide_model::{Scope, TableName};
 use ebbtide_store::{NewRows, Occurrences, Receipt, Store};
 use serde_json::{Value as JsonValue, json};
 
@@ -65,8 +65,7 @@ impl Delivery {
         let schema = schema.ok_or_else(|| unknown_table(&self.app, &self.table))?;
         let typed = rows_from_json(schema, &rows);
         let typed = typed.map_err(|error| Problem::hidden(Code::Internal, error))?;
-        let occurrences = occurrences(schema);
-        let accounted = store(self.server.store()?, &self.scope, &table, &occurrences, typed)?;
+        let accounted = store(self.server.store()?, &self.scope, &table, typed)?;
         self.server.metrics.rows(self.app.name().as_str(), &self.table, accounted.counts());
         Ok(accounted)
     }
@@ -89,19 +88,9 @@ fn unknown_table(app: &App, given: &str) -> Problem {
     Problem::new(Code::TableUnknown, detail)
 }
 
-/// A list is a file of its own, save that events which lack the key that they may have are new ones.
-fn occurrences(table: &TableSchema) -> Occurrences {
-    let may_lack_key = table.key.iter().any(|index| table.columns[*index].nullable);
-    if may_lack_key { Occurrences::uncounted() } else { Occurrences::new() }
-}
-
-fn store(
-    store: &Store,
-    scope: &Scope,
-    table: &TableName,
-    occurrences: &Occurrences,
-    typed: JsonRows,
-) -> Result<Accounted, Problem> {
+/// A list is a file of its own.
+fn store(store: &Store, scope: &Scope, table: &TableName, typed: JsonRows) -> Result<Accounted, Problem> {
+    let occurrences = Occurrences::new();
     let JsonRows { rows: batches, mut rejected } = typed;
     let mut receipt = Receipt::default();
     for rows in batches.into_iter().filter(|rows| rows.batch.num_rows() > 0) {

@@ -6,7 +6,8 @@ use ebbtide_engine::sql::{Limits, Relation, SqlRequest, SqlRows, UnusedParameter
 use ebbtide_engine::{Answer as EngineAnswer, EngineError, StopFlag, ask};
 use ebbtide_model::pack::{BehaviourLeaf, Composed, Each, Param, RelationRows, SqlShape, Tree, filled};
 use ebbtide_model::query::{BoundQuery, Query, bind};
-use ebbtide_model::{AppSchema, Instant, Value};
+use ebbtide_model::{Instant, Value};
+use ebbtide_store::Snapshot;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use serde_json::Value as Json;
 use tokio::sync::OnceCell;
@@ -206,14 +207,17 @@ impl<'e> Asked<'e> {
 
     /// A behavioural query's rows as SQL reads them.
     async fn folded(&self, query: &Json) -> Result<SqlRows, ReportError> {
-        let Folded { query, answer, schema } = self.fold(query).await?;
+        let Bound { query, snapshot } = self.bound(query)?;
+        let schema = snapshot.app().clone();
+        let (query, answer) = self.ask(query.for_relation(), snapshot).await?;
         let mut rows = answer.outcome.relation(&query.relation(&schema)).map_err(EngineError::from)?;
         rows.changes_at = Some(query.changes_at(self.of.arguments.as_of()));
         Ok(rows)
     }
 
     async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
-        let Folded { query, answer, .. } = self.fold(&leaf.query).await?;
+        let Bound { query, snapshot } = self.bound(&leaf.query)?;
+        let (query, answer) = self.ask(query, snapshot).await?;
         let changes_at = Some(query.changes_at(self.of.arguments.as_of()));
         Ok(match &leaf.shape {
             None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
@@ -225,30 +229,36 @@ impl<'e> Asked<'e> {
         })
     }
 
-    async fn fold(&self, query: &Json) -> Result<Folded, ReportError> {
+    fn bound(&self, query: &Json) -> Result<Bound, ReportError> {
         let query = filled(query, |name| self.of.arguments.json(name));
         let query = query.map_err(|name| ReportError::NoValue { name })?;
         let query = Query::parse(&query).map_err(EngineError::from)?;
-        let (scope, as_of) = (self.of.scope.clone(), self.of.arguments.as_of());
-        let snapshot = self.of.snapshot.evolved(&scope, query.texts().iter().map(String::as_str));
+        let texts = query.texts();
+        let snapshot = self.of.snapshot.evolved(&self.of.scope, texts.iter().map(String::as_str));
         let query = bind(&query, snapshot.app()).map_err(EngineError::from)?;
-        let schema = snapshot.app().clone();
+        Ok(Bound { query, snapshot })
+    }
+
+    async fn ask(
+        &self,
+        query: BoundQuery,
+        snapshot: Snapshot,
+    ) -> Result<(BoundQuery, EngineAnswer), ReportError> {
+        let (scope, as_of) = (self.of.scope.clone(), self.of.arguments.as_of());
         let asked = query.clone();
         let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
         let answer = ask_within(self.of.engines.query_time_max, work).await.map_err(|error| match error {
             AskError::Engine(error) => ReportError::Engine(error),
             AskError::Unanswered(why) => ReportError::Unanswered(why),
         })?;
-        Ok(Folded { query, answer, schema })
+        Ok((query, answer))
     }
 }
 
-/// A behavioural query and its answer.
-struct Folded {
+/// A behavioural query, and the rows as its scope sees them.
+struct Bound {
     query: BoundQuery,
-    answer: EngineAnswer,
-    /// The tables as the scope sees them.
-    schema: Arc<AppSchema>,
+    snapshot: Snapshot,
 }
 
 fn columns_of(rows: &SqlRows) -> Vec<ListColumn> {
