@@ -15,6 +15,9 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error("a stored column is not of its declared type: {found}")]
     Layout { found: String },
+    /// A spine was found damaged: asked again, the question is answered by the rows.
+    #[error("a file that speeds questions up was found damaged; ask again")]
+    SpineLost,
     #[error("a worker of a query stopped before its end")]
     Worker,
     #[error("{}", match .0 {
@@ -32,7 +35,7 @@ impl EngineError {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
             Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
-            Self::Stopped(Stop::Left) => ErrorKind::Unavailable,
+            Self::SpineLost | Self::Stopped(Stop::Left) => ErrorKind::Unavailable,
             Self::Stopped(Stop::TimeUp) => ErrorKind::Timeout,
             Self::Sql(error) => error.kind(),
         }

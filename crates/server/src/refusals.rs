@@ -37,9 +37,10 @@ impl From<EngineError> for Problem {
             EngineError::Query(fault) => Self::from(fault),
             EngineError::Store(error) => Self::from(error),
             EngineError::Sql(error) => Self::from(error),
-            error @ (EngineError::Layout { .. } | EngineError::Worker | EngineError::Stopped(_)) => {
-                Self::of(error.kind(), &error)
-            }
+            error @ (EngineError::Layout { .. }
+            | EngineError::SpineLost
+            | EngineError::Worker
+            | EngineError::Stopped(_)) => Self::of(error.kind(), &error),
         }
     }
 }

@@ -19,6 +19,7 @@ mod paths;
 mod preceding;
 mod probe;
 mod retention;
+mod share;
 mod span;
 mod spine;
 mod stickiness;

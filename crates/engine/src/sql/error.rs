@@ -65,6 +65,7 @@ impl From<EngineError> for SqlError {
             error @ (EngineError::Query(_)
             | EngineError::Layout { .. }
             | EngineError::Worker
+            | EngineError::SpineLost
             | EngineError::Stopped(_)) => Self::Internal(Box::new(error)),
         }
     }
