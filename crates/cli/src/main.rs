@@ -17,10 +17,10 @@ mod client;
 mod clock;
 mod config;
 mod data;
+mod draw;
 mod failure;
 mod logging;
 mod secret;
-mod table;
 
 mod check;
 mod completions;

@@ -12,14 +12,14 @@ use serde_json::Value as Json;
 use crate::apps::AppChoice;
 use crate::client::Client;
 use crate::data::{open_existing_store, operator_scope, store_failure};
+use crate::draw::{self, Screen};
 use crate::failure::{Failure, print};
-use crate::table::tables_of;
 use crate::{Outcome, clock};
 
 /// A question's JSON is at most this large.
 const QUERY_BYTES_MAX: u64 = 1 << 20;
 
-/// Ask a behavioural question: retention, churn or trend.
+/// Ask a behavioural question: funnel, retention, trend, churn and others (docs/queries.md).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ebbtide query --data ./data --app loyalty '{\"kind\": \"churn\", \"limit\": 10}'\n  \
@@ -29,7 +29,7 @@ const QUERY_BYTES_MAX: u64 = 1 << 20;
 pub(crate) struct Query {
     #[command(flatten)]
     of: Asked,
-    /// Print the whole answer as JSON, not as tables.
+    /// Print the whole answer as JSON, not as bars, heatmaps and tables.
     #[arg(long)]
     json: bool,
     /// The question as JSON, @FILE, or - for stdin.
@@ -73,7 +73,7 @@ impl Query {
         if self.json {
             print(&format!("{answer}\n"))?;
         } else {
-            print(&tables_of(&answer["result"]))?;
+            print(&draw::answer(&answer, &Screen::of_stdout()))?;
         }
         Ok(Outcome::Done)
     }

@@ -30,10 +30,23 @@ pub struct TableSchema {
     pub time: Option<usize>,
     /// Index of the text column that names an event.
     pub event_name: Option<usize>,
+    /// How rows carry properties besides the declared columns, where they may. An event stream with a
+    /// tenant of its own.
+    pub open: Option<Open>,
     /// Where other names of its actors stand, whose events are then theirs.
     pub aliases: Option<AliasTable>,
     /// Where properties of its actors stand.
     pub actor_props: Option<ActorPropsTable>,
+}
+
+/// A table whose rows have properties that no pack declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The field of a row that holds them, as an object. No column is called so.
+    pub field: String,
+    /// How many of the table's columns are declared. Those behind them are properties: none in a pack's
+    /// schema, those of a scope's own rows in a snapshot's.
+    pub declared: usize,
 }
 
 /// An entity table in which each row says that what `alias` did was done by `actor`. Both columns are of
@@ -96,6 +109,22 @@ impl AppSchema {
 }
 
 impl TableSchema {
+    /// The columns that the pack declares.
+    pub fn declared(&self) -> &[Column] {
+        let declared = self.open.as_ref().map_or(self.columns.len(), |open| open.declared);
+        self.columns.get(..declared).unwrap_or(&self.columns)
+    }
+
+    /// The properties of an open table, as columns of their own.
+    pub fn properties(&self) -> &[Column] {
+        &self.columns[self.declared().len()..]
+    }
+
+    /// Whether a column, by its index, is a property of an open table.
+    pub fn is_property(&self, index: usize) -> bool {
+        index >= self.declared().len()
+    }
+
     pub fn column_index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }

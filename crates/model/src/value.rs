@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::Instant;
+use crate::property::canonical_json;
 
 /// Significant digits of a stored decimal.
 pub const DECIMAL_PRECISION: u8 = 38;
@@ -28,6 +29,9 @@ pub enum ColumnType {
     Timestamp,
     /// A calendar day without a zone, stored as days since 1970-01-01.
     Date,
+    /// A property of an open table whose values are of several types: canonical JSON text. No pack
+    /// declares it.
+    Mixed,
 }
 
 impl ColumnType {
@@ -55,6 +59,7 @@ impl ColumnType {
             Self::Text => "text",
             Self::Timestamp => "timestamp",
             Self::Date => "date",
+            Self::Mixed => "mixed",
         }
     }
 
@@ -67,6 +72,7 @@ impl ColumnType {
             Self::Text => "text",
             Self::Timestamp => "an RFC 3339 instant, such as 2026-11-20T09:30:00Z",
             Self::Date => "a date, such as 2026-11-20",
+            Self::Mixed => "any JSON value",
         }
     }
 }
@@ -85,6 +91,8 @@ pub enum Value {
     Timestamp(Instant),
     /// Days since 1970-01-01.
     Date(i32),
+    /// Of type `mixed`: canonical JSON text.
+    Json(Arc<str>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +125,7 @@ impl Value {
             ColumnType::Text => Self::Text(Arc::from(text)),
             ColumnType::Timestamp => Self::Timestamp(Instant::parse(text).map_err(|_| error())?),
             ColumnType::Date => Self::Date(parse_date(text).ok_or_else(error)?),
+            ColumnType::Mixed => Self::of_canonical_json(&canonical_json(&Json::from(text))),
         })
     }
 
@@ -141,6 +150,7 @@ impl Value {
                 Json::String(text),
                 ColumnType::Text | ColumnType::Timestamp | ColumnType::Date | ColumnType::Decimal,
             ) => Self::from_text(text, column_type).map_err(|_| error()),
+            (json, ColumnType::Mixed) => Ok(Self::of_canonical_json(&canonical_json(json))),
             _ => Err(error()),
         }
     }
@@ -156,6 +166,7 @@ impl Value {
             Self::Text(_) => ColumnType::Text,
             Self::Timestamp(_) => ColumnType::Timestamp,
             Self::Date(_) => ColumnType::Date,
+            Self::Json(_) => ColumnType::Mixed,
         })
     }
 
@@ -170,6 +181,7 @@ impl Value {
             Self::Text(text) => Json::from(&**text),
             Self::Timestamp(instant) => Json::from(instant.to_string()),
             Self::Date(days) => Json::from(date_text(*days)),
+            Self::Json(text) => serde_json::from_str(text).unwrap_or(Json::Null),
         }
     }
 
@@ -185,6 +197,7 @@ impl Value {
             Self::Text(text) => text.to_string(),
             Self::Timestamp(instant) => instant.to_string(),
             Self::Date(days) => date_text(*days),
+            Self::Json(text) => text.to_string(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What can be said of new rows before the store is asked: which of them fit the table, whose they are,
 //! and their fingerprints. Done in the caller's thread, so that the one writer has less to do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,17 +10,21 @@ use arrow::array::{
 };
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{is_null, take_record_batch};
-use ebbtide_model::{ColumnType, Scope, TableSchema, TenantRule, Tenants, Value};
+use ebbtide_model::{
+    Column, ColumnType, PropertyKind, Scope, TableKind, TableSchema, TenantRule, Tenants, Value,
+};
 
 use crate::cells::Cells;
+use crate::columns::{property_column, property_field, property_of};
 use crate::fingerprint::{Fingerprint, RowHashes};
-use crate::table::TableInfo;
-use crate::{Rejection, RejectionCode, StoreError, declared_schema};
+use crate::table::{TableInfo, is_child};
+use crate::widen::united;
+use crate::{Rejection, RejectionCode, StoreError};
 
 /// The rows of a batch that may be stored, as far as the batch alone can tell.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// Declared columns, the tenant's own filled in.
+    /// Declared columns, the tenant's own filled in, and those of properties by name.
     pub(crate) rows: RecordBatch,
     /// The index in the given batch of each of `rows`.
     pub(crate) origins: Vec<u32>,
@@ -85,17 +89,14 @@ impl RowTenants {
 
 pub(crate) fn prepare(info: &TableInfo, scope: &Scope, batch: &RecordBatch) -> Result<Prepared, StoreError> {
     let table = &*info.schema;
-    if batch.num_columns() != table.columns.len() {
-        return Err(StoreError::WrongShape {
-            detail: format!("{} columns came, the table has {}", batch.num_columns(), table.columns.len()),
-        });
-    }
+    let batch = &with_properties(table, batch)?;
     if u32::try_from(batch.num_rows()).is_err() {
         return Err(StoreError::WrongShape { detail: "a batch has too many rows".to_owned() });
     }
     let mut faults = Faults::new(batch.num_rows());
     let (columns, tenants) = assign_tenants(table, scope, batch, &mut faults)?;
-    let filled = RecordBatch::try_new(declared_schema(table), columns)
+    let schema = united(&info.declared, [batch.schema()]);
+    let filled = RecordBatch::try_new(schema, columns)
         .map_err(|error| StoreError::WrongShape { detail: error.to_string() })?;
     find_nulls(table, &filled, &mut faults);
     find_infinities(table, &filled, &mut faults)?;
@@ -119,6 +120,32 @@ pub(crate) fn prepare(info: &TableInfo, scope: &Scope, batch: &RecordBatch) -> R
     let mut rejected = faults.found;
     rejected.sort_by_key(|rejection| rejection.row);
     Ok(Prepared { rows, origins, tenants, hashes, parents, caller, rejected })
+}
+
+/// The batch with its properties in order of their stored names, and without those that no row has.
+fn with_properties(table: &TableSchema, batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
+    let wrong = |detail: String| StoreError::WrongShape { detail };
+    let declared = table.columns.len();
+    let (came, schema) = (batch.num_columns(), batch.schema());
+    if came == declared {
+        return Ok(batch.clone());
+    }
+    if came < declared || table.open.is_none() {
+        return Err(wrong(format!("{came} columns came, the table has {declared}")));
+    }
+    let mut properties: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, field) in schema.fields().iter().enumerate().skip(declared) {
+        let property = property_of(field).filter(|property| {
+            property.kind != PropertyKind::Overflow
+                && property_field(property).data_type() == field.data_type()
+        });
+        if property.is_none() || properties.insert(field.name(), place).is_some() {
+            return Err(wrong(format!("column {:?} came, of type {}", field.name(), field.data_type())));
+        }
+    }
+    let is_used = |place: &usize| batch.column(*place).null_count() < batch.num_rows();
+    let places: Vec<usize> = (0..declared).chain(properties.into_values().filter(is_used)).collect();
+    Ok(batch.project(&places)?)
 }
 
 /// The first fault of each row.
@@ -153,7 +180,8 @@ impl Faults {
 fn find_nulls(table: &TableSchema, rows: &RecordBatch, faults: &mut Faults) {
     for (index, (column, array)) in table.columns.iter().zip(rows.columns()).enumerate() {
         let in_key = table.key.contains(&index);
-        if array.null_count() == 0 || (column.nullable && !in_key) {
+        let may_lack_key = table.kind == TableKind::Events && !is_child(table);
+        if array.null_count() == 0 || (column.nullable && (!in_key || may_lack_key)) {
             continue;
         }
         for row in (0..array.len()).filter(|&row| array.is_null(row)) {
@@ -166,7 +194,12 @@ fn find_nulls(table: &TableSchema, rows: &RecordBatch, faults: &mut Faults) {
 }
 
 fn find_infinities(table: &TableSchema, rows: &RecordBatch, faults: &mut Faults) -> Result<(), StoreError> {
-    for (column, array) in table.columns.iter().zip(rows.columns()) {
+    let schema = rows.schema();
+    let properties = schema.fields().iter().skip(table.columns.len()).filter_map(|field| property_of(field));
+    let named =
+        properties.map(|property| Column { name: property.name.to_string(), ..property_column(&property) });
+    let columns: Vec<Column> = table.columns.iter().cloned().chain(named).collect();
+    for (column, array) in columns.iter().zip(rows.columns()) {
         let Cells::Float(floats) = Cells::of(array, column)? else { continue };
         for row in 0..floats.len() {
             if !floats.is_null(row) && !floats.value(row).is_finite() {
@@ -292,7 +325,7 @@ fn single(value: &Value, column_type: ColumnType) -> Result<ArrayRef, StoreError
             ebbtide_model::DECIMAL_PRECISION,
             ebbtide_model::DECIMAL_SCALE.cast_signed(),
         )?),
-        Value::Text(text) => Arc::new(StringArray::from(vec![&**text])),
+        Value::Text(text) | Value::Json(text) => Arc::new(StringArray::from(vec![&**text])),
         Value::Timestamp(instant) => {
             Arc::new(TimestampMicrosecondArray::from(vec![instant.micros()]).with_timezone("+00:00"))
         }

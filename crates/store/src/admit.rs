@@ -7,11 +7,12 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 
 use crate::admission::{Prepared, RowTenants};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, RowHashes};
 use crate::group::{Group, Piece};
 use crate::memtable::{KeyKind, KeyState};
 use crate::orphans::Orphans;
 use crate::owners::Owner;
+use crate::properties::NameLimits;
 use crate::table::{Live, Table, TableInfo};
 use crate::writer::{TableIndex, Writer};
 use crate::{Occurrences, Receipt, Rejection, RejectionCode, StoreError};
@@ -19,7 +20,7 @@ use crate::{Occurrences, Receipt, Rejection, RejectionCode, StoreError};
 /// Rows of one table, in order of arrival, of which it is known whose they are.
 #[derive(Debug)]
 pub(crate) struct Arriving {
-    /// Declared columns.
+    /// Declared columns, and those of properties.
     pub(crate) rows: RecordBatch,
     /// The index of each row in what the caller gave.
     pub(crate) origins: Vec<u32>,
@@ -73,14 +74,18 @@ impl Writer {
         group: &mut Group,
     ) -> Result<Receipt, StoreError> {
         self.check_free(index)?;
-        if self.tables[index].info.schema.key.is_empty() {
-            occurrences.number(&mut prepared.hashes.fingerprints);
-        }
         let mut receipt = Receipt { rejected: std::mem::take(&mut prepared.rejected), ..Receipt::default() };
         let rows = prepared.rows.num_rows() as u64;
         let before = self.sequence_next;
         // What is said of earlier versions that wait comes before what these rows say.
         let first = before + 1;
+        let RowHashes { fingerprints, keyless, .. } = &mut prepared.hashes;
+        if !occurrences.number(fingerprints, keyless) {
+            let hasher = &self.tables[index].info.hasher;
+            for &row in keyless.iter() {
+                fingerprints[row as usize] = hasher.arrival(first + u64::from(row));
+            }
+        }
         let (arriving, orphans) = self.part(index, prepared, first)?;
         self.sequence_next = first + rows;
         let arrivals: Vec<(Fingerprint, u64)> =
@@ -167,8 +172,11 @@ impl Writer {
             Arriving { rows, origins, tenants, fingerprints, contents, sequences, waited_since: None };
         // The keys are taken already, so nothing may follow if this fails.
         let kept = arrived.take(kept).map_err(|error| StoreError::Failed { reason: self.fail(&error) })?;
+        let limits = NameLimits::of(&self.settings);
+        let placed = self.tables[index].properties.admit(kept.rows, &kept.tenants, limits);
+        let rows = placed.map_err(|error| StoreError::Failed { reason: self.fail(&error) })?;
         group.rows.entry(index).or_default().push(Piece {
-            columns: kept.rows.columns().to_vec(),
+            rows,
             tenants: kept.tenants,
             sequences: kept.sequences,
             contents: kept.contents,

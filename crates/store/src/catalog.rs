@@ -1,13 +1,19 @@
 //! What the manifest says: which tables there are, how they are laid out, which segments they have, and
 //! from which record on the log is needed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ebbtide_model::{AppName, Column, ColumnType, TableKind, TableName, TableSchema, TenantId, TenantRule};
+use ebbtide_model::{
+    AppName, Column, ColumnType, Property, PropertyKind, TableKind, TableName, TableSchema, TenantId,
+    TenantRule,
+};
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
 use crate::manifest::HexId;
+use crate::properties::Properties;
 use crate::segment::Descriptor;
 
 /// The body of a manifest.
@@ -44,6 +50,81 @@ pub(crate) struct CatalogTable {
     pub(crate) deletions: Vec<Deletion>,
     pub(crate) segments: Vec<Descriptor>,
     pub(crate) clears: Vec<Clear>,
+    /// Of an open table. Absent before version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) properties: Option<CatalogProperties>,
+}
+
+/// The columns of properties, and whose rows have them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CatalogProperties {
+    /// By index.
+    columns: Vec<CatalogProperty>,
+    /// The indexes of each tenant's columns, such as `0-4,7`.
+    users: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogProperty {
+    name: String,
+    kind: String,
+}
+
+impl CatalogProperties {
+    pub(crate) fn of(properties: &Properties) -> Self {
+        let column = |property: &Property| CatalogProperty {
+            name: property.name.to_string(),
+            kind: property.kind.name().to_owned(),
+        };
+        let users = properties.users();
+        Self {
+            columns: properties.columns().iter().map(column).collect(),
+            users: users.into_iter().map(|(tenant, columns)| (tenant.to_string(), ranges(columns))).collect(),
+        }
+    }
+
+    /// `None` if a kind or a list of indexes is not one of ours.
+    pub(crate) fn restored(&self) -> Option<Properties> {
+        let column = |column: &CatalogProperty| {
+            Some(Property::new(&column.name, PropertyKind::from_name(&column.kind)?))
+        };
+        let columns: Option<Vec<Property>> = self.columns.iter().map(column).collect();
+        let user = |(tenant, columns): (&String, &String)| Some((Arc::from(&**tenant), of_ranges(columns)?));
+        let users: Option<Vec<(Arc<str>, RoaringBitmap)>> = self.users.iter().map(user).collect();
+        Some(Properties::restored(columns?, users?))
+    }
+}
+
+fn ranges(columns: &RoaringBitmap) -> String {
+    let mut text = String::new();
+    let mut open: Option<(u32, u32)> = None;
+    let mut write = |run: Option<(u32, u32)>| {
+        let Some((first, last)) = run else { return };
+        let comma = if text.is_empty() { "" } else { "," };
+        text += &if first == last { format!("{comma}{first}") } else { format!("{comma}{first}-{last}") };
+    };
+    for index in columns {
+        open = match open {
+            Some((first, last)) if last + 1 == index => Some((first, index)),
+            run => {
+                write(run);
+                Some((index, index))
+            }
+        };
+    }
+    write(open);
+    text
+}
+
+fn of_ranges(text: &str) -> Option<RoaringBitmap> {
+    let mut columns = RoaringBitmap::new();
+    for run in text.split(',').filter(|run| !run.is_empty()) {
+        let (first, last) = run.split_once('-').unwrap_or((run, run));
+        columns.insert_range(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?);
+    }
+    Some(columns)
 }
 
 /// When rows of a tenant last went away.
@@ -199,6 +280,7 @@ impl Layout {
             actor: self.actor.as_ref().and_then(index),
             time: self.time.as_ref().and_then(index),
             event_name: None,
+            open: None,
             aliases: None,
             actor_props: None,
         })

@@ -30,7 +30,7 @@ impl<'a> Cells<'a> {
             ColumnType::Float => array.as_primitive_opt::<Float64Type>().map(Self::Float),
             ColumnType::Decimal => array.as_primitive_opt::<Decimal128Type>().map(Self::Decimal),
             ColumnType::Bool => array.as_boolean_opt().map(Self::Bool),
-            ColumnType::Text => array.as_string_opt::<i32>().map(Self::Text),
+            ColumnType::Text | ColumnType::Mixed => array.as_string_opt::<i32>().map(Self::Text),
             ColumnType::Timestamp => {
                 array.as_primitive_opt::<TimestampMicrosecondType>().map(Self::Timestamp)
             }

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
-use arrow::compute::{concat_batches, take_arrays};
+use arrow::compute::take_arrays;
 use arrow::datatypes::{Int32Type, SchemaRef, UInt64Type};
 use ebbtide_model::TableSchema;
 
 use crate::admission::RowTenants;
 use crate::cells::Cells;
+use crate::columns::{DECLARED_INDEX, SEQUENCE_INDEX, TENANT_INDEX};
 use crate::directory::Directory;
 use crate::order::{codes, order_columns, sorted};
-use crate::{ColumnRef, StoreError, stored_schema};
+use crate::widen::concat;
+use crate::{StoreError, stored_schema};
 
-/// Rows of [`stored_schema`] in storage order.
+/// Rows of [`stored_schema`], and with properties behind where the table is open, in storage order.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
     pub(crate) batch: RecordBatch,
@@ -28,7 +30,7 @@ pub(crate) struct Chunk {
 /// Rows that are to be sorted, column by column.
 #[derive(Debug)]
 pub(crate) struct Unsorted {
-    /// The declared columns.
+    /// The declared columns, and those of properties.
     pub(crate) columns: Vec<ArrayRef>,
     pub(crate) tenants: RowTenants,
     pub(crate) sequences: Vec<u64>,
@@ -85,11 +87,11 @@ impl Chunk {
     }
 
     /// A stored batch that is in storage order already.
-    pub(crate) fn of_sorted(schema: &SchemaRef, batch: RecordBatch) -> Result<Self, StoreError> {
-        let rows = Unsorted::of_batch(&batch)?;
+    pub(crate) fn of_sorted(batch: &RecordBatch) -> Result<Self, StoreError> {
+        let rows = Unsorted::of_batch(batch)?;
         let mut directory = Directory::default();
         extend(&mut directory, &rows.tenants.names, &rows.tenants.codes, &rows.sequences);
-        Self::new(schema, directory, rows.sequences, rows.columns)
+        Self::new(&batch.schema(), directory, rows.sequences, rows.columns)
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -102,8 +104,8 @@ impl Chunk {
         schema: &SchemaRef,
         chunks: &[RecordBatch],
     ) -> Result<Sorted, StoreError> {
-        let rows = concat_batches(schema, chunks)?;
-        Unsorted::of_batch(&rows)?.sort(table, schema)
+        let rows = concat(schema, chunks)?;
+        Unsorted::of_batch(&rows)?.sort(table, &rows.schema())
     }
 
     /// Rows of [`stored_schema`] in any order.
@@ -115,7 +117,7 @@ impl Chunk {
 
 /// Adds the tenants of a sorted stored batch to a directory.
 pub(crate) fn extend_directory(directory: &mut Directory, stored: &RecordBatch) -> Result<(), StoreError> {
-    let tenants = tenants_of(stored.column(ColumnRef::Tenant.stored_index()))?;
+    let tenants = tenants_of(stored.column(TENANT_INDEX))?;
     extend(directory, &tenants.names, &tenants.codes, sequences(stored).values());
     Ok(())
 }
@@ -138,20 +140,20 @@ pub(crate) fn row_bytes(batch: &RecordBatch) -> usize {
 
 /// The arrival numbers of a stored batch.
 pub(crate) fn sequences(stored: &RecordBatch) -> &UInt64Array {
-    stored.column(ColumnRef::Sequence.stored_index()).as_primitive::<UInt64Type>()
+    stored.column(SEQUENCE_INDEX).as_primitive::<UInt64Type>()
 }
 
 impl Unsorted {
     fn of_batch(stored: &RecordBatch) -> Result<Self, StoreError> {
-        let tenants = tenants_of(stored.column(ColumnRef::Tenant.stored_index()))?;
+        let tenants = tenants_of(stored.column(TENANT_INDEX))?;
         let sequences = sequences(stored).values().to_vec();
-        let columns = stored.columns()[ColumnRef::Declared(0).stored_index()..].to_vec();
+        let columns = stored.columns()[DECLARED_INDEX..].to_vec();
         Ok(Self { columns, tenants, sequences })
     }
 }
 
 /// The tenants of a stored column, whose dictionary may have names twice, in any order, or unused.
-fn tenants_of(column: &ArrayRef) -> Result<RowTenants, StoreError> {
+pub(crate) fn tenants_of(column: &ArrayRef) -> Result<RowTenants, StoreError> {
     let wrong = || StoreError::WrongShape { detail: format!("tenants came as {}", column.data_type()) };
     let dictionary = column.as_any().downcast_ref::<DictionaryArray<Int32Type>>().ok_or_else(wrong)?;
     let values = dictionary.values().as_any().downcast_ref::<StringArray>().ok_or_else(wrong)?;

@@ -144,7 +144,7 @@ impl CompactionJob {
         if writer.is_none() && self.inputs.iter().all(|live| live.segment.descriptor.overriding == 0) {
             return Ok(None);
         }
-        self.writer(&mut writer, &RecordBatch::new_empty(self.info.stored.clone()))?;
+        self.writer(&mut writer, &RecordBatch::new_empty(merge.stored().clone()))?;
         let Some(writer) = writer else { return Ok(None) };
         let mut keys = writer.finish_rows()?;
         let written = self.write_keys(&moves, &mut keys, stop)?;

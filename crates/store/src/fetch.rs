@@ -6,11 +6,11 @@ use std::ops::Range;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 
+use crate::StoreError;
 use crate::chunk::sequences;
 use crate::fingerprint::Fingerprint;
 use crate::scan::Scan;
 use crate::table::{Place, Table};
-use crate::{ColumnRef, StoreError};
 
 /// Rows of a segment that lie no further apart than this are read in one go.
 const GAP_ROWS: u32 = 1024;
@@ -47,11 +47,9 @@ pub(crate) fn fetch(table: &Table, keys: &[Fingerprint]) -> Result<Fetched, Stor
             batches.push(only(&chunk.batch, &wanted)?);
         }
     }
-    let mut columns = vec![ColumnRef::Tenant, ColumnRef::Sequence];
-    columns.extend((0..table.info.schema.columns.len()).map(ColumnRef::Declared));
     for (segment, rows) in in_segments {
         for range in ranges(rows) {
-            for batch in Scan::segment(&table.segments[segment], range, &table.info.stored, &columns)? {
+            for batch in Scan::segment(&table.segments[segment], range, table.info.stored.fields())? {
                 batches.push(only(&batch?, &wanted)?);
             }
         }

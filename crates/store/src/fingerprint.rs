@@ -1,16 +1,17 @@
 //! Which rows are the same row. A fingerprint is 128 bits hashed with the data folder's own secret, so
 //! that nobody who does not hold the folder can make two rows collide.
 //!
-//! A row with a key is its table, tenant and key. A row without one is its contents and the number of
+//! A row with a key is its table, tenant and key. A row without one, and an event whose key is null, is its contents and the number of
 //! that occurrence in its file, which fills the low 32 bits. Null cells are left out of the contents and
 //! the others carry their column's name, so that a column added to the pack changes no fingerprint.
 
-use arrow::array::RecordBatch;
-use ebbtide_model::{TableKind, TableSchema};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use ebbtide_model::{Column, TableKind, TableSchema};
 use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret, xxh3_128_with_seed};
 
 use crate::StoreError;
 use crate::cells::{Cells, write_text};
+use crate::columns::{property_column, property_of};
 
 pub(crate) type Fingerprint = u128;
 
@@ -56,6 +57,8 @@ pub(crate) struct RowHashes {
     pub(crate) fingerprints: Vec<Fingerprint>,
     /// Of the whole row, for an entity: whether a new version differs. Zeros for events.
     pub(crate) contents: Vec<u64>,
+    /// The rows whose fingerprint is of their contents, ascending.
+    pub(crate) keyless: Vec<u32>,
 }
 
 impl RowHasher {
@@ -85,20 +88,24 @@ impl RowHasher {
         for (array, column) in rows.columns().iter().zip(&table.columns) {
             cells.push(Cells::of(array, column)?);
         }
+        let properties = Contents::of_properties(rows)?;
         let mut hashes = RowHashes::default();
         hashes.fingerprints.reserve_exact(rows.num_rows());
         hashes.contents.reserve_exact(rows.num_rows());
         let mut bytes = Vec::new();
         for row in 0..rows.num_rows() {
             bytes.clear();
-            if self.key.is_empty() {
+            let is_keyless = self.key.is_empty() || self.key.iter().any(|&index| cells[index].is_null(row));
+            if is_keyless {
                 write_text(tenant_of(row), &mut bytes);
                 self.write_contents(&cells, row, &mut bytes);
+                properties.iter().for_each(|property| property.write(row, &mut bytes));
+                hashes.keyless.push(u32::try_from(row).unwrap_or(u32::MAX));
             } else {
                 self.write_key(self.key.iter().map(|&index| cells[index]), row, tenant_of(row), &mut bytes);
             }
             let hash = xxh3_128_with_secret(&bytes, &self.secret);
-            hashes.fingerprints.push(if self.key.is_empty() { occurrence(hash, 0) } else { hash });
+            hashes.fingerprints.push(if is_keyless { occurrence(hash, 0) } else { hash });
             let contents = if self.with_contents {
                 bytes.clear();
                 self.write_contents(&cells, row, &mut bytes);
@@ -109,6 +116,13 @@ impl RowHasher {
             hashes.contents.push(contents);
         }
         Ok(hashes)
+    }
+
+    /// A row that is like no other: by its arrival number.
+    pub(crate) fn arrival(&self, number: u64) -> Fingerprint {
+        let mut bytes = b"arrival".to_vec();
+        bytes.extend_from_slice(&number.to_le_bytes());
+        xxh3_128_with_secret(&bytes, &self.secret)
     }
 
     /// What tells the same key of two tenants apart, where the key was hashed without its tenant.
@@ -168,6 +182,39 @@ impl RowHasher {
                 bytes.extend_from_slice(&name.to_le_bytes());
                 cells[index].write(row, bytes);
             }
+        }
+    }
+}
+
+/// A column of properties, as it is hashed.
+struct Contents {
+    /// The hash of its stored name.
+    name: u64,
+    column: Column,
+    array: ArrayRef,
+}
+
+impl Contents {
+    /// By stored name.
+    fn of_properties(rows: &RecordBatch) -> Result<Vec<Self>, StoreError> {
+        let schema = rows.schema();
+        let mut all = Vec::new();
+        for (field, array) in schema.fields().iter().zip(rows.columns()) {
+            let Some(property) = property_of(field) else { continue };
+            let column = property_column(&property);
+            Cells::of(array, &column)?;
+            let name = xxhash_rust::xxh3::xxh3_64(field.name().as_bytes());
+            all.push(Self { name, column, array: array.clone() });
+        }
+        Ok(all)
+    }
+
+    fn write(&self, row: usize, bytes: &mut Vec<u8>) {
+        if self.array.is_valid(row)
+            && let Ok(cells) = Cells::of(&self.array, &self.column)
+        {
+            bytes.extend_from_slice(&self.name.to_le_bytes());
+            cells.write(row, bytes);
         }
     }
 }

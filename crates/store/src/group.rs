@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::concat;
+use arrow::array::RecordBatch;
 
 use crate::StoreError;
 use crate::admission::RowTenants;
 use crate::chunk::{Sorted, Unsorted};
 use crate::fingerprint::Fingerprint;
 use crate::table::TableInfo;
+use crate::widen::{concat, united};
 use crate::writer::TableIndex;
 
 /// Changes by table, in one log write and one sync.
@@ -36,7 +36,8 @@ pub(crate) struct Admitted {
 /// Rows of one request.
 #[derive(Debug)]
 pub(crate) struct Piece {
-    pub(crate) columns: Vec<ArrayRef>,
+    /// Declared columns, and those of properties.
+    pub(crate) rows: RecordBatch,
     pub(crate) tenants: RowTenants,
     pub(crate) sequences: Vec<u64>,
     pub(crate) fingerprints: Vec<Fingerprint>,
@@ -68,15 +69,13 @@ impl Admitted {
     }
 
     pub(crate) fn sort(self, info: &TableInfo) -> Result<SortedRows, StoreError> {
-        let mut columns = Vec::with_capacity(info.schema.columns.len());
-        for index in 0..info.schema.columns.len() {
-            let arrays: Vec<&dyn Array> =
-                self.pieces.iter().map(|piece| piece.columns[index].as_ref()).collect();
-            columns.push(match self.pieces.as_slice() {
-                [piece] => piece.columns[index].clone(),
-                _ => concat(&arrays)?,
-            });
-        }
+        let batches: Vec<RecordBatch> = self.pieces.iter().map(|piece| piece.rows.clone()).collect();
+        let rows = match batches.as_slice() {
+            [rows] => rows.clone(),
+            _ => concat(&info.declared, &batches)?,
+        };
+        let stored = united(&info.stored, [rows.schema()]);
+        let columns = rows.columns().to_vec();
         let mut tenants = Vec::with_capacity(self.pieces.len());
         let (mut sequences, mut fingerprints, mut contents) = (Vec::new(), Vec::new(), Vec::new());
         for piece in self.pieces {
@@ -86,7 +85,7 @@ impl Admitted {
             contents.extend(piece.contents);
         }
         let unsorted = Unsorted { columns, tenants: RowTenants::concat(tenants), sequences };
-        let sorted = unsorted.sort(&info.schema, &info.stored)?;
+        let sorted = unsorted.sort(&info.schema, &stored)?;
         if let Some(order) = &sorted.order {
             fingerprints = order.iter().map(|&row| fingerprints[row as usize]).collect();
             contents = order.iter().map(|&row| contents[row as usize]).collect();

@@ -15,6 +15,7 @@
 
 mod admission;
 mod admit;
+mod assembly;
 mod catalog;
 mod cells;
 mod changes;
@@ -43,6 +44,7 @@ mod owners;
 mod payload;
 mod place;
 mod probe;
+mod properties;
 mod records;
 mod recover;
 mod remove;
@@ -60,9 +62,12 @@ mod table;
 mod time_search;
 mod verify;
 mod waiting;
+mod widen;
 mod writer;
 
-pub use columns::{ColumnRef, SEQUENCE_COLUMN, TENANT_COLUMN, arrow_type, declared_schema, stored_schema};
+pub use columns::{
+    ColumnRef, SEQUENCE_COLUMN, TENANT_COLUMN, arrow_type, declared_schema, property_field, stored_schema,
+};
 pub use error::StoreError;
 pub use import::Importer;
 pub use maintenance::Health;

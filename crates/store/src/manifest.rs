@@ -15,7 +15,7 @@ use crate::fs::{FileSystem, FsError, FsErrorKind};
 
 const DIRECTORY: &str = "manifest";
 const MAGIC: &str = "ebbtide-manifest";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The oldest version that is read.
 const VERSION_MIN: u32 = 1;
 const SUFFIX: &str = ".manifest";

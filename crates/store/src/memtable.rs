@@ -1,6 +1,7 @@
 //! What of a table is in memory: sorted runs, few because small ones are merged into bigger ones, the
 //! rows among them that are dead, and the newest word on each key.
 
+use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
@@ -16,12 +17,15 @@ use crate::chunk::{Chunk, sequences};
 use crate::fingerprint::Fingerprint;
 use crate::occurrences::AsItIs;
 use crate::owners::Owner;
+use crate::properties::is_property;
 
 /// Runs are merged up to this size: larger merges would hold up the writer.
 const CHUNK_ROWS_MAX: usize = 65_536;
 const CHUNK_BYTES_MAX: usize = 64 << 20;
 /// What a key in the map takes, its share of empty slots included.
 const KEY_BYTES: usize = 96;
+/// What a cell of a property takes, about.
+const CELL_BYTES: usize = 8;
 
 pub(crate) type Keys = HashMap<Fingerprint, KeyState, BuildHasherDefault<AsItIs>>;
 
@@ -50,6 +54,9 @@ pub(crate) struct Memtable {
     /// The sequences of rows that were replaced or deleted.
     pub(crate) dead: Arc<RoaringTreemap>,
     pub(crate) keys: Arc<Keys>,
+    rows: usize,
+    /// Columns of properties that some of the rows have.
+    properties: Arc<HashSet<String>>,
 }
 
 impl Memtable {
@@ -66,7 +73,9 @@ impl Memtable {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.keys.capacity() * KEY_BYTES + self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>()
+        let rows = self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>();
+        // A flush gives all rows the columns of all.
+        self.keys.capacity() * KEY_BYTES + rows.max(self.rows * self.properties.len() * CELL_BYTES)
     }
 
     /// What is known of a key here; `None` leaves the answer to what is older.
@@ -105,6 +114,15 @@ impl Memtable {
         }
     }
 
+    fn note_properties(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows();
+        for field in batch.schema().fields().iter().filter(|field| is_property(field)) {
+            if !self.properties.contains(field.name()) {
+                Arc::make_mut(&mut self.properties).insert(field.name().clone());
+            }
+        }
+    }
+
     /// Adds the rows that arrived last.
     pub(crate) fn push(
         &mut self,
@@ -112,12 +130,13 @@ impl Memtable {
         schema: &SchemaRef,
         chunk: Chunk,
     ) -> Result<(), StoreError> {
+        self.note_properties(&chunk.batch);
         let mut rows = chunk.rows();
         let mut merged = 1;
         let mut bytes = chunk.bytes;
         for earlier in self.chunks.iter().rev() {
             rows += earlier.rows();
-            bytes += earlier.bytes;
+            bytes = (bytes + earlier.bytes).max(rows * self.properties.len() * CELL_BYTES);
             if earlier.rows() > 2 * (rows - earlier.rows())
                 || rows > CHUNK_ROWS_MAX
                 || bytes > CHUNK_BYTES_MAX

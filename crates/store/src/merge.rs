@@ -1,21 +1,32 @@
 //! Sorted segments as one sorted stream of live rows, in bounded memory.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 
+use crate::StoreError;
+use crate::columns::{DECLARED_INDEX, SEQUENCE_INDEX, TENANT_INDEX};
 use crate::order::order_columns;
 use crate::scan::{BATCH_ROWS_MAX, Scan};
 use crate::segment::LiveSegment;
 use crate::table::TableInfo;
-use crate::{ColumnRef, StoreError};
+use crate::widen::united;
+
+/// A batch takes about this much.
+const BATCH_BYTES: usize = 64 << 20;
+/// What a cell takes, about.
+const CELL_BYTES: usize = 8;
 
 /// Merges segments of one table.
 pub(crate) struct RowMerge {
     converter: RowConverter,
     order: Vec<usize>,
+    /// The columns of all segments.
+    stored: SchemaRef,
     cursors: Vec<Cursor>,
     /// Cursors that have a row, the one with the lowest row first: a binary heap.
     heap: Vec<usize>,
@@ -37,23 +48,25 @@ struct Cursor {
 
 impl RowMerge {
     pub(crate) fn new(segments: &[LiveSegment], info: &TableInfo) -> Result<Self, StoreError> {
-        let mut columns = vec![ColumnRef::Tenant];
-        columns.extend(order_columns(&info.schema).into_iter().map(ColumnRef::Declared));
-        columns.push(ColumnRef::Sequence);
-        let order: Vec<usize> = columns.into_iter().map(ColumnRef::stored_index).collect();
+        let by = order_columns(&info.schema).into_iter().map(|index| DECLARED_INDEX + index);
+        let order: Vec<usize> = [TENANT_INDEX].into_iter().chain(by).chain([SEQUENCE_INDEX]).collect();
         let field = |index: &usize| SortField::new(info.stored.field(*index).data_type().clone());
         let converter = RowConverter::new(order.iter().map(field).collect())?;
-        let mut all = vec![ColumnRef::Tenant, ColumnRef::Sequence];
-        all.extend((0..info.schema.columns.len()).map(ColumnRef::Declared));
+        let mut own = Vec::with_capacity(segments.len());
+        for live in segments {
+            own.push(Arc::new(Schema::new(live.segment.properties()?)));
+        }
+        let stored = united(&info.stored, own);
         let mut cursors = Vec::with_capacity(segments.len());
-        let mut batch_rows = BATCH_ROWS_MAX;
+        let row_bytes = stored.fields().len() * CELL_BYTES;
+        let mut batch_rows = (BATCH_BYTES / row_bytes).clamp(1, BATCH_ROWS_MAX);
         for live in segments {
             batch_rows = batch_rows.min(live.segment.batch_rows());
-            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, &info.stored, &all)?;
-            let batch = RecordBatch::new_empty(info.stored.clone());
+            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, stored.fields())?;
+            let batch = RecordBatch::new_empty(stored.clone());
             cursors.push(Cursor { scan, batch, keys: None, row: 0 });
         }
-        let mut merge = Self { converter, order, cursors, heap: Vec::new(), batch_rows };
+        let mut merge = Self { converter, order, stored, cursors, heap: Vec::new(), batch_rows };
         for index in 0..merge.cursors.len() {
             if merge.load(index)? {
                 merge.heap.push(index);
@@ -63,6 +76,11 @@ impl RowMerge {
             merge.sink(place);
         }
         Ok(merge)
+    }
+
+    /// The columns of its rows.
+    pub(crate) fn stored(&self) -> &SchemaRef {
+        &self.stored
     }
 
     /// The next rows in order; `None` at the end.

@@ -9,9 +9,10 @@ use crate::fingerprint::{Fingerprint, occurrence};
 
 /// Counts the repeats in one file. Clones share the count, so that a file that comes in several batches
 /// is counted as one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Occurrences {
-    seen: Arc<Mutex<Seen>>,
+    /// `None`: each row is one of its own.
+    seen: Option<Arc<Mutex<Seen>>>,
 }
 
 /// The first 64 bits of each row's hash. Two rows that differ and share them are told apart still; the
@@ -27,15 +28,30 @@ struct Seen {
 impl Occurrences {
     /// Of a file that begins now.
     pub fn new() -> Self {
-        Self::default()
+        Self { seen: Some(Arc::default()) }
     }
 
-    /// Turns the hashes of contents into fingerprints of these very occurrences.
-    pub(crate) fn number(&self, contents: &mut [Fingerprint]) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for contents in contents {
+    /// Of no file: a row without a key is always a new one. Not for an import.
+    pub fn uncounted() -> Self {
+        Self { seen: None }
+    }
+
+    /// Turns the hashes of these rows' contents into fingerprints of these very occurrences; false where
+    /// they are not counted.
+    pub(crate) fn number(&self, fingerprints: &mut [Fingerprint], keyless: &[u32]) -> bool {
+        let Some(seen) = &self.seen else { return false };
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for &row in keyless {
+            let contents = &mut fingerprints[row as usize];
             *contents = occurrence(*contents, seen.next(*contents));
         }
+        true
+    }
+}
+
+impl Default for Occurrences {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -87,13 +103,13 @@ mod tests {
         let row = |n: u128| n << 64;
         let file = Occurrences::new();
         let mut first = [row(1), row(2), row(1)];
-        file.number(&mut first);
+        file.number(&mut first, &[0, 1, 2]);
         assert_eq!(first, [row(1), row(2), row(1) + 1]);
         let mut second = [row(1), row(3)];
-        file.clone().number(&mut second);
+        file.clone().number(&mut second, &[0, 1]);
         assert_eq!(second, [row(1) + 2, row(3)]);
         let mut other_file = [row(1)];
-        Occurrences::new().number(&mut other_file);
+        Occurrences::new().number(&mut other_file, &[0]);
         assert_eq!(other_file, [row(1)]);
     }
 }

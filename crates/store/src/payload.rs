@@ -1,8 +1,6 @@
 //! What the log's records hold: admitted rows with their fingerprints, or keys that were deleted.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -10,6 +8,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 use crate::StoreError;
 use crate::fingerprint::Fingerprint;
+use crate::widen::{fit, united};
 
 /// Rows of one record: stored columns in storage order, and for each row its fingerprint and the hash of
 /// its contents.
@@ -34,7 +33,8 @@ pub(crate) fn encode_rows(
     Ok(writer.into_inner()?)
 }
 
-/// `rows` is the record's own count.
+/// In the columns of today, whatever the record's are, and with its properties. `rows` is the record's own
+/// count.
 pub(crate) fn decode_rows(
     mut payload: Bytes,
     rows: u32,
@@ -46,10 +46,12 @@ pub(crate) fn decode_rows(
         contents.push(payload.try_get_u64_le().map_err(|_| cut_off())?);
     }
     let mut batches = Vec::new();
-    for batch in StreamReader::try_new(payload.reader(), None)? {
-        batches.push(fit(&batch?, stored)?);
+    let reader = StreamReader::try_new(payload.reader(), None)?;
+    let schema = united(stored, [reader.schema()]);
+    for batch in reader {
+        batches.push(fit(&batch?, &schema)?);
     }
-    let batch = arrow::compute::concat_batches(stored, &batches)?;
+    let batch = arrow::compute::concat_batches(&schema, &batches)?;
     if batch.num_rows() != fingerprints.len() {
         return Err(cut_off());
     }
@@ -70,18 +72,6 @@ pub(crate) fn take_keys(payload: &mut Bytes, rows: u32) -> Result<Vec<Fingerprin
         fingerprints.push(payload.try_get_u128_le().map_err(|_| cut_off())?);
     }
     Ok(fingerprints)
-}
-
-/// Rows that were stored by an older declaration of the table, in the columns of today's.
-fn fit(batch: &RecordBatch, stored: &SchemaRef) -> Result<RecordBatch, StoreError> {
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(stored.fields().len());
-    for field in stored.fields() {
-        columns.push(match batch.column_by_name(field.name()) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
-    }
-    Ok(RecordBatch::try_new(stored.clone(), columns)?)
 }
 
 /// Records are checked by the log, so this is a defect, or a record of another version.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use crate::StoreError;
 use crate::admission::RowTenants;
 use crate::admit::Arriving;
 use crate::chunk::sequences;
+use crate::columns::DECLARED_INDEX;
 use crate::fetch::{Fetched, fetch};
 use crate::fingerprint::Fingerprint;
 use crate::group::Group;
@@ -15,7 +17,6 @@ use crate::owners::Owner;
 use crate::table::TableInfo;
 use crate::waiting::{Waiting, awaited};
 use crate::writer::{TableIndex, Writer};
-use crate::{ColumnRef, StoreError};
 
 impl Writer {
     /// Places what waits for these keys of a table, and what waits for that.
@@ -146,7 +147,7 @@ struct Waited {
 impl Waited {
     fn new(info: &TableInfo, fetched: &Fetched, waiting: &Waiting) -> Result<Self, StoreError> {
         let declared: Vec<usize> =
-            (0..info.schema.columns.len()).map(|index| ColumnRef::Declared(index).stored_index()).collect();
+            (0..info.schema.columns.len()).map(|index| DECLARED_INDEX + index).collect();
         let rows = fetched.batch.project(&declared)?;
         let mut salts: HashMap<Arc<str>, Fingerprint> = HashMap::new();
         let (mut own, mut parents) = (Vec::new(), Vec::new());

@@ -9,7 +9,8 @@ use ebbtide_model::{AppName, AppSchema, TableName, TableSchema, TenantRule};
 
 use crate::catalog::{Catalog, Clear};
 use crate::changes::Changes;
-use crate::chunk::{Chunk, sequences};
+use crate::chunk::{Chunk, sequences, tenants_of};
+use crate::columns::TENANT_INDEX;
 use crate::fingerprint::{Fingerprint, FolderSecret};
 use crate::fs::FileSystem;
 use crate::lock::FolderLock;
@@ -171,6 +172,11 @@ fn restore(fs: &dyn FileSystem, catalog: &Catalog, tables: &mut [Table]) -> Resu
         let deletions = stored.deletions.iter().map(|gone| (Arc::from(gone.tenant.as_str()), gone.number));
         table.changes = Changes::new(stored.version, stored.floor.unwrap_or(stored.version), deletions);
         table.clears.clone_from(&stored.clears);
+        if let Some(properties) = &stored.properties {
+            table.properties = properties.restored().ok_or_else(|| StoreError::Inconsistent {
+                detail: format!("the manifest's properties of table {:?} are not ours", stored.table),
+            })?;
+        }
         for descriptor in &stored.segments {
             table.restore(Segment::open(fs, descriptor.clone())?);
         }
@@ -224,7 +230,9 @@ impl Replay {
 fn replay_rows(table: &mut Table, record: Record) -> Result<u64, StoreError> {
     let info = table.info.clone();
     let logged = decode_rows(record.payload, record.rows, &info.stored)?;
-    let chunk = Chunk::of_sorted(&info.stored, logged.batch)?;
+    let tenants = tenants_of(logged.batch.column(TENANT_INDEX))?;
+    table.properties.note_rows(&logged.batch, &tenants);
+    let chunk = Chunk::of_sorted(&logged.batch)?;
     let arrivals = sequences(&chunk.batch).values().to_vec();
     let stored = table.stored(&logged.fingerprints);
     let mut owners = Vec::with_capacity(arrivals.len());

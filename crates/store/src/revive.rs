@@ -11,7 +11,7 @@ use crate::fingerprint::Fingerprint;
 use crate::group::Group;
 use crate::memtable::KeyKind;
 use crate::segment::EntryPlace;
-use crate::snapshot::Part;
+use crate::snapshot::{Part, ViewColumns};
 use crate::table::{Lineage, Table, TableInfo};
 use crate::waiting::{Waiting, awaited};
 use crate::writer::Writer;
@@ -44,9 +44,10 @@ fn read(area: &Table, info: &TableInfo, lineage: &Lineage) -> Result<Waiting, St
     let mut waiting = Waiting::default();
     let row_bytes = area.bytes().div_ceil(keys.len().max(1));
     let mut salts: HashMap<Arc<str>, Fingerprint> = HashMap::new();
+    let view = Arc::new(ViewColumns::closed(&area.info.schema, &area.info.stored));
     for run in &area.rows().runs {
         let columns = [ColumnRef::Tenant, ColumnRef::Sequence, ColumnRef::Declared(lineage.by)];
-        for batch in Part::whole(run).scan(&columns)? {
+        for batch in Part::whole(run, &view).scan(&columns)? {
             let batch = batch?;
             let claims = arrow::compute::cast(batch.column(0), &DataType::Utf8)?;
             let claims = claims.as_string::<i32>();

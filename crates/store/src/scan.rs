@@ -3,15 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use roaring::RoaringTreemap;
 
+use crate::StoreError;
+use crate::assembly::Assembly;
 use crate::chunk::Chunk;
 use crate::memtable::live_mask;
 use crate::segment::{LiveSegment, SegmentScan};
-use crate::{ColumnRef, StoreError};
 
 /// Rows in a batch that a scan yields, at most.
 pub(crate) const BATCH_ROWS_MAX: usize = 65_536;
@@ -20,6 +21,7 @@ pub(crate) const BATCH_ROWS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub struct Scan {
     source: Source,
+    assembly: Option<Assembly>,
 }
 
 #[derive(Debug)]
@@ -33,11 +35,14 @@ impl Scan {
         chunk: &Chunk,
         dead: &Arc<RoaringTreemap>,
         rows: Range<u32>,
-        columns: &[ColumnRef],
+        fields: &[FieldRef],
     ) -> Result<Self, StoreError> {
         let rest = chunk.batch.slice(rows.start as usize, rows.len());
-        let columns = columns.iter().map(|column| column.stored_index()).collect();
-        Ok(Self { source: Source::Memory(MemoryScan { rest, dead: dead.clone(), columns }) })
+        let own = rest.schema();
+        let columns = fields.iter().map(|field| own.index_of(field.name()).ok()).collect();
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        let scan = MemoryScan { rest, dead: dead.clone(), schema, columns };
+        Ok(Self { source: Source::Memory(scan), assembly: None })
     }
 }
 
@@ -45,11 +50,15 @@ impl Scan {
     pub(crate) fn segment(
         live: &LiveSegment,
         rows: Range<u32>,
-        stored: &SchemaRef,
-        columns: &[ColumnRef],
+        fields: &[FieldRef],
     ) -> Result<Self, StoreError> {
-        let scan = SegmentScan::new(live, rows, stored, columns)?;
-        Ok(Self { source: Source::Segment(Box::new(scan)) })
+        let scan = SegmentScan::new(live, rows, fields)?;
+        Ok(Self { source: Source::Segment(Box::new(scan)), assembly: None })
+    }
+
+    /// What was asked for, made of what is read.
+    pub(crate) fn assembled(self, assembly: Assembly) -> Self {
+        Self { assembly: Some(assembly), ..self }
     }
 }
 
@@ -64,7 +73,12 @@ impl Iterator for Scan {
             };
             match batch {
                 Ok(batch) if batch.num_rows() == 0 => {}
-                batch => return Some(batch),
+                batch => {
+                    return Some(match &self.assembly {
+                        None => batch,
+                        Some(assembly) => batch.and_then(|batch| assembly.assemble(&batch)),
+                    });
+                }
             }
         }
     }
@@ -75,7 +89,9 @@ struct MemoryScan {
     /// All stored columns.
     rest: RecordBatch,
     dead: Arc<RoaringTreemap>,
-    columns: Vec<usize>,
+    schema: SchemaRef,
+    /// Which of them are asked for; `None`: these rows are older than the column.
+    columns: Vec<Option<usize>>,
 }
 
 impl MemoryScan {
@@ -91,7 +107,15 @@ impl MemoryScan {
     }
 
     fn project(&self, batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
-        let projected = batch.project(&self.columns)?;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for (place, field) in self.columns.iter().zip(self.schema.fields()) {
+            columns.push(match place {
+                Some(place) => batch.column(*place).clone(),
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let projected = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok(match live_mask(batch, &self.dead) {
             None => projected,
             Some(mask) => filter_record_batch(&projected, &mask)?,

@@ -26,6 +26,11 @@ pub struct Settings {
     pub waiting_rows_max: usize,
     /// What these rows take in memory when all of their parents come at once.
     pub waiting_bytes_max: usize,
+    /// Names of properties that have columns of their own in an open table, of all tenants together. What
+    /// others hold is kept as JSON text.
+    pub properties_max: usize,
+    /// The same of one tenant.
+    pub properties_per_tenant_max: usize,
 }
 
 impl Default for Settings {
@@ -41,6 +46,8 @@ impl Default for Settings {
             import_chunk_rows: 1 << 20,
             waiting_rows_max: 1 << 20,
             waiting_bytes_max: 256 << 20,
+            properties_max: 2_000,
+            properties_per_tenant_max: 500,
         }
     }
 }

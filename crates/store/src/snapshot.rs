@@ -11,15 +11,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use ebbtide_model::{AppSchema, Instant, Scope, TableName, TableSchema, TenantId, Tenants};
+use arrow::datatypes::{FieldRef, SchemaRef};
+use ebbtide_model::{
+    AppSchema, Column, ColumnType, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId,
+    Tenants, type_of_kinds,
+};
 use roaring::RoaringTreemap;
 
+use crate::assembly::Asked;
 use crate::changes::Versions;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, tenants_of};
+use crate::columns::{DECLARED_INDEX, SEQUENCE_INDEX, TENANT_INDEX, property_field};
 use crate::directory::Directory;
 use crate::fs::FileSystem;
 use crate::owners::Owners;
+use crate::properties::{Properties, Visible};
 use crate::scan::Scan;
 use crate::segment::{self, GROUP_ROWS, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan};
 use crate::time_search::TimeSearch;
@@ -37,6 +43,7 @@ pub struct Snapshot {
 pub(crate) struct TableRows {
     pub(crate) runs: Vec<Run>,
     pub(crate) versions: Versions,
+    pub(crate) properties: Properties,
 }
 
 /// A sorted run, and which of its rows are dead.
@@ -49,8 +56,6 @@ pub(crate) enum Run {
     },
     Segment {
         live: LiveSegment,
-        /// The table's stored columns of today; the segment may be older.
-        stored: SchemaRef,
     },
 }
 
@@ -72,6 +77,8 @@ impl Snapshot {
             for batch in &batches {
                 let chunk = Chunk::of_batches(table, std::slice::from_ref(batch))?;
                 rows.versions.note_rows(&chunk.directory);
+                let tenants = tenants_of(chunk.batch.column(TENANT_INDEX))?;
+                rows.properties.note_rows(&chunk.batch, &tenants);
                 rows.runs.push(Run::Memory { chunk: Arc::new(chunk), dead: Arc::default() });
             }
             sorted.insert(name, Arc::new(rows));
@@ -91,7 +98,6 @@ impl Snapshot {
         fs.create_dir_all(Path::new(segment::DIRECTORY))?;
         for (name, rows) in snapshot.tables.iter() {
             let table = known(&snapshot.app, name)?;
-            let stored = stored_schema(table);
             let mut rows = TableRows::clone(rows);
             for run in &mut rows.runs {
                 let Run::Memory { chunk, .. } = run else { continue };
@@ -100,7 +106,7 @@ impl Snapshot {
                 writer.write(&chunk.batch)?;
                 let descriptor = writer.finish_rows()?.finish(&chunk.directory)?;
                 let segment = Arc::new(Segment::open(fs.as_ref(), descriptor)?);
-                *run = Run::Segment { live: LiveSegment::new(segment, &mut owners), stored: stored.clone() };
+                *run = Run::Segment { live: LiveSegment::new(segment, &mut owners) };
             }
             written.insert(name.clone(), Arc::new(rows));
         }
@@ -108,8 +114,27 @@ impl Snapshot {
         Ok(snapshot)
     }
 
+    /// The app's tables: those that its packs declare, or as [`Snapshot::evolved`] has made them.
     pub fn app(&self) -> &Arc<AppSchema> {
         &self.app
+    }
+
+    /// The same rows, with the open tables' properties as columns of their tables: those that the scope's
+    /// own rows have, by name, and behind them those of `names` that are neither columns nor properties.
+    /// Their type is `mixed`, and they are missing in every row, save in rows that have more properties
+    /// than there are columns for. To be asked for this scope.
+    pub fn evolved<'n>(&self, scope: &Scope, names: impl IntoIterator<Item = &'n str>) -> Self {
+        if self.app.tables.iter().all(|table| table.open.is_none()) {
+            return self.clone();
+        }
+        let names: BTreeSet<&str> = names.into_iter().collect();
+        let mut app = (*self.app).clone();
+        for table in app.tables.iter_mut().filter(|table| table.open.is_some()) {
+            let properties = self.tables.get(&table.name).map(|rows| rows.properties.clone());
+            let visible = properties.unwrap_or_default().visible(scope.tenants());
+            evolve(table, &visible, &names);
+        }
+        Self { app: Arc::new(app), tables: self.tables.clone() }
     }
 
     /// The highest of the [versions](TableView::version) that these tables have within a scope: how far
@@ -147,9 +172,15 @@ impl Snapshot {
     /// The rows of a table that the scope sees.
     pub fn table(&self, scope: &Scope, name: &TableName) -> Result<TableView, StoreError> {
         let (table, rows) = self.find(scope, name)?;
-        let mut view = TableView { table: Arc::new(table.clone()), parts: Vec::new(), version: 0 };
+        let table = Arc::new(table.clone());
+        let visible = match (&table.open, rows) {
+            (Some(_), Some(rows)) => rows.properties.visible(scope.tenants()),
+            (_, _) => Visible::default(),
+        };
+        let columns = Arc::new(ViewColumns { stored: stored_schema(&table), table: table.clone(), visible });
+        let mut view = TableView { table, columns: columns.clone(), parts: Vec::new(), version: 0 };
         if let Some(rows) = rows {
-            let parts = rows.runs.iter().map(|run| Part::of_run(run, scope.tenants()));
+            let parts = rows.runs.iter().map(|run| Part::of_run(run, scope.tenants(), &columns));
             view.parts.extend(parts.filter(|part| !part.rows.is_empty()));
             view.version = rows.version(scope.tenants());
         }
@@ -177,6 +208,24 @@ impl TableRows {
     }
 }
 
+/// Adds properties to a table's columns.
+fn evolve(table: &mut TableSchema, visible: &Visible, names: &BTreeSet<&str>) {
+    table.columns.truncate(table.declared().len());
+    let mut columns: Vec<Column> = Vec::new();
+    let is_declared = |name: &str| table.columns.iter().any(|column| column.name == name);
+    for same in visible.columns.chunk_by(|(_, a), (_, b)| a.name == b.name) {
+        let name = &same[0].1.name;
+        let overflow = visible.overflows(name).then_some(PropertyKind::Overflow);
+        let column_type = type_of_kinds(same.iter().map(|(_, property)| property.kind).chain(overflow));
+        columns.push(Column { name: name.to_string(), column_type, nullable: true });
+    }
+    for name in names.iter().filter(|name| visible.of(name).is_empty()) {
+        columns.push(Column { name: (*name).to_owned(), column_type: ColumnType::Mixed, nullable: true });
+    }
+    columns.retain(|column| !is_declared(&column.name));
+    table.columns.extend(columns);
+}
+
 pub(crate) fn known<'a>(app: &'a AppSchema, name: &TableName) -> Result<&'a TableSchema, StoreError> {
     let known = || app.tables.iter().map(|table| table.name.clone()).collect();
     app.table(name).ok_or_else(|| StoreError::UnknownTable { table: name.clone(), known: known() })
@@ -186,6 +235,7 @@ pub(crate) fn known<'a>(app: &'a AppSchema, name: &TableName) -> Result<&'a Tabl
 #[derive(Clone, Debug)]
 pub struct TableView {
     table: Arc<TableSchema>,
+    columns: Arc<ViewColumns>,
     parts: Vec<Part>,
     version: u64,
 }
@@ -197,6 +247,14 @@ impl TableView {
 
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// The stored columns of properties that the scope's rows of an open table have, by name and kind; the
+    /// last one may be of kind `overflow`. Each is read as [`ColumnRef::Property`] of the index before it,
+    /// in the type of its kind; in a row one kind of a name at most is not null.
+    pub fn properties(&self) -> impl Iterator<Item = (usize, &Property)> {
+        let visible = &self.columns.visible;
+        visible.columns.iter().chain(&visible.overflow).map(|(index, property)| (*index, property))
     }
 
     /// The arrival number of the last change of the scope's own rows: it grows with each write that
@@ -218,7 +276,10 @@ impl TableView {
         for part in &self.parts {
             match &part.run {
                 Run::Memory { .. } => search.read(part.scan(&[ColumnRef::Declared(time)])?)?,
-                Run::Segment { live, stored } => search.segment(live, &part.rows, stored, time)?,
+                Run::Segment { live } => {
+                    let field = &self.columns.stored.fields()[DECLARED_INDEX + time];
+                    search.segment(live, &part.rows, field)?;
+                }
             }
         }
         Ok(search.found().map(Instant::from_micros))
@@ -230,21 +291,68 @@ impl TableView {
 pub struct Part {
     run: Run,
     rows: Range<u32>,
+    columns: Arc<ViewColumns>,
+}
+
+/// The columns that may be asked for.
+#[derive(Debug)]
+pub(crate) struct ViewColumns {
+    table: Arc<TableSchema>,
+    /// Of the declared ones.
+    stored: SchemaRef,
+    visible: Visible,
+}
+
+impl ViewColumns {
+    /// Of a table without properties.
+    pub(crate) fn closed(table: &Arc<TableSchema>, stored: &SchemaRef) -> Self {
+        Self { table: table.clone(), stored: stored.clone(), visible: Visible::default() }
+    }
+
+    fn stored_field(&self, place: usize) -> Result<&FieldRef, StoreError> {
+        let missing = || StoreError::WrongShape { detail: format!("there is no stored column {place}") };
+        self.stored.fields().get(place).ok_or_else(missing)
+    }
+
+    fn ask(&self, columns: &[ColumnRef]) -> Result<Asked, StoreError> {
+        let mut asked = Asked::default();
+        for column in columns {
+            match *column {
+                ColumnRef::Tenant => asked.stored(self.stored_field(TENANT_INDEX)?),
+                ColumnRef::Sequence => asked.stored(self.stored_field(SEQUENCE_INDEX)?),
+                ColumnRef::Declared(index) => {
+                    match self.table.properties().get(index.wrapping_sub(self.table.declared().len())) {
+                        Some(property) => asked.property(property, &self.visible),
+                        None => asked.stored(self.stored_field(DECLARED_INDEX + index)?),
+                    }
+                }
+                ColumnRef::Property(index) => {
+                    let mut own = self.visible.columns.iter().chain(&self.visible.overflow);
+                    let own = own.find(|(own, _)| *own == index);
+                    let missing =
+                        || StoreError::WrongShape { detail: format!("there is no property {index}") };
+                    let (_, property) = own.ok_or_else(missing)?;
+                    asked.stored(&Arc::new(property_field(property)));
+                }
+            }
+        }
+        Ok(asked)
+    }
 }
 
 impl Part {
     /// All rows of a run.
-    pub(crate) fn whole(run: &Run) -> Self {
-        Self::of_run(run, &Tenants::All)
+    pub(crate) fn whole(run: &Run, columns: &Arc<ViewColumns>) -> Self {
+        Self::of_run(run, &Tenants::All, columns)
     }
 
-    fn of_run(run: &Run, tenants: &Tenants) -> Self {
+    fn of_run(run: &Run, tenants: &Tenants, columns: &Arc<ViewColumns>) -> Self {
         let directory = run.directory();
         let rows = match tenants {
             Tenants::All => 0..directory.rows(),
             Tenants::One(tenant) => directory.range(tenant.as_str()),
         };
-        Self { run: run.clone(), rows }
+        Self { run: run.clone(), rows, columns: columns.clone() }
     }
 
     /// How many rows a scan yields, or more where some of them are dead.
@@ -266,7 +374,7 @@ impl Part {
             let cut = even.max(start / group + 1).saturating_mul(group);
             let last = parts.len() + 1 >= pieces || cut >= self.rows.end;
             let end = if last { self.rows.end } else { cut };
-            parts.push(Self { run: self.run.clone(), rows: start..end });
+            parts.push(Self { run: self.run.clone(), rows: start..end, columns: self.columns.clone() });
             start = end;
         }
         parts
@@ -274,10 +382,12 @@ impl Part {
 
     /// The part's rows in order, with just these columns in this order.
     pub fn scan(&self, columns: &[ColumnRef]) -> Result<Scan, StoreError> {
-        match &self.run {
-            Run::Memory { chunk, dead } => Scan::memory(chunk, dead, self.rows.clone(), columns),
-            Run::Segment { live, stored } => Scan::segment(live, self.rows.clone(), stored, columns),
-        }
+        let asked = self.columns.ask(columns)?;
+        let scan = match &self.run {
+            Run::Memory { chunk, dead } => Scan::memory(chunk, dead, self.rows.clone(), &asked.read),
+            Run::Segment { live } => Scan::segment(live, self.rows.clone(), &asked.read),
+        }?;
+        Ok(scan.assembled(asked.assembly()))
     }
 
     /// The part's rows in order, as the spine of its segment has them, where there is one. What is found
@@ -285,8 +395,9 @@ impl Part {
     pub fn spine(&self, columns: &SpineColumns) -> Option<SpineScan> {
         match &self.run {
             Run::Memory { .. } => None,
-            Run::Segment { live, stored } => {
-                let name = columns.name.map(|name| stored.field(ColumnRef::Declared(name).stored_index()));
+            Run::Segment { live } => {
+                let stored = &self.columns.stored;
+                let name = columns.name.map(|name| stored.field(DECLARED_INDEX + name));
                 live.spine(self.rows.clone(), name.map(|field| field.name().as_str()))
             }
         }

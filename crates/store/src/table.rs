@@ -7,17 +7,18 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use ebbtide_model::{AppName, TableKind, TableName, TableSchema, TenantId, TenantRule};
 
-use crate::catalog::{CatalogTable, Clear, Deletion, Layout};
+use crate::catalog::{CatalogProperties, CatalogTable, Clear, Deletion, Layout};
 use crate::changes::Changes;
 use crate::fingerprint::{Fingerprint, FolderSecret, RowHasher};
 use crate::memtable::{KeyKind, KeyState, Memtable};
 use crate::owners::{Owner, Owners};
+use crate::properties::Properties;
 use crate::segment::{EntryPlace, LiveSegment, Segment};
 use crate::snapshot::{Run, TableRows};
 use crate::statistics::Arrivals;
 use crate::waiting::Waiting;
 use crate::writer::TableIndex;
-use crate::{StoreError, stored_schema};
+use crate::{StoreError, declared_schema, stored_schema};
 
 /// What of a table does not change while the store is open.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct TableInfo {
     pub(crate) app: AppName,
     pub(crate) schema: Arc<TableSchema>,
     pub(crate) layout: Layout,
+    pub(crate) declared: SchemaRef,
+    /// Without an open table's properties.
     pub(crate) stored: SchemaRef,
     pub(crate) hasher: RowHasher,
     /// Others find their tenant through this table, whose keys are thus unique in the app.
@@ -75,6 +78,7 @@ impl TableInfo {
             actor: None,
             time: None,
             event_name: None,
+            open: None,
             aliases: None,
             actor_props: None,
             ..(*self.schema).clone()
@@ -96,9 +100,9 @@ impl TableInfo {
         let parent = layout.is_parent();
         let tenant_in_key = !parent && !is_child(&schema);
         let hasher = RowHasher::new(secret, app.as_str(), &schema, tenant_in_key);
-        let stored = stored_schema(&schema);
+        let (declared, stored) = (declared_schema(&schema), stored_schema(&schema));
         let (app, schema) = (app.clone(), Arc::new(schema));
-        Self { app, schema, layout, stored, hasher, parent, lineage: None, deployed: false }
+        Self { app, schema, layout, declared, stored, hasher, parent, lineage: None, deployed: false }
     }
 
     /// A row's fingerprint, once it is known whose it is: `own` was made without that in a table that
@@ -135,6 +139,8 @@ pub(crate) struct Table {
     pub(crate) segments: Vec<LiveSegment>,
     pub(crate) clears: Vec<Clear>,
     pub(crate) changes: Changes,
+    /// Of an open table; else there are none.
+    pub(crate) properties: Properties,
     pub(crate) owners: Owners,
     pub(crate) deaths: Deaths,
     /// An import writes its segments, and nothing else may add to the table.
@@ -221,6 +227,7 @@ impl Table {
             segments: Vec::new(),
             clears: Vec::new(),
             changes: Changes::default(),
+            properties: Properties::default(),
             owners: Owners::default(),
             deaths: Deaths::default(),
             importing: false,
@@ -328,6 +335,7 @@ impl Table {
         for segment in &mut self.segments {
             segment.clear(tenant, before, &mut note);
         }
+        self.properties.forget(clear.tenant.as_deref());
         self.clears.push(clear);
         killed
     }
@@ -391,14 +399,19 @@ impl Table {
     pub(crate) fn rows(&self) -> TableRows {
         let mut runs = Vec::new();
         for live in self.segments.iter().filter(|live| live.live_rows() > 0) {
-            runs.push(Run::Segment { live: live.clone(), stored: self.info.stored.clone() });
+            runs.push(Run::Segment { live: live.clone() });
         }
         for memtable in self.frozen.iter().chain([&self.active]) {
             for chunk in &memtable.chunks {
                 runs.push(Run::Memory { chunk: chunk.clone(), dead: memtable.dead.clone() });
             }
         }
-        TableRows { runs, versions: self.changes.versions().clone() }
+        TableRows { runs, versions: self.changes.versions().clone(), properties: self.properties.clone() }
+    }
+
+    /// Whether its rows may have properties, or had some when it was declared so.
+    fn has_properties(&self) -> bool {
+        self.info.schema.open.is_some() || !self.properties.columns().is_empty()
     }
 
     /// What its rows take in memory, or would.
@@ -421,6 +434,7 @@ impl Table {
             deletions: self.changes.deletions().map(Deletion::new).collect(),
             segments: self.segments.iter().map(|live| live.segment.descriptor.clone()).collect(),
             clears: self.clears.clone(),
+            properties: self.has_properties().then(|| CatalogProperties::of(&self.properties)),
         }
     }
 }

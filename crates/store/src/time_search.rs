@@ -4,11 +4,11 @@
 use std::ops::Range;
 
 use arrow::array::AsArray;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{FieldRef, TimestampMicrosecondType};
 
+use crate::StoreError;
 use crate::scan::Scan;
 use crate::segment::{LiveSegment, TimedRows};
-use crate::{ColumnRef, StoreError};
 
 /// Row groups that are read; the others count by their statistics.
 const GROUPS_READ_MAX: usize = 16;
@@ -50,14 +50,12 @@ impl TimeSearch {
         &mut self,
         live: &LiveSegment,
         rows: &Range<u32>,
-        stored: &SchemaRef,
-        time: usize,
+        time: &FieldRef,
     ) -> Result<(), StoreError> {
         if live.segment.descriptor.times.is_none_or(|(_, last)| last <= self.after) {
             return Ok(());
         }
-        let column = ColumnRef::Declared(time);
-        let mut groups = live.segment.times_of(rows, stored.field(column.stored_index()).name())?;
+        let mut groups = live.segment.times_of(rows, time.name())?;
         // The most promising first: what it has may spare the others.
         groups.sort_by_key(|group| group.times.map_or(i64::MIN, |(first, _)| first));
         for TimedRows { rows, times } in groups {
@@ -74,7 +72,7 @@ impl TimeSearch {
                 continue;
             }
             self.groups_read += 1;
-            self.read(Scan::segment(live, rows, stored, &[column])?)?;
+            self.read(Scan::segment(live, rows, std::slice::from_ref(time))?)?;
         }
         Ok(())
     }

@@ -50,8 +50,11 @@ impl OwnedKey {
             (Self::Int(value), ColumnType::Timestamp) => Value::Timestamp(Instant::from_micros(*value)),
             (Self::Int(value), ColumnType::Date) => i32::try_from(*value).map_or(Value::Null, Value::Date),
             (Self::Decimal(units), _) => Value::Decimal(*units),
+            (Self::Text(text), ColumnType::Mixed) => Value::of_canonical_json(text),
             (Self::Text(text), _) => Value::Text(text.as_ref().into()),
-            (Self::Null, _) | (Self::Int(_), ColumnType::Decimal | ColumnType::Text) => Value::Null,
+            (Self::Null, _) | (Self::Int(_), ColumnType::Decimal | ColumnType::Text | ColumnType::Mixed) => {
+                Value::Null
+            }
         }
     }
 

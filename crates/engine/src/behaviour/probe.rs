@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
 use ebbtide_model::query::{Condition, Num, Operand, Probe};
 use hashbrown::HashSet;
+use serde_json::Value as Json;
 
 use super::columns::{Columns, Typed, unexpected};
 use crate::EngineError;
@@ -51,7 +52,57 @@ fn probe_column(probe: &Probe, array: &ArrayRef) -> Result<BooleanBuffer, Engine
             let holds = |cell: Cell<'_>| cell.compare(operand).is_some_and(|found| order.holds(found));
             &cells(array, holds)? & &set
         }
+        Probe::OfJson(probe) => of_json(probe, array, &set)?,
+        Probe::Never => BooleanBuffer::new_unset(array.len()),
+        Probe::Always => BooleanBuffer::new_set(array.len()),
     })
+}
+
+/// Asks the values that texts of JSON say; what is no text is for `not_contains` as if missing.
+fn of_json(probe: &Probe, array: &ArrayRef, set: &BooleanBuffer) -> Result<BooleanBuffer, EngineError> {
+    let asked = |holds: &dyn Fn(JsonCell) -> bool| {
+        texts(array, |text| serde_json::from_str(text).is_ok_and(|json: Json| holds(JsonCell(json))))
+    };
+    Ok(match probe {
+        Probe::Contains(needle) => &asked(&|cell| cell.is_text(|text| holds_text(text, needle)))? & set,
+        Probe::NotContains(needle) => {
+            !&(&asked(&|cell| cell.is_text(|text| holds_text(text, needle)))? & set)
+        }
+        Probe::Matches(pattern) => &asked(&|cell| cell.is_text(|text| pattern.is_match(text)))? & set,
+        Probe::Compare(order, operand) => {
+            let holds = |cell: JsonCell| {
+                cell.as_cell().and_then(|cell| cell.compare(operand)).is_some_and(|found| order.holds(found))
+            };
+            &asked(&holds)? & set
+        }
+        Probe::IsSet
+        | Probe::IsNotSet
+        | Probe::In { .. }
+        | Probe::NotIn { .. }
+        | Probe::OfJson(_)
+        | Probe::Never
+        | Probe::Always => probe_column(probe, array)?,
+    })
+}
+
+/// A value of a property that has several types.
+struct JsonCell(Json);
+
+impl JsonCell {
+    fn is_text(&self, holds: impl Fn(&str) -> bool) -> bool {
+        self.0.as_str().is_some_and(holds)
+    }
+
+    fn as_cell(&self) -> Option<Cell<'_>> {
+        match &self.0 {
+            Json::String(text) => Some(Cell::Text(text)),
+            Json::Number(number) => {
+                number.as_i64().map(Cell::Int).or_else(|| number.as_f64().map(Cell::Float))
+            }
+            Json::Bool(value) => Some(Cell::Bool(*value)),
+            Json::Null | Json::Array(_) | Json::Object(_) => None,
+        }
+    }
 }
 
 fn one_of(

@@ -146,6 +146,7 @@ fn bound(query: Json) -> BoundQuery {
         actor: Some(0),
         time: Some(1),
         event_name: Some(2),
+        open: None,
         aliases: None,
         actor_props: None,
     };

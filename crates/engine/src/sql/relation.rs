@@ -76,6 +76,7 @@ fn array<'v>(
         ColumnType::Float => Arc::new(collected!(Float64Array, Float(value) => *value)),
         ColumnType::Bool => Arc::new(collected!(BooleanArray, Bool(value) => *value)),
         ColumnType::Text => Arc::new(collected!(StringArray, Text(value) => &**value)),
+        ColumnType::Mixed => Arc::new(collected!(StringArray, Json(value) => &**value)),
         ColumnType::Date => Arc::new(collected!(Date32Array, Date(value) => *value)),
         ColumnType::Timestamp => {
             let instants = collected!(TimestampMicrosecondArray, Timestamp(value) => value.micros());

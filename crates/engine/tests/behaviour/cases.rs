@@ -54,6 +54,7 @@ fn schema(events: &[Json]) -> TableSchema {
         actor: Some(1),
         time: Some(2),
         event_name: Some(0),
+        open: None,
         aliases: None,
         actor_props: None,
     }
@@ -71,7 +72,7 @@ fn rows(table: &TableSchema, events: &[Json]) -> RecordBatch {
             ColumnType::Int => Arc::new(values.iter().map(Json::as_i64).collect::<Int64Array>()),
             ColumnType::Float => Arc::new(values.iter().map(Json::as_f64).collect::<Float64Array>()),
             ColumnType::Bool => Arc::new(values.iter().map(Json::as_bool).collect::<BooleanArray>()),
-            ColumnType::Decimal | ColumnType::Timestamp | ColumnType::Date => {
+            ColumnType::Decimal | ColumnType::Timestamp | ColumnType::Date | ColumnType::Mixed => {
                 let micros = values.iter().map(|value| Some(at(value.as_str().unwrap()).micros()));
                 Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))
             }

@@ -182,6 +182,15 @@ fn compare(value: &Value, given: &Json) -> Option<Ordering> {
         Value::Bool(value) => Some(value.cmp(&given.as_bool()?)),
         Value::Text(text) => Some((**text).cmp(given.as_str()?)),
         Value::Timestamp(instant) => Some(instant.cmp(&Instant::parse(given.as_str()?).ok()?)),
+        Value::Json(_) => {
+            let own = value.to_json();
+            match (own, given) {
+                (Json::String(own), Json::String(given)) => Some(own.cmp(given)),
+                (Json::Number(own), Json::Number(given)) => own.as_f64()?.partial_cmp(&given.as_f64()?),
+                (Json::Bool(own), Json::Bool(given)) => Some(own.cmp(given)),
+                (_, _) => None,
+            }
+        }
         Value::Date(_) => {
             let own = value.canonical_text()?;
             Some(own.as_str().cmp(given.as_str()?))

@@ -165,6 +165,7 @@ fn billionths(value: &Value) -> Option<i128> {
         Value::Int(value) => return Some(i128::from(*value) * 1_000_000_000),
         Value::Decimal(units) => return Some(*units),
         Value::Float(value) => format!("{value:.9}"),
+        Value::Json(text) => format!("{:.9}", text.parse::<f64>().ok()?),
         Value::Null | Value::Bool(_) | Value::Text(_) | Value::Timestamp(_) | Value::Date(_) => return None,
     };
     text.replace('.', "").parse().ok()

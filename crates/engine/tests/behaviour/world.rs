@@ -47,6 +47,7 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         actor: index("card").or(index("who")),
         time: index("at"),
         event_name: index("type"),
+        open: None,
         aliases: None,
         actor_props: None,
         columns,
@@ -168,6 +169,7 @@ fn array(column_type: ColumnType, values: &[&Value]) -> ArrayRef {
         }
         ColumnType::Bool => Arc::new(BooleanArray::from_iter(collect!(Vec<_>, Bool, |value: &bool| *value))),
         ColumnType::Text => Arc::new(collect!(StringArray, Text, |value: &Arc<str>| value.to_string())),
+        ColumnType::Mixed => Arc::new(collect!(StringArray, Json, |value: &Arc<str>| value.to_string())),
         ColumnType::Timestamp => {
             let micros = collect!(TimestampMicrosecondArray, Timestamp, |value: &Instant| value.micros());
             Arc::new(micros.with_timezone("+00:00"))

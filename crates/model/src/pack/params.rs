@@ -245,7 +245,7 @@ impl Param {
             ColumnType::Float => Value::Float(1.0),
             ColumnType::Decimal => Value::Decimal(10_i128.pow(u32::from(crate::DECIMAL_SCALE))),
             ColumnType::Bool => Value::Bool(true),
-            ColumnType::Text => Value::Text("text".into()),
+            ColumnType::Text | ColumnType::Mixed => Value::Text("text".into()),
             ColumnType::Timestamp => Value::Timestamp(Instant::from_micros(0)),
             ColumnType::Date => Value::Date(0),
         })
@@ -269,7 +269,7 @@ impl Param {
             ColumnType::Float => "a number",
             ColumnType::Decimal => "a number with at most 9 digits after the point",
             ColumnType::Bool => "true or false",
-            ColumnType::Text => "text",
+            ColumnType::Text | ColumnType::Mixed => "text",
             ColumnType::Timestamp => "an RFC 3339 instant, such as 2026-11-20T09:30:00Z,",
             ColumnType::Date => "a date, such as 2026-11-20,",
         };

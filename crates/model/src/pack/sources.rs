@@ -158,9 +158,12 @@ fn cast(node: &Node<'_>, column_type: ColumnType) -> Result<Cast, Fault> {
     let fits = match column_type {
         ColumnType::Timestamp => true,
         ColumnType::Date => matches!(cast, Cast::Time { .. }),
-        ColumnType::Int | ColumnType::Float | ColumnType::Decimal | ColumnType::Bool | ColumnType::Text => {
-            false
-        }
+        ColumnType::Int
+        | ColumnType::Float
+        | ColumnType::Decimal
+        | ColumnType::Bool
+        | ColumnType::Text
+        | ColumnType::Mixed => false,
     };
     if !fits {
         return Err(node.fault(format_args!(

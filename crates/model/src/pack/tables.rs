@@ -4,7 +4,7 @@ use super::faults::Faults;
 use super::identity::{self, Identity};
 use super::parse::{name, unknown};
 use crate::{
-    Column, ColumnType, Fault, Fields, Node, TableKind, TableName, TableSchema, TenantId, TenantRule,
+    Column, ColumnType, Fault, Fields, Node, Open, TableKind, TableName, TableSchema, TenantId, TenantRule,
 };
 
 const TABLES_MAX: usize = 200;
@@ -82,17 +82,19 @@ fn table<'a>(given: &str, node: Node<'a>, faults: &mut Faults) -> Option<TableDr
     let actor = fields.optional("actor");
     let time = fields.optional("time");
     let event_name = fields.optional("name");
+    let open = fields.optional("open");
     let source = fields.optional("source");
     let identity = Identity::of(&fields);
 
     let columns = columns?;
-    let key = key.map(|node| columns.key(&node, faults)).unwrap_or_else(|| {
+    let rule = tenant.as_ref().and_then(|node| columns.tenant(node, faults));
+    let keyed = Keyed::of(kind, rule.as_ref());
+    let key = key.map(|node| columns.key(&node, keyed, faults)).unwrap_or_else(|| {
         if kind == Some(TableKind::Entity) {
             faults.add(fields.fault_at("key", "is missing; an entity has a key"));
         }
         Some(Vec::new())
     });
-    let rule = tenant.as_ref().and_then(|node| columns.tenant(node, faults));
     let actor = columns.role(actor, &[ColumnType::Int, ColumnType::Text], faults);
     let time = columns.time(time, kind, &fields, faults);
     let event_name = match (kind, event_name) {
@@ -102,6 +104,7 @@ fn table<'a>(given: &str, node: Node<'a>, faults: &mut Faults) -> Option<TableDr
         }
         (_, node) => columns.role(node, &[ColumnType::Text], faults),
     };
+    let open = open.map(|node| faults.keep(columns.open(&node, kind, rule.as_ref())));
     faults.unknown(fields);
     let schema = TableSchema {
         name: TableName::new(given),
@@ -112,10 +115,33 @@ fn table<'a>(given: &str, node: Node<'a>, faults: &mut Faults) -> Option<TableDr
         actor: actor?,
         time: time?,
         event_name: event_name?,
+        open: match open {
+            Some(open) => Some(open?),
+            None => None,
+        },
         aliases: None,
         actor_props: None,
     };
     Some(TableDraft { schema, source, tenant: tenant?, identity })
+}
+
+/// Whether a row has to have its key.
+#[derive(Clone, Copy)]
+enum Keyed {
+    Always,
+    /// An event without its key is one of its own.
+    AtTimes,
+}
+
+impl Keyed {
+    fn of(kind: Option<TableKind>, rule: Option<&TenantRule>) -> Self {
+        match (kind, rule) {
+            (Some(TableKind::Events), Some(TenantRule::Column { .. } | TenantRule::Fixed(_))) => {
+                Self::AtTimes
+            }
+            (_, _) => Self::Always,
+        }
+    }
 }
 
 /// The columns of a table. One without a sound type is known by its name, so that what names it is
@@ -223,7 +249,15 @@ impl Columns<'_> {
         faults.keep(self.typed(&node, types)).map(|(index, _)| Some(index))
     }
 
-    fn key(&self, node: &Node<'_>, faults: &mut Faults) -> Option<Vec<usize>> {
+    /// A column of a key.
+    fn in_key(&self, node: &Node<'_>, keyed: Keyed, types: &[ColumnType]) -> Result<usize, Fault> {
+        match keyed {
+            Keyed::Always => self.present(node, types, "a key"),
+            Keyed::AtTimes => self.typed(node, types).map(|(index, _)| index),
+        }
+    }
+
+    fn key(&self, node: &Node<'_>, keyed: Keyed, faults: &mut Faults) -> Option<Vec<usize>> {
         const TYPES: [ColumnType; 6] = [
             ColumnType::Int,
             ColumnType::Text,
@@ -233,7 +267,7 @@ impl Columns<'_> {
             ColumnType::Date,
         ];
         if node.json().is_string() {
-            return faults.keep(self.present(node, &TYPES, "a key")).map(|index| vec![index]);
+            return faults.keep(self.in_key(node, keyed, &TYPES)).map(|index| vec![index]);
         }
         let items = node.items().map_err(|_| node.expected("a column or a list of columns"));
         let items = faults.keep(items)?;
@@ -243,7 +277,7 @@ impl Columns<'_> {
         }
         let mut key = Vec::new();
         for item in &items {
-            let index = faults.keep(self.present(item, &TYPES, "a key"))?;
+            let index = faults.keep(self.in_key(item, keyed, &TYPES))?;
             if key.contains(&index) {
                 faults.add(item.fault("is in the key already"));
                 return None;
@@ -280,6 +314,29 @@ impl Columns<'_> {
             return None;
         }
         Some(usual)
+    }
+
+    /// The field that holds the properties of an open table's rows.
+    fn open(
+        &self,
+        node: &Node<'_>,
+        kind: Option<TableKind>,
+        rule: Option<&TenantRule>,
+    ) -> Result<Open, Fault> {
+        let field = node.text()?;
+        name(node, field)?;
+        if self.names.contains(&field) {
+            return Err(
+                node.fault(format_args!("{field:?} is a column; the properties need a name of their own"))
+            );
+        }
+        if kind == Some(TableKind::Entity) {
+            return Err(node.fault("an entity is not open; it is for tables of kind \"events\""));
+        }
+        if matches!(rule, Some(TenantRule::Parent { .. })) {
+            return Err(node.fault("an open table has a tenant of its own, and none through a parent"));
+        }
+        Ok(Open { field: field.to_owned(), declared: self.columns.len() })
     }
 
     fn tenant(&self, node: &Node<'_>, faults: &mut Faults) -> Option<TenantRule> {

@@ -1,7 +1,7 @@
 //! Packs as a whole: what a sound one becomes, and how each fault is told.
 
 use super::*;
-use crate::{TableKind, TenantId, TenantRule};
+use crate::{Open, TableKind, TenantId, TenantRule};
 
 const LOYALTY: &str = include_str!("../../../../packs/loyalty/pack.yaml");
 
@@ -167,6 +167,45 @@ fn a_table_names_columns_that_it_has_and_that_fit() {
         "key: id",
         "key: [id, id]",
         &["shops.key[1]: is in the key already", "sales.key[1]: is in the key already"],
+    );
+}
+
+#[test]
+fn an_event_stream_with_a_tenant_of_its_own_may_be_open_and_lack_keys() {
+    let pack = parse(
+        "pack: kiosk
+tables:
+  events: {kind: events, open: props, key: id, tenant: shop, time: at, columns: {id: text?, shop: text, at: timestamp}}
+",
+    );
+    let events = &pack.schema.tables[0];
+    assert_eq!(events.open, Some(Open { field: "props".to_owned(), declared: 3 }));
+    assert!(events.properties().is_empty() && events.columns[0].nullable);
+    let open = |rest: &str| {
+        format!(
+            "tables: {{a: {{open: props, {rest}}}, b: {{kind: entity, key: id, tenant: id, columns: {{id: int}}}}}}"
+        )
+    };
+    let check = |rest: &str, want: &str| {
+        let faults = Pack::parse(&format!("pack: kiosk\n{}\n", open(rest))).unwrap_err();
+        assert!(render_faults("p", &faults).contains(want), "{rest}: {faults:?}");
+    };
+    check("kind: entity, key: id, tenant: id, columns: {id: int}", "tables.a.open: an entity is not open");
+    check(
+        "kind: entity, key: id, tenant: shop, columns: {id: int?, shop: int}",
+        "tables.a.key: column \"id\" may be null, and a key may not",
+    );
+    check(
+        "kind: events, key: id, tenant: {parent: b, by: up}, time: at, columns: {id: int?, up: int, at: timestamp}",
+        "tables.a.key: column \"id\" may be null, and a key may not",
+    );
+    check(
+        "kind: events, tenant: {parent: b, by: up}, time: at, columns: {up: int, at: timestamp}",
+        "tables.a.open: an open table has a tenant of its own",
+    );
+    check(
+        "kind: events, tenant: props, time: at, columns: {props: int, at: timestamp}",
+        "tables.a.open: \"props\" is a column; the properties need a name of their own",
     );
 }
 

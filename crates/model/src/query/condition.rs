@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::filter::{Op, Scalar, Test, compile};
 use crate::value::parse_date;
-use crate::{Column, ColumnType, DECIMAL_SCALE, Instant};
+use crate::{Column, ColumnType, DECIMAL_SCALE, Instant, canonical_json};
 
 #[derive(Clone, Debug)]
 pub enum Condition {
@@ -36,6 +36,13 @@ pub enum Probe {
     NotContains(String),
     Matches(Regex),
     Compare(Order, Operand),
+    /// Of a column of type `mixed`, whose texts are JSON: of the value that one says, where it is a text,
+    /// a number or true or false.
+    OfJson(Box<Probe>),
+    /// No value satisfies it, whatever it is: a property's values are of another type.
+    Never,
+    /// Its opposite.
+    Always,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +143,18 @@ fn decimal_with_float(units: i128, float: f64) -> Ordering {
 impl Condition {
     /// A problem is a sentence part for the fault at the test's `op` or `value`.
     pub(super) fn of(test: &Test, index: usize, column: &Column) -> Result<Self, String> {
+        Probe::of(test, column).map(|probe| Self::Column(index, probe))
+    }
+
+    /// As [`Condition::of`], of a property that no pack declares. Which types its values have is not the
+    /// asker's to know: a value of another type is not equal, and no fault.
+    pub(super) fn of_property(test: &Test, index: usize, column: &Column) -> Result<Self, String> {
+        Probe::of_property(test, column).map(|probe| Self::Column(index, probe))
+    }
+}
+
+impl Probe {
+    fn of(test: &Test, column: &Column) -> Result<Self, String> {
         let operand = || match test.values.first() {
             Some(value) => operand(value, column)?.ok_or_else(|| unfit(value, column)),
             None => Err("a value is missing".to_owned()),
@@ -168,7 +187,51 @@ impl Condition {
             Op::Gt => Probe::Compare(Order::Greater, operand()?),
             Op::Gte => Probe::Compare(Order::GreaterOrEqual, operand()?),
         };
-        Ok(Self::Column(index, probe))
+        Ok(probe)
+    }
+
+    fn of_property(test: &Test, column: &Column) -> Result<Self, String> {
+        let of_type = |column_type| Column { column_type, ..column.clone() };
+        let is_mixed = column.column_type == ColumnType::Mixed;
+        let fits = |value: &Scalar| matches!(operand(value, column), Ok(Some(_)));
+        match test.op {
+            Op::IsSet | Op::IsNotSet => Self::of(test, column),
+            Op::Eq | Op::In | Op::Neq | Op::NotIn => {
+                let null = test.values.contains(&Scalar::Null);
+                let operands = if is_mixed {
+                    let set = test.values.iter().filter(|value| **value != Scalar::Null);
+                    set.map(|value| Operand::Text(canonical_json(&value.to_json()))).collect()
+                } else {
+                    let fitting = test.values.iter().filter(|value| fits(value));
+                    fitting
+                        .filter_map(|value| operand(value, column).transpose())
+                        .collect::<Result<_, _>>()?
+                };
+                let is_in = matches!(test.op, Op::Eq | Op::In);
+                Ok(if is_in { Self::In { operands, null } } else { Self::NotIn { operands, null } })
+            }
+            Op::Contains | Op::NotContains | Op::Matches => {
+                let of_text = Self::of(test, &of_type(ColumnType::Text))?;
+                Ok(match (column.column_type, test.op) {
+                    (ColumnType::Text, _) => of_text,
+                    (ColumnType::Mixed, _) => Self::OfJson(Box::new(of_text)),
+                    (_, Op::NotContains) => Self::Always,
+                    (_, _) => Self::Never,
+                })
+            }
+            Op::Lt | Op::Lte | Op::Gt | Op::Gte => {
+                let own = match test.values.first() {
+                    _ if !is_mixed => column.column_type,
+                    Some(Scalar::Text(_)) => ColumnType::Text,
+                    _ => ColumnType::Float,
+                };
+                if !is_mixed && !test.values.iter().all(fits) {
+                    return Ok(Self::Never);
+                }
+                let plain = Self::of(test, &of_type(own))?;
+                Ok(if is_mixed { Self::OfJson(Box::new(plain)) } else { plain })
+            }
+        }
     }
 }
 
@@ -191,6 +254,7 @@ fn operand(value: &Scalar, column: &Column) -> Result<Option<Operand>, String> {
         (Scalar::Null, _) => return Ok(None),
         (Scalar::Bool(value), ColumnType::Bool) => Operand::Bool(*value),
         (Scalar::Text(text), ColumnType::Text) => Operand::Text(text.clone()),
+        (value, ColumnType::Mixed) => Operand::Text(canonical_json(&value.to_json())),
         (Scalar::Text(text), ColumnType::Timestamp) => {
             Operand::Instant(Instant::parse(text).map_err(|_| error())?)
         }
@@ -214,6 +278,7 @@ fn unfit(value: &Scalar, column: &Column) -> String {
         ColumnType::Int | ColumnType::Float | ColumnType::Decimal => "a number",
         ColumnType::Bool => "true or false",
         ColumnType::Text => "text",
+        ColumnType::Mixed => "any value",
         ColumnType::Timestamp => "an RFC 3339 instant, such as \"2026-11-20T09:30:00Z\"",
         ColumnType::Date => "a date, such as \"2026-11-20\"",
     };

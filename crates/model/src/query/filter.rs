@@ -127,7 +127,9 @@ impl Filter {
 
     fn decode(node: Node<'_>, depth: usize) -> Result<Self, Fault> {
         let Some(depth) = depth.checked_sub(1) else {
-            return Err(node.fault(format_args!("filters nest deeper than {DEPTH_MAX}, which is the limit")));
+            return Err(node.fault(format_args!(
+                "a filter inside of {DEPTH_MAX} others was given; allowed is none that is deeper than {DEPTH_MAX}"
+            )));
         };
         let has = |name: &str| node.json().get(name).is_some_and(|json| !json.is_null());
         let list = if has("any") {
@@ -164,7 +166,12 @@ impl Test {
         // To `optional` a null is absent, but a property may be compared with it.
         let null_given = node.json().get("value").is_some_and(Json::is_null);
         let fields = node.fields()?;
-        let prop = decode_name(&fields.required("prop")?)?;
+        let prop = fields.required("prop").map_err(|missing| Fault {
+            problem: "is missing; allowed is the name of a property (or, instead, a list `any` or `all`)"
+                .to_owned(),
+            ..missing
+        })?;
+        let prop = decode_name(&prop)?;
         let names = Op::ALL.map(|(name, _)| name);
         let op = fields.optional("op").map_or(Ok(Op::Eq), |node| node.choice(&names, Op::from_name))?;
         let value = fields.optional("value").map_or(Ok(None), |node| values(&node, op).map(Some))?;

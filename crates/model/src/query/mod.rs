@@ -105,7 +105,10 @@ impl Kind {
     }
 
     fn decode(fields: &Fields<'_>) -> Result<Self, Fault> {
-        let node = fields.required("kind")?;
+        let node = fields.required("kind").map_err(|missing| Fault {
+            problem: format!("is missing; allowed is one of {:?}", Self::NAMES),
+            ..missing
+        })?;
         Ok(match node.choice(&Self::NAMES, |name| Self::NAMES.into_iter().find(|known| *known == name))? {
             "retention" => Self::Retention(Retention::decode(fields)?),
             "churn" => Self::Churn(Churn::decode(fields)?),

@@ -23,6 +23,7 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
         actor: index("card"),
         time: index("at"),
         event_name: index("type"),
+        open: None,
         aliases: None,
         actor_props: None,
         columns,

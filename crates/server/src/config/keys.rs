@@ -178,4 +178,8 @@ keys! {
         |c| Count(&mut c.store.waiting_rows_max, 8..=100_000_000);
     "store.waiting_bytes_max", "What these rows take in memory when all of their parents come at once.",
         |c| Bytes(&mut c.store.waiting_bytes_max, 64 * KIB..=64 * GIB);
+    "store.properties_max", "Names of properties in an open table, of all tenants together, that have columns of their own; what others hold is kept as JSON text, and read slower.",
+        |c| Count(&mut c.store.properties_max, 1..=10_000);
+    "store.properties_per_tenant_max", "The same of one tenant.",
+        |c| Count(&mut c.store.properties_per_tenant_max, 1..=10_000);
 }

@@ -98,6 +98,8 @@ fn every_field_has_a_key() {
         import_chunk_rows: _,
         waiting_rows_max: _,
         waiting_bytes_max: _,
+        properties_max: _,
+        properties_per_tenant_max: _,
     } = store;
 }
 

@@ -16,6 +16,7 @@ pub(super) fn of_type(column_type: ColumnType) -> Map<String, Json> {
         ColumnType::Bool => json!({"type": "boolean"}),
         ColumnType::Text => json!({"type": "string"}),
         ColumnType::Timestamp => json!({"type": "string", "format": "date-time"}),
+        ColumnType::Mixed => json!({"description": "Any JSON value."}),
         ColumnType::Date => json!({"type": "string", "format": "date"}),
     };
     schema.as_object().cloned().unwrap_or_default()

@@ -60,7 +60,7 @@ impl ColumnBuilder {
             ColumnType::Float => Values::Float(Vec::new()),
             ColumnType::Decimal => Values::Decimal(Vec::new()),
             ColumnType::Bool => Values::Bool(Vec::new()),
-            ColumnType::Text => Values::Text { ends: Vec::new(), text: String::new() },
+            ColumnType::Text | ColumnType::Mixed => Values::Text { ends: Vec::new(), text: String::new() },
             ColumnType::Date => Values::Date(Vec::new()),
         };
         Self { column_type, values, valid: Vec::new() }
@@ -98,7 +98,7 @@ impl ColumnBuilder {
                 self.push_null();
                 return Ok(());
             }
-            (Values::Text { .. }, Value::Text(text)) => return self.push_text(&text),
+            (Values::Text { .. }, Value::Text(text) | Value::Json(text)) => return self.push_text(&text),
             (Values::Long(values), Value::Int(value)) => values.push(value),
             (Values::Long(values), Value::Timestamp(instant)) => values.push(instant.micros()),
             (Values::Float(values), Value::Float(value)) => values.push(value),
@@ -320,6 +320,7 @@ mod tests {
             actor: None,
             time: None,
             event_name: None,
+            open: None,
             aliases: None,
             actor_props: None,
         }

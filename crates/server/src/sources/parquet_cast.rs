@@ -64,7 +64,7 @@ pub(crate) fn cast_column(
         ColumnType::Float => to_float(&array),
         ColumnType::Decimal => to_decimal(&array),
         ColumnType::Bool => to_bool(&array),
-        ColumnType::Text => to_text(&array),
+        ColumnType::Text | ColumnType::Mixed => to_text(&array),
         ColumnType::Timestamp => to_timestamp(&array),
         ColumnType::Date => to_date(&array),
     }

@@ -28,6 +28,7 @@ fn table() -> TableSchema {
         actor: None,
         time: Some(2),
         event_name: None,
+        open: None,
         aliases: None,
         actor_props: None,
     }

@@ -196,7 +196,7 @@ fn param_value(shape: &Shape, param: &Param, random: &mut Random) -> String {
         ColumnType::Int => (1 + random.below(12)).to_string(),
         ColumnType::Float | ColumnType::Decimal => format!("{}.5", random.below(9)),
         ColumnType::Bool => (*random.pick(&["true", "false"])).to_owned(),
-        ColumnType::Text => (*random.pick(&["month", "day", "week", "text"])).to_owned(),
+        ColumnType::Text | ColumnType::Mixed => (*random.pick(&["month", "day", "week", "text"])).to_owned(),
         ColumnType::Date => "2026-02-01".to_owned(),
         ColumnType::Timestamp => "2026-02-01T00:00:00Z".to_owned(),
     }

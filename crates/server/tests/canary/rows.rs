@@ -75,7 +75,7 @@ impl Shape {
     /// An id of one of a tenant's rows, as a path has it.
     pub(crate) fn id(&self, tenant: u32, index: u32, column_type: ColumnType) -> String {
         match column_type {
-            ColumnType::Text => text_id(tenant, index % ROWS),
+            ColumnType::Text | ColumnType::Mixed => text_id(tenant, index % ROWS),
             _ => int_id(tenant, index % ROWS).to_string(),
         }
     }
@@ -114,7 +114,7 @@ impl Shape {
             return id_value(column, tenant, index * 7);
         }
         match column.column_type {
-            ColumnType::Text => self.text(column, tenant, index),
+            ColumnType::Text | ColumnType::Mixed => self.text(column, tenant, index),
             ColumnType::Int => json!(index % 50),
             ColumnType::Float => json!(f64::from(index % 10) / 10.0),
             ColumnType::Decimal => json!(format!("{index}.5")),
@@ -149,7 +149,7 @@ fn text_id(tenant: u32, index: u32) -> String {
 
 fn id_value(column: &Column, tenant: u32, index: u32) -> Json {
     match column.column_type {
-        ColumnType::Text => json!(text_id(tenant, index % ROWS)),
+        ColumnType::Text | ColumnType::Mixed => json!(text_id(tenant, index % ROWS)),
         _ => json!(int_id(tenant, index % ROWS)),
     }
 }

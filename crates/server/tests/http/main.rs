@@ -40,6 +40,8 @@ mod plans;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod support;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, UInt32Array};
-use arrow::compute::{concat, take_arrays};
+use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{not, nullif, take_arrays};
 
 use crate::admission::RowTenants;
 use crate::admit::{Arriving, moved};
@@ -15,8 +15,10 @@ use crate::fingerprint::Fingerprint;
 use crate::fs::FileSystem;
 use crate::order::{codes, order_columns, sorted};
 use crate::owners::Owner;
+use crate::properties::NameLimits;
 use crate::segment::{EntryPlace, KeyEntry, Segment, SegmentWriter};
 use crate::table::{Live, Table, TableInfo};
+use crate::widen::{concat, united};
 use crate::writer::{TableIndex, Writer};
 use crate::{Receipt, StoreError};
 
@@ -24,7 +26,8 @@ use super::too_many;
 
 /// A chunk, with all that needs no look into the store.
 pub(super) struct Unsettled {
-    columns: Vec<ArrayRef>,
+    /// Declared columns, and those of properties.
+    rows: RecordBatch,
     tenants: RowTenants,
     contents: Vec<u64>,
     origins: Vec<u32>,
@@ -54,12 +57,9 @@ pub(super) struct Kept {
 
 impl Unsettled {
     pub(super) fn new(info: &TableInfo, batches: Vec<Arriving>) -> Result<Self, StoreError> {
-        let mut columns = Vec::with_capacity(info.schema.columns.len());
-        for index in 0..info.schema.columns.len() {
-            let arrays: Vec<&dyn Array> =
-                batches.iter().map(|batch| batch.rows.column(index).as_ref()).collect();
-            columns.push(concat(&arrays)?);
-        }
+        let parts: Vec<RecordBatch> = batches.iter().map(|batch| batch.rows.clone()).collect();
+        let all = concat(&info.declared, &parts)?;
+        drop(parts);
         let (mut tenants, mut contents) = (Vec::new(), Vec::new());
         let (mut origins, mut positions) = (Vec::new(), Vec::new());
         let mut by_key = Vec::new();
@@ -76,10 +76,10 @@ impl Unsettled {
         let rows = u32::try_from(by_key.len()).map_err(|_| too_many())?;
         let mut by = vec![tenants.codes.iter().map(|&code| u64::from(code)).collect()];
         for index in order_columns(&info.schema) {
-            by.push(codes(&Cells::of(&columns[index], &info.schema.columns[index])?, by_key.len()));
+            by.push(codes(&Cells::of(all.column(index), &info.schema.columns[index])?, by_key.len()));
         }
         let order = sorted(rows, by);
-        Ok(Self { columns, tenants, contents, origins, positions, by_key, order })
+        Ok(Self { rows: all, tenants, contents, origins, positions, by_key, order })
     }
 
     /// The same decisions as row by row in order of arrival, key by key. The chunk has this many rows,
@@ -102,6 +102,31 @@ impl Unsettled {
         decided.receipt.rejected.sort_by_key(|rejection| rejection.row);
         writer.sequence_next += chunk_rows;
         decided
+    }
+
+    /// Notes the properties of the rows that are kept, and moves what gets no column.
+    pub(super) fn place_properties(
+        &mut self,
+        writer: &mut Writer,
+        index: TableIndex,
+        kept: &[bool],
+    ) -> Result<(), StoreError> {
+        let limits = NameLimits::of(&writer.settings);
+        let declared = writer.tables[index].info.schema.columns.len();
+        if self.rows.num_columns() == declared {
+            return Ok(());
+        }
+        // What is not kept is not written either, and must leave no name behind.
+        let mask = BooleanArray::from(kept.to_vec());
+        let mut columns = self.rows.columns().to_vec();
+        if kept.contains(&false) {
+            for column in &mut columns[declared..] {
+                *column = nullif(column, &not(&mask)?)?;
+            }
+        }
+        let rows = RecordBatch::try_new(self.rows.schema(), columns)?;
+        self.rows = writer.tables[index].properties.admit(rows, &self.tenants, limits)?;
+        Ok(())
     }
 
     fn decide_key(
@@ -176,7 +201,10 @@ impl Unsettled {
             None => (0..).zip(&kept.rows).filter(|(_, kept)| **kept).map(|(row, _)| row).collect(),
         };
         let indices = UInt32Array::from(order);
-        let columns = take_arrays(&std::mem::take(&mut self.columns), &indices, None)?;
+        let stored = united(&info.stored, [self.rows.schema()]);
+        let rows = std::mem::replace(&mut self.rows, RecordBatch::new_empty(info.declared.clone()));
+        let columns = take_arrays(rows.columns(), &indices, None)?;
+        drop(rows);
         let order = indices.values();
         let mut directory = Directory::default();
         for run in order.chunk_by(|a, b| self.tenants.codes[*a as usize] == self.tenants.codes[*b as usize]) {
@@ -185,7 +213,7 @@ impl Unsettled {
             directory.push(self.tenants.of(run[0] as usize), rows, last_number);
         }
         let sequences = order.iter().map(|&row| sequence_of[row as usize]).collect();
-        let chunk = Chunk::new(&info.stored, directory, sequences, columns)?;
+        let chunk = Chunk::new(&stored, directory, sequences, columns)?;
         let mut writer = SegmentWriter::create(fs.clone(), id, &info.schema, &chunk.batch)?;
         writer.write(&chunk.batch)?;
         let mut place_of = vec![0; kept.rows.len()];

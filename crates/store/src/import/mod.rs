@@ -4,11 +4,12 @@
 
 mod chunk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use ebbtide_model::Scope;
 
 use crate::admission::{Prepared, prepare};
@@ -17,6 +18,7 @@ use crate::fingerprint::Fingerprint;
 use crate::group::Group;
 use crate::maintenance::{Job, Shared};
 use crate::orphans::Orphans;
+use crate::properties::is_property;
 use crate::segment::{self, Segment};
 use crate::table::TableInfo;
 use crate::writer::{TableIndex, Writer};
@@ -26,6 +28,8 @@ use chunk::{Decided, Kept, Unsettled};
 
 /// A chunk takes no more memory than this, whatever its rows.
 const CHUNK_BYTES_MAX: usize = 384 << 20;
+/// What a cell takes, about.
+const CELL_BYTES: usize = 8;
 
 /// Loads rows into one table, which nothing else may write meanwhile. Rows are durable and visible once
 /// a receipt counts them; dropping the importer lets go of those that no receipt has counted.
@@ -48,6 +52,23 @@ struct Gathered {
     batches: Vec<Prepared>,
     rows: usize,
     bytes: usize,
+    /// Columns of properties that some of them have.
+    properties: HashSet<String>,
+}
+
+impl Gathered {
+    fn note_properties(&mut self, schema: &Schema) {
+        for field in schema.fields().iter().filter(|field| is_property(field)) {
+            if !self.properties.contains(field.name()) {
+                self.properties.insert(field.name().clone());
+            }
+        }
+    }
+
+    /// What they take once all of them have the same columns, at most.
+    fn full_bytes(&self) -> usize {
+        self.bytes + self.rows * self.properties.len() * CELL_BYTES
+    }
 }
 
 /// A chunk that a thread is writing to a segment.
@@ -84,9 +105,7 @@ impl Importer {
     /// import. `occurrences` is that of the file which the rows are from.
     pub fn push(&mut self, batch: &RecordBatch, occurrences: &Occurrences) -> Result<Receipt, StoreError> {
         let mut prepared = prepare(&self.info, &self.scope, batch)?;
-        if self.info.schema.key.is_empty() {
-            occurrences.number(&mut prepared.hashes.fingerprints);
-        }
+        occurrences.number(&mut prepared.hashes.fingerprints, &prepared.hashes.keyless);
         let mut receipt = Receipt { rejected: std::mem::take(&mut prepared.rejected), ..Receipt::default() };
         for rejection in &mut receipt.rejected {
             rejection.row += self.pushed;
@@ -98,8 +117,9 @@ impl Importer {
         self.pushed += batch.num_rows();
         self.gathered.rows += prepared.rows.num_rows();
         self.gathered.bytes += row_bytes(&prepared.rows);
+        self.gathered.note_properties(&prepared.rows.schema());
         self.gathered.batches.push(prepared);
-        if self.gathered.rows >= self.chunk_rows || self.gathered.bytes >= CHUNK_BYTES_MAX {
+        if self.gathered.rows >= self.chunk_rows || self.gathered.full_bytes() >= CHUNK_BYTES_MAX {
             receipt.add(self.settle()?);
         }
         self.count(&receipt);
@@ -136,12 +156,13 @@ impl Importer {
             chunk_rows += rows;
         }
         let orphans = Orphans::concat(orphans)?;
-        let rows = Unsettled::new(&self.info, batches)?;
+        let mut rows = Unsettled::new(&self.info, batches)?;
         let mut receipt = self.install()?;
         let (decided, fs, id) = {
             let mut writer = self.shared.writer();
             writer.check_not_failed()?;
             let mut decided = rows.decide(&mut writer, self.table, chunk_rows);
+            rows.place_properties(&mut writer, self.table, &decided.kept)?;
             receipt.add(self.keep_waiting(&mut writer, &rows, &decided, orphans)?);
             if decided.receipt.accepted == 0 {
                 receipt.add(std::mem::take(&mut decided.receipt));

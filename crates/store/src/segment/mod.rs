@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use ebbtide_model::TableSchema;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
@@ -23,10 +23,12 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::columns::stored_fields;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 use crate::fs::{FileSystem, FsError, FsErrorKind};
 use crate::owners::{Owner, Owners};
+use crate::properties::is_property;
 use crate::scan::BATCH_ROWS_MAX;
 
 pub use blocks::Damage;
@@ -197,7 +199,7 @@ impl Segment {
         remove_if_there(fs.as_ref(), &spine_path(id))?;
         let mut writer = SpineWriter::create(fs, id, table, &columns, Places::projected(&columns))?;
         let whole = LiveSegment { segment: self.clone(), dead: Arc::default(), owners: Arc::default() };
-        for batch in SegmentScan::new(&whole, 0..rows, stored, &columns.projection())? {
+        for batch in SegmentScan::new(&whole, 0..rows, &stored_fields(stored, &columns.projection()))? {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -222,6 +224,12 @@ impl Segment {
         let loaded = ArrowReaderMetadata::load(&self.rows, options);
         let loaded = loaded.map_err(|error| self.rows.explain(error.into()))?;
         Ok(self.metadata.get_or_init(|| loaded))
+    }
+
+    /// The columns of properties that its rows have.
+    pub(crate) fn properties(&self) -> Result<Vec<FieldRef>, StoreError> {
+        let fields = self.metadata()?.schema().fields();
+        Ok(fields.iter().filter(|field| is_property(field)).cloned().collect())
     }
 
     /// These rows by row group, with what the file says of their times in this column: the lowest and

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -19,7 +19,7 @@ use roaring::RoaringBitmap;
 use super::blocks::{BLOCK_BYTES, Blocks, Damage};
 use super::{LiveSegment, Segment};
 use crate::scan::BATCH_ROWS_MAX;
-use crate::{ColumnRef, StoreError};
+use crate::{StoreError, TENANT_COLUMN};
 
 /// The Parquet file of a segment, checked block by block as it is read.
 #[derive(Clone, Debug)]
@@ -115,36 +115,27 @@ impl std::fmt::Debug for SegmentScan {
 }
 
 impl SegmentScan {
-    /// These rows with these columns of `stored`, the table's stored schema of today.
-    pub(crate) fn new(
-        live: &LiveSegment,
-        rows: Range<u32>,
-        stored: &SchemaRef,
-        columns: &[ColumnRef],
-    ) -> Result<Self, StoreError> {
+    /// These rows with these columns of today; the segment may lack some.
+    pub(crate) fn new(live: &LiveSegment, rows: Range<u32>, fields: &[FieldRef]) -> Result<Self, StoreError> {
         let segment = live.segment.clone();
-        let fields: Vec<_> =
-            columns.iter().map(|column| stored.field(column.stored_index()).clone()).collect();
-        let schema = Arc::new(Schema::new(fields));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
         let in_file = segment.metadata()?.schema().clone();
         // The reader yields each column once, in the order of the file.
         let mut wanted: Vec<usize> = Vec::new();
-        let find = |column: &ColumnRef| match column {
-            ColumnRef::Tenant => None,
-            ColumnRef::Sequence | ColumnRef::Declared(_) => {
-                in_file.index_of(stored.field(column.stored_index()).name()).ok()
-            }
+        let find = |field: &FieldRef| match field.name().as_str() {
+            TENANT_COLUMN => None,
+            name => in_file.index_of(name).ok(),
         };
-        wanted.extend(columns.iter().filter_map(find));
+        wanted.extend(fields.iter().filter_map(find));
         wanted.sort_unstable();
         wanted.dedup();
-        let source = |column: &ColumnRef| match column {
-            ColumnRef::Tenant => Source::Directory,
-            ColumnRef::Sequence | ColumnRef::Declared(_) => find(column)
+        let source = |field: &FieldRef| match field.name().as_str() {
+            TENANT_COLUMN => Source::Directory,
+            _ => find(field)
                 .and_then(|index| wanted.binary_search(&index).ok())
                 .map_or(Source::Absent, Source::Read),
         };
-        let sources = columns.iter().map(source).collect();
+        let sources = fields.iter().map(source).collect();
         let reader = if wanted.is_empty() { None } else { Some(reader(&segment, &rows, wanted)?) };
         Ok(Self { segment, dead: live.dead.clone(), rows, schema, sources, reader })
     }

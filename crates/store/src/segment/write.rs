@@ -18,10 +18,11 @@ use super::blocks::BlockWriter;
 use super::keys::{KeyEntry, KeyWriter};
 use super::spine::{Places, SpineColumns, SpineWriter};
 use super::{DIRECTORY, Descriptor, FORMAT, keys_path, rows_path, spine_path};
+use crate::StoreError;
 use crate::chunk::sequences;
+use crate::columns::DECLARED_INDEX;
 use crate::directory::Directory;
 use crate::fs::FileSystem;
-use crate::{ColumnRef, StoreError};
 
 /// Rows of a Parquet row group.
 pub(crate) const GROUP_ROWS: usize = 131_072;
@@ -65,7 +66,7 @@ impl SegmentWriter {
         Ok(Self {
             fs,
             id,
-            time: table.time.map(|index| ColumnRef::Declared(index).stored_index()),
+            time: table.time.map(|index| DECLARED_INDEX + index),
             with_contents: table.kind == TableKind::Entity,
             parquet,
             spine: spine.transpose()?,

@@ -67,11 +67,11 @@ fn fill_families(disk: &SimFs) -> Model {
     model
 }
 
-fn fixture(version: u32) -> PathBuf {
+pub(super) fn fixture(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/version-{version}/folder"))
 }
 
-fn copy(from: &dyn FileSystem, to: &dyn FileSystem) {
+pub(super) fn copy(from: &dyn FileSystem, to: &dyn FileSystem) {
     for directory in DIRECTORIES.map(Path::new) {
         to.create_dir_all(directory).unwrap();
         for name in from.list_dir(directory).unwrap() {

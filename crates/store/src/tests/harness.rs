@@ -22,7 +22,7 @@ use crate::lock::FolderLock;
 use crate::maintenance::Shared;
 use crate::recover::{self, Opened};
 use crate::request::{Answer, Request};
-use crate::snapshot::Part;
+use crate::snapshot::{Part, ViewColumns};
 use crate::store::FreshIds;
 use crate::table::TableInfo;
 use crate::{
@@ -67,6 +67,7 @@ pub(super) fn table_schema(name: &str, kind: Kind) -> TableSchema {
         actor: Some(2),
         time: Some(3),
         event_name: (kind != Kind::Entity).then_some(4),
+        open: None,
         aliases: None,
         actor_props: None,
     }
@@ -273,8 +274,10 @@ impl Machine {
         let table = writer.tables.iter().find(|found| found.info.schema.name == table_name(table)).unwrap();
         let Some(area) = table.kin.area else { return Vec::new() };
         let mut rows = Vec::new();
+        let info = &writer.tables[area].info;
+        let view = Arc::new(ViewColumns::closed(&info.schema, &info.stored));
         for run in &writer.tables[area].rows().runs {
-            for scanned in Part::whole(run).scan(&columns()).unwrap() {
+            for scanned in Part::whole(run, &view).scan(&columns()).unwrap() {
                 rows.extend(decode(&scanned.unwrap()).into_iter().map(|(row, _)| row));
             }
         }

@@ -6,6 +6,7 @@ mod family;
 mod fixture;
 mod harness;
 mod model;
+mod open;
 mod random_operations;
 mod rules;
 mod threads;

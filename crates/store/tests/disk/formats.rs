@@ -91,9 +91,9 @@ fn records_that_are_together_come_apart_as_they_were() {
 }
 
 #[test]
-fn a_manifest_of_each_version_is_read_and_written_as_version_2() {
+fn a_manifest_of_each_version_is_read_and_written_as_version_3() {
     let path = Path::new("manifest/0000000001.manifest");
-    for version in 1..=2 {
+    for version in 1..=3 {
         let committed = RealFs::new(&fixtures(version)).read(path).unwrap();
         let disk = SimFs::new(0);
         drop(ManifestStore::open::<Json>(shared(&disk)).unwrap());
@@ -103,6 +103,6 @@ fn a_manifest_of_each_version_is_read_and_written_as_version_2() {
         let other = SimFs::new(0);
         let (mut store, _) = ManifestStore::open::<Json>(shared(&other)).unwrap();
         store.commit(&body).unwrap();
-        check_bytes(2, path, &other);
+        check_bytes(3, path, &other);
     }
 }

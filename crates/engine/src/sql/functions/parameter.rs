@@ -32,7 +32,7 @@ fn scalar(value: &Value) -> ScalarValue {
         Value::Decimal(units) => {
             ScalarValue::Decimal128(Some(*units), DECIMAL_PRECISION, DECIMAL_SCALE.cast_signed())
         }
-        Value::Text(text) => ScalarValue::Utf8(Some(text.to_string())),
+        Value::Text(text) | Value::Json(text) => ScalarValue::Utf8(Some(text.to_string())),
         Value::Timestamp(instant) => timestamp(Some(instant.micros())),
         Value::Date(days) => ScalarValue::Date32(Some(*days)),
     }

@@ -42,6 +42,7 @@ pub(super) fn table(
         actor: None,
         time,
         event_name: None,
+        open: None,
         aliases: None,
         actor_props: None,
     }
@@ -76,7 +77,9 @@ fn array(column_type: ColumnType, values: &[&Value]) -> ArrayRef {
         ColumnType::Int => Arc::new(collect!(Int64Array, Int(value) => *value)),
         ColumnType::Float => Arc::new(collect!(Float64Array, Float(value) => *value)),
         ColumnType::Bool => Arc::new(collect!(BooleanArray, Bool(value) => *value)),
-        ColumnType::Text => Arc::new(collect!(StringArray, Text(value) => value.to_string())),
+        ColumnType::Text | ColumnType::Mixed => {
+            Arc::new(collect!(StringArray, Text(value) => value.to_string()))
+        }
         ColumnType::Date => Arc::new(collect!(Date32Array, Date(value) => *value)),
         ColumnType::Timestamp => {
             let instants = collect!(TimestampMicrosecondArray, Timestamp(value) => value.micros());

@@ -193,8 +193,13 @@ fn condition(filter: &Filter, table: &TableSchema, path: &str) -> Result<Conditi
                 return Err(no_actor_props(&format!("{path}.scope")));
             }
             let index = prop_column(table, &test.prop, &format!("{path}.prop"))?;
-            Condition::of(test, index, &table.columns[index])
-                .map_err(|problem| fault(&format!("{path}.value"), problem))?
+            let column = &table.columns[index];
+            let bound = if table.is_property(index) {
+                Condition::of_property(test, index, column)
+            } else {
+                Condition::of(test, index, column)
+            };
+            bound.map_err(|problem| fault(&format!("{path}.value"), problem))?
         }
     })
 }

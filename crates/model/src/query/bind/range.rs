@@ -41,7 +41,9 @@ pub(super) fn check_range(
             let Some(count) = count else {
                 return Err(fault(
                     "to",
-                    format_args!("it lies more than {max} periods after `from`, the limit"),
+                    format_args!(
+                        "{to} was given, more than {max} periods after `from`; allowed are up to {max}"
+                    ),
                 ));
             };
             if let Some(given) = retention.periods.filter(|given| *given != count) {
@@ -68,7 +70,10 @@ fn check_buckets(
     boundaries.map(|_| ()).ok_or_else(|| {
         fault(
             "interval",
-            format_args!("from {from} to {to} has more than {TREND_BUCKETS_MAX} of these, the limit"),
+            format_args!(
+                "{} was given; from {from} to {to} has more than {TREND_BUCKETS_MAX} of these, allowed is a longer one",
+                serde_json::json!(unit)
+            ),
         )
     })
 }

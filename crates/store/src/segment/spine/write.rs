@@ -12,10 +12,11 @@ use super::{
     ALIGNMENT, ActorType, FOOTER_BYTES, GROUP_ROWS, MAGIC, NAMES_MAX, NO_NAME, NO_TIME, SpineColumns,
     VERSION, aligned,
 };
+use crate::StoreError;
+use crate::columns::{DECLARED_INDEX, TENANT_INDEX};
 use crate::fs::FileSystem;
 use crate::segment::blocks::BlockWriter;
 use crate::segment::spine_path;
-use crate::{ColumnRef, StoreError};
 
 /// Where in a batch a spine's columns are.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +30,9 @@ pub(crate) struct Places {
 impl Places {
     /// In the stored schema.
     pub(crate) fn stored(columns: &SpineColumns) -> Self {
-        let place = |column: usize| ColumnRef::Declared(column).stored_index();
+        let place = |column: usize| DECLARED_INDEX + column;
         Self {
-            tenant: ColumnRef::Tenant.stored_index(),
+            tenant: TENANT_INDEX,
             actor: place(columns.actor),
             time: place(columns.time),
             name: columns.name.map(place),

@@ -2,8 +2,13 @@
 
 use serde_json::Value as Json;
 
+use super::screen::{left, right, shown, widest};
+
+/// A longer text is cut.
+const CELL_COLUMNS_MAX: usize = 120;
+
 /// The lists of a result as tables, one below the other, and what is no list as `name: value`.
-pub(crate) fn tables_of(result: &Json) -> String {
+pub(super) fn tables_of(result: &Json) -> String {
     let Json::Object(fields) = result else {
         return format!("{result:#}\n");
     };
@@ -28,7 +33,7 @@ pub(crate) fn tables_of(result: &Json) -> String {
             (Json::Array(rows), _) if rows.iter().all(Json::is_object) && !rows.is_empty() => {
                 text.push_str(&format!("{name}\n{}\n", of_objects(rows)));
             }
-            (value, _) => text.push_str(&format!("{name}: {value}\n")),
+            (value, _) => text.push_str(&format!("{name}: {}\n", shown(&value.to_string(), usize::MAX))),
         }
     }
     text
@@ -63,23 +68,38 @@ fn of_objects(rows: &[Json]) -> String {
 
 fn cell(value: &Json) -> String {
     match value.as_str() {
-        Some(text) => text.to_owned(),
+        Some(text) => shown(text, CELL_COLUMNS_MAX),
         None if value.is_null() => String::new(),
-        None => value.to_string(),
+        None => shown(&value.to_string(), CELL_COLUMNS_MAX),
     }
 }
 
 fn aligned(header: Vec<String>, lines: Vec<Vec<String>>) -> String {
     let all: Vec<Vec<String>> = std::iter::once(header).chain(lines).collect();
     let columns = all.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        all.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
+    let width = |column: usize| widest(all.iter().filter_map(|line| line.get(column)).map(String::as_str));
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for line in &all {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
+        let cells = line.iter().zip(&widths).map(|(cell, width)| right(cell, *width));
         text.push_str(&format!("  {}\n", cells.collect::<Vec<_>>().join("  ")));
+    }
+    text
+}
+
+/// Texts from the left, none wider than so many columns; lines without spaces at their end.
+pub(super) fn aligned_left(header: &[String], lines: &[Vec<String>], columns_max: usize) -> String {
+    let cell = |cell: &String| shown(cell, columns_max);
+    let all: Vec<Vec<String>> = std::iter::once(header)
+        .chain(lines.iter().map(Vec::as_slice))
+        .map(|line| line.iter().map(cell).collect())
+        .collect();
+    let width = |column: usize| widest(all.iter().filter_map(|line| line.get(column)).map(String::as_str));
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let mut text = String::new();
+    for line in &all {
+        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| left(cell, *width)).collect();
+        text.push_str(&format!("  {}\n", cells.join("  ").trim_end()));
     }
     text
 }
