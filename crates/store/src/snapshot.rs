@@ -418,7 +418,7 @@ impl Part {
     pub fn between(&self, rows: Range<u32>) -> Self {
         let start = rows.start.clamp(self.rows.start, self.rows.end);
         let rows = start..rows.end.clamp(start, self.rows.end);
-        Self { run: self.run.clone(), rows }
+        Self { run: self.run.clone(), rows, columns: self.columns.clone() }
     }
 
     /// The lowest and highest time of its rows, in microseconds, and perhaps of some more; `None` where
