@@ -63,6 +63,20 @@ impl Client {
         })
     }
 
+    pub(crate) fn get(&self, path: &str) -> Result<Answer, Failure> {
+        self.patiently(|| {
+            let request = self.agent.get(format!("{}{path}", self.server));
+            request.header("Authorization", &self.authorization).call()
+        })
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        self.patiently(|| {
+            let request = self.agent.delete(format!("{}{path}", self.server));
+            request.header("Authorization", &self.authorization).call()
+        })
+    }
+
     fn patiently(
         &self,
         ask: impl Fn() -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,

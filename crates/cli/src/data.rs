@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ebbtide_engine::sql::Spill;
 use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
+use ebbtide_server::sign_in::WriteKeys;
 use ebbtide_store::fs::{FileSystem, RealFs};
 use ebbtide_store::lock::FolderLock;
 use ebbtide_store::{Components, FreshIds, Settings, Store, StoreError};
@@ -60,10 +61,19 @@ impl HeldFolder {
         }
     }
 
+    /// The keys with which events are captured into it.
+    pub(crate) fn write_keys(&self) -> Result<WriteKeys, Failure> {
+        WriteKeys::open(self.fs.clone(), random).map_err(Failure::new)
+    }
+
     pub(crate) fn open(self, settings: Settings, apps: Vec<AppSchema>) -> Result<Store, Failure> {
         let components = Components { fs: self.fs, fresh: FreshIds::random() };
         Store::open_held(components, self.lock, settings, apps).map_err(store_failure)
     }
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), String> {
+    getrandom::fill(bytes).map_err(|error| error.to_string())
 }
 
 /// Takes the folder for this process; it is made where there is none.

@@ -26,6 +26,7 @@ mod check;
 mod completions;
 mod demo;
 mod import;
+mod key;
 mod query;
 mod report;
 mod serve;
@@ -63,6 +64,7 @@ enum Command {
     Demo(demo::Demo),
     Serve(serve::Serve),
     Import(import::Import),
+    Key(key::Key),
     Query(query::Query),
     Report(report::Report),
     Token(token::Token),
@@ -100,6 +102,7 @@ impl Command {
         match self {
             Self::Demo(_) | Self::Serve(_) => "info",
             Self::Import(_)
+            | Self::Key(_)
             | Self::Query(_)
             | Self::Report(_)
             | Self::Token(_)
@@ -119,6 +122,7 @@ impl Command {
             Self::Demo(demo) => demo.run(),
             Self::Serve(serve) => serve.run(logging),
             Self::Import(import) => import.run(),
+            Self::Key(key) => key.run(),
             Self::Query(query) => query.run(),
             Self::Report(report) => report.run(),
             Self::Token(token) => token.run(),

@@ -101,7 +101,9 @@ pub(crate) fn serve(loaded: &Loaded, packs: Vec<Pack>) -> Result<(), Failure> {
     let sql = Sql::new(&sql).map_err(Failure::new)?;
     let mut settings = config.settings.clone();
     settings.temporary_folder.get_or_insert(temporary.path);
-    let components = Components { clock: Arc::new(SystemClock), keys: sign_in.keys, sql, seed: seed()? };
+    let write_keys = folder.write_keys()?;
+    let components =
+        Components { clock: Arc::new(SystemClock), keys: sign_in.keys, write_keys, sql, seed: seed()? };
     let apps = packs.into_iter().map(App::new).collect();
     let server = Server::new(components, apps, settings).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

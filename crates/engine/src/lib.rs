@@ -21,6 +21,7 @@ mod exact;
 pub mod sql;
 mod stop;
 
+pub use aliases::{AliasSets, Join, JoinRefused};
 pub use answer::{Answer, Meta, Outcome};
 pub use behaviour::{Wire, ask};
 pub use error::EngineError;

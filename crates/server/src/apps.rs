@@ -9,7 +9,8 @@ use ebbtide_model::{AppName, ErrorKind, nearest};
 /// The file of a pack in its folder.
 pub const PACK_FILE: &str = "pack.yaml";
 
-const BUNDLED: [(&str, &str); 4] = [
+const BUNDLED: [(&str, &str); 5] = [
+    ("product", include_str!("../../../packs/product/pack.yaml")),
     ("itsm", include_str!("../../../packs/itsm/pack.yaml")),
     ("chatbot", include_str!("../../../packs/chatbot/pack.yaml")),
     ("learning", include_str!("../../../packs/learning/pack.yaml")),

@@ -16,6 +16,7 @@
 pub mod apps;
 mod asking;
 mod cache;
+mod capture;
 pub mod config;
 mod http;
 mod metrics;

@@ -9,19 +9,21 @@ use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::cache::{Decisions, ReportCache};
+use crate::capture::Joining;
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
 use crate::openapi::Document;
 use crate::problem::{Code, Problem};
 use crate::routes::{self, ReportRoute, RouteError};
 use crate::settings::{Settings, SettingsError};
-use crate::sign_in::{Caller, Keys};
+use crate::sign_in::{Caller, Keys, WriteKeys};
 use crate::warm::Schedules;
 
 /// What comes in from outside.
 pub struct Components {
     pub clock: Arc<dyn Clock>,
     pub keys: Keys,
+    pub write_keys: WriteKeys,
     pub sql: Sql,
     /// Sets the names of this process's requests apart from another's.
     pub seed: u64,
@@ -39,6 +41,8 @@ pub struct Server {
     /// There once it is recovered.
     store: OnceLock<Store>,
     pub(crate) keys: Keys,
+    pub(crate) write_keys: WriteKeys,
+    pub(crate) joining: Joining,
     pub(crate) sql: Arc<Sql>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
@@ -115,6 +119,8 @@ impl Server {
             clock: components.clock,
             store: OnceLock::new(),
             keys: components.keys,
+            write_keys: components.write_keys,
+            joining: Joining::default(),
             sql: Arc::new(components.sql),
             metrics: Metrics::default(),
             cache: ReportCache::new(settings.cache_bytes_max),

@@ -17,6 +17,8 @@ use crate::EngineError;
 pub(crate) struct Projection {
     declared: Vec<usize>,
     arrivals: Arrivals,
+    /// Of properties of actors: what is read of them stands behind what is scanned.
+    of_actors: Vec<usize>,
 }
 
 /// Whether events of one instant are told apart by when they arrived.
@@ -37,9 +39,22 @@ impl Projection {
             declared.extend(matcher.event.as_ref().map(|(column, _)| *column));
             collect(&matcher.filters, &mut declared);
         }
-        declared.sort_unstable();
-        declared.dedup();
-        Self { declared, arrivals: Arrivals::Unread }
+        let mut of_actors = Vec::new();
+        if let Some(props) = &source.actor_props {
+            of_actors = declared.iter().copied().filter(|column| *column >= props.first).collect();
+            declared.retain(|column| *column < props.first);
+            declared.extend((!of_actors.is_empty()).then_some(props.actor));
+        }
+        for columns in [&mut declared, &mut of_actors] {
+            columns.sort_unstable();
+            columns.dedup();
+        }
+        Self { declared, arrivals: Arrivals::Unread, of_actors }
+    }
+
+    /// The columns of properties of actors, ascending: they are to be put behind those of a scan.
+    pub(crate) fn of_actors(&self) -> &[usize] {
+        &self.of_actors
     }
 
     pub(crate) fn with(mut self, arrivals: Arrivals) -> Self {
@@ -55,9 +70,16 @@ impl Projection {
         self
     }
 
-    /// Where a declared column is in a batch, if it is read.
+    /// Where a declared column is in a batch, or one of actors, if it is read.
     pub(crate) fn place(&self, column: usize) -> Option<usize> {
-        self.declared.binary_search(&column).ok().map(|index| index + 1)
+        let declared = self.declared.binary_search(&column).ok().map(|index| index + 1);
+        let of_actors = || self.of_actors.binary_search(&column).ok().map(|index| self.scanned() + index);
+        declared.or_else(of_actors)
+    }
+
+    /// How many columns a scan has.
+    fn scanned(&self) -> usize {
+        1 + self.declared.len() + usize::from(self.arrivals == Arrivals::Read)
     }
 
     pub(crate) fn columns(&self) -> Vec<ColumnRef> {
@@ -72,6 +94,8 @@ fn collect(conditions: &[Condition], into: &mut Vec<usize>) {
         match condition {
             Condition::Any(inner) | Condition::All(inner) => collect(inner, into),
             Condition::Column(column, _) => into.push(*column),
+            // It has its column in a bound query.
+            Condition::OfActor(..) => {}
         }
     }
 }
@@ -106,7 +130,7 @@ impl<'a> Columns<'a> {
         if self.projection.arrivals == Arrivals::Unread {
             return Ok(&[]);
         }
-        let array = self.batch.column(self.batch.num_columns() - 1);
+        let array = self.batch.column(self.projection.scanned() - 1);
         let arrivals = array.as_primitive_opt::<UInt64Type>();
         arrivals.map(|arrivals| arrivals.values().as_ref()).ok_or_else(|| unexpected(array))
     }

@@ -1,17 +1,16 @@
 //! From a part's rows to its marked events: the columns that a query needs are scanned once, every
 //! matcher is put to whole batches, and what no matcher wants is dropped.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::error::ArrowError;
 use ebbtide_model::query::{BoundMatcher, EventSource, ValueColumn};
 use ebbtide_store::{Part, SpineColumns};
 use hashbrown::HashSet;
 
 use super::columns::{Arrivals, Columns, Projection, Typed, unexpected};
+use super::joined::OfSource;
 use super::key::{GroupInterner, Interner, Key, KeyColumn, Keys, OwnedKey};
 use super::probe;
-use crate::aliases::Aliases;
 use crate::exact::Decimal;
 use crate::{EngineError, Interrupt, stop};
 
@@ -101,8 +100,8 @@ const ANONYMOUS_RUN_EVENTS: usize = 65_536;
 /// Loads one part of a source.
 pub(crate) struct Loader<'a> {
     pub(crate) source: &'a EventSource,
-    /// Of the column of actors, where there are some.
-    pub(crate) aliases: Option<(usize, &'a Aliases)>,
+    /// What is known of its actors besides.
+    pub(crate) joined: Option<OfSource<'a>>,
     pub(crate) times: &'a Times,
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
@@ -132,7 +131,11 @@ impl Loader<'_> {
         let mut events = Events::default();
         let mut marks = Vec::new();
         for batch in part.scan(&projection.columns())? {
-            let batch = self.by_actor(&projection, batch?)?;
+            let batch = batch?;
+            let batch = match &self.joined {
+                Some(joined) => joined.tell(&projection, batch)?,
+                None => batch,
+            };
             stop::check(self.interrupt)?;
             let columns = Columns::new(&projection, &batch);
             marks.clear();
@@ -141,21 +144,6 @@ impl Loader<'_> {
             self.append(&columns, &marks, &mut events)?;
         }
         Ok(events)
-    }
-
-    /// A batch whose actors are called by their own names.
-    fn by_actor(&self, projection: &Projection, batch: RecordBatch) -> Result<RecordBatch, EngineError> {
-        let actors = self.aliases.and_then(|(column, aliases)| Some((projection.place(column)?, aliases)));
-        let Some((place, aliases)) = actors else {
-            return Ok(batch);
-        };
-        let Some(resolved) = aliases.resolved(batch.column(0), batch.column(place))? else {
-            return Ok(batch);
-        };
-        let mut columns = batch.columns().to_vec();
-        columns[place] = resolved;
-        let layout = |error: ArrowError| EngineError::Layout { found: error.to_string() };
-        RecordBatch::try_new(batch.schema(), columns).map_err(layout)
     }
 
     /// Sets each matcher's bit for the rows that satisfy it.

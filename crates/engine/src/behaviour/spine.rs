@@ -10,6 +10,7 @@ use ebbtide_model::query::EventSource;
 use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, StoreError};
 
 use super::columns::Arrivals;
+use super::joined::OfSource;
 use super::key::{Key, KeyColumn};
 use super::load::{Actors, Events, Loader, NO_CODE, Times, shorten};
 use crate::{EngineError, stop};
@@ -176,7 +177,7 @@ impl Loader<'_> {
 
     /// By run, under the names that actors have themselves.
     fn actors_of(&self, rows: &SpineRows) -> Result<ArrayRef, EngineError> {
-        let Some((_, aliases)) = self.aliases.filter(|(_, aliases)| !aliases.is_empty()) else {
+        let Some(aliases) = self.joined.as_ref().and_then(OfSource::aliases) else {
             return Ok(rows.actors.clone());
         };
         let owner = |start: &u32| rows.tenants.partition_point(|(_, own)| own.start <= *start).checked_sub(1);
@@ -270,7 +271,7 @@ impl Stream {
     /// `None` where the part's rows have to be read at once.
     pub(super) fn of(loader: &Loader<'_>, part: &Part) -> Result<Option<Self>, EngineError> {
         // An alias and its actor lie apart.
-        let is_joined = loader.aliases.is_some_and(|(_, aliases)| !aliases.is_empty());
+        let is_joined = loader.joined.as_ref().and_then(OfSource::aliases).is_some();
         let (Some(scan), Some(columns), false) = (loader.spine_of(part), loader.spine, is_joined) else {
             return Ok(None);
         };
@@ -333,7 +334,7 @@ impl Stream {
         let (no_ties, part) = (hashbrown::HashSet::new(), self.part.between(rows));
         let loader = Loader {
             source: &self.source,
-            aliases: None,
+            joined: None,
             times: &self.times,
             actors: self.actors,
             ties: &no_ties,

@@ -11,8 +11,8 @@ use arrow::datatypes::Int32Type;
 use ebbtide_engine::{Answer, EngineError, Interrupt, StopFlag, ask};
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{
-    AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind, TableName,
-    TableSchema, TenantId, TenantRule, Tenants, Value,
+    ActorPropsTable, AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind,
+    TableName, TableSchema, TenantId, TenantRule, Tenants, Value,
 };
 use ebbtide_store::fs::{FileSystem, SimFs};
 use ebbtide_store::{Snapshot, stored_schema};
@@ -54,10 +54,11 @@ fn table(name: &str, kind: TableKind, columns: &[(&str, ColumnType)]) -> TableSc
     }
 }
 
-/// In `names` a card may have others, whose rows are its own.
-fn with_aliases(table: TableSchema) -> TableSchema {
+/// In `names` a card may have others, whose rows are its own, and in `traits` properties.
+fn with_actors(table: TableSchema) -> TableSchema {
     let aliases = AliasTable { table: TableName::new("names"), alias: 1, actor: 2 };
-    TableSchema { aliases: Some(aliases), ..table }
+    let traits = ActorPropsTable { table: TableName::new("traits"), actor: 1, name: 2, value: 3 };
+    TableSchema { aliases: Some(aliases), actor_props: Some(traits), ..table }
 }
 
 pub(crate) fn app() -> Arc<AppSchema> {
@@ -76,7 +77,16 @@ pub(crate) fn app() -> Arc<AppSchema> {
                 key: vec![1],
                 ..table("names", TableKind::Entity, &[("shop", Text), ("name", Int), ("card", Int)])
             },
-            with_aliases(table(
+            TableSchema {
+                actor: None,
+                key: vec![1, 2],
+                ..table(
+                    "traits",
+                    TableKind::Entity,
+                    &[("shop", Text), ("card", Int), ("name", Text), ("value", Text)],
+                )
+            },
+            with_actors(table(
                 "sales",
                 TableKind::Events,
                 &[

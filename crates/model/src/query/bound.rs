@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{Condition, FunnelView, Interval, Kind, Measures, Query, Window};
-use crate::{AliasTable, AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
+use crate::{ActorPropsTable, AliasTable, AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -42,6 +42,53 @@ pub struct EventSource {
     pub key: Vec<usize>,
     /// Where the actors of its rows have other names.
     pub aliases: Option<Aliased>,
+    /// Where the actors of its rows have properties.
+    pub actor_props: Option<ActorProps>,
+}
+
+/// The properties of actors that a query reads, each as a column behind those of the table, of type `mixed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorProps {
+    pub by: ActorPropsTable,
+    /// The table's column that says whose an event is.
+    pub actor: usize,
+    /// The column of the first name.
+    pub first: usize,
+    pub names: Vec<String>,
+}
+
+impl ActorProps {
+    /// The column of a property, which is read from now on.
+    pub(super) fn column(&mut self, name: &str) -> usize {
+        let place = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        });
+        self.first + place
+    }
+}
+
+impl EventSource {
+    /// Gives the properties of actors that its conditions name their columns.
+    pub(super) fn place_actor_props(&mut self) {
+        let Some(props) = &mut self.actor_props else {
+            return;
+        };
+        let of_matchers = self.matchers.iter_mut().flat_map(|matcher| &mut matcher.filters);
+        self.filters.iter_mut().chain(of_matchers).for_each(|condition| condition.place(props));
+    }
+}
+
+impl Condition {
+    fn place(&mut self, props: &mut ActorProps) {
+        match self {
+            Self::Any(inner) | Self::All(inner) => {
+                inner.iter_mut().for_each(|condition| condition.place(props));
+            }
+            Self::OfActor(name, probe) => *self = Self::Column(props.column(name), probe.clone()),
+            Self::Column(..) => {}
+        }
+    }
 }
 
 /// A column of actors whose aliases stand in a table.
@@ -227,7 +274,8 @@ impl BoundQuery {
     pub fn tables(&self) -> impl Iterator<Item = &TableName> {
         self.sources.iter().flat_map(|source| {
             let aliases = source.aliases.as_ref().map(|aliased| &aliased.by.table);
-            std::iter::once(&source.table).chain(aliases)
+            let props = source.actor_props.as_ref().filter(|props| !props.names.is_empty());
+            std::iter::once(&source.table).chain(aliases).chain(props.map(|props| &props.by.table))
         })
     }
 }

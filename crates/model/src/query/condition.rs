@@ -14,6 +14,9 @@ pub enum Condition {
     All(Vec<Condition>),
     /// A column, by its index among the declared ones, put to a test.
     Column(usize, Probe),
+    /// A property of the event's actor. In a bound query it has a column, as
+    /// [`ActorProps`](super::ActorProps) tells.
+    OfActor(String, Probe),
 }
 
 /// What is asked of a column's value. A missing value satisfies what is said of it and nothing else.
@@ -154,6 +157,12 @@ impl Condition {
 }
 
 impl Probe {
+    /// A property of an actor, which may be of any type.
+    pub(super) fn of_actor(test: &Test) -> Result<Self, String> {
+        let column = Column { name: test.prop.clone(), column_type: ColumnType::Mixed, nullable: true };
+        Self::of_property(test, &column)
+    }
+
     fn of(test: &Test, column: &Column) -> Result<Self, String> {
         let operand = || match test.values.first() {
             Some(value) => operand(value, column)?.ok_or_else(|| unfit(value, column)),

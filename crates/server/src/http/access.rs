@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::report::{Arguments, Asker, Pair};
 use crate::routes::ReportRoute;
 use crate::server::{App, Server};
-use crate::sign_in::{self, Caller, unknown_tenant};
+use crate::sign_in::{self, Caller, Verified, unknown_tenant};
 
 /// How long it holds, at most, what a pack's statement says of a caller.
 const DECIDED_FOR: Duration = Duration::from_secs(300);
@@ -185,13 +185,21 @@ fn first_cell(rows: &SqlRows) -> Result<Option<String>, Problem> {
 
 /// Who calls a path that belongs to one app: 401.
 pub(super) fn sign_in_to(server: &Server, headers: &HeaderMap, app: &App) -> Result<Caller, Problem> {
-    let verified = sign_in::verify(headers, &server.keys, server.now(), &server.settings.token)?;
-    verified.into_caller_of(app.name())
+    identify(server, headers)?.into_caller_of(app.name())?.past_capture()
+}
+
+fn identify(server: &Server, headers: &HeaderMap) -> Result<Verified, Problem> {
+    sign_in::identify(headers, &server.keys, &server.write_keys, server.now(), &server.settings.token)
 }
 
 /// Who calls a path that belongs to every app: 401. `app` of the query decides between several.
 pub(super) fn sign_in(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
-    let verified = sign_in::verify(headers, &server.keys, server.now(), &server.settings.token)?;
+    sign_in_to_capture(server, headers, uri)?.past_capture()
+}
+
+/// As [`sign_in`], of a path that is open to write keys.
+pub(super) fn sign_in_to_capture(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
+    let verified = identify(server, headers)?;
     let pairs = query_pairs(uri)?;
     let apps = server.apps.iter().map(|app| app.name());
     verified.into_caller_among(apps, last(&pairs, "app"))

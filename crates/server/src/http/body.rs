@@ -9,6 +9,7 @@ use futures::StreamExt;
 use serde_json::Value as Json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::capture::Json as Captured;
 use crate::problem::{Code, Problem};
 use crate::settings::Settings;
 
@@ -40,9 +41,12 @@ pub(crate) struct WholeBody {
 impl WholeBody {
     /// May nest 127 deep.
     pub(crate) fn json(&self) -> Result<Json, Problem> {
-        serde_json::from_slice(&self.bytes).map_err(|error| {
-            Problem::new(Code::JsonInvalid, format!("The body is no JSON that this server takes: {error}."))
-        })
+        serde_json::from_slice(&self.bytes).map_err(|error| not_json(&error))
+    }
+
+    /// The same without a copy of its texts.
+    pub(crate) fn borrowed_json(&self) -> Result<Captured<'_>, Problem> {
+        serde_json::from_slice(&self.bytes).map_err(|error| not_json(&error))
     }
 
     fn push(&mut self, chunk: &[u8], budget: &BodyBudget) -> Result<(), Problem> {
@@ -54,6 +58,10 @@ impl WholeBody {
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::new(Code::JsonInvalid, format!("The body is no JSON that this server takes: {error}."))
 }
 
 /// Reads a body of at most `bytes_max` bytes that says it is JSON.

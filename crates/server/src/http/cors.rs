@@ -62,7 +62,7 @@ impl CorsRules {
         };
         let layer = CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
             .allow_headers(REQUEST_HEADERS)
             .expose_headers(ANSWER_HEADERS)
             .max_age(self.max_age);

@@ -3,10 +3,12 @@
 mod access;
 mod answer;
 mod body;
+mod capture;
 mod conditional;
 mod cors;
 mod export;
 mod gate;
+mod keys;
 mod observe;
 mod paths;
 mod probes;
@@ -33,7 +35,7 @@ pub use cors::CorsRules;
 pub(crate) use cors::is_origin;
 pub(crate) use gate::Gate;
 pub use paths::own_paths;
-pub(crate) use paths::{OWN_PATHS, Verb};
+pub(crate) use paths::{OWN_PATHS, OwnPath, Verb};
 pub(crate) use reference::file_names as reference_files;
 pub(crate) use request_id::RequestIds;
 
@@ -45,19 +47,21 @@ use crate::server::Server;
 /// All paths of a server.
 pub fn router(server: &Arc<Server>) -> Router {
     let (mut work, mut probes) = (Router::new(), Router::new());
-    for own in OWN_PATHS {
-        let methods = match own.verb {
-            Verb::Get => read((own.answer)()),
-            Verb::Post => write((own.answer)()),
+    for of_path in OWN_PATHS.chunk_by(|one, next| one.path == next.path) {
+        let Some(OwnPath { path, surroundings, .. }) = of_path.first() else {
+            continue;
         };
-        match own.surroundings {
-            Surroundings::Work => work = work.route(own.path, methods),
-            Surroundings::Probe => probes = probes.route(own.path, methods),
+        let answers = of_path.iter().map(|own| (own.answer)());
+        let allowed: Vec<&str> = of_path.iter().map(|own| own.verb.methods()).collect();
+        let methods = only(answers.fold(MethodRouter::new(), MethodRouter::merge), allowed.join(", "));
+        match surroundings {
+            Surroundings::Work => work = work.route(path, methods),
+            Surroundings::Probe => probes = probes.route(path, methods),
         }
     }
     for route in &server.routes {
         let path = route.route.path.clone();
-        work = work.route(&path, read(reports::handler(route.clone())));
+        work = work.route(&path, only(reports::handler(route.clone()), Verb::Get.methods().to_owned()));
     }
     let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
     let mut work = work.layer(from_fn(observe::catch_panic));
@@ -71,18 +75,17 @@ pub fn router(server: &Arc<Server>) -> Router {
         .with_state(server.clone())
 }
 
-fn read(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
-    methods.fallback(|| async { wrong_method("GET, HEAD") })
+/// Other methods are answered with those that the path allows.
+fn only(methods: MethodRouter<Arc<Server>>, allowed: String) -> MethodRouter<Arc<Server>> {
+    methods.fallback(|| async move { wrong_method(&allowed) })
 }
 
-fn write(methods: MethodRouter<Arc<Server>>) -> MethodRouter<Arc<Server>> {
-    methods.fallback(|| async { wrong_method("POST") })
-}
-
-fn wrong_method(allowed: &'static str) -> Response {
+fn wrong_method(allowed: &str) -> Response {
     let problem = Problem::new(Code::MethodNotAllowed, format!("This path allows {allowed} only."));
     let mut response = problem.into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
     response
 }
 

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{probes, query, reference, rows, schema, sql};
-use crate::openapi::{Operation, own};
+use super::{capture, keys, probes, query, reference, rows, schema, sql};
+use crate::openapi::{Operation, capture as describe, own};
 use crate::server::Server;
 
 /// How a path is called.
@@ -15,6 +15,27 @@ pub(crate) enum Verb {
     /// And `HEAD`.
     Get,
     Post,
+    Delete,
+}
+
+impl Verb {
+    /// As OpenAPI writes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The methods that it allows.
+    pub(super) fn methods(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// What surrounds a path.
@@ -35,7 +56,7 @@ pub(crate) struct OwnPath {
     pub(super) answer: fn() -> MethodRouter<Arc<Server>>,
 }
 
-/// As the document orders them.
+/// As the document orders them. One for each way to call a path; those of one path stand together.
 pub(crate) const OWN_PATHS: &[OwnPath] = &[
     OwnPath {
         path: "/v1/schema",
@@ -50,6 +71,48 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::rows,
         surroundings: Surroundings::Work,
         answer: || post(rows::append),
+    },
+    OwnPath {
+        path: "/v1/capture",
+        verb: Verb::Post,
+        describe: describe::capture,
+        surroundings: Surroundings::Work,
+        answer: || post(capture::events),
+    },
+    OwnPath {
+        path: "/v1/actors",
+        verb: Verb::Post,
+        describe: describe::actors,
+        surroundings: Surroundings::Work,
+        answer: || post(capture::actors),
+    },
+    OwnPath {
+        path: "/v1/alias",
+        verb: Verb::Post,
+        describe: describe::alias,
+        surroundings: Surroundings::Work,
+        answer: || post(capture::aliases),
+    },
+    OwnPath {
+        path: "/v1/keys",
+        verb: Verb::Get,
+        describe: describe::keys,
+        surroundings: Surroundings::Work,
+        answer: || get(keys::list),
+    },
+    OwnPath {
+        path: "/v1/keys",
+        verb: Verb::Post,
+        describe: describe::create_key,
+        surroundings: Surroundings::Work,
+        answer: || post(keys::create),
+    },
+    OwnPath {
+        path: "/v1/keys/{id}",
+        verb: Verb::Delete,
+        describe: describe::revoke_key,
+        surroundings: Surroundings::Work,
+        answer: || delete(keys::revoke),
     },
     OwnPath {
         path: "/v1/query",
@@ -111,5 +174,5 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
 
 /// The paths of the server's own, each with its parameters in braces.
 pub fn own_paths() -> impl Iterator<Item = &'static str> {
-    OWN_PATHS.iter().map(|own| own.path)
+    OWN_PATHS.chunk_by(|one, next| one.path == next.path).filter_map(|of_path| Some(of_path.first()?.path))
 }

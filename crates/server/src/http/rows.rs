@@ -13,11 +13,11 @@ use super::body::{WholeBody, read_body};
 use crate::metrics::RowCounts;
 use crate::problem::{Code, Problem, shortened};
 use crate::server::{App, Server};
-use crate::sign_in::{ADMIN, Caller};
+use crate::sign_in::{ADMIN, Caller, WRITER};
 use crate::sources::{JsonRows, RowRejection, rows_from_json};
 
 /// The roles that may write rows.
-const WRITERS: [&str; 2] = [ADMIN, "writer"];
+const WRITERS: [&str; 2] = [ADMIN, WRITER];
 
 pub(super) async fn append(
     State(server): State<Arc<Server>>,

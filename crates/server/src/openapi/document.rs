@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::reports;
 use super::schemas::of_row;
-use crate::http::{OWN_PATHS, Verb};
+use crate::http::OWN_PATHS;
 use crate::report::export::ExportFormat;
 use crate::server::Server;
 
@@ -72,6 +72,8 @@ fn tags(server: &Server) -> Json {
     for (name, description) in [
         ("Questions", "What may be asked of any app."),
         ("Rows", "What goes in."),
+        ("Capture", "Events with properties of any name, from pages and apps."),
+        ("Write keys", "What pages and apps capture with."),
         ("For operators", "What watches over the server asks."),
         ("Reference", "This document and its page."),
     ] {
@@ -90,11 +92,8 @@ fn paths(server: &Server) -> Json {
         paths.insert(way.route.path.clone(), json!({"get": operation.to_json()}));
     }
     for own in OWN_PATHS {
-        let verb = match own.verb {
-            Verb::Get => "get",
-            Verb::Post => "post",
-        };
-        paths.insert(own.path.to_owned(), json!({verb: (own.describe)(server).to_json()}));
+        let of_path = paths.entry(own.path).or_insert_with(|| json!({}));
+        of_path[own.verb.name()] = (own.describe)(server).to_json();
     }
     Json::Object(paths)
 }
@@ -184,6 +183,14 @@ fn shared_schemas() -> Map<String, Json> {
         "accepted": count(), "duplicates": count(), "waiting": count(),
         "rejected": {"type": "array", "items": rejected},
     }));
+    let refused = required(json!({"index": count(), "code": text(), "detail": text()}));
+    let captured = required(json!({
+        "accepted": count(), "duplicates": count(), "rejected": {"type": "array", "items": refused},
+    }));
+    let write_key = required(json!({
+        "id": text(), "app": text(), "tenant": text(), "name": {"type": ["string", "null"]},
+        "created_at": {"type": "string", "format": "date-time"},
+    }));
     let meta = json!({
         "type": "object",
         "properties": {
@@ -214,6 +221,8 @@ fn shared_schemas() -> Map<String, Json> {
         ("AsOf", as_of),
         ("Problem", problem),
         ("Accounted", accounted),
+        ("Captured", captured),
+        ("WriteKey", write_key),
         ("Meta", meta),
         ("QueryAnswer", query),
         ("SqlAnswer", sql),

@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document: every path of the server and of its packs' reports, made of the same
 //! declarations that answer them.
 
+pub(crate) mod capture;
 mod document;
 mod operation;
 pub(crate) mod own;

@@ -211,15 +211,15 @@ fn or_null(schema: Json) -> Json {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
-fn of_app() -> Json {
+pub(super) fn of_app() -> Json {
     json!({"$ref": "#/components/parameters/app"})
 }
 
-fn roles(names: &[&str]) -> Access {
+pub(super) fn roles(names: &[&str]) -> Access {
     Access::Roles(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
-fn codes(parts: &[&[Code]]) -> Vec<Code> {
+pub(super) fn codes(parts: &[&[Code]]) -> Vec<Code> {
     parts.concat()
 }
 

@@ -6,6 +6,7 @@ mod key_files;
 mod key_set;
 mod keys;
 mod mint;
+mod write_keys;
 
 use axum::http::{HeaderMap, header};
 use ebbtide_model::{AppName, ColumnType, Instant, Scope, TenantId, Tenants, Value};
@@ -19,9 +20,13 @@ pub use key_files::{KEY_FILE_BYTES_MAX, KeyFile, KeyFileError, Skipped};
 pub use key_set::{FetchError, KeySet, KeySetSettings, KeySource};
 pub use keys::{KeyError, Keys, SECRET_BYTES_MIN, SigningKey, VerifyingKey};
 pub use mint::Claims;
+pub use write_keys::{Entropy, NewWriteKey, WRITE_KEY_PREFIX, WriteKey, WriteKeyError, WriteKeys};
 
 /// The role of a platform's admin; without a tenant it may see all tenants of its app.
 pub const ADMIN: &str = "admin";
+
+/// The role that writes rows and events, and reads none.
+pub const WRITER: &str = "writer";
 
 /// Seconds by which the clocks of host and server may differ, at most.
 pub const LEEWAY_S_MAX: u8 = 60;
@@ -50,6 +55,15 @@ pub struct Verified {
     tenant: Option<TenantId>,
     role: Option<String>,
     plan: Option<String>,
+    by: Means,
+}
+
+/// What somebody signs in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    Token,
+    /// Opens nothing but capture.
+    WriteKey,
 }
 
 /// Somebody who signed in to an app.
@@ -70,6 +84,23 @@ pub fn verify(
     check_times(&claims, now, rules.leeway_s)?;
     check_issuer(&claims, &rules.issuers)?;
     Verified::read(&claims)
+}
+
+/// As [`verify`], of a request whose bearer may be a write key, too.
+pub fn identify(
+    headers: &HeaderMap,
+    keys: &Keys,
+    write_keys: &WriteKeys,
+    now: Instant,
+    rules: &TokenRules,
+) -> Result<Verified, Problem> {
+    match bearer(headers) {
+        Ok(token) if token.starts_with(WRITE_KEY_PREFIX) => {
+            let unknown = || Problem::new(Code::TokenInvalid, "The write key is unknown, or was revoked.");
+            write_keys.find(token).map(|key| Verified::of_write_key(&key)).ok_or_else(unknown)
+        }
+        Ok(_) | Err(_) => verify(headers, keys, now, rules),
+    }
 }
 
 /// Where the request's token names a key that a fetch may bring, waits a moment for it.
@@ -165,7 +196,19 @@ impl Verified {
             tenant: text_or_integer(claims, "tenant")?.map(|tenant| TenantId::new(&tenant)),
             role: text(claims, "role")?,
             plan: text(claims, "plan")?,
+            by: Means::Token,
         })
+    }
+
+    fn of_write_key(key: &WriteKey) -> Self {
+        Self {
+            audience: vec![key.app.clone()],
+            subject: None,
+            tenant: Some(TenantId::new(&key.tenant)),
+            role: Some(WRITER.to_owned()),
+            plan: None,
+            by: Means::WriteKey,
+        }
     }
 
     /// The caller, where the token is for this app.
@@ -212,6 +255,17 @@ impl Verified {
 impl Caller {
     pub fn app(&self) -> &AppName {
         &self.app
+    }
+
+    /// Refused for who came with a write key.
+    pub(crate) fn past_capture(self) -> Result<Self, Problem> {
+        match self.token.by {
+            Means::Token => Ok(self),
+            Means::WriteKey => {
+                let detail = "A write key opens nothing but capture: /v1/capture, /v1/actors and /v1/alias.";
+                Err(Problem::new(Code::Forbidden, detail))
+            }
+        }
     }
 
     pub fn subject(&self) -> Option<&str> {

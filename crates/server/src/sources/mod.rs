@@ -7,7 +7,7 @@
 mod builder;
 mod cast;
 mod csv;
-mod fast_time;
+pub(crate) mod fast_time;
 mod gathered;
 mod gzip;
 mod json_rows;

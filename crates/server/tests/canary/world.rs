@@ -10,7 +10,7 @@ use ebbtide_model::pack::Pack;
 use ebbtide_model::{Clock, Instant};
 use ebbtide_server::apps::{bundled, bundled_names};
 use ebbtide_server::report::PlannedStatements;
-use ebbtide_server::sign_in::{Keys, SigningKey};
+use ebbtide_server::sign_in::{Keys, SigningKey, WriteKeys};
 use ebbtide_server::{App, Components, Server, Settings, router};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{FreshIds, Store};
@@ -72,6 +72,11 @@ impl Answer {
     }
 }
 
+fn entropy(bytes: &mut [u8]) -> Result<(), String> {
+    bytes.fill(7);
+    Ok(())
+}
+
 pub(crate) struct World {
     router: Router,
 }
@@ -83,6 +88,7 @@ impl World {
         let components = Components {
             clock: Arc::new(FixedClock(now())),
             keys: Keys::hs256(SECRET).unwrap(),
+            write_keys: WriteKeys::in_memory(entropy),
             sql: Sql::new(&SqlSettings::default()).unwrap(),
             seed: 7,
         };

@@ -22,6 +22,8 @@ mod answers;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
+mod capture;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod files;
@@ -45,3 +47,5 @@ mod refusals;
 mod rows;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod write_keys;

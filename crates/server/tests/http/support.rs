@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode
 use ebbtide_engine::sql::{Sql, SqlSettings};
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Clock, Instant};
-use ebbtide_server::sign_in::{Keys, SigningKey};
+use ebbtide_server::sign_in::{Keys, SigningKey, WriteKeys};
 use ebbtide_server::{App, Components, PROBLEM_MEDIA_TYPE, Server, Settings, StartError, router};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{FreshIds, Store};
@@ -62,10 +62,19 @@ pub(crate) fn pack() -> Pack {
     Pack::parse(include_str!("club.yaml")).unwrap()
 }
 
+/// Other bytes each time, and no secret ones.
+pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), String> {
+    static NEXT: AtomicI64 = AtomicI64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+    bytes.iter_mut().zip(number.iter().cycle()).for_each(|(byte, new)| *byte = *new);
+    Ok(())
+}
+
 pub(crate) fn components() -> Components {
     Components {
         clock: Arc::new(FixedClock(now())),
         keys: Keys::hs256(SECRET).unwrap(),
+        write_keys: WriteKeys::in_memory(entropy),
         sql: Sql::new(&SqlSettings::default()).unwrap(),
         seed: 7,
     }

@@ -151,7 +151,8 @@ impl<'a> Asking<'a> {
 
     fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {
         let table = self.snapshot.app().table(table)?;
-        table.columns.get(column).map(|column| column.column_type)
+        // Behind the table's own columns are the properties of its actors.
+        Some(table.columns.get(column).map_or(ColumnType::Mixed, |column| column.column_type))
     }
 
     fn named_buckets(&self, span: &Span, interval: Interval) -> Vec<Bucket> {

@@ -1,6 +1,6 @@
 //! A funnel's matchers: its steps, its exclusions, and what else it looks at.
 
-use super::{Binder, Need, fault, no_actor_props, prop_column};
+use super::{Binder, Need, fault, prop_column};
 use crate::Fault;
 use crate::query::bound::BoundQuery;
 use crate::query::filter::PropScope;
@@ -30,10 +30,21 @@ impl Binder<'_, '_> {
         funnel.breakdown.as_ref().map_or(Ok(()), |breakdown| self.groups(breakdown))
     }
 
+    /// An event's actor has the property, whatever the event is.
+    fn groups_of_actors(&mut self, breakdown: &FunnelBreakdown) -> Result<(), Fault> {
+        for prop in &breakdown.props {
+            for source in 0..self.sources.len() {
+                let column = self.actor_prop(source, prop, "breakdown.scope")?;
+                self.sources[source].breakdown.push(Some(column));
+            }
+        }
+        Ok(())
+    }
+
     /// A property that one table of several lacks is missing in its events.
     fn groups(&mut self, breakdown: &FunnelBreakdown) -> Result<(), Fault> {
         if breakdown.scope == PropScope::Actor {
-            return Err(no_actor_props("breakdown.scope"));
+            return self.groups_of_actors(breakdown);
         }
         for (index, prop) in breakdown.props.iter().enumerate() {
             let path = format!("breakdown.props[{index}]");

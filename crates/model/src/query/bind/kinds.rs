@@ -1,6 +1,6 @@
 //! What each kind of query wants of the tables that it names.
 
-use super::{Binder, Need, condition, fault, no_actor_props, prop_column};
+use super::{Binder, Need, condition, fault, prop_column};
 use crate::query::bound::{BoundQuery, ValueColumn};
 use crate::query::filter::{Filter, Op, PropScope, Test};
 use crate::query::matcher::{Breakdown, Matcher};
@@ -106,7 +106,9 @@ impl Binder<'_, '_> {
     /// The type of the values that the answer is split by.
     fn breakdown(&mut self, breakdown: &Breakdown, source: usize) -> Result<ColumnType, Fault> {
         if breakdown.scope == PropScope::Actor {
-            return Err(no_actor_props("breakdown.scope"));
+            let column = self.actor_prop(source, &breakdown.prop, "breakdown.scope")?;
+            self.sources[source].breakdown = vec![Some(column)];
+            return Ok(ColumnType::Mixed);
         }
         let table = self.table_of(source)?;
         let column = prop_column(table, &breakdown.prop, "breakdown.prop")?;

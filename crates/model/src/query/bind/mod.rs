@@ -9,8 +9,8 @@ mod range;
 use jiff::tz::TimeZone;
 
 use self::range::check_range;
-use super::bound::{Aliased, BoundMatcher, BoundQuery, EventSource};
-use super::condition::Condition;
+use super::bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource};
+use super::condition::{Condition, Probe};
 use super::matcher::Matcher;
 use super::{Filter, PropScope, Query, When};
 use crate::{AppSchema, Calendar, ColumnType, Fault, TableKind, TableName, TableSchema, nearest};
@@ -38,7 +38,8 @@ pub fn bind(query: &Query, schema: &AppSchema) -> Result<BoundQuery, Fault> {
     check_range(&mut query, &calendar, from, to)?;
     let mut binder = Binder { schema, query: &query, stream, sources: Vec::new(), actor: None };
     binder.bind_kind()?;
-    let Binder { sources, actor, .. } = binder;
+    let Binder { mut sources, actor, .. } = binder;
+    sources.iter_mut().for_each(EventSource::place_actor_props);
     Ok(BoundQuery { calendar, as_of, from, to, sources, actor_type: actor.map(|(_, kind)| kind), query })
 }
 
@@ -151,6 +152,12 @@ impl<'a> Binder<'a, '_> {
         Ok(Some(column))
     }
 
+    /// The column of a property by which the answer is split.
+    fn actor_prop(&mut self, source: usize, prop: &str, path: &str) -> Result<usize, Fault> {
+        let props = self.sources[source].actor_props.as_mut();
+        props.map(|props| props.column(prop)).ok_or_else(|| no_actor_props(path))
+    }
+
     fn table_of(&self, source: usize) -> Result<&'a TableSchema, Fault> {
         known_table(self.schema, &self.sources[source].table, "stream")
     }
@@ -169,6 +176,12 @@ fn events_of(table: &TableSchema, time: usize, actor: Option<usize>, filters: Ve
         value: None,
         key: table.key.clone(),
         aliases: table.actor.zip(table.aliases.clone()).map(|(column, by)| Aliased { column, by }),
+        actor_props: table.actor.zip(table.actor_props.clone()).map(|(actor, by)| ActorProps {
+            by,
+            actor,
+            first: table.columns.len(),
+            names: Vec::new(),
+        }),
     }
 }
 
@@ -190,7 +203,12 @@ fn condition(filter: &Filter, table: &TableSchema, path: &str) -> Result<Conditi
         Filter::All(filters) => Condition::All(conditions(filters, table, &format!("{path}.all"))?),
         Filter::Test(test) => {
             if test.scope == PropScope::Actor {
-                return Err(no_actor_props(&format!("{path}.scope")));
+                if table.actor_props.is_none() {
+                    return Err(no_actor_props(&format!("{path}.scope")));
+                }
+                let probe =
+                    Probe::of_actor(test).map_err(|problem| fault(&format!("{path}.value"), problem))?;
+                return Ok(Condition::OfActor(test.prop.clone(), probe));
             }
             let index = prop_column(table, &test.prop, &format!("{path}.prop"))?;
             let column = &table.columns[index];

@@ -1,6 +1,9 @@
 //! Who an actor is by all of its names. A stream's alias table says `alias` is `actor`; from it every name is
 //! led to one actor, so that a lookup by row answers, and rows of all names fold as one.
 
+mod sets;
+mod values;
+
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int64Array, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use ebbtide_model::{AliasTable, Scope};
@@ -8,6 +11,9 @@ use ebbtide_store::{ColumnRef, Snapshot};
 use hashbrown::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+
+pub use sets::{AliasSets, Join, JoinRefused};
+pub(crate) use values::{ActorValues, actor_values};
 
 use crate::EngineError;
 

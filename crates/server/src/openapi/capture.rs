@@ -1,0 +1,163 @@
+//! Operations of capture, and of the keys that open it.
+
+use serde_json::{Value as Json, json};
+
+use super::operation::{Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::own::{codes, of_app, roles};
+use crate::problem::Code;
+use crate::server::Server;
+
+const CAPTURE: &str = "Capture";
+const KEYS: &str = "Write keys";
+
+/// A body that is one object, or a list of them.
+fn one_or_list(server: &Server, item: Json) -> Json {
+    json!({
+        "description": "One object, or a list of them. One that is not as told is rejected, and the others taken.",
+        "oneOf": [{"type": "array", "maxItems": server.settings.rows_max, "items": item}, {"type": "object"}],
+    })
+}
+
+fn taking(id: &str, summary: &str, description: &str, body: (Json, Json)) -> Operation {
+    Operation {
+        id: id.to_owned(),
+        tag: CAPTURE.to_owned(),
+        summary: summary.to_owned(),
+        description: format!("{description} A write key may call this, too."),
+        access: roles(&["admin", "writer"]),
+        parameters: vec![of_app()],
+        body: Some(body),
+        answers: vec![Answer::json(
+            json!({"$ref": "#/components/schemas/Captured"}),
+            "What became of each object; it is durable.",
+        )],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::RoleForbidden, Code::TenantRequired, Code::NotFound],
+            &[Code::ParameterInvalid, Code::BodyInvalid, Code::Conflict, Code::TooLarge],
+            &BODY_CODES,
+            &WORK_CODES,
+        ]),
+    }
+}
+
+pub(crate) fn capture(server: &Server) -> Operation {
+    let event = json!({
+        "type": "object", "required": ["event", "actor"],
+        "properties": {
+            "event": {"type": ["string", "integer"], "description": "What happened."},
+            "actor": {"type": ["string", "integer"], "description": "Who did it."},
+            "ts": {"type": ["string", "null"], "format": "date-time", "description": "When; default now."},
+            "props": {"type": ["object", "null"], "description": "Properties of any name and type."},
+            "event_id": {
+                "type": ["string", "integer", "null"],
+                "description": "Of events with the same one the first arrival counts.",
+            },
+        },
+    });
+    taking(
+        "capture",
+        "Capture events",
+        "Events with properties of any name.",
+        (one_or_list(server, event), json!([])),
+    )
+}
+
+pub(crate) fn actors(server: &Server) -> Operation {
+    let actor = json!({
+        "type": "object", "required": ["actor"],
+        "properties": {
+            "actor": {"type": ["string", "integer"]},
+            "props": {"type": ["object", "null"], "description": "Null takes a property away."},
+        },
+    });
+    taking(
+        "set_actors",
+        "Set properties of actors",
+        "Each property takes the place of the actor's earlier one of its name; the others stay.",
+        (one_or_list(server, actor), json!([])),
+    )
+}
+
+pub(crate) fn alias(server: &Server) -> Operation {
+    let alias = json!({
+        "type": "object", "required": ["alias", "actor"],
+        "properties": {
+            "alias": {"type": ["string", "integer"]},
+            "actor": {"type": ["string", "integer"]},
+            "force": {"type": ["boolean", "null"], "description": "Join an alias with all that it is one with."},
+        },
+    });
+    taking(
+        "alias",
+        "Say that two names are one actor",
+        "From then on, and for all history, the events of `alias` are `actor`'s.",
+        (one_or_list(server, alias), json!([])),
+    )
+}
+
+fn keyed(id: &str, summary: &str, description: &str, own: &[Code], answer: Answer) -> Operation {
+    Operation {
+        id: id.to_owned(),
+        tag: KEYS.to_owned(),
+        summary: summary.to_owned(),
+        description: description.to_owned(),
+        access: roles(&["admin"]),
+        parameters: vec![of_app()],
+        body: None,
+        answers: vec![answer],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::RoleForbidden, Code::AppAmbiguous, Code::ParameterInvalid],
+            own,
+            &WORK_CODES,
+        ]),
+    }
+}
+
+pub(crate) fn keys(_: &Server) -> Operation {
+    let keys = json!({"type": "array", "items": {"$ref": "#/components/schemas/WriteKey"}});
+    let answer = json!({"type": "object", "properties": {"keys": keys}, "required": ["keys"]});
+    keyed(
+        "list_keys",
+        "The write keys of the token's tenant, or of all tenants",
+        "Without what would let anybody use them.",
+        &[],
+        Answer::json(answer, "The keys, the oldest first."),
+    )
+}
+
+pub(crate) fn create_key(_: &Server) -> Operation {
+    let body = json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {
+            "tenant": {"type": ["string", "null"], "description": "Whose; a token's tenant needs no naming."},
+            "name": {"type": ["string", "null"], "maxLength": 100, "description": "For people."},
+        },
+    });
+    let key = json!({
+        "allOf": [
+            {"$ref": "#/components/schemas/WriteKey"},
+            {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]},
+        ],
+    });
+    let made = Answer { status: 201, ..Answer::json(key, "The key itself, which is told this once.") };
+    let own = codes(&[&[Code::Forbidden, Code::BodyInvalid, Code::Conflict], &BODY_CODES]);
+    let operation = keyed("create_key", "Make a write key", "It opens capture alone.", &own, made);
+    Operation { body: Some((body, json!({"name": "web"}))), ..operation }
+}
+
+pub(crate) fn revoke_key(_: &Server) -> Operation {
+    let answer = Answer::json(json!({"$ref": "#/components/schemas/WriteKey"}), "The key that was.");
+    let own = [Code::NotFound];
+    let mut operation =
+        keyed("revoke_key", "Revoke a write key", "Nothing is captured with it from then on.", &own, answer);
+    operation.parameters.insert(
+        0,
+        json!({
+            "name": "id", "in": "path", "required": true, "description": "The key's `id`.",
+            "schema": {"type": "string"},
+        }),
+    );
+    operation
+}
