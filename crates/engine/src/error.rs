@@ -18,6 +18,8 @@ pub enum EngineError {
     /// A spine was found damaged: asked again, the question is answered by the rows.
     #[error("a file that speeds questions up was found damaged; ask again")]
     SpineLost,
+    #[error("a saved cohort is not as it was written: {found}")]
+    Cohort { found: String },
     #[error("a worker of a query stopped before its end")]
     Worker,
     #[error("{}", match .0 {
@@ -34,7 +36,7 @@ impl EngineError {
         match self {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
-            Self::Layout { .. } | Self::Worker => ErrorKind::Internal,
+            Self::Layout { .. } | Self::Cohort { .. } | Self::Worker => ErrorKind::Internal,
             Self::SpineLost | Self::Stopped(Stop::Left) => ErrorKind::Unavailable,
             Self::Stopped(Stop::TimeUp) => ErrorKind::Timeout,
             Self::Sql(error) => error.kind(),

@@ -16,6 +16,7 @@
 mod aliases;
 pub mod answer;
 mod behaviour;
+mod cohorts;
 mod error;
 mod exact;
 pub mod sql;
@@ -23,7 +24,11 @@ mod stop;
 
 pub use aliases::{AliasSets, Join, JoinRefused};
 pub use answer::{Answer, Meta, Outcome};
-pub use behaviour::{Wire, ask};
+pub use behaviour::{Wire, ask, select};
+pub use cohorts::{
+    COHORT_MEMBERS_MAX, COHORTS_MAX, Members, SavedCohort, cohort_keys, cohort_rows, find_cohort,
+    list_cohorts,
+};
 pub use error::EngineError;
 pub use exact::{Decimal, ExactSum, Ratio, compare_ratios};
 pub use stop::{Interrupt, Stop, StopFlag};

@@ -41,6 +41,14 @@ name!(
     /// A table of an app, as its pack names it.
     TableName
 );
+impl TableName {
+    /// Whether it is one of the tables that an app has besides those that its pack declares: no query,
+    /// statement or file reads it.
+    pub fn is_system(&self) -> bool {
+        self.as_str().starts_with('_')
+    }
+}
+
 name!(
     /// A customer of an app, in canonical text: the integer 1 is `1`.
     TenantId

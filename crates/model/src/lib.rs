@@ -15,6 +15,7 @@
 
 mod calendar;
 mod clock;
+mod cohort;
 mod decode;
 mod error;
 mod ids;
@@ -28,6 +29,7 @@ mod value;
 
 pub use calendar::{Calendar, Unit, WeekStart};
 pub use clock::Clock;
+pub use cohort::{COHORT_NAME_MAX, Cohort, CohortMode, cohort_column, cohort_table, selecting};
 pub use decode::{Fault, Fields, Node, nearest};
 pub use error::ErrorKind;
 pub use ids::{AppName, TableName, TenantId};

@@ -100,6 +100,22 @@ impl AppSchema {
         self.tables.iter().find(|table| table.name == *name)
     }
 
+    /// With the tables that every app has besides its own.
+    #[must_use]
+    pub fn with_system_tables(mut self) -> Self {
+        for table in crate::cohort::system_tables() {
+            if self.table(&table.name).is_none() {
+                self.tables.push(table);
+            }
+        }
+        self
+    }
+
+    /// The tables that the pack declares.
+    pub fn declared_tables(&self) -> impl Iterator<Item = &TableSchema> {
+        self.tables.iter().filter(|table| !table.name.is_system())
+    }
+
     /// Whether other tables find their tenant through this one; its keys are then unique in the app.
     pub fn is_parent(&self, name: &TableName) -> bool {
         self.tables

@@ -227,7 +227,7 @@ fn evolve(table: &mut TableSchema, visible: &Visible, names: &BTreeSet<&str>) {
 }
 
 pub(crate) fn known<'a>(app: &'a AppSchema, name: &TableName) -> Result<&'a TableSchema, StoreError> {
-    let known = || app.tables.iter().map(|table| table.name.clone()).collect();
+    let known = || app.declared_tables().map(|table| table.name.clone()).collect();
     app.table(name).ok_or_else(|| StoreError::UnknownTable { table: name.clone(), known: known() })
 }
 

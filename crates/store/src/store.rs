@@ -104,6 +104,7 @@ impl Store {
         apps: Vec<AppSchema>,
     ) -> Result<Self, StoreError> {
         let queue_requests_max = settings.queue_requests_max;
+        let apps: Vec<AppSchema> = apps.into_iter().map(AppSchema::with_system_tables).collect();
         let Opened { writer, log } =
             recover::open(components.fs.clone(), held, settings, &components.fresh, apps.clone())?;
         let tables: Vec<Arc<TableInfo>> = writer.tables.iter().map(|table| table.info.clone()).collect();

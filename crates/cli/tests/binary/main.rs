@@ -25,3 +25,4 @@ mod kill;
 mod operator;
 mod report;
 mod serve;
+mod write_keys;

@@ -16,6 +16,7 @@ pub use sets::{AliasSets, Join, JoinRefused};
 pub(crate) use values::{ActorValues, actor_values};
 
 use crate::EngineError;
+use crate::behaviour::OwnedKey;
 
 /// The aliases of the tenants that a scope sees.
 #[derive(Debug, Default)]
@@ -60,6 +61,16 @@ impl Aliases {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.tenants.is_empty()
+    }
+
+    /// Whose alias a name is; `None` where it is nobody's.
+    pub(crate) fn actor_of(&self, tenant: &str, name: &OwnedKey) -> Option<OwnedKey> {
+        let own = self.tenants.get(tenant)?;
+        match name {
+            OwnedKey::Text(text) => own.texts.get(text).map(|actor| OwnedKey::Text(actor.clone())),
+            OwnedKey::Int(int) => own.ints.get(int).copied().map(OwnedKey::Int),
+            OwnedKey::Null | OwnedKey::Decimal(_) => None,
+        }
     }
 
     /// A column of actors with each alias replaced by its actor; `None` where there is none among them.

@@ -10,6 +10,7 @@ use arrow::datatypes::{
 use ebbtide_model::query::{Condition, EventSource};
 use ebbtide_store::ColumnRef;
 
+use super::membership::Memberships;
 use crate::EngineError;
 
 /// Which columns to scan: the tenant, then these.
@@ -94,6 +95,7 @@ fn collect(conditions: &[Condition], into: &mut Vec<usize>) {
         match condition {
             Condition::Any(inner) | Condition::All(inner) => collect(inner, into),
             Condition::Column(column, _) => into.push(*column),
+            Condition::Cohort(test) => into.push(test.column),
             // It has its column in a bound query.
             Condition::OfActor(..) => {}
         }
@@ -104,11 +106,17 @@ fn collect(conditions: &[Condition], into: &mut Vec<usize>) {
 pub(crate) struct Columns<'a> {
     projection: &'a Projection,
     batch: &'a RecordBatch,
+    /// Who is in the cohorts that are asked about.
+    pub(crate) memberships: &'a Memberships,
 }
 
 impl<'a> Columns<'a> {
-    pub(crate) fn new(projection: &'a Projection, batch: &'a RecordBatch) -> Self {
-        Self { projection, batch }
+    pub(crate) fn new(
+        projection: &'a Projection,
+        batch: &'a RecordBatch,
+        memberships: &'a Memberships,
+    ) -> Self {
+        Self { projection, batch, memberships }
     }
 
     pub(crate) fn rows(&self) -> usize {

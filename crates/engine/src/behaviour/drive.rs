@@ -71,8 +71,18 @@ impl<'i> Loading<'_, 'i> {
         }
         let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
         let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            let joined = joined.of(source);
-            let loader = Loader { source, joined, times, actors, ties, arrivals, spine: *spine, interrupt };
+            let (memberships, joined) = (&joined.memberships, joined.of(source));
+            let loader = Loader {
+                source,
+                joined,
+                memberships,
+                times,
+                actors,
+                ties,
+                arrivals,
+                spine: *spine,
+                interrupt,
+            };
             Ok(match Stream::of(&loader, part)? {
                 Some(stream) => Piece::Stream(stream),
                 None => Piece::Events(loader.load(part)?),

@@ -11,6 +11,8 @@ use ebbtide_model::{Scope, TableName};
 use ebbtide_store::Snapshot;
 
 use super::columns::Projection;
+use super::key::OwnedKey;
+use super::membership::{self, Memberships};
 use crate::EngineError;
 use crate::aliases::{ActorValues, Aliases, actor_values};
 
@@ -21,6 +23,7 @@ pub(crate) struct Joined {
     aliases: Vec<(TableName, Aliases)>,
     /// Of each property that a source's actors are asked for.
     values: Vec<(Asked, ActorValues)>,
+    pub(crate) memberships: Memberships,
 }
 
 /// The source's table, and the name of a property.
@@ -44,12 +47,20 @@ struct Props<'a> {
 }
 
 impl Joined {
-    pub(crate) fn load(snapshot: &Snapshot, scope: &Scope, query: &BoundQuery) -> Result<Self, EngineError> {
+    pub(crate) fn load(asked: &membership::Asked<'_>, query: &BoundQuery) -> Result<Self, EngineError> {
+        let (snapshot, scope) = (asked.snapshot, asked.scope);
         let mut joined = Self::default();
         for source in &query.sources {
             joined.load_aliases(snapshot, scope, source)?;
             joined.load_values(snapshot, scope, source)?;
         }
+        // Members that were saved as actors are called by the names that they have now.
+        let counts_actors = query.query.aggregate_by.is_none();
+        let own_name = |tenant: &str, key: &OwnedKey| {
+            let aliases = joined.aliases.iter().filter(|_| counts_actors).map(|(_, aliases)| aliases);
+            aliases.filter_map(|aliases| aliases.actor_of(tenant, key)).next()
+        };
+        joined.memberships = Memberships::load(asked, query, &own_name)?;
         Ok(joined)
     }
 

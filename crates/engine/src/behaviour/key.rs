@@ -30,6 +30,17 @@ pub(crate) enum OwnedKey {
 }
 
 impl Key<'_> {
+    /// Whether it is this value.
+    pub(crate) fn is(self, owned: &OwnedKey) -> bool {
+        match (self, owned) {
+            (Self::Null, OwnedKey::Null) => true,
+            (Self::Int(own), OwnedKey::Int(other)) => own == *other,
+            (Self::Decimal(own), OwnedKey::Decimal(other)) => own == *other,
+            (Self::Text(own), OwnedKey::Text(other)) => *own == **other,
+            (_, _) => false,
+        }
+    }
+
     pub(crate) fn to_owned(self) -> OwnedKey {
         match self {
             Self::Null => OwnedKey::Null,

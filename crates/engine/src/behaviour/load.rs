@@ -10,6 +10,7 @@ use hashbrown::HashSet;
 use super::columns::{Arrivals, Columns, Projection, Typed, unexpected};
 use super::joined::OfSource;
 use super::key::{GroupInterner, Interner, Key, KeyColumn, Keys, OwnedKey};
+use super::membership::Memberships;
 use super::probe;
 use crate::exact::Decimal;
 use crate::{EngineError, Interrupt, stop};
@@ -102,6 +103,7 @@ pub(crate) struct Loader<'a> {
     pub(crate) source: &'a EventSource,
     /// What is known of its actors besides.
     pub(crate) joined: Option<OfSource<'a>>,
+    pub(crate) memberships: &'a Memberships,
     pub(crate) times: &'a Times,
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
@@ -137,7 +139,7 @@ impl Loader<'_> {
                 None => batch,
             };
             stop::check(self.interrupt)?;
-            let columns = Columns::new(&projection, &batch);
+            let columns = Columns::new(&projection, &batch, self.memberships);
             marks.clear();
             marks.resize(columns.rows(), 0);
             self.mark(&columns, &mut marks)?;

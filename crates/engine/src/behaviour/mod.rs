@@ -15,10 +15,12 @@ mod key;
 mod latency;
 mod lifecycle;
 mod load;
+mod membership;
 mod paths;
 mod preceding;
 mod probe;
 mod retention;
+mod select;
 mod share;
 mod span;
 mod spine;
@@ -28,5 +30,6 @@ mod wire;
 #[cfg(test)]
 mod wire_tests;
 
-pub use ask::ask;
+pub use ask::{ask, select};
+pub(crate) use key::OwnedKey;
 pub use wire::Wire;

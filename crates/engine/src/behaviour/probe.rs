@@ -33,6 +33,7 @@ fn evaluate(condition: &Condition, columns: &Columns<'_>) -> Result<BooleanBuffe
             }
             Ok(holds)
         }
+        Condition::Cohort(test) => columns.memberships.evaluate(test, columns),
         Condition::Column(column, probe) => probe_column(probe, columns.declared(*column)?),
         Condition::OfActor(name, _) => {
             Err(EngineError::Layout { found: format!("no column for {name:?} of actors") })

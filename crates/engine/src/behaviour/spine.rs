@@ -13,6 +13,7 @@ use super::columns::Arrivals;
 use super::joined::OfSource;
 use super::key::{Key, KeyColumn};
 use super::load::{Actors, Events, Loader, NO_CODE, Times, shorten};
+use super::membership::Memberships;
 use crate::{EngineError, stop};
 
 /// What the events of each code are to the query.
@@ -335,6 +336,7 @@ impl Stream {
         let loader = Loader {
             source: &self.source,
             joined: None,
+            memberships: &Memberships::default(),
             times: &self.times,
             actors: self.actors,
             ties: &no_ties,

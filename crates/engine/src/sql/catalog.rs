@@ -32,7 +32,8 @@ pub(super) struct ScopedCatalog {
 impl ScopedCatalog {
     /// Whether it is a table of the app.
     pub(super) fn is_stored(&self, name: &str) -> bool {
-        self.snapshot.app().table(&TableName::new(name)).is_some()
+        let name = TableName::new(name);
+        !name.is_system() && self.snapshot.app().table(&name).is_some()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -41,7 +42,7 @@ impl ScopedCatalog {
 
     /// Every name that a statement may read.
     pub(super) fn names(&self) -> Vec<String> {
-        let stored = self.snapshot.app().tables.iter().map(|table| table.name.to_string());
+        let stored = self.snapshot.app().declared_tables().map(|table| table.name.to_string());
         stored.chain(self.relations.iter().map(|relation| relation.name.to_string())).collect()
     }
 

@@ -64,6 +64,7 @@ impl From<EngineError> for SqlError {
             EngineError::Sql(error) => error,
             error @ (EngineError::Query(_)
             | EngineError::Layout { .. }
+            | EngineError::Cohort { .. }
             | EngineError::Worker
             | EngineError::SpineLost
             | EngineError::Stopped(_)) => Self::Internal(Box::new(error)),

@@ -36,6 +36,8 @@ mod random;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod selections;
+#[cfg(test)]
 mod spine;
 #[cfg(test)]
 mod stop;

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Condition, FunnelView, Interval, Kind, Measures, Query, Window};
+use super::{CohortTest, Condition, FunnelView, Interval, Kind, Measures, Query, Window};
 use crate::{ActorPropsTable, AliasTable, AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
@@ -19,6 +19,28 @@ pub struct BoundQuery {
     /// The type of the actor (or of what is aggregated by): the same in every source. `None` where
     /// the query needs no actor.
     pub actor_type: Option<ColumnType>,
+    /// What the answer depends on besides its sources.
+    pub extra_tables: Vec<TableName>,
+}
+
+impl EventSource {
+    /// What its conditions ask about saved sets of actors.
+    pub fn cohort_tests(&self) -> Vec<&CohortTest> {
+        let mut tests = Vec::new();
+        collect_tests(&self.filters, &mut tests);
+        self.matchers.iter().for_each(|matcher| collect_tests(&matcher.filters, &mut tests));
+        tests
+    }
+}
+
+fn collect_tests<'c>(conditions: &'c [Condition], into: &mut Vec<&'c CohortTest>) {
+    for condition in conditions {
+        match condition {
+            Condition::Any(inner) | Condition::All(inner) => collect_tests(inner, into),
+            Condition::Cohort(test) => into.push(test),
+            Condition::Column(..) | Condition::OfActor(..) => {}
+        }
+    }
 }
 
 /// A table seen as a stream of events. Columns are indexes of its declared ones.
@@ -86,7 +108,7 @@ impl Condition {
                 inner.iter_mut().for_each(|condition| condition.place(props));
             }
             Self::OfActor(name, probe) => *self = Self::Column(props.column(name), probe.clone()),
-            Self::Column(..) => {}
+            Self::Column(..) | Self::Cohort(_) => {}
         }
     }
 }
@@ -161,6 +183,10 @@ impl BoundQuery {
     /// Until when the answer stays as it is while time goes on, as far as that does not hang on rows of
     /// a later time than `as_of`; perhaps sooner than it changes, never later.
     pub fn changes_at(&self, as_of: Instant) -> Instant {
+        // Who is in a cohort may change with time.
+        if !self.extra_tables.is_empty() {
+            return as_of.next_second();
+        }
         let unit = match &self.query.kind {
             Kind::Retention(retention) if retention.window == Window::Calendar => retention.period,
             // Each actor's own time runs on.
@@ -272,10 +298,11 @@ impl BoundQuery {
 
     /// The tables that the answer depends on.
     pub fn tables(&self) -> impl Iterator<Item = &TableName> {
-        self.sources.iter().flat_map(|source| {
+        let own = self.sources.iter().flat_map(|source| {
             let aliases = source.aliases.as_ref().map(|aliased| &aliased.by.table);
             let props = source.actor_props.as_ref().filter(|props| !props.names.is_empty());
             std::iter::once(&source.table).chain(aliases).chain(props.map(|props| &props.by.table))
-        })
+        });
+        own.chain(&self.extra_tables)
     }
 }

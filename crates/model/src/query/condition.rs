@@ -17,6 +17,35 @@ pub enum Condition {
     /// A property of the event's actor. In a bound query it has a column, as
     /// [`ActorProps`](super::ActorProps) tells.
     OfActor(String, Probe),
+    Cohort(CohortTest),
+}
+
+/// Whether the value of a column, which is the one that the query counts by, is in a saved set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CohortTest {
+    /// Its index among the declared ones.
+    pub column: usize,
+    pub column_type: ColumnType,
+    pub cohort: String,
+    pub membership: Membership,
+    /// Where the query names it.
+    pub path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    In,
+    /// Also those of no one.
+    NotIn,
+}
+
+impl Membership {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::NotIn => "not_in",
+        }
+    }
 }
 
 /// What is asked of a column's value. A missing value satisfies what is said of it and nothing else.

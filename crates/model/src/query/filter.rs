@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Number, Value as Json, json};
 
+use super::condition::Membership;
+use crate::cohort::decode_cohort_name;
 use crate::{Fault, Node};
 
 pub(super) const NAME_BYTES_MAX: usize = 200;
@@ -19,6 +21,14 @@ pub enum Filter {
     Test(Test),
     Any(Vec<Filter>),
     All(Vec<Filter>),
+    Cohort(CohortFilter),
+}
+
+/// Whether an event's actor is one of a saved set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CohortFilter {
+    pub cohort: String,
+    pub membership: Membership,
 }
 
 /// One property put to one test.
@@ -140,7 +150,12 @@ impl Filter {
             None
         };
         let Some(list) = list else {
-            return Test::decode(node).map(Self::Test);
+            let cohort = has("cohort");
+            return if cohort {
+                CohortFilter::decode(node).map(Self::Cohort)
+            } else {
+                Test::decode(node).map(Self::Test)
+            };
         };
         let fields = node.fields()?;
         let items = Self::decode_items(&fields.required(list)?, depth)?;
@@ -153,11 +168,30 @@ impl Filter {
             Self::Test(test) => test.to_json(),
             Self::Any(filters) => json!({"any": Self::list_json(filters)}),
             Self::All(filters) => json!({"all": Self::list_json(filters)}),
+            Self::Cohort(CohortFilter { cohort, membership }) => {
+                json!({"cohort": cohort, "op": membership.name()})
+            }
         }
     }
 
     pub(super) fn list_json(filters: &[Self]) -> Json {
         filters.iter().map(Self::to_json).collect()
+    }
+}
+
+impl CohortFilter {
+    fn decode(node: Node<'_>) -> Result<Self, Fault> {
+        let fields = node.fields()?;
+        let cohort = decode_cohort_name(&fields.required("cohort")?)?;
+        let membership = fields.optional("op").map_or(Ok(Membership::In), |node| {
+            node.choice(&["in", "not_in"], |name| match name {
+                "in" => Some(Membership::In),
+                "not_in" => Some(Membership::NotIn),
+                _ => None,
+            })
+        })?;
+        fields.finish()?;
+        Ok(Self { cohort, membership })
     }
 }
 

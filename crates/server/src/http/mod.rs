@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod body;
 mod capture;
+mod cohorts;
 mod conditional;
 mod cors;
 mod export;

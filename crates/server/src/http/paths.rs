@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{capture, keys, probes, query, reference, rows, schema, sql};
+use super::{capture, cohorts, keys, probes, query, reference, rows, schema, sql};
 use crate::openapi::{Operation, capture as describe, own};
 use crate::server::Server;
 
@@ -120,6 +120,34 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::query,
         surroundings: Surroundings::Work,
         answer: || post(query::ask),
+    },
+    OwnPath {
+        path: "/v1/cohorts",
+        verb: Verb::Get,
+        describe: own::list_cohorts,
+        surroundings: Surroundings::Work,
+        answer: || get(cohorts::list),
+    },
+    OwnPath {
+        path: "/v1/cohorts",
+        verb: Verb::Post,
+        describe: own::save_cohort,
+        surroundings: Surroundings::Work,
+        answer: || post(cohorts::save),
+    },
+    OwnPath {
+        path: "/v1/cohorts/{name}",
+        verb: Verb::Get,
+        describe: own::cohort,
+        surroundings: Surroundings::Work,
+        answer: || get(cohorts::get),
+    },
+    OwnPath {
+        path: "/v1/cohorts/{name}",
+        verb: Verb::Delete,
+        describe: own::delete_cohort,
+        surroundings: Surroundings::Work,
+        answer: || delete(cohorts::delete),
     },
     OwnPath {
         path: "/v1/sql",

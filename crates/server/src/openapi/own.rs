@@ -98,6 +98,102 @@ pub(crate) fn query(server: &Server) -> Operation {
     }
 }
 
+pub(crate) fn list_cohorts(_: &Server) -> Operation {
+    let schema = json!({
+        "type": "object", "required": ["cohorts"],
+        "properties": {"cohorts": {"type": "array", "items": cohort_schema()}},
+    });
+    Operation {
+        codes: asking_codes(&[]),
+        ..of_cohorts("list_cohorts", "The cohorts, by name", Answer::json(schema, "The cohorts."))
+    }
+}
+
+pub(crate) fn save_cohort(_: &Server) -> Operation {
+    let body = json!({
+        "type": "object", "required": ["name", "query"], "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string", "maxLength": ebbtide_model::COHORT_NAME_MAX, "pattern": COHORT_NAME},
+            "query": {"type": "object", "description": "A query of the query language: see docs/queries.md."},
+            "from": {
+                "type": ["object", "null"],
+                "description": "Which of its actors, by step, cell or bucket: see docs/queries.md. Default: all that it counts.",
+            },
+            "mode": or_null(json!({"type": "string", "enum": ["static", "live"], "default": "static"})),
+        },
+    });
+    let example = json!({"name": "came-once", "query": {"kind": "stickiness"}, "from": {"exactly": 1}});
+    let answer = Answer { status: 201, ..Answer::json(cohort_schema(), "It is saved.") };
+    Operation {
+        description: "A static cohort keeps who is in it; a live one is decided each time that it is used. Queries name it in \
+            a filter: `{\"cohort\": \"came-once\"}`."
+            .to_owned(),
+        body: Some((body, example)),
+        codes: asking_codes(&[Code::QueryInvalid, Code::CohortExists, Code::Conflict]),
+        ..of_cohorts("save_cohort", "Save a set of actors from an answer", answer)
+    }
+}
+
+pub(crate) fn cohort(_: &Server) -> Operation {
+    let mut operation = of_cohorts("cohort", "A cohort", Answer::json(cohort_schema(), "The cohort."));
+    operation.description = "Of a live one, `size` is that of now.".to_owned();
+    operation.codes = asking_codes(&[Code::QueryInvalid, Code::CohortUnknown]);
+    operation.parameters.insert(0, cohort_name());
+    operation
+}
+
+pub(crate) fn delete_cohort(_: &Server) -> Operation {
+    let schema = json!({
+        "type": "object", "required": ["deleted"], "properties": {"deleted": {"type": "string"}},
+    });
+    let mut operation = of_cohorts("delete_cohort", "Delete a cohort", Answer::json(schema, "It is gone."));
+    operation.codes = asking_codes(&[Code::CohortUnknown, Code::Conflict]);
+    operation.parameters.insert(0, cohort_name());
+    operation
+}
+
+/// What the name of a cohort looks like.
+const COHORT_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
+
+fn cohort_name() -> Json {
+    json!({
+        "name": "name", "in": "path", "required": true, "description": "The cohort's name.",
+        "schema": {"type": "string"}, "example": "came-once",
+    })
+}
+
+fn cohort_schema() -> Json {
+    let instant = || json!({"type": "string", "format": "date-time"});
+    json!({
+        "type": "object",
+        "required": ["name", "mode", "query", "from", "size", "as_of", "created_at", "type"],
+        "properties": {
+            "name": {"type": "string"},
+            "mode": {"type": "string", "enum": ["static", "live"]},
+            "query": {"type": "object"},
+            "from": {"type": "object"},
+            "size": {"type": "integer", "minimum": 0},
+            "as_of": instant(),
+            "created_at": instant(),
+            "type": {"type": "string", "description": "Of its members."},
+        },
+    })
+}
+
+fn of_cohorts(id: &str, summary: &str, answer: Answer) -> Operation {
+    Operation {
+        id: id.to_owned(),
+        tag: QUESTIONS.to_owned(),
+        summary: summary.to_owned(),
+        description: String::new(),
+        access: Access::SignedIn,
+        parameters: vec![of_app()],
+        body: None,
+        answers: vec![answer],
+        codes: Vec::new(),
+    }
+}
+
 pub(crate) fn sql(_: &Server) -> Operation {
     let body = json!({
         "type": "object", "required": ["sql"], "additionalProperties": false,

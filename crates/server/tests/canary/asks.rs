@@ -43,7 +43,10 @@ const NONSENSE: [&str; 14] = [
 /// Anything at all.
 pub(crate) fn any(shape: &Shape, caller: &Caller, random: &mut Random, tags: &[String]) -> Sent {
     let mut sent = match random.below(100) {
-        0..66 => report(shape, caller, random),
+        0..66 if !shape.pack.reports.is_empty() => report(shape, caller, random),
+        0..20 => own_path(caller, sql(shape, random), "/v1/sql"),
+        20..40 => own_path(caller, query(shape, random), "/v1/query"),
+        40..66 => captured(shape, caller, random),
         66..78 => own_path(caller, sql(shape, random), "/v1/sql"),
         78..88 => own_path(caller, query(shape, random), "/v1/query"),
         88..94 => rows(shape, caller, random),
@@ -302,6 +305,8 @@ fn query(shape: &Shape, random: &mut Random) -> String {
         json!({"kind": "retention", "start": {"table": name}, "return": {"table": name}, "period": "month", "periods": 3, "breakdown": {"prop": text}}),
         json!({"kind": "preceding", "before": {"table": name}, "of": {"table": name}, "show": {"prop": text, "cut": 30, "trim": true}, "per_actor": true}),
         json!({"kind": "trend", "entity": {"table": name}, "aggregate_by": any, "measure": "unique", "interval": "all"}),
+        json!({"kind": "trend", "interval": "all", "measure": "unique", "breakdown": {"prop": "plan", "scope": "actor"}}),
+        json!({"kind": "funnel", "steps": [{"event": "view"}, {"event": "buy", "where": [{"prop": "size", "op": "is_set"}]}], "list_actors": true}),
         json!({"kind": "trend", "entity": {"table": "nowhere"}}),
         json!({"kind": "trend", "entity": {"table": name, "where": [{"prop": "nothing", "value": 1}]}}),
         json!({"kind": "trend", "tenant": 2}),
@@ -361,15 +366,51 @@ fn rows(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
     sent
 }
 
+/// Events, properties of actors and aliases, each with whose it is: sent again by another, it is refused.
+fn captured(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
+    let tenant = caller.tenant.unwrap_or_else(|| *random.pick(&TENANTS));
+    let mut name = || shape.id(tenant, random.below(8) as u32, ColumnType::Text);
+    let (one, other) = (name(), name());
+    let of = shape.tenant(tenant);
+    let text = format!("{} {}", canary(tenant), random.below(5));
+    let prop = *random.pick(&["plan", "colour", "size"]);
+    let value = random.pick(&[json!(text), json!(7), json!(1.5), json!(true), json!({"in": [text]})]).clone();
+    let (path, item) = match random.below(4) {
+        0 => ("/v1/actors", json!({"actor": one, "props": {prop: value}, "tenant": of})),
+        1 => ("/v1/alias", json!({"alias": one, "actor": other, "force": random.percent(50), "tenant": of})),
+        _ => {
+            let ts = format!("2026-02-{:02}T10:00:00Z", 1 + random.below(20));
+            let id = random.percent(30).then(|| format!("e{}", random.below(40)));
+            let event = *random.pick(&["view", "buy"]);
+            let event = json!({
+                "event": event, "actor": one, "ts": ts, "props": {prop: value}, "event_id": id, "tenant": of,
+            });
+            ("/v1/capture", event)
+        }
+    };
+    let body = match random.below(20) {
+        0 => "[{".to_owned(),
+        1 => json!([item, 17, {"nothing": text}]).to_string(),
+        2 => "17".to_owned(),
+        _ => item.to_string(),
+    };
+    let mut sent = own_path(caller, body, path);
+    sent.sees.insert(tenant);
+    sent.written = Some(tenant);
+    sent
+}
+
 /// The server's other paths, and some that are not there.
 fn elsewhere(caller: &Caller, random: &mut Random) -> Sent {
-    const PATHS: [&str; 14] = [
+    const PATHS: [&str; 16] = [
         "/v1/schema",
         "/v1/schema",
         "/v1/schema?app=loyalty",
         "/v1/sql",
         "/v1/query",
         "/v1/tables",
+        "/v1/keys",
+        "/v1/capture",
         "/openapi.json",
         "/docs",
         "/docs/",

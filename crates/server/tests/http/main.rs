@@ -24,6 +24,8 @@ mod browsers;
 #[cfg(test)]
 mod capture;
 #[cfg(test)]
+mod cohorts;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod files;

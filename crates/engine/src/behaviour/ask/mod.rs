@@ -6,6 +6,7 @@ mod dropoff;
 mod funnel;
 mod preceding;
 mod retention;
+mod select;
 mod trend;
 
 use ebbtide_model::query::{BoundQuery, EventSource, Interval, Kind};
@@ -14,11 +15,14 @@ use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use self::select::select;
+pub(crate) use self::select::{Depth, select_within};
 use super::columns::Arrivals;
 use super::drive::{Loaded, Loading};
 use super::joined::Joined;
 use super::key::{Group, OwnedKey};
 use super::load::{Actors, Times};
+use super::membership::Asked;
 use super::span::Span;
 use crate::answer::{ActorId, Answer, Bucket, Meta, Outcome};
 use crate::{EngineError, Interrupt};
@@ -49,8 +53,8 @@ fn answer(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
-    let joined = Joined::load(snapshot, scope, query)?;
-    let mut asking = Asking { snapshot, scope, query, as_of, interrupt, joined, warnings: Vec::new() };
+    let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
+    let mut asking = Asking::within(&asked, query)?;
     let outcome = match &query.query.kind {
         Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
         Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
@@ -84,6 +88,12 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
+    fn within(asked: &Asked<'a>, query: &'a BoundQuery) -> Result<Self, EngineError> {
+        let Asked { snapshot, scope, as_of, interrupt, .. } = *asked;
+        let joined = Joined::load(asked, query)?;
+        Ok(Self { snapshot, scope, query, as_of, interrupt, joined, warnings: Vec::new() })
+    }
+
     fn load(&self, times: &Times, actors: Actors) -> Result<Loaded<'a>, EngineError> {
         self.load_of(&self.query.sources, times, actors)
     }

@@ -1,7 +1,7 @@
 //! A dropoff's tables: the events that have a session of their own, those that are parted by time, and
 //! the tables of its latencies.
 
-use super::{Binder, Need, condition, conditions, events_of, fault, known_table, prop_column};
+use super::{Binder, Counted, Need, condition, conditions, events_of, fault, known_table, prop_column};
 use crate::query::bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
 use crate::query::condition::{Condition, Operand, Probe};
 use crate::query::filter::{Filter, Op, PropScope, Test};
@@ -109,7 +109,7 @@ impl<'a> Binder<'a, '_> {
         let mut filters = if is_own {
             own_filters.to_vec()
         } else {
-            let mut filters = conditions(&self.query.filters, table, "filters")?;
+            let mut filters = conditions(&self.query.filters, &self.of(table), "filters")?;
             filters.extend(self.aggregated(table)?);
             filters
         };
@@ -140,8 +140,8 @@ fn serving(
             scope: PropScope::Event,
         });
         let path = format!("steps[{index}]");
-        let bound =
-            condition(&is_step, table, &path).map_err(|fault| Fault { path: path.clone(), ..fault })?;
+        let bound = condition(&is_step, &Counted { table, aggregate_by: None }, &path)
+            .map_err(|fault| Fault { path: path.clone(), ..fault })?;
         Ok(BoundMatcher { bit, event: None, filters: vec![bound] })
     };
     (first_bit..).zip(steps.iter().enumerate()).map(matcher).collect()

@@ -94,7 +94,7 @@ impl Binder<'_, '_> {
                 scope: PropScope::Event,
             });
             self.matcher(&paths.entity, BoundQuery::CHAIN_START, "entity", Need::Actor)?;
-            let bound = condition(&is_item, table, "start_at")
+            let bound = condition(&is_item, &self.of(table), "start_at")
                 .map_err(|fault| Fault { path: "start_at".to_owned(), ..fault })?;
             if let Some(matcher) = self.sources[source].matchers.last_mut() {
                 matcher.filters.push(bound);

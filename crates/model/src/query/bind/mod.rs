@@ -10,9 +10,11 @@ use jiff::tz::TimeZone;
 
 use self::range::check_range;
 use super::bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource};
-use super::condition::{Condition, Probe};
+use super::condition::{CohortTest, Condition, Probe};
+use super::filter::CohortFilter;
 use super::matcher::Matcher;
 use super::{Filter, PropScope, Query, When};
+use crate::cohort::cohort_tables;
 use crate::{AppSchema, Calendar, ColumnType, Fault, TableKind, TableName, TableSchema, nearest};
 
 /// The property that stands for the event's name, where a table has no column of that name.
@@ -40,7 +42,27 @@ pub fn bind(query: &Query, schema: &AppSchema) -> Result<BoundQuery, Fault> {
     binder.bind_kind()?;
     let Binder { mut sources, actor, .. } = binder;
     sources.iter_mut().for_each(EventSource::place_actor_props);
-    Ok(BoundQuery { calendar, as_of, from, to, sources, actor_type: actor.map(|(_, kind)| kind), query })
+    let extra_tables = cohort_dependencies(&sources, schema);
+    Ok(BoundQuery {
+        calendar,
+        as_of,
+        from,
+        to,
+        sources,
+        extra_tables,
+        actor_type: actor.map(|(_, kind)| kind),
+        query,
+    })
+}
+
+/// What an answer depends on besides its own tables where it is about a cohort: who is in one may be for any
+/// of the app's rows to say.
+fn cohort_dependencies(sources: &[EventSource], schema: &AppSchema) -> Vec<TableName> {
+    if sources.iter().all(|source| source.cohort_tests().is_empty()) {
+        return Vec::new();
+    }
+    let own = schema.declared_tables().map(|table| table.name.clone());
+    cohort_tables().into_iter().chain(own).collect()
 }
 
 fn fault(path: &str, problem: impl std::fmt::Display) -> Fault {
@@ -60,15 +82,15 @@ fn stream<'a>(query: &Query, schema: &'a AppSchema) -> Result<&'a TableSchema, F
     if let Some(name) = &query.stream {
         return known_table(schema, name, "stream");
     }
-    let mut streams = schema.tables.iter().filter(|table| table.kind == TableKind::Events);
+    let mut streams = schema.declared_tables().filter(|table| table.kind == TableKind::Events);
     streams.next().ok_or_else(|| {
         fault("stream", "is missing, and the app has no event stream that could serve instead")
     })
 }
 
 fn known_table<'a>(schema: &'a AppSchema, name: &TableName, path: &str) -> Result<&'a TableSchema, Fault> {
-    schema.table(name).ok_or_else(|| {
-        let names = || schema.tables.iter().map(|table| table.name.as_str());
+    schema.table(name).filter(|table| !table.name.is_system()).ok_or_else(|| {
+        let names = || schema.declared_tables().map(|table| table.name.as_str());
         let known: Vec<&str> = names().collect();
         let hint = hint(name.as_str(), names());
         fault(path, format_args!("{:?} was given; allowed is one of {known:?}{hint}", name.as_str()))
@@ -107,7 +129,7 @@ impl<'a> Binder<'a, '_> {
                 Some((column, name.clone()))
             }
         };
-        let filters = conditions(&matcher.filters, table, &format!("{path}.where"))?;
+        let filters = conditions(&matcher.filters, &self.of(table), &format!("{path}.where"))?;
         self.sources[index].matchers.push(BoundMatcher { bit, event, filters });
         Ok(index)
     }
@@ -121,7 +143,7 @@ impl<'a> Binder<'a, '_> {
             return Err(fault(path, problem));
         };
         let actor = self.actor_of(table, path, need)?;
-        let filters = conditions(&self.query.filters, table, "filters")?;
+        let filters = conditions(&self.query.filters, &self.of(table), "filters")?;
         self.sources.push(events_of(table, time, actor, filters));
         Ok(self.sources.len() - 1)
     }
@@ -152,6 +174,10 @@ impl<'a> Binder<'a, '_> {
         Ok(Some(column))
     }
 
+    fn of<'t>(&'t self, table: &'t TableSchema) -> Counted<'t> {
+        Counted { table, aggregate_by: self.query.aggregate_by.as_deref() }
+    }
+
     /// The column of a property by which the answer is split.
     fn actor_prop(&mut self, source: usize, prop: &str, path: &str) -> Result<usize, Fault> {
         let props = self.sources[source].actor_props.as_mut();
@@ -161,6 +187,24 @@ impl<'a> Binder<'a, '_> {
     fn table_of(&self, source: usize) -> Result<&'a TableSchema, Fault> {
         known_table(self.schema, &self.sources[source].table, "stream")
     }
+}
+
+fn cohort_test(filter: &CohortFilter, counted: &Counted<'_>, path: &str) -> Result<CohortTest, Fault> {
+    let table = counted.table;
+    let column = match counted.aggregate_by {
+        Some(prop) => prop_column(table, prop, "aggregate_by")?,
+        None => table.actor_column().ok_or_else(|| {
+            let problem = format_args!("a cohort was given, and the rows of {} have no actor", table.name);
+            fault(&format!("{path}.cohort"), problem)
+        })?,
+    };
+    Ok(CohortTest {
+        column,
+        column_type: table.columns[column].column_type,
+        cohort: filter.cohort.clone(),
+        membership: filter.membership,
+        path: format!("{path}.cohort"),
+    })
 }
 
 /// A table's rows as events, of which nothing is wanted yet.
@@ -192,15 +236,23 @@ enum Need {
     Events,
 }
 
-fn conditions(filters: &[Filter], table: &TableSchema, path: &str) -> Result<Vec<Condition>, Fault> {
+/// A table, and the property by which a query counts in place of its actors.
+struct Counted<'a> {
+    table: &'a TableSchema,
+    aggregate_by: Option<&'a str>,
+}
+
+fn conditions(filters: &[Filter], table: &Counted<'_>, path: &str) -> Result<Vec<Condition>, Fault> {
     let bound = |(index, filter)| condition(filter, table, &format!("{path}[{index}]"));
     filters.iter().enumerate().map(bound).collect()
 }
 
-fn condition(filter: &Filter, table: &TableSchema, path: &str) -> Result<Condition, Fault> {
+fn condition(filter: &Filter, counted: &Counted<'_>, path: &str) -> Result<Condition, Fault> {
+    let table = counted.table;
     Ok(match filter {
-        Filter::Any(filters) => Condition::Any(conditions(filters, table, &format!("{path}.any"))?),
-        Filter::All(filters) => Condition::All(conditions(filters, table, &format!("{path}.all"))?),
+        Filter::Cohort(filter) => Condition::Cohort(cohort_test(filter, counted, path)?),
+        Filter::Any(filters) => Condition::Any(conditions(filters, counted, &format!("{path}.any"))?),
+        Filter::All(filters) => Condition::All(conditions(filters, counted, &format!("{path}.all"))?),
         Filter::Test(test) => {
             if test.scope == PropScope::Actor {
                 if table.actor_props.is_none() {

@@ -1,0 +1,180 @@
+//! `/v1/cohorts`: sets of actors with a name, saved from an answer. They belong to the rows that the caller
+//! asks about (a tenant's, or the whole app's), and nobody else sees them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use ebbtide_engine::{
+    COHORTS_MAX, EngineError, Members, SavedCohort, cohort_keys, cohort_rows, find_cohort, list_cohorts,
+    select,
+};
+use ebbtide_model::query::bind;
+use ebbtide_model::{Cohort, CohortMode, Fault, Instant, Scope, selecting};
+use ebbtide_store::{NewRows, Occurrences, Snapshot, Store};
+use serde_json::{Value as JsonValue, json};
+
+use super::access::{self, PathParams};
+use super::body::read_body;
+use crate::asking::{AskError, ask_within};
+use crate::problem::{Code, Problem, shortened};
+use crate::server::{App, Server};
+use crate::sign_in::Caller;
+
+/// The caller's rows, as they are now.
+struct Rows {
+    server: Arc<Server>,
+    app: Arc<App>,
+    scope: Scope,
+    snapshot: Snapshot,
+}
+
+impl Rows {
+    async fn of(server: &Arc<Server>, caller: &Caller) -> Result<Self, Problem> {
+        let scope = caller.widest_scope()?;
+        let app = server.app_of(caller)?.clone();
+        let snapshot = access::snapshot(server, &app, &scope).await?;
+        Ok(Self { server: server.clone(), app, scope, snapshot })
+    }
+
+    /// The members of a cohort as of a moment.
+    async fn select(&self, cohort: &Cohort, as_of: Instant) -> Result<Members, Problem> {
+        let in_query = |fault: Fault| Fault { path: format!("query.{}", fault.path), ..fault };
+        let query = bind(&selecting(&cohort.query), &self.app.pack.schema).map_err(in_query)?;
+        let (snapshot, scope, from) = (self.snapshot.clone(), self.scope.clone(), cohort.from.clone());
+        let turn = self.server.turn().await?;
+        let asking = ask_within(self.server.settings.query_time_max, move |flag| {
+            // Held until the question is answered or given up, even where its caller has gone.
+            let _turn = turn;
+            select(&snapshot, &scope, &query, &from, as_of, flag)
+        });
+        asking.await.map_err(|error| match error {
+            AskError::Engine(EngineError::Query(fault)) if !fault.path.starts_with("from.") => {
+                Problem::from(EngineError::Query(in_query(fault)))
+            }
+            AskError::Engine(error) => Problem::from(error),
+            AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
+        })
+    }
+
+    /// Off the threads that serve connections.
+    async fn read<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Snapshot, &Scope) -> Result<R, EngineError> + Send + 'static,
+    ) -> Result<R, Problem> {
+        let (snapshot, scope) = (self.snapshot.clone(), self.scope.clone());
+        let reading = tokio::task::spawn_blocking(move || read(&snapshot, &scope)).await;
+        Ok(reading.map_err(|error| Problem::hidden(Code::Internal, error))??)
+    }
+
+    async fn find(&self, name: &str) -> Result<SavedCohort, Problem> {
+        let wanted = name.to_owned();
+        let found = self.read(move |snapshot, scope| find_cohort(snapshot, scope, &wanted)).await?;
+        found.ok_or_else(|| {
+            let detail = format!("There is no cohort {:?}.", shortened(name));
+            Problem::new(Code::CohortUnknown, detail)
+        })
+    }
+
+    /// Waits for the disk. A request that is given up meanwhile does not undo it.
+    async fn write(
+        &self,
+        write: impl FnOnce(&Store, &Snapshot, &Scope) -> Result<(), Problem> + Send + 'static,
+    ) -> Result<(), Problem> {
+        let (server, snapshot, scope) = (self.server.clone(), self.snapshot.clone(), self.scope.clone());
+        let writing = tokio::task::spawn_blocking(move || write(server.store()?, &snapshot, &scope)).await;
+        writing.map_err(|error| Problem::hidden(Code::Internal, error))?
+    }
+}
+
+/// `POST /v1/cohorts`.
+pub(super) async fn save(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
+    let now = server.now();
+    let caller = access::sign_in(&server, request.headers(), request.uri())?;
+    caller.widest_scope()?;
+    let settings = &server.settings;
+    let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
+    let cohort = Cohort::parse(&body.json()?)?;
+    let rows = Rows::of(&server, &caller).await?;
+    let known = rows.read(list_cohorts).await?;
+    if known.iter().any(|saved| saved.cohort.name == cohort.name) {
+        let detail = format!("There is a cohort {:?} already; delete it first.", cohort.name);
+        return Err(Problem::new(Code::CohortExists, detail));
+    }
+    if known.len() >= COHORTS_MAX {
+        let detail = format!("There are {} cohorts; allowed are {COHORTS_MAX}.", known.len());
+        return Err(Problem::new(Code::TooLarge, detail));
+    }
+    let calendar = &rows.app.pack.schema.calendar;
+    let as_of = cohort.query.as_of.map_or(now, |as_of| as_of.end(calendar));
+    let members = rows.select(&cohort, as_of).await?;
+    let saved = SavedCohort::new(cohort, &members, as_of, now);
+    let told = saved.to_json();
+    rows.write(move |store, snapshot, scope| {
+        let (table, batch) = cohort_rows(snapshot.app(), scope, &saved, &members)?;
+        let receipt = store.append(scope, NewRows { table, batch, occurrences: Occurrences::new() })?;
+        match receipt.rejected.first() {
+            None => Ok(()),
+            Some(refused) => Err(Problem::hidden(Code::Internal, &refused.detail)),
+        }
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(JsonValue::Object(told))).into_response())
+}
+
+/// `GET /v1/cohorts`.
+pub(super) async fn list(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Json<JsonValue>, Problem> {
+    let caller = access::sign_in(&server, &headers, &uri)?;
+    let rows = Rows::of(&server, &caller).await?;
+    let known = rows.read(list_cohorts).await?;
+    let cohorts: JsonValue = known.iter().map(SavedCohort::to_json).collect();
+    Ok(Json(json!({"cohorts": cohorts})))
+}
+
+/// `GET /v1/cohorts/{name}`: of a live one the size that it has now.
+pub(super) async fn get(
+    State(server): State<Arc<Server>>,
+    path: PathParams,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Json<JsonValue>, Problem> {
+    let now = server.now();
+    let caller = access::sign_in(&server, &headers, &uri)?;
+    let path = access::path_pairs(path)?;
+    let rows = Rows::of(&server, &caller).await?;
+    let mut saved = rows.find(access::last(&path, "name").unwrap_or_default()).await?;
+    if saved.cohort.mode == CohortMode::Live {
+        let members = rows.select(&saved.cohort, now).await?;
+        saved.size = u64::try_from(members.len()).unwrap_or(u64::MAX);
+        saved.as_of = now;
+    }
+    Ok(Json(JsonValue::Object(saved.to_json())))
+}
+
+/// `DELETE /v1/cohorts/{name}`.
+pub(super) async fn delete(
+    State(server): State<Arc<Server>>,
+    path: PathParams,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Json<JsonValue>, Problem> {
+    let caller = access::sign_in(&server, &headers, &uri)?;
+    let path = access::path_pairs(path)?;
+    let rows = Rows::of(&server, &caller).await?;
+    let name = access::last(&path, "name").unwrap_or_default().to_owned();
+    let saved = rows.find(&name).await?;
+    rows.write(move |store, snapshot, scope| {
+        let (table, keys, tenant) = cohort_keys(snapshot.app(), scope, &saved)?;
+        let own = scope.narrowed_to(&tenant).unwrap_or_else(|| scope.clone());
+        store.delete_rows(&own, &table, &keys)?;
+        Ok(())
+    })
+    .await?;
+    Ok(Json(json!({"deleted": name})))
+}
