@@ -14,8 +14,8 @@ use hashbrown::HashSet;
 use super::columns::Arrivals;
 use super::fold::{Actor, Fold, Run};
 use super::joined::Joined;
-use super::key::{Group, Key, OwnedKey, compare_groups};
-use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
+use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
+use super::load::{Actors, Events, Loader, NO_CODE, Number, Times, Values};
 use super::spine::Stream;
 use crate::{EngineError, Interrupt, stop};
 
@@ -38,6 +38,8 @@ pub(crate) struct Loaded<'i> {
     pub(crate) groups: Vec<Group>,
     /// By rank, ascending; events name their value by its rank here.
     pub(crate) values: Vec<OwnedKey>,
+    /// Instead, where values are not ranked: those of each part, and the code of its first one.
+    unranked: Vec<(u32, Keys)>,
 }
 
 pub(super) struct PartEvents {
@@ -57,39 +59,52 @@ pub(crate) struct Loading<'a, 'i> {
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) values: Values,
     pub(crate) arrivals: Arrivals,
     pub(crate) interrupt: &'i dyn Interrupt,
 }
 
 impl<'i> Loading<'_, 'i> {
-    pub(crate) fn load(self, sources: &[EventSource]) -> Result<Loaded<'i>, EngineError> {
-        let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
+    pub(crate) fn load<'s>(self, sources: &'s [EventSource]) -> Result<Loaded<'i>, EngineError> {
+        let mut parts: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
         for source in sources {
             let view = self.snapshot.table(self.scope, &source.table)?;
             let spine = SpineColumns::of(view.schema());
-            work.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
+            parts.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
         }
-        let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
-        let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            let (memberships, joined) = (&joined.memberships, joined.of(source));
-            let loader = Loader {
-                source,
-                joined,
-                memberships,
-                times,
-                actors,
-                ties,
-                arrivals,
-                spine: *spine,
-                interrupt,
-            };
+        let rows: usize = parts.iter().map(|(.., part)| part.rows_max()).sum();
+        let workers = workers(rows);
+        let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
+        let loader = |source: &'s EventSource, spine: Option<SpineColumns>| Loader {
+            source,
+            joined: joined.of(source),
+            memberships: &joined.memberships,
+            times,
+            actors,
+            ties,
+            values,
+            arrivals,
+            spine,
+            interrupt,
+        };
+        // A part that is more than a worker's share is loaded by several; what is streamed is shared out later.
+        let share = rows.div_ceil(workers).max(1);
+        let pieces = |(source, spine, part): (&'s EventSource, Option<SpineColumns>, Part)| {
+            let pieces =
+                if loader(source, spine).streams(&part) { 1 } else { part.rows_max().div_ceil(share) };
+            part.split(pieces).into_iter().map(move |piece| (source, spine, piece))
+        };
+        let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> =
+            parts.into_iter().flat_map(pieces).collect();
+        work.sort_by_key(|(.., part)| std::cmp::Reverse(part.rows_max()));
+        let load_one = |(source, spine, part): &(&'s EventSource, Option<SpineColumns>, Part)| {
+            let loader = loader(source, *spine);
             Ok(match Stream::of(&loader, part)? {
                 Some(stream) => Piece::Stream(stream),
                 None => Piece::Events(loader.load(part)?),
             })
         };
-        let rows = work.iter().map(|(_, _, part)| part.rows_max()).sum();
-        let pieces = side_by_side(&work, workers(rows), load_one)?;
+        let pieces = side_by_side(&work, workers, load_one)?;
         let mut loaded = Loaded {
             parts: Vec::new(),
             streams: Vec::new(),
@@ -97,6 +112,7 @@ impl<'i> Loading<'_, 'i> {
             actors,
             groups: Vec::new(),
             values: Vec::new(),
+            unranked: Vec::new(),
             interrupt,
         };
         stop::check(interrupt)?;
@@ -170,16 +186,31 @@ impl Loaded<'_> {
             |events| (&mut events.groups, std::mem::take(&mut events.group_keys).into_groups()),
             compare_groups,
         );
-        self.values = unify(
-            &mut parts,
-            |events| (&mut events.values, std::mem::take(&mut events.value_keys).into_keys()),
-            OwnedKey::cmp_null_last,
-        );
+        self.unranked = parts.iter_mut().map(|events| (0, std::mem::take(&mut events.unranked))).collect();
+        number_on(&mut self.unranked, &mut parts);
+        if self.unranked.iter().all(|(_, keys)| keys.len() == 0) {
+            self.values = unify(
+                &mut parts,
+                |events| (&mut events.values, std::mem::take(&mut events.value_keys).into_keys()),
+                OwnedKey::cmp_null_last,
+            );
+        }
         unify(&mut parts, |events| (&mut events.keys, std::mem::take(&mut events.key_values)), Ord::cmp);
         for (stream, keys) in self.streams.iter_mut().zip(parts.split_off(whole)) {
             stream.number(keys);
         }
         self.parts = parts.into_iter().map(|events| PartEvents::new(events, &self.tenants)).collect();
+    }
+
+    /// The value of a code, where values are not ranked.
+    pub(crate) fn unranked(&self, code: u32) -> Key<'_> {
+        let part = self.unranked.partition_point(|(first, _)| *first <= code);
+        match part.checked_sub(1).and_then(|part| self.unranked.get(part)) {
+            Some((first, keys)) if ((code - first) as usize) < keys.len() => {
+                keys.get((code - first) as usize)
+            }
+            _ => Key::Null,
+        }
     }
 
     /// How many events there are of each group, by rank.
@@ -270,6 +301,21 @@ impl Loaded<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Gives the values of each part, which are not ranked, codes after those of the parts before it.
+fn number_on(unranked: &mut [(u32, Keys)], parts: &mut [Events]) {
+    let mut next = 0_u32;
+    for ((first, keys), events) in unranked.iter_mut().zip(parts) {
+        *first = next;
+        if keys.len() == 0 {
+            continue;
+        }
+        for code in events.values.iter_mut().filter(|code| **code != NO_CODE) {
+            *code = code.saturating_add(next);
+        }
+        next = next.saturating_add(u32::try_from(keys.len()).unwrap_or(u32::MAX));
     }
 }
 

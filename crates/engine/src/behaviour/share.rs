@@ -17,6 +17,9 @@ use crate::EngineError;
 /// hand when it is folded.
 const SHARE_ROWS: usize = 262_144;
 
+/// Runs of a part that are looked at to find where the actors are cut.
+const SAMPLES_PER_PART: usize = 64;
+
 /// What is folded at once.
 pub(super) struct Share<'a> {
     pub(super) cursors: Vec<Cursor<'a>>,
@@ -76,23 +79,35 @@ impl Loaded<'_> {
         }
     }
 
-    /// Where all parts are cut: by actors from the largest one.
+    /// Where all parts are cut: by actors from the largest stream, or from all over the parts where those
+    /// hold more.
     fn cuts(&self, workers: usize) -> Result<Vec<Cut>, EngineError> {
         let stream = self.streams.iter().max_by_key(|stream| stream.part.rows_max());
-        let part = self.parts.iter().max_by_key(|part| part.events.times.len());
-        let events = part.map_or(0, |part| part.events.times.len());
+        let events: usize = self.parts.iter().map(|part| part.events.times.len()).sum();
         if let Some(stream) = stream.filter(|stream| stream.part.rows_max() >= events)
             && let Some(scan) = stream.scan(&stream.part)
         {
             let rows = (stream.part.rows_max() / workers.max(1)).min(SHARE_ROWS);
             return Ok(scan.cuts(u32::try_from(rows).unwrap_or(u32::MAX))?);
         }
-        let Some(part) = part else { return Ok(Vec::new()) };
-        let cut = |worker: usize| {
-            let (tenant, key) = part.id(*part.order.get(part.len() * worker / workers)?);
-            Some((Arc::from(&**self.tenants.get(tenant as usize)?), actor_of(key)?))
-        };
-        Ok((1..workers).filter_map(cut).collect())
+        let mut samples: Vec<((u32, Key<'_>), usize)> = Vec::new();
+        for part in &self.parts {
+            let step = part.len().div_ceil(SAMPLES_PER_PART).max(1);
+            samples.extend(part.order.iter().step_by(step).map(|run| (part.id(*run), step)));
+        }
+        samples.sort_unstable();
+        let all: usize = samples.iter().map(|(_, runs)| runs).sum();
+        let (mut cuts, mut passed) = (Vec::new(), 0);
+        for ((tenant, key), runs) in samples {
+            if cuts.len() + 1 < workers
+                && passed >= all * (cuts.len() + 1) / workers
+                && let (Some(tenant), Some(actor)) = (self.tenants.get(tenant as usize), actor_of(key))
+            {
+                cuts.push((Arc::from(&**tenant), actor));
+            }
+            passed += runs;
+        }
+        Ok(cuts)
     }
 
     /// The ends of what comes before a cut.

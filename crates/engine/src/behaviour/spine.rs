@@ -12,7 +12,7 @@ use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, 
 use super::columns::Arrivals;
 use super::joined::OfSource;
 use super::key::{Key, KeyColumn};
-use super::load::{Actors, Events, Loader, NO_CODE, Times, shorten};
+use super::load::{Actors, Events, Loader, NO_CODE, Times, Values, shorten};
 use super::membership::Memberships;
 use crate::{EngineError, stop};
 
@@ -47,6 +47,13 @@ impl Loader<'_> {
     /// The part's spine, where it has all that the query asks of the part.
     pub(super) fn spine_of(&self, part: &Part) -> Option<SpineScan> {
         part.spine(&self.spine.filter(|columns| self.is_enough(columns))?)
+    }
+
+    /// Whether the part can be read while it is folded.
+    pub(super) fn streams(&self, part: &Part) -> bool {
+        // An alias and its actor lie apart.
+        let is_joined = self.joined.as_ref().and_then(OfSource::aliases).is_some();
+        !is_joined && self.spine_of(part).is_some()
     }
 
     /// Whether nothing is asked for but whose an event is, when it was, and what it is called.
@@ -209,10 +216,11 @@ impl Loader<'_> {
             if let Some(value) = &self.source.value {
                 let is_wanted = value.of.is_none_or(|bit| marks & (1 << bit) != 0);
                 let known = values.get_mut(code).filter(|_| is_wanted && code != usize::from(NO_NAME));
-                let key = || shorten(name_of(&rows.names, code), value);
-                into.values.push(
-                    known.map_or(NO_CODE, |known| *known.get_or_insert_with(|| into.value_keys.code(key()))),
-                );
+                let code = known.map_or(NO_CODE, |known| {
+                    let key = || shorten(name_of(&rows.names, code), value);
+                    *known.get_or_insert_with(|| into.code_of(key(), self.values))
+                });
+                into.values.push(code);
             }
         });
     }
@@ -262,6 +270,7 @@ pub(super) struct Stream {
     columns: SpineColumns,
     times: Times,
     actors: Actors,
+    values: Values,
     pub(super) part: Part,
     codes: Codes,
     /// Events by code; empty where groups are not asked for.
@@ -271,9 +280,8 @@ pub(super) struct Stream {
 impl Stream {
     /// `None` where the part's rows have to be read at once.
     pub(super) fn of(loader: &Loader<'_>, part: &Part) -> Result<Option<Self>, EngineError> {
-        // An alias and its actor lie apart.
-        let is_joined = loader.joined.as_ref().and_then(OfSource::aliases).is_some();
-        let (Some(scan), Some(columns), false) = (loader.spine_of(part), loader.spine, is_joined) else {
+        let (Some(scan), Some(columns), true) = (loader.spine_of(part), loader.spine, loader.streams(part))
+        else {
             return Ok(None);
         };
         let codes = loader.codes(&scan.names());
@@ -283,6 +291,7 @@ impl Stream {
             columns,
             times: loader.times.clone(),
             actors: loader.actors,
+            values: loader.values,
             part: part.clone(),
             codes,
             counts,
@@ -305,7 +314,8 @@ impl Stream {
             for (code, marks) in self.codes.marks.iter().enumerate() {
                 let is_wanted = *marks != 0 && code != usize::from(NO_NAME);
                 let key = || shorten(name_of(&names, code), value);
-                events.values.push(if is_wanted { events.value_keys.code(key()) } else { NO_CODE });
+                let code = if is_wanted { events.code_of(key(), self.values) } else { NO_CODE };
+                events.values.push(code);
             }
         }
         events
@@ -340,6 +350,7 @@ impl Stream {
             times: &self.times,
             actors: self.actors,
             ties: &no_ties,
+            values: self.values,
             arrivals: Arrivals::Unread,
             spine: Some(self.columns),
             interrupt,
