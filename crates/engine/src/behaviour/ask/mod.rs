@@ -5,6 +5,7 @@ mod churn;
 mod dropoff;
 mod funnel;
 mod preceding;
+mod properties;
 mod retention;
 mod select;
 mod trend;
@@ -56,7 +57,7 @@ pub fn ask(
         watermark: snapshot.watermark(scope, query.tables())?,
         definition,
         complete: asking.warnings.is_empty(),
-        warnings: asking.warnings,
+        warnings: asking.warnings.into_iter().chain(properties::warnings(snapshot, scope, query)?).collect(),
     };
     Ok(Answer { outcome, query: query.to_json(), meta })
 }
