@@ -13,8 +13,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use ebbtide_model::{
-    AppSchema, Column, ColumnType, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId,
-    Tenants, type_of_kinds,
+    AppSchema, Column, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId, Tenants,
+    type_of_kinds,
 };
 use roaring::RoaringTreemap;
 
@@ -132,14 +132,28 @@ impl Snapshot {
         if self.app.tables.iter().all(|table| table.open.is_none()) {
             return self.clone();
         }
-        let names: BTreeSet<&str> = names.into_iter().collect();
         let mut app = (*self.app).clone();
         for table in app.tables.iter_mut().filter(|table| table.open.is_some()) {
             let properties = self.tables.get(&table.name).map(|rows| rows.properties.clone());
             let visible = properties.unwrap_or_default().visible(scope.tenants());
-            evolve(table, &visible, &names);
+            evolve(table, &visible);
         }
-        Self { app: Arc::new(app), tables: self.tables.clone() }
+        Self { app: Arc::new(app.assuming(names)), tables: self.tables.clone() }
+    }
+
+    /// The kinds of a property's values in the scope's rows of an open table; `overflow` where some of them may
+    /// have no column.
+    pub fn property_kinds(
+        &self,
+        scope: &Scope,
+        table: &TableName,
+        name: &str,
+    ) -> Result<Vec<PropertyKind>, StoreError> {
+        let (_, rows) = self.find(scope, table)?;
+        let Some(rows) = rows else { return Ok(Vec::new()) };
+        let visible = rows.properties.visible(scope.tenants());
+        let overflow = visible.overflows(name).then_some(PropertyKind::Overflow);
+        Ok(visible.of(name).iter().map(|(_, property)| property.kind).chain(overflow).collect())
     }
 
     /// The highest of the [versions](TableView::version) that these tables have within a scope: how far
@@ -214,7 +228,7 @@ impl TableRows {
 }
 
 /// Adds properties to a table's columns.
-fn evolve(table: &mut TableSchema, visible: &Visible, names: &BTreeSet<&str>) {
+fn evolve(table: &mut TableSchema, visible: &Visible) {
     table.columns.truncate(table.declared().len());
     let mut columns: Vec<Column> = Vec::new();
     let is_declared = |name: &str| table.columns.iter().any(|column| column.name == name);
@@ -223,9 +237,6 @@ fn evolve(table: &mut TableSchema, visible: &Visible, names: &BTreeSet<&str>) {
         let overflow = visible.overflows(name).then_some(PropertyKind::Overflow);
         let column_type = type_of_kinds(same.iter().map(|(_, property)| property.kind).chain(overflow));
         columns.push(Column { name: name.to_string(), column_type, nullable: true });
-    }
-    for name in names.iter().filter(|name| visible.of(name).is_empty()) {
-        columns.push(Column { name: (*name).to_owned(), column_type: ColumnType::Mixed, nullable: true });
     }
     columns.retain(|column| !is_declared(&column.name));
     table.columns.extend(columns);

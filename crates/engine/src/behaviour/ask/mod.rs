@@ -5,6 +5,7 @@ mod churn;
 mod dropoff;
 mod funnel;
 mod preceding;
+mod properties;
 mod retention;
 mod select;
 mod trend;
@@ -72,7 +73,7 @@ fn answer(
         watermark: snapshot.watermark(scope, query.tables())?,
         definition,
         complete: asking.warnings.is_empty(),
-        warnings: asking.warnings,
+        warnings: asking.warnings.into_iter().chain(properties::warnings(snapshot, scope, query)?).collect(),
     };
     Ok(Answer { outcome, query: query.to_json(), meta })
 }
