@@ -26,6 +26,8 @@ mod driver;
 #[cfg(test)]
 mod dropoff;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod funnel;
 #[cfg(test)]
 mod oracle;

@@ -1,0 +1,72 @@
+//! `POST /v1/explain`: why an actor is counted as it is.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use ebbtide_engine::{ExplainedActor, explain};
+use ebbtide_model::query::{Query, Scalar, bind};
+use ebbtide_model::{Fault, Fields, Node, TenantId};
+use serde_json::Value as Json;
+
+use super::access;
+use super::answer::{Stopwatch, json_answer};
+use super::body::read_body;
+use crate::asking::{AskError, ask_within};
+use crate::problem::{Code, Problem};
+use crate::server::Server;
+
+pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
+    let mut watch = Stopwatch::start();
+    let now = server.now();
+    let caller = access::sign_in(&server, request.headers(), request.uri())?;
+    let scope = caller.widest_scope()?;
+    let app = server.app_of(&caller)?.clone();
+    let settings = &server.settings;
+    let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
+    let asked = Asked::decode(&body.json()?)?;
+    let in_query = |fault: Fault| Fault { path: format!("query.{}", fault.path), ..fault };
+    let query = bind(&asked.query, &app.pack.schema).map_err(in_query)?;
+    let snapshot = access::snapshot(&server, &app, &scope).await?;
+    let turn = server.turn().await?;
+    let asking = ask_within(settings.query_time_max, move |flag| {
+        // Held until the question is answered or given up, even where its caller has gone.
+        let _turn = turn;
+        explain(&snapshot, &scope, &query, &asked.actor, query.as_of.unwrap_or(now), flag)
+    });
+    let explanation = asking.await.map_err(|error| match error {
+        AskError::Engine(error) => Problem::from(error),
+        AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
+    })?;
+    watch.lap("engine");
+    json_answer(watch, move || Ok(explanation.to_json())).await
+}
+
+/// What a body asks.
+struct Asked {
+    query: Query,
+    actor: ExplainedActor,
+}
+
+impl Asked {
+    fn decode(json: &Json) -> Result<Self, Fault> {
+        let fields = Node::root(json).fields()?;
+        let query = Query::parse(fields.required("query")?.json())
+            .map_err(|fault| Fault { path: format!("query.{}", fault.path), ..fault })?;
+        let actor = actor(&fields)?;
+        fields.finish()?;
+        Ok(Self { query, actor })
+    }
+}
+
+fn actor(fields: &Fields<'_>) -> Result<ExplainedActor, Fault> {
+    let node = fields.required("actor")?;
+    if !node.json().is_object() {
+        return Ok(ExplainedActor { tenant: None, actor: Scalar::decode(&node)? });
+    }
+    let fields = node.fields()?;
+    let tenant = TenantId::new(fields.required("tenant")?.text()?);
+    let actor = Scalar::decode(&fields.required("actor")?)?;
+    fields.finish()?;
+    Ok(ExplainedActor { tenant: Some(tenant), actor })
+}
