@@ -49,7 +49,7 @@ pub(crate) fn fetch(table: &Table, keys: &[Fingerprint]) -> Result<Fetched, Stor
     }
     for (segment, rows) in in_segments {
         for range in ranges(rows) {
-            for batch in Scan::segment(&table.segments[segment], range, table.info.stored.fields())? {
+            for batch in Scan::segment(&table.segments[segment], range, table.info.stored.fields(), None)? {
                 batches.push(only(&batch?, &wanted)?);
             }
         }

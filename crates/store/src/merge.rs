@@ -62,7 +62,7 @@ impl RowMerge {
         let mut batch_rows = (BATCH_BYTES / row_bytes).clamp(1, BATCH_ROWS_MAX);
         for live in segments {
             batch_rows = batch_rows.min(live.segment.batch_rows());
-            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, stored.fields())?;
+            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, stored.fields(), None)?;
             let batch = RecordBatch::new_empty(stored.clone());
             cursors.push(Cursor { scan, batch, keys: None, row: 0 });
         }

@@ -20,7 +20,7 @@ use crate::memtable::{KeyKind, KeyState};
 use crate::owners::Owner;
 use crate::payload::{decode_rows, take_keys};
 use crate::remove::clear_with_area;
-use crate::segment::{self, Segment};
+use crate::segment::{self, DecodedColumns, Segment};
 use crate::store::FreshIds;
 use crate::table::{Known, Lineage, Live, Table, TableInfo, waiting_area_name};
 use crate::writer::{TableIndex, Writer};
@@ -68,6 +68,7 @@ pub(crate) fn open(
         replay.apply(recovered?.record)?;
     }
     let (log, report) = recovery.finish()?;
+    let decoded = Arc::new(DecodedColumns::new(settings.decoded_bytes_max));
     let mut writer = Writer {
         fs,
         settings,
@@ -84,6 +85,7 @@ pub(crate) fn open(
         flushing: None,
         manifest,
         published: Arc::default(),
+        decoded,
         failed: None,
         stuck: None,
         _lock: lock,

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, UInt64Type};
 use crate::fingerprint::Fingerprint;
 use crate::group::Group;
 use crate::memtable::KeyKind;
-use crate::segment::EntryPlace;
+use crate::segment::{DecodedColumns, EntryPlace};
 use crate::snapshot::{Part, ViewColumns};
 use crate::table::{Lineage, Table, TableInfo};
 use crate::waiting::{Waiting, awaited};
@@ -44,8 +44,10 @@ fn read(area: &Table, info: &TableInfo, lineage: &Lineage) -> Result<Waiting, St
     let mut waiting = Waiting::default();
     let row_bytes = area.bytes().div_ceil(keys.len().max(1));
     let mut salts: HashMap<Arc<str>, Fingerprint> = HashMap::new();
+    // They are read once.
+    let unkept = Arc::new(DecodedColumns::new(0));
     let view = Arc::new(ViewColumns::closed(&area.info.schema, &area.info.stored));
-    for run in &area.rows().runs {
+    for run in &area.rows(&unkept).runs {
         let columns = [ColumnRef::Tenant, ColumnRef::Sequence, ColumnRef::Declared(lineage.by)];
         for batch in Part::whole(run, &view).scan(&columns)? {
             let batch = batch?;

@@ -12,7 +12,7 @@ use crate::StoreError;
 use crate::assembly::Assembly;
 use crate::chunk::Chunk;
 use crate::memtable::live_mask;
-use crate::segment::{LiveSegment, SegmentScan};
+use crate::segment::{DecodedColumns, LiveSegment, SegmentScan};
 
 /// Rows in a batch that a scan yields, at most.
 pub(crate) const BATCH_ROWS_MAX: usize = 65_536;
@@ -51,8 +51,9 @@ impl Scan {
         live: &LiveSegment,
         rows: Range<u32>,
         fields: &[FieldRef],
+        decoded: Option<&Arc<DecodedColumns>>,
     ) -> Result<Self, StoreError> {
-        let scan = SegmentScan::new(live, rows, fields)?;
+        let scan = SegmentScan::new(live, rows, fields, decoded)?;
         Ok(Self { source: Source::Segment(Box::new(scan)), assembly: None })
     }
 

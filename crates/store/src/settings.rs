@@ -11,6 +11,8 @@ pub struct Settings {
     pub log_bytes_max: u64,
     /// Writers wait while memory tables, those that are being flushed included, take this much.
     pub memory_bytes_max: usize,
+    /// Columns of segments that were decoded are kept for the next reader, up to this much.
+    pub decoded_bytes_max: usize,
     /// Compaction merges no segments that would have more rows together.
     pub segment_rows_max: u32,
     /// How many segments of about one size are merged into one.
@@ -39,6 +41,7 @@ impl Default for Settings {
             flush_bytes: 128 << 20,
             log_bytes_max: 256 << 20,
             memory_bytes_max: 512 << 20,
+            decoded_bytes_max: 256 << 20,
             segment_rows_max: 16 << 20,
             compaction_fan_in: 8,
             queue_requests_max: 1024,

@@ -27,9 +27,11 @@ use crate::fs::FileSystem;
 use crate::owners::Owners;
 use crate::properties::{Properties, Visible};
 use crate::scan::Scan;
-use crate::segment::{self, GROUP_ROWS, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan};
+use crate::segment::{
+    self, DecodedColumns, GROUP_ROWS, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan,
+};
 use crate::time_search::TimeSearch;
-use crate::{ColumnRef, StoreError, stored_schema};
+use crate::{ColumnRef, Settings, StoreError, stored_schema};
 
 /// All tables of an app at one moment. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -56,6 +58,7 @@ pub(crate) enum Run {
     },
     Segment {
         live: LiveSegment,
+        decoded: Arc<DecodedColumns>,
     },
 }
 
@@ -94,6 +97,7 @@ impl Snapshot {
     ) -> Result<Self, StoreError> {
         let mut snapshot = Self::of_batches(app, tables)?;
         let (mut owners, mut id) = (Owners::default(), 0);
+        let decoded = Arc::new(DecodedColumns::new(Settings::default().decoded_bytes_max));
         let mut written = HashMap::new();
         fs.create_dir_all(Path::new(segment::DIRECTORY))?;
         for (name, rows) in snapshot.tables.iter() {
@@ -106,7 +110,8 @@ impl Snapshot {
                 writer.write(&chunk.batch)?;
                 let descriptor = writer.finish_rows()?.finish(&chunk.directory)?;
                 let segment = Arc::new(Segment::open(fs.as_ref(), descriptor)?);
-                *run = Run::Segment { live: LiveSegment::new(segment, &mut owners) };
+                let live = LiveSegment::new(segment, &mut owners);
+                *run = Run::Segment { live, decoded: decoded.clone() };
             }
             written.insert(name.clone(), Arc::new(rows));
         }
@@ -276,7 +281,7 @@ impl TableView {
         for part in &self.parts {
             match &part.run {
                 Run::Memory { .. } => search.read(part.scan(&[ColumnRef::Declared(time)])?)?,
-                Run::Segment { live } => {
+                Run::Segment { live, .. } => {
                     let field = &self.columns.stored.fields()[DECLARED_INDEX + time];
                     search.segment(live, &part.rows, field)?;
                 }
@@ -289,7 +294,7 @@ impl TableView {
 /// A sorted run of a table's rows.
 #[derive(Clone, Debug)]
 pub struct Part {
-    run: Run,
+    pub(crate) run: Run,
     rows: Range<u32>,
     columns: Arc<ViewColumns>,
 }
@@ -385,7 +390,9 @@ impl Part {
         let asked = self.columns.ask(columns)?;
         let scan = match &self.run {
             Run::Memory { chunk, dead } => Scan::memory(chunk, dead, self.rows.clone(), &asked.read),
-            Run::Segment { live } => Scan::segment(live, self.rows.clone(), &asked.read),
+            Run::Segment { live, decoded } => {
+                Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))
+            }
         }?;
         Ok(scan.assembled(asked.assembly()))
     }
@@ -395,7 +402,7 @@ impl Part {
     pub fn spine(&self, columns: &SpineColumns) -> Option<SpineScan> {
         match &self.run {
             Run::Memory { .. } => None,
-            Run::Segment { live } => {
+            Run::Segment { live, .. } => {
                 let stored = &self.columns.stored;
                 let name = columns.name.map(|name| stored.field(DECLARED_INDEX + name));
                 live.spine(self.rows.clone(), name.map(|field| field.name().as_str()))

@@ -13,7 +13,7 @@ use crate::fingerprint::{Fingerprint, FolderSecret, RowHasher};
 use crate::memtable::{KeyKind, KeyState, Memtable};
 use crate::owners::{Owner, Owners};
 use crate::properties::Properties;
-use crate::segment::{EntryPlace, LiveSegment, Segment};
+use crate::segment::{DecodedColumns, EntryPlace, LiveSegment, Segment};
 use crate::snapshot::{Run, TableRows};
 use crate::statistics::Arrivals;
 use crate::waiting::Waiting;
@@ -395,11 +395,11 @@ impl Table {
         }
     }
 
-    /// What readers see.
-    pub(crate) fn rows(&self) -> TableRows {
+    /// What readers see, with where they keep the columns that they decode.
+    pub(crate) fn rows(&self, decoded: &Arc<DecodedColumns>) -> TableRows {
         let mut runs = Vec::new();
         for live in self.segments.iter().filter(|live| live.live_rows() > 0) {
-            runs.push(Run::Segment { live: live.clone() });
+            runs.push(Run::Segment { live: live.clone(), decoded: decoded.clone() });
         }
         for memtable in self.frozen.iter().chain([&self.active]) {
             for chunk in &memtable.chunks {

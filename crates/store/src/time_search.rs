@@ -72,7 +72,7 @@ impl TimeSearch {
                 continue;
             }
             self.groups_read += 1;
-            self.read(Scan::segment(live, rows, std::slice::from_ref(time))?)?;
+            self.read(Scan::segment(live, rows, std::slice::from_ref(time), None)?)?;
         }
         Ok(())
     }

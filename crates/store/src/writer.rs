@@ -15,6 +15,7 @@ use crate::log::{Log, RecordKind, RecordRef};
 use crate::manifest::{HexId, ManifestStore};
 use crate::records::Records;
 use crate::request::{Answer, Request};
+use crate::segment::DecodedColumns;
 use crate::snapshot::{Snapshot, TableRows};
 use crate::statistics::{Statistics, TableStatistics};
 use crate::table::{Table, TableInfo};
@@ -62,6 +63,7 @@ pub(crate) struct Writer {
     pub(crate) flushing: Option<Flushing>,
     pub(crate) manifest: ManifestStore,
     pub(crate) published: Arc<Published>,
+    pub(crate) decoded: Arc<DecodedColumns>,
     /// Why nothing more is written.
     pub(crate) failed: Option<String>,
     /// Why rows still wait whose parent is there.
@@ -215,7 +217,7 @@ impl Writer {
     pub(crate) fn publish_app(&self, schema: &Arc<AppSchema>) {
         let own = self.tables.iter().filter(|table| table.info.deployed && table.info.app == schema.app);
         let rows: HashMap<TableName, Arc<TableRows>> =
-            own.map(|table| (table.info.schema.name.clone(), Arc::new(table.rows()))).collect();
+            own.map(|table| (table.info.schema.name.clone(), Arc::new(table.rows(&self.decoded)))).collect();
         self.published.replace(&schema.app, Snapshot::new(schema.clone(), Arc::new(rows)));
     }
 

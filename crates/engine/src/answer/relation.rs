@@ -24,7 +24,7 @@ impl Outcome {
                 churn.actors.iter().map(|actor| row(&names, |name| actor.cell(name))).collect()
             }
             Self::Trend(trend) => trend.relation(&names),
-            Self::Preceding(preceding) => preceding.relation(&names),
+            Self::Preceding(preceding) => return preceding.relation(columns),
             Self::Funnel(funnel) => funnel.relation(&names),
             Self::Lifecycle(lifecycle) => {
                 lifecycle.buckets.iter().map(|bucket| row(&names, |name| bucket.cell(name))).collect()
@@ -155,10 +155,10 @@ impl FunnelAnswer {
 }
 
 impl PrecedingAnswer {
-    fn relation(&self, names: &[&str]) -> Vec<Vec<Value>> {
+    fn relation(&self, columns: &[(String, ColumnType)]) -> Result<SqlRows, SqlError> {
         match &self.actors {
-            Some(actors) => actors.iter().map(|counted| row(names, |name| counted.cell(name))).collect(),
-            None => self.values.iter().map(|counted| row(names, |name| counted.cell(name))).collect(),
+            Some(actors) => SqlRows::of_cells(columns, actors.len(), |row, name| actors[row].cell(name)),
+            None => SqlRows::of_cells(columns, self.values.len(), |row, name| self.values[row].cell(name)),
         }
     }
 }

@@ -14,13 +14,15 @@ use hashbrown::HashSet;
 use super::columns::Arrivals;
 use super::fold::{Actor, Fold, Run};
 use super::joined::Joined;
-use super::key::{Group, Key, OwnedKey, compare_groups};
-use super::load::{Actors, Events, Loader, NO_CODE, Number, Times};
+use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
+use super::load::{Actors, Events, Loader, NO_CODE, Number, Times, Values};
 use crate::{EngineError, Interrupt, stop};
 
 /// Below so many events a second thread costs more than it saves.
 const EVENTS_PER_WORKER_MIN: usize = 50_000;
 const WORKERS_MAX: usize = 16;
+/// Runs of a part that are looked at to find where the actors are cut into ranges.
+const SAMPLES_PER_PART: usize = 64;
 /// After so many events (and the rest of an actor's) it is asked whether the answer is still wanted.
 const EVENTS_UNCHECKED_MAX: usize = 16_384;
 
@@ -35,6 +37,8 @@ pub(crate) struct Loaded<'i> {
     pub(crate) groups: Vec<Group>,
     /// By rank, ascending; events name their value by its rank here.
     pub(crate) values: Vec<OwnedKey>,
+    /// Instead, where values are not ranked: those of each part, and the code of its first one.
+    unranked: Vec<(u32, Keys)>,
 }
 
 struct PartEvents {
@@ -54,32 +58,54 @@ pub(crate) struct Loading<'a, 'i> {
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) values: Values,
     pub(crate) arrivals: Arrivals,
     pub(crate) interrupt: &'i dyn Interrupt,
 }
 
 impl<'i> Loading<'_, 'i> {
     pub(crate) fn load(self, sources: &[EventSource]) -> Result<Loaded<'i>, EngineError> {
-        let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
+        let mut parts: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
         for source in sources {
             let view = self.snapshot.table(self.scope, &source.table)?;
             let spine = SpineColumns::of(view.schema());
-            work.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
+            parts.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
         }
-        let Self { joined, times, actors, ties, arrivals, interrupt, .. } = self;
-        let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            let (memberships, joined) = (&joined.memberships, joined.of(source));
-            Loader { source, joined, memberships, times, actors, ties, arrivals, spine: *spine, interrupt }
-                .load(part)
+        let rows: usize = parts.iter().map(|(.., part)| part.rows_max()).sum();
+        let workers = workers(rows);
+        // A part that is more than a worker's share is loaded by several.
+        let share = rows.div_ceil(workers).max(1);
+        let pieces = |(source, spine, part): (_, _, Part)| {
+            let pieces = part.split(part.rows_max().div_ceil(share));
+            pieces.into_iter().map(move |piece| (source, spine, piece))
         };
-        let rows = work.iter().map(|(_, _, part)| part.rows_max()).sum();
-        let events = side_by_side(&work, workers(rows), load_one)?;
+        let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> =
+            parts.into_iter().flat_map(pieces).collect();
+        work.sort_by_key(|(.., part)| std::cmp::Reverse(part.rows_max()));
+        let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
+        let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
+            Loader {
+                source,
+                joined: joined.of(source),
+                memberships: &joined.memberships,
+                times,
+                actors,
+                ties,
+                values,
+                arrivals,
+                spine: *spine,
+                interrupt,
+            }
+            .load(part)
+        };
+        let events = side_by_side(&work, workers, load_one)?;
         let mut loaded = Loaded {
             parts: Vec::new(),
             tenants: Vec::new(),
             actors,
             groups: Vec::new(),
             values: Vec::new(),
+            unranked: Vec::new(),
             interrupt,
         };
         stop::check(interrupt)?;
@@ -136,13 +162,28 @@ impl Loaded<'_> {
             |events| (&mut events.groups, std::mem::take(&mut events.group_keys).into_groups()),
             compare_groups,
         );
-        self.values = unify(
-            &mut parts,
-            |events| (&mut events.values, std::mem::take(&mut events.value_keys).into_keys()),
-            OwnedKey::cmp_null_last,
-        );
+        self.unranked = parts.iter_mut().map(|events| (0, std::mem::take(&mut events.unranked))).collect();
+        number_on(&mut self.unranked, &mut parts);
+        if self.unranked.iter().all(|(_, keys)| keys.len() == 0) {
+            self.values = unify(
+                &mut parts,
+                |events| (&mut events.values, std::mem::take(&mut events.value_keys).into_keys()),
+                OwnedKey::cmp_null_last,
+            );
+        }
         unify(&mut parts, |events| (&mut events.keys, std::mem::take(&mut events.key_values)), Ord::cmp);
         self.parts = parts.into_iter().map(|events| PartEvents::new(events, &self.tenants)).collect();
+    }
+
+    /// The value of a code, where values are not ranked.
+    pub(crate) fn unranked(&self, code: u32) -> Key<'_> {
+        let part = self.unranked.partition_point(|(first, _)| *first <= code);
+        match part.checked_sub(1).and_then(|part| self.unranked.get(part)) {
+            Some((first, keys)) if ((code - first) as usize) < keys.len() => {
+                keys.get((code - first) as usize)
+            }
+            _ => Key::Null,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -193,19 +234,23 @@ impl Loaded<'_> {
         (0..workers).map(share).collect()
     }
 
-    /// Splits the actors into ranges of about as many events each: by actors from the largest part.
+    /// Splits the actors into ranges of about as many runs each, by actors from all over the parts.
     fn ranges(&self, workers: usize) -> Vec<Vec<Cursor<'_>>> {
-        let Some(largest) = self.parts.iter().max_by_key(|part| part.events.times.len()) else {
-            return Vec::new();
-        };
+        let mut samples: Vec<((u32, Key<'_>), usize)> = Vec::new();
+        for part in &self.parts {
+            let step = part.len().div_ceil(SAMPLES_PER_PART).max(1);
+            samples.extend(part.order.iter().step_by(step).map(|run| (part.id(*run), step)));
+        }
+        samples.sort_unstable();
+        let all: usize = samples.iter().map(|(_, runs)| runs).sum();
         let mut bounds: Vec<Vec<usize>> = vec![vec![0; self.parts.len()]];
-        for worker in 1..workers {
-            let run = largest.order.len() * worker / workers;
-            let Some(pivot) = largest.order.get(run).map(|run| largest.id(*run)) else {
-                continue;
-            };
-            let before = |part: &PartEvents| part.order.partition_point(|run| part.id(*run) < pivot);
-            bounds.push(self.parts.iter().map(before).collect());
+        let mut passed = 0;
+        for (pivot, runs) in samples {
+            if bounds.len() < workers && passed >= all * bounds.len() / workers {
+                let before = |part: &PartEvents| part.order.partition_point(|run| part.id(*run) < pivot);
+                bounds.push(self.parts.iter().map(before).collect());
+            }
+            passed += runs;
         }
         bounds.push(self.parts.iter().map(|part| part.order.len()).collect());
         let range = |pair: &[Vec<usize>]| {
@@ -263,6 +308,21 @@ impl Loaded<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Gives the values of each part, which are not ranked, codes after those of the parts before it.
+fn number_on(unranked: &mut [(u32, Keys)], parts: &mut [Events]) {
+    let mut next = 0_u32;
+    for ((first, keys), events) in unranked.iter_mut().zip(parts) {
+        *first = next;
+        if keys.len() == 0 {
+            continue;
+        }
+        for code in events.values.iter_mut().filter(|code| **code != NO_CODE) {
+            *code = code.saturating_add(next);
+        }
+        next = next.saturating_add(u32::try_from(keys.len()).unwrap_or(u32::MAX));
     }
 }
 

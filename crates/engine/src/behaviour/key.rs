@@ -12,7 +12,7 @@ use super::columns::Typed;
 use crate::EngineError;
 
 /// A value of a column; which type it has, the column knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Key<'a> {
     Null,
     /// Whatever fits 64 bits, so that the order is that of the values.
@@ -49,20 +49,18 @@ impl Key<'_> {
             Self::Text(text) => OwnedKey::Text(Box::from(text)),
         }
     }
-}
 
-impl OwnedKey {
     /// The value that this was made from.
-    pub(crate) fn value(&self, column_type: ColumnType) -> Value {
+    pub(crate) fn value(self, column_type: ColumnType) -> Value {
         match (self, column_type) {
-            (Self::Int(value), ColumnType::Int) => Value::Int(*value),
-            (Self::Int(value), ColumnType::Bool) => Value::Bool(*value != 0),
-            (Self::Int(value), ColumnType::Float) => Value::Float(float_of_bits(*value)),
-            (Self::Int(value), ColumnType::Timestamp) => Value::Timestamp(Instant::from_micros(*value)),
-            (Self::Int(value), ColumnType::Date) => i32::try_from(*value).map_or(Value::Null, Value::Date),
-            (Self::Decimal(units), _) => Value::Decimal(*units),
+            (Self::Int(value), ColumnType::Int) => Value::Int(value),
+            (Self::Int(value), ColumnType::Bool) => Value::Bool(value != 0),
+            (Self::Int(value), ColumnType::Float) => Value::Float(float_of_bits(value)),
+            (Self::Int(value), ColumnType::Timestamp) => Value::Timestamp(Instant::from_micros(value)),
+            (Self::Int(value), ColumnType::Date) => i32::try_from(value).map_or(Value::Null, Value::Date),
+            (Self::Decimal(units), _) => Value::Decimal(units),
             (Self::Text(text), ColumnType::Mixed) => Value::of_canonical_json(text),
-            (Self::Text(text), _) => Value::Text(text.as_ref().into()),
+            (Self::Text(text), _) => Value::Text(text.into()),
             (Self::Null, _) | (Self::Int(_), ColumnType::Decimal | ColumnType::Text | ColumnType::Mixed) => {
                 Value::Null
             }
@@ -70,9 +68,30 @@ impl OwnedKey {
     }
 
     /// In the order of values, null last.
+    pub(crate) fn cmp_null_last(self, other: Self) -> Ordering {
+        let null = |key: Self| key == Self::Null;
+        null(self).cmp(&null(other)).then_with(|| self.cmp(&other))
+    }
+}
+
+impl OwnedKey {
+    pub(crate) fn as_key(&self) -> Key<'_> {
+        match self {
+            Self::Null => Key::Null,
+            Self::Int(value) => Key::Int(*value),
+            Self::Decimal(value) => Key::Decimal(*value),
+            Self::Text(text) => Key::Text(text),
+        }
+    }
+
+    /// The value that this was made from.
+    pub(crate) fn value(&self, column_type: ColumnType) -> Value {
+        self.as_key().value(column_type)
+    }
+
+    /// In the order of values, null last.
     pub(crate) fn cmp_null_last(&self, other: &Self) -> Ordering {
-        let null = |key: &Self| *key == Self::Null;
-        null(self).cmp(&null(other)).then_with(|| self.cmp(other))
+        self.as_key().cmp_null_last(other.as_key())
     }
 }
 

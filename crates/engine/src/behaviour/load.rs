@@ -43,6 +43,15 @@ pub(crate) struct Times {
     pub(crate) until: i64,
 }
 
+/// How the values of events are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// By their rank among all.
+    Ranked,
+    /// Each has a code of its own, also where it is equal to another: for a fold that looks at few of many.
+    Unranked,
+}
+
 /// What is kept of events besides time and marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Actors {
@@ -66,6 +75,8 @@ pub(crate) struct Events {
     /// By the property whose values are told apart; empty where there is none.
     pub(crate) values: Vec<u32>,
     pub(crate) value_keys: Interner,
+    /// Instead of `value_keys` where each value that is there has a code of its own: by code.
+    pub(crate) unranked: Keys,
     /// Empty where nothing is measured.
     pub(crate) numbers: Vec<Option<Number>>,
     /// By the table's key, at times where that settles something; empty where there are none.
@@ -108,6 +119,7 @@ pub(crate) struct Loader<'a> {
     pub(crate) actors: Actors,
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
+    pub(crate) values: Values,
     pub(crate) arrivals: Arrivals,
     /// What spines of the source's table have.
     pub(crate) spine: Option<SpineColumns>,
@@ -195,7 +207,15 @@ impl Loader<'_> {
                 let key = if wanted(row) { shorten(keys.at(row), value) } else { Key::Null };
                 Some(key).filter(|key| *key != Key::Null)
             };
-            append_codes(&kept, &mut into.values, present, &mut into.value_keys);
+            match self.values {
+                Values::Ranked => append_codes(&kept, &mut into.values, present, &mut into.value_keys),
+                Values::Unranked => {
+                    for row in &kept {
+                        let code = present(*row).map_or(NO_CODE, |key| into.code_of(key, self.values));
+                        into.values.push(code);
+                    }
+                }
+            }
         }
         if let Some(column) = source.number {
             append_numbers(columns.declared(column)?, &kept, &mut into.numbers)?;
@@ -278,7 +298,7 @@ impl Loader<'_> {
         let arrivals = columns.arrivals()?;
         let mut place = into.times.len();
         let mut kept = Vec::with_capacity(rows.len());
-        let mut last: Option<(i32, (i64, u64))> = None;
+        let mut last: Option<(i32, Key<'_>, (i64, u64))> = None;
         let mut tenant_index = None;
         for row in rows {
             let (Some(time), key) = (times.at(row), keys.at(row)) else {
@@ -288,16 +308,23 @@ impl Loader<'_> {
                 continue;
             }
             let code = tenants.code(row);
-            if last.is_none_or(|(last_code, _)| last_code != code) {
+            if last.is_none_or(|(last_code, ..)| last_code != code) {
                 tenant_index = Some(into.runs.tenant(tenants.name(row)));
             }
             let index = tenant_index.unwrap_or(0);
             let moment = (time, arrivals.get(row).copied().unwrap_or(0));
-            let latest = last.map_or_else(|| into.latest(), |(_, moment)| Some(moment));
-            if !into.runs.continues(index, key) || latest.is_some_and(|latest| moment < latest) {
+            let continues = match last {
+                Some((last_code, last_key, latest)) => {
+                    last_code == code && last_key == key && moment >= latest
+                }
+                None => {
+                    into.runs.continues(index, key) && into.latest().is_none_or(|latest| moment >= latest)
+                }
+            };
+            if !continues {
                 into.runs.open(index, key, place);
             }
-            last = Some((code, moment));
+            last = Some((code, key, moment));
             kept.push(row);
             place += 1;
         }
@@ -318,6 +345,17 @@ fn anonymous_runs(rows: Vec<usize>, into: &mut Events) -> Vec<usize> {
 }
 
 impl Events {
+    /// The code of a value that is there.
+    pub(super) fn code_of(&mut self, value: Key<'_>, values: Values) -> u32 {
+        match values {
+            Values::Ranked => self.value_keys.code(value),
+            Values::Unranked => {
+                self.unranked.push(value);
+                u32::try_from(self.unranked.len() - 1).unwrap_or(NO_CODE)
+            }
+        }
+    }
+
     /// When the last event was, and when it arrived.
     fn latest(&self) -> Option<(i64, u64)> {
         self.times.last().map(|time| (*time, self.arrivals.last().copied().unwrap_or(0)))
@@ -349,7 +387,9 @@ pub(super) fn shorten<'k>(key: Key<'k>, value: &ValueColumn) -> Key<'k> {
     let Key::Text(mut text) = key else {
         return key;
     };
-    if let Some((end, _)) = value.cut.and_then(|cut| text.char_indices().nth(cut as usize)) {
+    // A text has no more characters than bytes.
+    let longer = value.cut.filter(|cut| text.len() > *cut as usize);
+    if let Some((end, _)) = longer.and_then(|cut| text.char_indices().nth(cut as usize)) {
         text = &text[..end];
     }
     Key::Text(if value.trim { text.trim() } else { text })

@@ -1,29 +1,36 @@
 //! The preceding fold: for each `before` event the value of the actor's latest earlier `of` event.
 
+use std::cmp::Ordering;
+
 use ebbtide_model::query::{BoundQuery, Preceding};
 use hashbrown::{HashMap, HashSet};
 
+use super::drive::Loaded;
 use super::fold::{Actor, Fold, Run};
-use super::key::OwnedKey;
+use super::key::{Key, OwnedKey};
 use super::load::NO_CODE;
 use super::wire::wire;
 
-#[derive(Debug)]
-pub(crate) struct PrecedingFold {
-    per_actor: bool,
+pub(crate) struct PrecedingFold<'l> {
+    by_value: bool,
+    by_actor: bool,
+    /// Has the values where they are not ranked.
+    unranked: Option<&'l Loaded<'l>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct PrecedingState {
-    /// By rank of the value; [`NO_CODE`]: none, or null.
+    pub(crate) total: u64,
+    /// By code of the value, where that is asked for; [`NO_CODE`]: none, or null. Where values are not ranked,
+    /// equal ones may have several codes.
     pub(crate) counts: HashMap<u32, u64>,
-    /// Where they are asked for.
+    /// Where they are asked for: by actor, then in the order of values.
     pub(crate) actors: Vec<ActorCount>,
     /// Times of simultaneous events that differ in value, where their keys would have to say which is
     /// the latest.
     pub(crate) ties: HashSet<i64>,
     /// Counts of the actor at hand.
-    own: HashMap<u32, u64>,
+    own: Vec<(u32, u64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +42,7 @@ pub(crate) struct ActorCount {
 }
 
 wire!(ActorCount { tenant, actor, value, count });
-wire!(PrecedingState { counts, actors, ties; own });
+wire!(PrecedingState { total, counts, actors, ties; own });
 
 /// The `of` events of one time: the one of the highest key, without a key that of the highest value.
 #[derive(Clone, Copy)]
@@ -46,26 +53,40 @@ struct Latest {
     undecided: bool,
 }
 
-impl Latest {
-    fn or(self, other: Self) -> Self {
-        let unread = |code| code == NO_CODE;
-        let undecided = self.undecided
-            || other.undecided
-            || (self.value != other.value && unread(self.key) && unread(other.key));
-        // Null is the lowest.
-        let place = |latest: &Self| (latest.key, latest.value.wrapping_add(1));
-        let highest = if place(&other) > place(&self) { other } else { self };
-        Self { undecided, ..highest }
-    }
-}
-
-impl PrecedingFold {
+impl<'l> PrecedingFold<'l> {
     pub(crate) fn new(preceding: &Preceding) -> Self {
-        Self { per_actor: preceding.per_actor }
+        let by_value = preceding.limit != Some(0);
+        Self { by_value, by_actor: preceding.per_actor, unranked: None }
+    }
+
+    /// Over events whose values are not ranked. Of simultaneous ones none is the latest then, unless they
+    /// are equal: they are ties.
+    pub(crate) fn unranked(self, loaded: &'l Loaded<'l>) -> Self {
+        Self { unranked: Some(loaded), ..self }
+    }
+
+    /// The order of values, null last.
+    pub(crate) fn compare(&self, left: u32, right: u32) -> Ordering {
+        let Some(loaded) = self.unranked.filter(|_| left != right) else {
+            return left.cmp(&right);
+        };
+        let value = |code| if code == NO_CODE { Key::Null } else { loaded.unranked(code) };
+        value(left).cmp_null_last(value(right))
+    }
+
+    fn later(&self, left: Latest, right: Latest) -> Latest {
+        let unread = |code| code == NO_CODE;
+        let undecided = left.undecided
+            || right.undecided
+            || (unread(left.key) && unread(right.key) && self.compare(left.value, right.value).is_ne());
+        // Null is the lowest.
+        let place = |latest: &Latest| (latest.key, latest.value.wrapping_add(1));
+        let highest = if place(&right) > place(&left) { right } else { left };
+        Latest { undecided, ..highest }
     }
 }
 
-impl Fold for PrecedingFold {
+impl Fold for PrecedingFold<'_> {
     type State = PrecedingState;
 
     fn fresh(&self) -> PrecedingState {
@@ -74,15 +95,16 @@ impl Fold for PrecedingFold {
 
     fn take(&self, state: &mut PrecedingState, actor: Actor<'_>, run: Run<'_>) {
         let marked = |index: usize, bit: u8| run.marks[index] & (1 << bit) != 0;
+        let mut own = std::mem::take(&mut state.own);
         let mut latest: Option<Latest> = None;
         let mut start = 0;
         while let Some(time) = run.times.get(start).copied() {
-            let same = run.times[start..].partition_point(|other| *other == time);
+            let same = run.times[start..].iter().take_while(|other| **other == time).count();
             let instant = start..start + same;
             let counted = instant.clone().filter(|index| marked(*index, BoundQuery::BEFORE)).count() as u64;
             if counted > 0 {
                 state.ties.extend(latest.filter(|latest| latest.undecided).map(|latest| latest.time));
-                *state.own.entry(latest.map_or(NO_CODE, |latest| latest.value)).or_default() += counted;
+                own.push((latest.map_or(NO_CODE, |latest| latest.value), counted));
             }
             let of = instant.filter(|index| marked(*index, BoundQuery::OF)).map(|index| Latest {
                 time,
@@ -90,19 +112,27 @@ impl Fold for PrecedingFold {
                 value: run.value(index),
                 undecided: false,
             });
-            latest = of.reduce(Latest::or).or(latest);
+            latest = of.reduce(|left, right| self.later(left, right)).or(latest);
             start += same;
         }
-        for (value, count) in state.own.drain() {
-            *state.counts.entry(value).or_default() += count;
-            if self.per_actor {
+        own.sort_unstable_by(|left, right| self.compare(left.0, right.0));
+        for same in own.chunk_by(|left, right| self.compare(left.0, right.0).is_eq()) {
+            let (value, count) = (same[0].0, same.iter().map(|(_, count)| count).sum::<u64>());
+            state.total += count;
+            if self.by_value {
+                *state.counts.entry(value).or_default() += count;
+            }
+            if self.by_actor {
                 let (tenant, actor) = (Box::from(actor.tenant), actor.key.to_owned());
                 state.actors.push(ActorCount { tenant, actor, value, count });
             }
         }
+        own.clear();
+        state.own = own;
     }
 
     fn merge(&self, into: &mut PrecedingState, other: PrecedingState) {
+        into.total += other.total;
         for (value, count) in other.counts {
             *into.counts.entry(value).or_default() += count;
         }

@@ -201,7 +201,8 @@ impl Loader<'_> {
                 let is_wanted = value.of.is_none_or(|bit| marks & (1 << bit) != 0);
                 let known = codes.values.get_mut(code).filter(|_| is_wanted && code > 0);
                 let code = known.map_or(NO_CODE, |known| {
-                    *known.get_or_insert_with(|| into.value_keys.code(shorten(name_of(rows, code), value)))
+                    *known
+                        .get_or_insert_with(|| into.code_of(shorten(name_of(rows, code), value), self.values))
                 });
                 into.values.push(code);
             }

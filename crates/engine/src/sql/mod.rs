@@ -13,6 +13,8 @@ mod catalog;
 mod clock;
 mod error;
 mod functions;
+mod members;
+mod properties;
 mod relation;
 mod rows;
 mod scan;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Field, Schema};
 use datafusion::datasource::MemTable;
@@ -49,9 +49,31 @@ impl SqlRows {
             .enumerate()
             .map(|(index, (_, column_type))| array(*column_type, rows.iter().map(move |row| row.get(index))))
             .collect::<Result<_, _>>()?;
-        let batches = match rows {
-            [] => Vec::new(),
-            _ => vec![RecordBatch::try_new(schema.clone(), arrays)?],
+        Self::of_arrays(schema, arrays)
+    }
+
+    /// As [`of_values`](Self::of_values), of what `cell` gives for the place of a row and a column's name.
+    pub fn of_cells(
+        columns: &[(String, ColumnType)],
+        rows: usize,
+        cell: impl Fn(usize, &str) -> Value,
+    ) -> Result<Self, SqlError> {
+        let field = |(name, column_type): &(String, ColumnType)| {
+            Field::new(name, ebbtide_store::arrow_type(*column_type), true)
+        };
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let column = |(name, column_type): &(String, ColumnType)| {
+            let values: Vec<Value> = (0..rows).map(|row| cell(row, name)).collect();
+            array(*column_type, values.iter().map(Some))
+        };
+        let arrays = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        Self::of_arrays(schema, arrays)
+    }
+
+    fn of_arrays(schema: Arc<Schema>, arrays: Vec<ArrayRef>) -> Result<Self, SqlError> {
+        let batches = match arrays.first() {
+            Some(first) if !first.is_empty() => vec![RecordBatch::try_new(schema.clone(), arrays)?],
+            Some(_) | None => Vec::new(),
         };
         Ok(Self { columns: columns_of(&schema)?, schema, batches, watermark: 0, changes_at: None })
     }

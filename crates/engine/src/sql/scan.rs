@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Fields, Schema, SchemaRef, TimestampMicrosecondType};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -29,16 +29,19 @@ use ebbtide_model::Instant;
 use ebbtide_store::{ColumnRef, Part, Scan, StoreError, TableView, declared_schema};
 
 use super::SqlError;
+use super::functions::Wanted;
+use super::properties::{Properties, Recipe};
 use crate::aliases::Aliases;
 
-/// A table's rows of one scope up to `as_of`, with its declared columns.
-#[derive(Debug)]
+/// A table's rows of one scope up to `as_of`: its declared columns, then those of its properties.
+#[derive(Clone, Debug)]
 pub(super) struct ScopedTable {
     schema: SchemaRef,
     time: Option<TimeColumn>,
     as_of: Instant,
     groups: Vec<Arc<[Part]>>,
     actors: Option<AliasedColumn>,
+    properties: Option<Properties>,
 }
 
 /// A column whose aliases are shown as the actors that they are.
@@ -58,8 +61,10 @@ struct TimeColumn {
 impl ScopedTable {
     pub(super) fn new(view: &TableView, as_of: Instant, partitions: usize) -> Self {
         let table = view.schema();
+        let properties = Properties::of(view);
         Self {
-            schema: declared_schema(table),
+            schema: with_properties(&declared_schema(table), properties.as_ref()),
+            properties,
             time: table
                 .time
                 .and_then(|index| Some(TimeColumn { index, nullable: table.columns.get(index)?.nullable })),
@@ -73,10 +78,46 @@ impl ScopedTable {
         Self { actors, ..self }
     }
 
+    /// How many of its columns are declared.
+    fn declared(&self) -> usize {
+        self.schema.fields().len()
+            - self.properties.as_ref().map_or(0, |properties| properties.fields().len())
+    }
+
+    /// The column that holds all properties of a row, where the table has one.
+    pub(super) fn properties_field(&self) -> Option<&str> {
+        self.properties.as_ref().map(Properties::field)
+    }
+
+    /// The column that holds a member of the properties, if there is one already.
+    pub(super) fn member(&self, name: &str, wanted: Wanted) -> Option<&str> {
+        self.properties.as_ref()?.member(name, wanted)
+    }
+
+    /// The same with one column more.
+    pub(super) fn with_member(&self, field: &str, name: &str, wanted: Wanted) -> Self {
+        let mut table = self.clone();
+        if let Some(properties) = &mut table.properties {
+            let declared = self.schema.fields().iter().take(self.declared()).cloned();
+            let declared = Schema::new(declared.collect::<Fields>());
+            properties.add(field, name, wanted);
+            table.schema = with_properties(&Arc::new(declared), Some(properties));
+        }
+        table
+    }
+
     fn range_of(&self, filter: &Expr) -> Option<TimeRange> {
         let time = self.schema.field(self.time?.index).name();
         TimeRange::of(filter, time)
     }
+}
+
+fn with_properties(declared: &SchemaRef, properties: Option<&Properties>) -> SchemaRef {
+    let Some(properties) = properties else {
+        return declared.clone();
+    };
+    let fields = declared.fields().iter().cloned().chain(properties.fields());
+    Arc::new(Schema::new(fields.collect::<Fields>()))
 }
 
 /// Parts spread over partitions, the big ones first so that the partitions end even. A part that is
@@ -138,7 +179,9 @@ impl TableProvider for ScopedTable {
         let schema = Arc::new(self.schema.project(&columns)?);
         let time = self.time.map(|time| (time, range));
         let actors = self.actors.clone();
-        let plan = ScanPlan { columns, time, limit, actors };
+        let properties = self.properties.clone();
+        let declared = self.declared();
+        let plan = ScanPlan { columns, time, limit, actors, declared, properties };
         Ok(Arc::new(ScanExec::new(schema, plan, self.groups.clone())))
     }
 }
@@ -251,8 +294,11 @@ fn micros(expr: &Expr) -> Option<i64> {
 /// What to read of each part.
 #[derive(Clone, Debug)]
 struct ScanPlan {
-    /// Indexes of declared columns, in the order of the answer.
+    /// Indexes of the table's columns, in the order of the answer.
     columns: Vec<usize>,
+    /// How many of them are declared; those behind are made of properties.
+    declared: usize,
+    properties: Option<Properties>,
     /// The time column, where the table has one, and the range that rows must be in.
     time: Option<(TimeColumn, TimeRange)>,
     /// Rows after which a partition may stop.
@@ -263,9 +309,11 @@ struct ScanPlan {
 /// What is read of one part.
 #[derive(Debug)]
 struct Reading {
-    /// The columns asked for, then what else is needed. There is always one at least, since a scan
+    /// What is needed for the columns asked for, and else. There is always one at least, since a scan
     /// tells how many rows there are by its columns.
     columns: Vec<ColumnRef>,
+    /// Of the columns asked for.
+    recipes: Vec<Recipe>,
     /// Where the time is among them, if there may be rows out of the range.
     mask: Option<(usize, TimeRange)>,
     actors: Option<ActorPlaces>,
@@ -274,6 +322,8 @@ struct Reading {
 /// Where a batch has actors that may be aliases, and whose its rows are.
 #[derive(Debug)]
 struct ActorPlaces {
+    /// In the answer.
+    answer: usize,
     actor: usize,
     tenant: usize,
     aliases: Arc<Aliases>,
@@ -283,45 +333,60 @@ impl ScanPlan {
     /// `None` where no row of the part is in the range. Times are costly to decode, so they are left
     /// where all are.
     fn reading(&self, part: &Part) -> Option<Reading> {
-        let mut columns: Vec<ColumnRef> = self.columns.iter().copied().map(ColumnRef::Declared).collect();
+        let mut columns = Vec::new();
+        let mut recipes = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let place = |column: ColumnRef| place_of(column, &mut columns);
+            recipes.push(self.recipe(*column, place));
+        }
         let mut mask = None;
         if let Some((time, range)) = self.time {
             match range.overlap(part.time_range(), time) {
                 Overlap::Nowhere => return None,
                 Overlap::Wholly => {}
                 Overlap::Partly => {
-                    let place = self.columns.iter().position(|column| *column == time.index);
-                    mask = Some((place.unwrap_or(columns.len()), range));
-                    if place.is_none() {
-                        columns.push(ColumnRef::Declared(time.index));
-                    }
+                    mask = Some((place_of(ColumnRef::Declared(time.index), &mut columns), range));
                 }
             }
         }
-        let actor = self.actors.as_ref().and_then(|actors| {
-            let place = self.columns.iter().position(|column| *column == actors.index)?;
-            Some((place, actors.aliases.clone()))
-        });
-        let actors = actor.map(|(actor, aliases)| {
-            columns.push(ColumnRef::Tenant);
-            ActorPlaces { actor, tenant: columns.len() - 1, aliases }
+        let actors = self.actors.as_ref().and_then(|actors| {
+            let answer = self.columns.iter().position(|column| *column == actors.index)?;
+            let actor = place_of(ColumnRef::Declared(actors.index), &mut columns);
+            let tenant = place_of(ColumnRef::Tenant, &mut columns);
+            Some(ActorPlaces { answer, actor, tenant, aliases: actors.aliases.clone() })
         });
         if columns.is_empty() {
             columns.push(ColumnRef::Sequence);
         }
-        Some(Reading { columns, mask, actors })
+        Some(Reading { columns, recipes, mask, actors })
     }
+
+    fn recipe(&self, column: usize, mut place: impl FnMut(ColumnRef) -> usize) -> Recipe {
+        match (&self.properties, column.checked_sub(self.declared)) {
+            (Some(properties), Some(index)) => properties.recipe(index, place),
+            (_, _) => Recipe::Read(place(ColumnRef::Declared(column))),
+        }
+    }
+}
+
+/// Where a column is among those to read, put there if it is not yet.
+fn place_of(column: ColumnRef, columns: &mut Vec<ColumnRef>) -> usize {
+    columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+        columns.push(column);
+        columns.len() - 1
+    })
 }
 
 impl Reading {
     /// A batch that was read, as the answer has it: rows in range, and the columns of `schema` alone.
     fn answer(&self, read: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-        let mut asked = read.columns().get(..schema.fields().len()).unwrap_or_default().to_vec();
-        if let Some(ActorPlaces { actor, tenant, aliases }) = &self.actors {
+        let mut asked =
+            self.recipes.iter().map(|recipe| recipe.make(read)).collect::<Result<Vec<ArrayRef>>>()?;
+        if let Some(ActorPlaces { answer, actor, tenant, aliases }) = &self.actors {
             let resolved = aliases.resolved(read.column(*tenant), read.column(*actor));
             let resolved =
                 resolved.map_err(|error| DataFusionError::External(Box::new(SqlError::from(error))))?;
-            asked[*actor] = resolved.unwrap_or_else(|| read.column(*actor).clone());
+            asked[*answer] = resolved.unwrap_or_else(|| read.column(*actor).clone());
         }
         let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
         let batch = RecordBatch::try_new_with_options(schema.clone(), asked, &options)?;

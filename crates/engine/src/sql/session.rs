@@ -30,7 +30,7 @@ use tokio::task::AbortHandle;
 use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
 use super::functions::Ticks;
 use super::rows::columns_of;
-use super::{Relation, SqlColumn, SqlError, SqlRows, functions, statement, types};
+use super::{Relation, SqlColumn, SqlError, SqlRows, functions, members, statement, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
@@ -301,9 +301,11 @@ pub(super) async fn plan(
 ) -> Result<Bound, SqlError> {
     statement::check_tables(&checked.statement, state, &catalog)?;
     let ticks = bind(state, &checked, request)?;
+    let has_open = catalog.snapshot.app().tables.iter().any(|table| table.open.is_some());
     state.register_catalog_list(Arc::new(catalog));
     let plan = state.statement_to_plan(checked.statement).await?;
     read_only().verify_plan(&plan)?;
+    let plan = if has_open { members::made_columns(plan)? } else { plan };
     Ok(Bound { plan, ticks })
 }
 

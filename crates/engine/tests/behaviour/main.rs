@@ -22,6 +22,8 @@ mod cases;
 #[cfg(test)]
 mod churn;
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod driver;
 #[cfg(test)]
 mod dropoff;

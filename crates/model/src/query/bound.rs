@@ -227,6 +227,17 @@ impl BoundQuery {
         given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)
     }
 
+    /// The query without what [its rows](Self::relation) leave out, which then need not be computed.
+    #[must_use]
+    pub fn for_relation(mut self) -> Self {
+        if let Kind::Preceding(preceding) = &mut self.query.kind
+            && preceding.per_actor
+        {
+            preceding.limit = Some(0);
+        }
+        self
+    }
+
     /// The columns of its rows where SQL reads them as a table. `tenant` is null but over all tenants.
     pub fn relation(&self, app: &AppSchema) -> Vec<(String, ColumnType)> {
         if let Kind::Dropoff(dropoff) = &self.query.kind {

@@ -164,6 +164,8 @@ keys! {
         |c| Bytes(&mut c.store.log_bytes_max, 64 * KIB..=64 * GIB);
     "store.memory_bytes_max", "Writers wait while rows in memory, those that are being flushed included, take this much.",
         |c| Bytes(&mut c.store.memory_bytes_max, 64 * KIB..=256 * GIB);
+    "store.decoded_bytes_max", "Columns that were decoded for one question are kept in memory for the next, up to this much; 0: none are.",
+        |c| Bytes(&mut c.store.decoded_bytes_max, 0..=1_024 * GIB);
     "store.segment_rows_max", "Compaction merges no segments that would have more rows together.",
         |c| Count(&mut c.store.segment_rows_max, 1_000..=2_147_483_646);
     "store.compaction_fan_in", "How many segments of about one size are merged into one.",

@@ -91,6 +91,7 @@ fn every_field_has_a_key() {
         flush_bytes: _,
         log_bytes_max: _,
         memory_bytes_max: _,
+        decoded_bytes_max: _,
         segment_rows_max: _,
         compaction_fan_in: _,
         queue_requests_max: _,

@@ -206,7 +206,7 @@ impl<'e> Asked<'e> {
 
     /// A behavioural query's rows as SQL reads them.
     async fn folded(&self, query: &Json) -> Result<SqlRows, ReportError> {
-        let (query, answer) = self.fold(query).await?;
+        let (query, answer) = self.ask(self.bound(query)?.for_relation()).await?;
         let mut rows =
             answer.outcome.relation(&query.relation(&self.of.pack.schema)).map_err(EngineError::from)?;
         rows.changes_at = Some(query.changes_at(self.of.arguments.as_of()));
@@ -214,7 +214,7 @@ impl<'e> Asked<'e> {
     }
 
     async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
-        let (query, answer) = self.fold(&leaf.query).await?;
+        let (query, answer) = self.ask(self.bound(&leaf.query)?).await?;
         let changes_at = Some(query.changes_at(self.of.arguments.as_of()));
         Ok(match &leaf.shape {
             None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
@@ -226,11 +226,14 @@ impl<'e> Asked<'e> {
         })
     }
 
-    async fn fold(&self, query: &Json) -> Result<(BoundQuery, EngineAnswer), ReportError> {
+    fn bound(&self, query: &Json) -> Result<BoundQuery, ReportError> {
         let query = filled(query, |name| self.of.arguments.json(name));
         let query = query.map_err(|name| ReportError::NoValue { name })?;
         let query = Query::parse(&query).and_then(|query| bind(&query, &self.of.pack.schema));
-        let query = query.map_err(EngineError::from)?;
+        Ok(query.map_err(EngineError::from)?)
+    }
+
+    async fn ask(&self, query: BoundQuery) -> Result<(BoundQuery, EngineAnswer), ReportError> {
         let (snapshot, scope, as_of) =
             (self.of.snapshot.clone(), self.of.scope.clone(), self.of.arguments.as_of());
         let asked = query.clone();

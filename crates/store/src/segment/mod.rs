@@ -2,6 +2,7 @@
 //! one key file beside it, and the spine, which can be made again from the rows.
 
 mod blocks;
+mod decoded;
 mod keys;
 mod scan;
 mod spine;
@@ -32,6 +33,7 @@ use crate::properties::is_property;
 use crate::scan::BATCH_ROWS_MAX;
 
 pub use blocks::Damage;
+pub(crate) use decoded::DecodedColumns;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use scan::SegmentScan;
 pub use spine::{NO_NAME, NO_TIME, SpineColumns, SpineRows};
@@ -199,7 +201,8 @@ impl Segment {
         remove_if_there(fs.as_ref(), &spine_path(id))?;
         let mut writer = SpineWriter::create(fs, id, table, &columns, Places::projected(&columns))?;
         let whole = LiveSegment { segment: self.clone(), dead: Arc::default(), owners: Arc::default() };
-        for batch in SegmentScan::new(&whole, 0..rows, &stored_fields(stored, &columns.projection()))? {
+        let fields = stored_fields(stored, &columns.projection());
+        for batch in SegmentScan::new(&whole, 0..rows, &fields, None)? {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }

@@ -4,20 +4,23 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
+use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use roaring::RoaringBitmap;
 
 use super::blocks::{BLOCK_BYTES, Blocks, Damage};
-use super::{LiveSegment, Segment};
+use super::decoded::DecodedColumns;
+use super::{BATCH_BYTES, LiveSegment, Segment};
 use crate::scan::BATCH_ROWS_MAX;
 use crate::{StoreError, TENANT_COLUMN};
 
@@ -104,8 +107,17 @@ pub(crate) struct SegmentScan {
     rows: Range<u32>,
     schema: SchemaRef,
     sources: Vec<Source>,
-    /// `None` where no column is read from the file.
-    reader: Option<ParquetRecordBatchReader>,
+    reading: Reading,
+}
+
+/// How columns come from the file.
+enum Reading {
+    /// None is asked for.
+    Nothing,
+    /// Decoded for this scan alone.
+    Streamed(ParquetRecordBatchReader),
+    /// These, taken from what is kept, or decoded and kept.
+    Kept(Arc<DecodedColumns>, Vec<usize>),
 }
 
 impl std::fmt::Debug for SegmentScan {
@@ -115,12 +127,18 @@ impl std::fmt::Debug for SegmentScan {
 }
 
 impl SegmentScan {
-    /// These rows with these columns of today; the segment may lack some.
-    pub(crate) fn new(live: &LiveSegment, rows: Range<u32>, fields: &[FieldRef]) -> Result<Self, StoreError> {
+    /// These rows with these columns of today; the segment may lack some. Columns are taken from `decoded` and
+    /// left there, unless they are too large for it.
+    pub(crate) fn new(
+        live: &LiveSegment,
+        rows: Range<u32>,
+        fields: &[FieldRef],
+        decoded: Option<&Arc<DecodedColumns>>,
+    ) -> Result<Self, StoreError> {
         let segment = live.segment.clone();
         let schema = Arc::new(Schema::new(fields.to_vec()));
         let in_file = segment.metadata()?.schema().clone();
-        // The reader yields each column once, in the order of the file.
+        // The file's columns are read once each, in the order of the file.
         let mut wanted: Vec<usize> = Vec::new();
         let find = |field: &FieldRef| match field.name().as_str() {
             TENANT_COLUMN => None,
@@ -136,25 +154,15 @@ impl SegmentScan {
                 .map_or(Source::Absent, Source::Read),
         };
         let sources = fields.iter().map(source).collect();
-        let reader = if wanted.is_empty() { None } else { Some(reader(&segment, &rows, wanted)?) };
-        Ok(Self { segment, dead: live.dead.clone(), rows, schema, sources, reader })
+        let reading = Reading::of(&segment, &rows, wanted, decoded)?;
+        Ok(Self { segment, dead: live.dead.clone(), rows, schema, sources, reading })
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>, StoreError> {
         if self.rows.is_empty() {
             return Ok(None);
         }
-        let read = match &mut self.reader {
-            None => None,
-            Some(reader) => match reader.next() {
-                None => return Err(self.short()),
-                Some(batch) => Some(batch.map_err(|error| self.segment.rows.explain(error.into()))?),
-            },
-        };
-        let count = match &read {
-            Some(batch) => u32::try_from(batch.num_rows()).unwrap_or(u32::MAX),
-            None => u32::try_from(BATCH_ROWS_MAX).unwrap_or(u32::MAX).min(self.rows.end - self.rows.start),
-        };
+        let (count, read) = self.read_columns()?;
         let range = self.rows.start..self.rows.start.saturating_add(count);
         if range.end > self.rows.end || count == 0 {
             return Err(self.short());
@@ -162,15 +170,41 @@ impl SegmentScan {
         self.rows.start = range.end;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.sources.len());
         for (source, field) in self.sources.iter().zip(self.schema.fields()) {
-            columns.push(match (source, &read) {
-                (Source::Directory, _) => self.segment.directory.column(range.clone())?,
-                (Source::Read(index), Some(batch)) => batch.column(*index).clone(),
-                (Source::Read(_) | Source::Absent, _) => new_null_array(field.data_type(), range.len()),
-            });
+            let of_file = match source {
+                Source::Read(index) => read.get(*index).cloned(),
+                Source::Directory => Some(self.segment.directory.column(range.clone())?),
+                Source::Absent => None,
+            };
+            columns.push(of_file.unwrap_or_else(|| new_null_array(field.data_type(), range.len())));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(range.len()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         self.without_dead(batch, range).map(Some)
+    }
+
+    /// The next rows' columns of the file, and how many rows they are.
+    fn read_columns(&mut self) -> Result<(u32, Vec<ArrayRef>), StoreError> {
+        match &mut self.reading {
+            Reading::Nothing => {
+                let rows_max = u32::try_from(BATCH_ROWS_MAX).unwrap_or(u32::MAX);
+                Ok((rows_max.min(self.rows.end - self.rows.start), Vec::new()))
+            }
+            Reading::Streamed(reader) => {
+                let Some(batch) = reader.next() else { return Err(self.short()) };
+                let batch = batch.map_err(|error| self.segment.rows.explain(error.into()))?;
+                let count = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+                Ok((count, batch.columns().to_vec()))
+            }
+            Reading::Kept(decoded, wanted) => {
+                let end = self.segment.piece_end(self.rows.start)?.min(self.rows.end);
+                let piece = self.rows.start..end;
+                let arrays = kept_columns(&self.segment, &piece, wanted, decoded)?;
+                if arrays.iter().any(|array| array.len() != piece.len()) {
+                    return Err(self.short());
+                }
+                Ok((u32::try_from(piece.len()).unwrap_or(u32::MAX), arrays))
+            }
+        }
     }
 
     fn without_dead(&self, batch: RecordBatch, range: Range<u32>) -> Result<RecordBatch, StoreError> {
@@ -202,11 +236,114 @@ impl Iterator for SegmentScan {
     }
 }
 
+impl Reading {
+    fn of(
+        segment: &Segment,
+        rows: &Range<u32>,
+        wanted: Vec<usize>,
+        decoded: Option<&Arc<DecodedColumns>>,
+    ) -> Result<Self, StoreError> {
+        if wanted.is_empty() || rows.is_empty() {
+            return Ok(Self::Nothing);
+        }
+        if let Some(decoded) = decoded
+            && decoded.takes(segment.decoded_bytes(rows, &wanted)?)
+        {
+            return Ok(Self::Kept(decoded.clone(), wanted));
+        }
+        Ok(Self::Streamed(reader(segment, rows, wanted, segment.batch_rows())?))
+    }
+}
+
+/// These columns of rows that are kept together.
+fn kept_columns(
+    segment: &Arc<Segment>,
+    piece: &Range<u32>,
+    wanted: &[usize],
+    decoded: &DecodedColumns,
+) -> Result<Vec<ArrayRef>, StoreError> {
+    let mut arrays: Vec<Option<ArrayRef>> =
+        wanted.iter().map(|column| decoded.get(segment, *column, piece)).collect();
+    let absent = wanted.iter().zip(&arrays).filter(|(_, array)| array.is_none());
+    let absent: Vec<usize> = absent.map(|(column, _)| *column).collect();
+    if !absent.is_empty() {
+        let batches = reader(segment, piece, absent, BATCH_ROWS_MAX)?.collect::<Result<Vec<_>, _>>();
+        let batches = batches.map_err(|error| segment.rows.explain(error.into()))?;
+        let Some(schema) = batches.first().map(RecordBatch::schema) else { return Ok(Vec::new()) };
+        let (_, read, _) = concat_batches(&schema, &batches)?.into_parts();
+        drop(batches);
+        let places = wanted.iter().zip(&mut arrays).filter(|(_, array)| array.is_none());
+        for ((column, place), mut array) in places.zip(read) {
+            // Decoders grow their buffers by doubling.
+            array.shrink_to_fit();
+            decoded.keep(segment, *column, piece, &array);
+            *place = Some(array);
+        }
+    }
+    Ok(arrays.into_iter().flatten().collect())
+}
+
+impl Segment {
+    /// Where the rows end that are decoded together with this one.
+    fn piece_end(&self, row: u32) -> Result<u32, StoreError> {
+        let step = u32::try_from(BATCH_ROWS_MAX).unwrap_or(u32::MAX);
+        let mut start = 0_u32;
+        for group in self.metadata()?.metadata().row_groups() {
+            let end = start.saturating_add(u32::try_from(group.num_rows()).unwrap_or(u32::MAX));
+            if row < end {
+                let piece = (row - start) / step + 1;
+                return Ok(start.saturating_add(piece.saturating_mul(step)).min(end));
+            }
+            start = end;
+        }
+        Ok(u32::MAX)
+    }
+
+    /// What these rows of these columns take in memory, about; more than is ever kept where a piece of
+    /// them would take too much at once.
+    fn decoded_bytes(&self, rows: &Range<u32>, columns: &[usize]) -> Result<u64, StoreError> {
+        let (mut total, mut start) = (0_u64, 0_u64);
+        for group in self.metadata()?.metadata().row_groups() {
+            let group_rows = u64::try_from(group.num_rows()).unwrap_or(0);
+            let (first, end) = (start.max(rows.start.into()), (start + group_rows).min(rows.end.into()));
+            start += group_rows;
+            if first >= end {
+                continue;
+            }
+            let chunks = columns.iter().filter_map(|column| group.columns().get(*column));
+            let bytes: u64 = chunks.map(|chunk| decoded_chunk_bytes(chunk, group_rows)).sum();
+            if bytes / group_rows.max(1) * BATCH_ROWS_MAX as u64 > BATCH_BYTES {
+                return Ok(u64::MAX);
+            }
+            total += bytes / group_rows.max(1) * (end - first);
+        }
+        Ok(total)
+    }
+}
+
+/// What a column of a row group takes in memory, about.
+fn decoded_chunk_bytes(chunk: &ColumnChunkMetaData, rows: u64) -> u64 {
+    let width = match chunk.column_type() {
+        PhysicalType::BOOLEAN => 1,
+        PhysicalType::INT32 | PhysicalType::FLOAT => 4,
+        PhysicalType::INT64 | PhysicalType::DOUBLE => 8,
+        PhysicalType::INT96 | PhysicalType::FIXED_LEN_BYTE_ARRAY => 16,
+        PhysicalType::BYTE_ARRAY => {
+            let texts = chunk.unencoded_byte_array_data_bytes().and_then(|bytes| u64::try_from(bytes).ok());
+            // Files of other writers may not say.
+            let texts = texts.or_else(|| u64::try_from(chunk.uncompressed_size()).ok());
+            return texts.unwrap_or(u64::MAX / 4).saturating_add(rows * 4);
+        }
+    };
+    rows * width
+}
+
 /// A reader of these rows and columns, with only the row groups that hold some of them.
 fn reader(
     segment: &Segment,
     rows: &Range<u32>,
     columns: Vec<usize>,
+    batch_rows: usize,
 ) -> Result<ParquetRecordBatchReader, StoreError> {
     let metadata = segment.metadata()?.clone();
     let (start, end) = (rows.start as usize, rows.end as usize);
@@ -226,7 +363,7 @@ fn reader(
         .with_row_groups(groups)
         .with_row_selection(RowSelection::from(selection.to_vec()))
         .with_projection(projection)
-        .with_batch_size(segment.batch_rows())
+        .with_batch_size(batch_rows)
         .build();
     reader.map_err(|error| segment.rows.explain(error.into()))
 }

@@ -276,7 +276,7 @@ impl Machine {
         let mut rows = Vec::new();
         let info = &writer.tables[area].info;
         let view = Arc::new(ViewColumns::closed(&info.schema, &info.stored));
-        for run in &writer.tables[area].rows().runs {
+        for run in &writer.tables[area].rows(&writer.decoded).runs {
             for scanned in Part::whole(run, &view).scan(&columns()).unwrap() {
                 rows.extend(decode(&scanned.unwrap()).into_iter().map(|(row, _)| row));
             }

@@ -5,6 +5,7 @@ mod damage;
 mod family;
 mod fixture;
 mod harness;
+mod kept_columns;
 mod model;
 mod open;
 mod random_operations;

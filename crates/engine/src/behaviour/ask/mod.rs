@@ -23,7 +23,7 @@ use super::columns::Arrivals;
 use super::drive::{Loaded, Loading};
 use super::joined::Joined;
 use super::key::{Group, OwnedKey};
-use super::load::{Actors, Times};
+use super::load::{Actors, Times, Values};
 use super::membership::Asked;
 use super::span::Span;
 use crate::answer::{ActorId, Answer, Bucket, Meta, Outcome};
@@ -104,6 +104,13 @@ impl<'a> Asking<'a> {
         self.loading(times, actors, &HashSet::new()).load(sources)
     }
 
+    /// The events of the query, their values not ranked.
+    fn load_unranked(&self, times: &Times, actors: Actors) -> Result<Loaded<'a>, EngineError> {
+        let none = HashSet::new();
+        let loading = Loading { values: Values::Unranked, ..self.loading(times, actors, &none) };
+        loading.load(&self.query.sources)
+    }
+
     /// The same, with the keys of events at the times where they tie.
     fn load_with_keys(
         &self,
@@ -127,6 +134,7 @@ impl<'a> Asking<'a> {
             times,
             actors,
             ties,
+            values: Values::Ranked,
             arrivals: Arrivals::Unread,
             interrupt: self.interrupt,
         }

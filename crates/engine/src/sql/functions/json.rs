@@ -1,11 +1,12 @@
 //! `json_get_str`, `json_get_int`, `json_get_float` and `json_get_bool`: a member of a JSON object, if it is
-//! of that type; else null. Nothing is cast, save that an integer is a float, too. Text that is no JSON
-//! object has no members.
+//! of that type; else null. Nothing is cast, save that an integer is a float, too; and a number that is whole
+//! is an integer, however it is written. Text that is no JSON object has no members.
+//!
+//! This is the function over text. Of the properties of an open table it becomes a column, see
+//! [`members`](crate::sql::members).
 
 use std::sync::Arc;
 
-use super::arguments::{evaluated, refused};
-use super::json_member::{Member, member};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, StringArray, StringBuilder,
 };
@@ -15,6 +16,9 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::arguments::{evaluated, refused};
+use super::json_member::{Member, member};
+
 pub(super) fn json_functions() -> Vec<ScalarUDF> {
     let signature = Signature::exact(vec![DataType::Utf8, DataType::Utf8], Volatility::Immutable);
     let function = |wanted| ScalarUDF::from(JsonGet { wanted, signature: signature.clone() });
@@ -23,7 +27,7 @@ pub(super) fn json_functions() -> Vec<ScalarUDF> {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Wanted {
+pub(in crate::sql) enum Wanted {
     Text,
     Int,
     Float,
@@ -31,7 +35,12 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    fn function(self) -> &'static str {
+    /// By the name of its function, if that is one of these.
+    pub(in crate::sql) fn of_function(name: &str) -> Option<Self> {
+        [Self::Text, Self::Int, Self::Float, Self::Bool].into_iter().find(|wanted| wanted.function() == name)
+    }
+
+    pub(in crate::sql) fn function(self) -> &'static str {
         match self {
             Self::Text => "json_get_str",
             Self::Int => "json_get_int",
@@ -40,7 +49,7 @@ impl Wanted {
         }
     }
 
-    pub(super) fn data_type(self) -> DataType {
+    pub(in crate::sql) fn data_type(self) -> DataType {
         match self {
             Self::Text => DataType::Utf8,
             Self::Int => DataType::Int64,
@@ -50,7 +59,7 @@ impl Wanted {
     }
 
     /// The members of that name of JSON texts, where they are of that type. A single name goes for all.
-    pub(super) fn members(self, texts: &StringArray, names: &StringArray) -> ArrayRef {
+    pub(in crate::sql) fn members(self, texts: &StringArray, names: &StringArray) -> ArrayRef {
         let name = |row: usize| {
             let row = if names.len() == 1 { 0 } else { row };
             names.is_valid(row).then(|| names.value(row))

@@ -25,6 +25,13 @@ pub(super) fn member<'t>(text: &'t str, name: &str) -> Option<Member<'t>> {
     found
 }
 
+/// The integer that a float is, where no other integer is that float.
+pub(in crate::sql) fn whole(value: f64) -> Option<i64> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+    (value.fract() == 0.0 && value.abs() <= EXACT_MAX).then_some(value as i64)
+}
+
 struct InObject<'n>(&'n str);
 
 impl<'de> Visitor<'de> for InObject<'_> {
@@ -102,7 +109,7 @@ impl<'de> Visitor<'de> for OfAnyType {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Member<'de>, E> {
-        Ok(Member::Float(value))
+        Ok(whole(value).map_or(Member::Float(value), Member::Int))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Member<'de>, E> {
@@ -140,7 +147,11 @@ mod tests {
         check(r#"{"a": 1, "a": "x"}"#, Some(Member::Text("x".into())));
         check(r#"{"\u0061": true}"#, Some(Member::Bool(true)));
         check(r#"{"a": "x\ny"}"#, Some(Member::Text("x\ny".into())));
-        check(r#"{"a": 1.0}"#, Some(Member::Float(1.0)));
+        check(r#"{"a": 1.5}"#, Some(Member::Float(1.5)));
+        check(r#"{"a": 1.0}"#, Some(Member::Int(1)));
+        check(r#"{"a": -0.0}"#, Some(Member::Int(0)));
+        check(r#"{"a": 1e3}"#, Some(Member::Int(1000)));
+        check(r#"{"a": 1e300}"#, Some(Member::Float(1e300)));
         check(r#"{"a": 9223372036854775808}"#, Some(Member::Float(9_223_372_036_854_775_808.0)));
         check(r#"{"a": null}"#, Some(Member::Other));
         check(r#"{"a": [1, {"a": 2}]}"#, Some(Member::Other));

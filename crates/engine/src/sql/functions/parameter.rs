@@ -23,6 +23,14 @@ pub(in crate::sql) fn parameter(name: &str, value: &Value) -> ScalarUDF {
     })
 }
 
+/// The value of a function that stands for a parameter, if it is a text.
+pub(in crate::sql) fn parameter_text(function: &ScalarUDF) -> Option<&str> {
+    match &function.inner().downcast_ref::<Parameter>()?.value {
+        ScalarValue::Utf8(Some(text)) => Some(text),
+        _ => None,
+    }
+}
+
 fn scalar(value: &Value) -> ScalarValue {
     match value {
         Value::Null => ScalarValue::Null,

@@ -60,7 +60,7 @@ pub(super) fn batch(table: &TableSchema, rows: &[(&str, Vec<Value>)]) -> RecordB
     RecordBatch::try_new(stored_schema(table), columns).unwrap()
 }
 
-fn array(column_type: ColumnType, values: &[&Value]) -> ArrayRef {
+pub(super) fn array(column_type: ColumnType, values: &[&Value]) -> ArrayRef {
     macro_rules! collect {
         ($array:ty, $variant:ident($value:ident) => $cell:expr) => {
             values

@@ -3,5 +3,6 @@ mod conditions;
 mod fixture;
 mod functions;
 mod limits;
+mod open;
 mod scope;
 mod values;
