@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use ebbtide_engine::{ExplainedActor, explain};
-use ebbtide_model::query::{Query, Scalar, bind};
-use ebbtide_model::{Fault, Fields, Node, TenantId};
+use ebbtide_model::query::{Query, bind};
+use ebbtide_model::{Fault, Node};
 use serde_json::Value as Json;
 
 use super::access;
@@ -53,20 +53,8 @@ impl Asked {
         let fields = Node::root(json).fields()?;
         let query = Query::parse(fields.required("query")?.json())
             .map_err(|fault| Fault { path: format!("query.{}", fault.path), ..fault })?;
-        let actor = actor(&fields)?;
+        let actor = ExplainedActor::decode(fields.required("actor")?)?;
         fields.finish()?;
         Ok(Self { query, actor })
     }
-}
-
-fn actor(fields: &Fields<'_>) -> Result<ExplainedActor, Fault> {
-    let node = fields.required("actor")?;
-    if !node.json().is_object() {
-        return Ok(ExplainedActor { tenant: None, actor: Scalar::decode(&node)? });
-    }
-    let fields = node.fields()?;
-    let tenant = TenantId::new(fields.required("tenant")?.text()?);
-    let actor = Scalar::decode(&fields.required("actor")?)?;
-    fields.finish()?;
-    Ok(ExplainedActor { tenant: Some(tenant), actor })
 }

@@ -8,7 +8,7 @@ mod record;
 mod retention;
 
 use ebbtide_model::query::{BoundQuery, Churn, Dropoff, DropoffList, Kind, Scalar};
-use ebbtide_model::{Fault, Instant, Scope, TenantId, Tenants};
+use ebbtide_model::{Fault, Instant, Node, Scope, TenantId, Tenants};
 use ebbtide_store::Snapshot;
 use serde_json::{Map, Value as Json, json};
 
@@ -26,6 +26,20 @@ pub const EXPLAINED_EVENTS_MAX: usize = 1_000;
 pub struct ExplainedActor {
     pub tenant: Option<TenantId>,
     pub actor: Scalar,
+}
+
+impl ExplainedActor {
+    /// A value, or `{"tenant", "actor"}`.
+    pub fn decode(node: Node<'_>) -> Result<Self, Fault> {
+        if !node.json().is_object() {
+            return Ok(Self { tenant: None, actor: Scalar::decode(&node)? });
+        }
+        let fields = node.fields()?;
+        let tenant = TenantId::new(fields.required("tenant")?.text()?);
+        let actor = Scalar::decode(&fields.required("actor")?)?;
+        fields.finish()?;
+        Ok(Self { tenant: Some(tenant), actor })
+    }
 }
 
 /// A rule that decided: its code is stable, its text one plain sentence.
