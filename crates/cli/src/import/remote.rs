@@ -20,6 +20,8 @@ const HELD_BYTES_MAX: usize = 512 << 20;
 
 pub(super) struct Remote {
     client: Client,
+    /// Open tables, each with the field of its properties.
+    open: Vec<(TableName, String)>,
     /// The key's columns of each table.
     keys: Vec<(TableName, Vec<usize>)>,
     table: TableName,
@@ -63,9 +65,12 @@ impl Batch {
 
 impl Remote {
     pub(super) fn new(server: &str, token: &str, pack: &Pack) -> Result<Self, Failure> {
+        let open = pack.schema.tables.iter();
+        let open = open.filter_map(|table| Some((table.name.clone(), table.open.as_ref()?.field.clone())));
         let keys = pack.schema.tables.iter().map(|table| (table.name.clone(), table.key.clone()));
         Ok(Self {
             client: Client::new(server, token)?,
+            open: open.collect(),
             keys: keys.collect(),
             table: TableName::new(""),
             key: Vec::new(),
@@ -143,11 +148,13 @@ impl Destination for Remote {
     }
 
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure> {
+        let open = self.open.iter().find(|(table, _)| *table == self.table);
+        let open = open.map(|(_, field)| field.clone());
         let batch = &chunk.rows.batch;
         for index in 0..batch.num_rows() {
             let keyless = self.key.is_empty() || self.key.iter().any(|key| batch.column(*key).is_null(index));
             let mut json = String::new();
-            push_row(batch, index, &mut json);
+            push_row(batch, index, open.as_deref(), &mut json);
             let row = self.rows;
             self.rows += 1;
             if keyless {

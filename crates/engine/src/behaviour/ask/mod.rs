@@ -5,6 +5,7 @@ mod churn;
 mod dropoff;
 mod funnel;
 mod preceding;
+mod properties;
 mod retention;
 mod select;
 mod trend;
@@ -39,8 +40,20 @@ pub fn ask(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
-    let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
-    Asking::within(&asked, query)?.answer()
+    until_spines_hold(|| {
+        let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
+        Asking::within(&asked, query)?.answer()
+    })
+}
+
+/// A spine that is found damaged is read no more, so each try has fewer of them.
+pub(crate) fn until_spines_hold<R>(attempt: impl Fn() -> Result<R, EngineError>) -> Result<R, EngineError> {
+    loop {
+        match attempt() {
+            Err(EngineError::SpineLost) => {}
+            told => return told,
+        }
+    }
 }
 
 pub(crate) struct Asking<'a> {
@@ -85,7 +98,10 @@ impl<'a> Asking<'a> {
             watermark: self.snapshot.watermark(self.scope, query.tables())?,
             definition,
             complete: self.warnings.is_empty(),
-            warnings: std::mem::take(&mut self.warnings),
+            warnings: std::mem::take(&mut self.warnings)
+                .into_iter()
+                .chain(properties::warnings(self.snapshot, self.scope, query)?)
+                .collect(),
         };
         Ok(Answer { outcome, query: query.to_json(), meta })
     }

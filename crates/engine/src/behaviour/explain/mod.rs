@@ -13,7 +13,7 @@ use ebbtide_store::Snapshot;
 use serde_json::{Map, Value as Json, json};
 
 use self::record::Recorded;
-use super::ask::{Asking, Depth};
+use super::ask::{Asking, Depth, until_spines_hold};
 use super::membership::Asked;
 use crate::answer::{Answer, Outcome};
 use crate::{EngineError, Interrupt};
@@ -128,6 +128,17 @@ impl Explanation {
 
 /// Explains a query about one actor, as of when it would be answered.
 pub fn explain(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    query: &BoundQuery,
+    actor: &ExplainedActor,
+    as_of: Instant,
+    interrupt: &dyn Interrupt,
+) -> Result<Explanation, EngineError> {
+    until_spines_hold(|| tell(snapshot, scope, query, actor, as_of, interrupt))
+}
+
+fn tell(
     snapshot: &Snapshot,
     scope: &Scope,
     query: &BoundQuery,
