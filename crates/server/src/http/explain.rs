@@ -26,8 +26,12 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let asked = Asked::decode(&body.json()?)?;
     let in_query = |fault: Fault| Fault { path: format!("query.{}", fault.path), ..fault };
-    let query = bind(&asked.query, &app.pack.schema).map_err(in_query)?;
-    let snapshot = access::snapshot(&server, &app, &scope).await?;
+    let texts = asked.query.texts();
+    let names = || texts.iter().map(String::as_str);
+    // What is wrong with it is told before it is looked up whether there is such a tenant.
+    drop(bind(&asked.query, &app.pack.schema.assuming(names())).map_err(in_query)?);
+    let snapshot = access::snapshot(&server, &app, &scope).await?.evolved(&scope, names());
+    let query = bind(&asked.query, snapshot.app()).map_err(in_query)?;
     let turn = server.turn().await?;
     let asking = ask_within(settings.query_time_max, move |flag| {
         // Held until the question is answered or given up, even where its caller has gone.
