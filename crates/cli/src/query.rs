@@ -110,7 +110,7 @@ impl Asked {
 }
 
 /// The text itself, a file's, or what comes on stdin.
-fn given(text: &str) -> Result<String, Failure> {
+pub(crate) fn given(text: &str) -> Result<String, Failure> {
     let mut input: Box<dyn Read> = match text.strip_prefix('@') {
         Some(path) => {
             let file = std::fs::OpenOptions::new().read(true).open(path);

@@ -455,6 +455,24 @@ impl Part {
         }
     }
 
+    /// Whose its rows are, ascending.
+    pub fn tenants(&self) -> Vec<Arc<str>> {
+        self.run.directory().within(&self.rows).into_iter().map(|(tenant, _)| tenant).collect()
+    }
+
+    /// Which rows of its run they are.
+    pub fn run_rows(&self) -> Range<u32> {
+        self.rows.clone()
+    }
+
+    /// Those of its rows that are among these of its run, as [`SpineScan::seek`] counts them.
+    #[must_use]
+    pub fn between(&self, rows: Range<u32>) -> Self {
+        let start = rows.start.clamp(self.rows.start, self.rows.end);
+        let rows = start..rows.end.clamp(start, self.rows.end);
+        Self { run: self.run.clone(), rows, columns: self.columns.clone() }
+    }
+
     /// The lowest and highest time of its rows, in microseconds, and perhaps of some more; `None` where
     /// that is not known, or no row has a time.
     pub fn time_range(&self) -> Option<(i64, i64)> {

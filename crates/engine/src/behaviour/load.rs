@@ -128,8 +128,11 @@ pub(crate) struct Loader<'a> {
 
 impl Loader<'_> {
     pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
-        match self.load_spine(part)? {
-            Some(events) => Ok(events),
+        match self.spine_of(part) {
+            Some(scan) => {
+                let mut codes = self.codes(&scan.names());
+                self.load_spine(scan, &mut codes)
+            }
             None => self.load_rows(part),
         }
     }

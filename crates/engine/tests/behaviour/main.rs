@@ -40,6 +40,8 @@ mod retention;
 #[cfg(test)]
 mod selections;
 #[cfg(test)]
+mod spine;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod trend;

@@ -38,6 +38,22 @@ pub fn ask(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
+    loop {
+        // A spine that is found damaged is read no more, so each try has fewer of them.
+        match answer(snapshot, scope, query, as_of, interrupt) {
+            Err(EngineError::SpineLost) => {}
+            answered => return answered,
+        }
+    }
+}
+
+fn answer(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    query: &BoundQuery,
+    as_of: Instant,
+    interrupt: &dyn Interrupt,
+) -> Result<Answer, EngineError> {
     let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
     let mut asking = Asking::within(&asked, query)?;
     let outcome = match &query.query.kind {
