@@ -117,7 +117,7 @@ impl Joined {
 
     fn value(&self, source: &EventSource, name: &str) -> Option<&ActorValues> {
         let found = self.values.iter().find(|((table, known), _)| *table == source.table && known == name);
-        found.map(|(_, values)| values)
+        found.map(|(_, values)| values.as_ref())
     }
 
     /// What is known of a source's actors, where that is anything.
