@@ -2,8 +2,11 @@
 
 use serde_json::Value as Json;
 
+use super::filter::{Op, PropScope, Scalar, Test};
 use super::{CohortTest, Condition, FunnelView, Interval, Kind, Measures, Query, Window};
-use crate::{ActorPropsTable, AliasTable, AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
+use crate::{
+    ActorPropsTable, AliasTable, AppSchema, Calendar, Column, ColumnType, Fault, Instant, TableName, Unit,
+};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -24,6 +27,19 @@ pub struct BoundQuery {
 }
 
 impl EventSource {
+    /// Leaves the events that have this value in a column. A fault is at `actor`.
+    pub fn only_of(&mut self, index: usize, column: &Column, value: &Scalar) -> Result<(), Fault> {
+        let test = Test {
+            prop: column.name.clone(),
+            op: Op::Eq,
+            values: vec![value.clone()],
+            scope: PropScope::Event,
+        };
+        let condition = Condition::of(&test, index, column);
+        self.filters.push(condition.map_err(|problem| Fault { path: "actor".to_owned(), problem })?);
+        Ok(())
+    }
+
     /// What its conditions ask about saved sets of actors.
     pub fn cohort_tests(&self) -> Vec<&CohortTest> {
         let mut tests = Vec::new();

@@ -15,6 +15,7 @@ mod lines;
 mod ndjson;
 mod parquet_cast;
 mod parquet_file;
+mod parquet_properties;
 mod plan;
 mod properties;
 mod reject;
@@ -22,6 +23,8 @@ mod source;
 mod whitespace;
 mod window;
 
+#[cfg(test)]
+mod open_tests;
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,7 @@ use ebbtide_model::{ColumnType, Fault, Instant, Scope, Value};
 use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
 
-use super::Asking;
+use super::{Asking, until_spines_hold};
 use crate::behaviour::churn::{ChurnFold, ChurnState};
 use crate::behaviour::columns::Arrivals;
 use crate::behaviour::drive::{Loaded, Loading};
@@ -54,8 +54,10 @@ pub fn select(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Members, EngineError> {
-    let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
-    select_within(&asked, query, selection)
+    until_spines_hold(|| {
+        let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
+        select_within(&asked, query, selection)
+    })
 }
 
 pub(crate) fn select_within(
