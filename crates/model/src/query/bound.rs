@@ -243,9 +243,14 @@ impl BoundQuery {
         if let Kind::Dropoff(dropoff) = &self.query.kind {
             return dropoff.relation(self.actor_type.unwrap_or(ColumnType::Text));
         }
+        let named = |(name, column_type): (&str, ColumnType)| (name.to_owned(), column_type);
+        self.columns(app).into_iter().map(named).collect()
+    }
+
+    fn columns(&self, app: &AppSchema) -> Vec<(&'static str, ColumnType)> {
         use ColumnType::{Bool, Float, Int, Text, Timestamp};
         let actor = self.actor_type.unwrap_or(Text);
-        let columns: Vec<(&str, ColumnType)> = match &self.query.kind {
+        match &self.query.kind {
             Kind::Retention(_) => vec![
                 ("start", Timestamp),
                 ("label", Text),
@@ -310,8 +315,7 @@ impl BoundQuery {
                 let per_actor = preceding.per_actor.then_some([("tenant", Text), ("actor", actor)]);
                 per_actor.into_iter().flatten().chain(counted).collect()
             }
-        };
-        columns.into_iter().map(|(name, column_type)| (name.to_owned(), column_type)).collect()
+        }
     }
 
     /// The type of the values that are told apart; an event's name is text.

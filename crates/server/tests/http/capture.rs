@@ -51,7 +51,8 @@ async fn the_good_events_of_a_bad_list_are_kept_and_the_bad_ones_named() {
     let club = product();
     let ts = "2026-03-01T00:00:00Z";
     let long = "x".repeat(2_000);
-    let many: serde_json::Map<String, Json> = (0..501).map(|index| (format!("p{index}"), json!(1))).collect();
+    let many: serde_json::Map<String, Json> =
+        (0..1_001).map(|index| (format!("p{index}"), json!(1))).collect();
     let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
     let answer = post(
         &club,

@@ -116,9 +116,9 @@ impl Reading<'_> {
     fn served(&self) -> Vec<Option<usize>> {
         let mut served = vec![None; self.funnel.steps.len()];
         let times = &self.best.times;
-        for place in 0..times.len() {
+        for (place, time) in times.iter().enumerate() {
             match self.funnel.order {
-                StepOrder::Unordered => self.serve_any(times[place], &mut served),
+                StepOrder::Unordered => self.serve_any(*time, &mut served),
                 StepOrder::Ordered | StepOrder::Strict => {
                     let mut tried = HashSet::new();
                     self.serve(place, &mut served, &mut tried);

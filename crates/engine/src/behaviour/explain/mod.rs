@@ -204,13 +204,11 @@ fn scope_of(scope: &Scope, actor: &ExplainedActor) -> Result<Scope, Fault> {
 /// The query about one actor's events alone.
 fn narrowed(snapshot: &Snapshot, query: &BoundQuery, actor: &Scalar) -> Result<BoundQuery, Fault> {
     let mut narrowed = query.clone();
-    match &mut narrowed.query.kind {
+    if let Kind::Churn(churn) = &mut narrowed.query.kind {
         // No model is fitted to one actor.
-        Kind::Churn(churn) => *churn = Churn { model: None, limit: 1, ..churn.clone() },
-        Kind::Dropoff(dropoff) => {
-            *dropoff = Dropoff { list: DropoffList::Sessions, limit: 1_000, ..dropoff.clone() };
-        }
-        _ => {}
+        *churn = Churn { model: None, limit: 1, ..churn.clone() };
+    } else if let Kind::Dropoff(dropoff) = &mut narrowed.query.kind {
+        *dropoff = Dropoff { list: DropoffList::Sessions, limit: 1_000, ..dropoff.clone() };
     }
     let is_dropoff = matches!(narrowed.query.kind, Kind::Dropoff(_));
     for source in &mut narrowed.sources {

@@ -81,10 +81,12 @@ impl Asking<'_> {
     /// All of the actor's events up to `as_of` that the query has a matcher for.
     pub(super) fn recorded(&self) -> Result<Recorded, EngineError> {
         let mut events = Vec::new();
-        let shown = match &self.query.query.kind {
-            // Latencies are no events of a session.
-            Kind::Dropoff(dropoff) => 1 + usize::from(dropoff.session.prop.is_some()),
-            _ => self.query.sources.len(),
+        let sources = self.query.sources.len();
+        // Latencies are no events of a session.
+        let shown = if let Kind::Dropoff(dropoff) = &self.query.query.kind {
+            1 + usize::from(dropoff.session.prop.is_some())
+        } else {
+            sources
         };
         for (index, source) in self.query.sources.iter().take(shown).enumerate() {
             self.record(index, source, &mut events)?;
