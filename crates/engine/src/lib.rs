@@ -22,7 +22,7 @@ mod exact;
 pub mod sql;
 mod stop;
 
-pub use aliases::{AliasSets, Join, JoinRefused};
+pub use aliases::{AliasSets, Join, JoinRefused, Joined};
 pub use answer::{Answer, Meta, Outcome};
 pub use behaviour::{
     EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, Wire, ask, explain,

@@ -11,7 +11,7 @@ use crate::{Occurrences, Receipt};
 pub(crate) enum Request {
     Append {
         table: TableIndex,
-        prepared: Prepared,
+        prepared: Box<Prepared>,
         occurrences: Occurrences,
     },
     /// Delete rows by key; of this tenant, or of everybody.

@@ -146,7 +146,11 @@ impl Store {
     pub fn append(&self, scope: &Scope, rows: NewRows) -> Result<Receipt, StoreError> {
         let (table, info) = self.table_to_write(scope, &rows.table)?;
         let prepared = prepare(info, scope, &rows.batch)?;
-        match self.ask(Request::Append { table, prepared, occurrences: rows.occurrences })? {
+        match self.ask(Request::Append {
+            table,
+            prepared: Box::new(prepared),
+            occurrences: rows.occurrences,
+        })? {
             Answer::Appended(receipt) => Ok(receipt),
             Answer::Deleted(_) => Err(StoreError::Closed),
         }

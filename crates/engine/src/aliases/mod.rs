@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-pub use sets::{AliasSets, Join, JoinRefused};
+pub use sets::{AliasSets, Join, JoinRefused, Joined};
 pub(crate) use values::{ActorValues, actor_values};
 
 use crate::EngineError;

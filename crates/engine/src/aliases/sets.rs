@@ -8,6 +8,9 @@ use hashbrown::HashMap;
 use super::Aliases;
 use crate::EngineError;
 
+/// An alias and its actor.
+pub type Joined = (Box<str>, Box<str>);
+
 /// The names of a tenant's actors, where those are texts.
 #[derive(Clone, Debug, Default)]
 pub struct AliasSets {
@@ -67,12 +70,7 @@ impl AliasSets {
     /// so, alias and actor; none where the two were one before.
     ///
     /// A forced join of an actor to a name of its own puts that name in its place.
-    pub fn join(
-        &mut self,
-        alias: &str,
-        actor: &str,
-        join: Join,
-    ) -> Result<Vec<(Box<str>, Box<str>)>, JoinRefused> {
+    pub fn join(&mut self, alias: &str, actor: &str, join: Join) -> Result<Vec<Joined>, JoinRefused> {
         if alias == actor {
             return Err(JoinRefused::Itself);
         }

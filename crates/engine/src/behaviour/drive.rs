@@ -100,7 +100,7 @@ impl<'i> Loading<'_, 'i> {
         let load_one = |(source, spine, part): &(&'s EventSource, Option<SpineColumns>, Part)| {
             let loader = loader(source, *spine);
             Ok(match Stream::of(&loader, part)? {
-                Some(stream) => Piece::Stream(stream),
+                Some(stream) => Piece::Stream(Box::new(stream)),
                 None => Piece::Events(loader.load(part)?),
             })
         };
@@ -124,7 +124,7 @@ impl<'i> Loading<'_, 'i> {
 /// A part of what is loaded.
 enum Piece {
     Events(Events),
-    Stream(Stream),
+    Stream(Box<Stream>),
 }
 
 fn workers(events: usize) -> usize {
@@ -169,7 +169,7 @@ impl Loaded<'_> {
         for piece in pieces {
             match piece {
                 Piece::Events(events) => parts.push(events),
-                Piece::Stream(stream) => self.streams.push(stream),
+                Piece::Stream(stream) => self.streams.push(*stream),
             }
         }
         let names = parts.iter().flat_map(|events| events.runs.tenant_names.iter().cloned());

@@ -37,10 +37,7 @@ struct Bounds {
 
 /// A spine that is found damaged is read no more, and the question is to be asked again.
 fn lost(error: StoreError) -> EngineError {
-    match error {
-        StoreError::Damaged(_) => EngineError::SpineLost,
-        error => error.into(),
-    }
+    if matches!(error, StoreError::Damaged(_)) { EngineError::SpineLost } else { error.into() }
 }
 
 impl Loader<'_> {

@@ -82,7 +82,8 @@ fn sessions<'e>(
         (Json::String(name), _) if name == "6h" => 6 * HOUR,
         _ => HOUR / 2,
     };
-    let mut found: BTreeMap<(String, String, String), Vec<(Instant, &Event)>> = BTreeMap::new();
+    // By tenant, kind of id and id.
+    let mut found: BTreeMap<[String; 3], Vec<(Instant, &Event)>> = BTreeMap::new();
     let mut open: BTreeMap<(String, String), (i64, String)> = BTreeMap::new();
     for (time, event) in events {
         let id = prop.map_or(Value::Null, |prop| prop_of(event, prop)).canonical_text();
@@ -97,9 +98,9 @@ fn sessions<'e>(
             open.0 = time.micros();
             ("gap", open.1.clone())
         };
-        found.entry((event.tenant.to_owned(), kind.to_owned(), id)).or_default().push((time, event));
+        found.entry([event.tenant.to_owned(), kind.to_owned(), id]).or_default().push((time, event));
     }
-    found.into_iter().map(|((_, _, id), events)| (id, events)).collect()
+    found.into_iter().map(|([_, _, id], events)| (id, events)).collect()
 }
 
 struct Walk {

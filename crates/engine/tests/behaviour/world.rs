@@ -140,7 +140,7 @@ const SEGMENT_EVENTS_MAX: usize = 60;
 /// small set, in segments.
 pub(crate) fn snapshot(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> Snapshot {
     let opened = opened(app);
-    let app = if events.len() % 3 == 0 { &opened } else { app };
+    let app = if events.len().is_multiple_of(3) { &opened } else { app };
     if events.len() <= SEGMENT_EVENTS_MAX && events.len() % 2 == 1 {
         let disk: Arc<dyn FileSystem> = Arc::new(SimFs::new(1));
         return in_segments(app, events, parts, &disk);

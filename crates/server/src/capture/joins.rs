@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::error::ArrowError;
-use ebbtide_engine::{AliasSets, Join, JoinRefused};
+use ebbtide_engine::{AliasSets, Join, JoinRefused, Joined};
 use ebbtide_model::{AliasTable, AppName, TableSchema, TenantId};
 use ebbtide_store::declared_schema;
 use xxhash_rust::xxh3::xxh3_64;
@@ -80,7 +80,7 @@ pub(crate) fn join(
     Ok(JoinRows { batch: Some(batch), accepted, duplicates, rejected })
 }
 
-fn decide(item: &Json<'_>, tenant: &str, sets: &mut AliasSets) -> Result<Vec<(Box<str>, Box<str>)>, Refusal> {
+fn decide(item: &Json<'_>, tenant: &str, sets: &mut AliasSets) -> Result<Vec<Joined>, Refusal> {
     let [alias, actor, force, of] = fields(item, ["alias", "actor", "force", "tenant"])?;
     check_tenant(of, tenant)?;
     let (alias, actor) = (name("alias", alias)?, name("actor", actor)?);

@@ -155,6 +155,14 @@ fn schemas(server: &Server) -> Json {
     Json::Object(schemas)
 }
 
+fn of_instant() -> Json {
+    json!({
+        "description": "An RFC 3339 instant, or a date.",
+        "examples": ["2026-11-20T09:30:00Z", "2026-11-20"],
+        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
+    })
+}
+
 fn shared_schemas() -> Map<String, Json> {
     let text = || json!({"type": "string"});
     let count = || json!({"type": "integer", "minimum": 0});
@@ -162,11 +170,6 @@ fn shared_schemas() -> Map<String, Json> {
         let names: Vec<String> = properties.as_object().into_iter().flat_map(Map::keys).cloned().collect();
         json!({"type": "object", "properties": properties, "required": names})
     };
-    let as_of = json!({
-        "description": "An RFC 3339 instant, or a date.",
-        "examples": ["2026-11-20T09:30:00Z", "2026-11-20"],
-        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
-    });
     let problem = required(json!({
         "type": {"type": "string", "description": "`urn:ebbtide:error:` and the code."},
         "title": text(),
@@ -218,7 +221,7 @@ fn shared_schemas() -> Map<String, Json> {
         "reports": {"type": "array", "items": {"type": "object"}},
     }));
     let named = [
-        ("AsOf", as_of),
+        ("AsOf", of_instant()),
         ("Problem", problem),
         ("Accounted", accounted),
         ("Captured", captured),

@@ -234,7 +234,7 @@ impl<'e> Asked<'e> {
         let query = query.map_err(|name| ReportError::NoValue { name })?;
         let query = Query::parse(&query).map_err(EngineError::from)?;
         let texts = query.texts();
-        let snapshot = self.of.snapshot.evolved(&self.of.scope, texts.iter().map(String::as_str));
+        let snapshot = self.of.snapshot.evolved(self.of.scope, texts.iter().map(String::as_str));
         let query = bind(&query, snapshot.app()).map_err(EngineError::from)?;
         Ok(Bound { query, snapshot })
     }

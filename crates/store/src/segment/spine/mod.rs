@@ -59,7 +59,12 @@ impl SpineColumns {
         let actors = match table.columns.get(actor)?.column_type {
             ColumnType::Int => ActorType::Int,
             ColumnType::Text => ActorType::Text,
-            _ => return None,
+            ColumnType::Float
+            | ColumnType::Decimal
+            | ColumnType::Bool
+            | ColumnType::Timestamp
+            | ColumnType::Date
+            | ColumnType::Mixed => return None,
         };
         Some(Self { actor, time: table.time?, name: table.event_name, actors })
     }
