@@ -95,7 +95,7 @@ impl Writer {
                         self.settle(std::mem::take(&mut group), &mut answers[begun..]);
                         begun = answers.len();
                     }
-                    let receipt = self.admit(table, prepared, &occurrences, &mut group);
+                    let receipt = self.admit(table, *prepared, &occurrences, &mut group);
                     receipt.map(Answer::Appended)
                 }
                 Request::Delete { table, fingerprints, tenant } => {

@@ -174,7 +174,11 @@ impl Machine {
     pub(super) fn request(&self, table: usize, tenant: Option<&str>, rows: &RecordBatch) -> Request {
         let info = self.info(table);
         let prepared = prepare(&info, &scope(tenant), rows).unwrap();
-        Request::Append { table: self.index(table), prepared, occurrences: Occurrences::new() }
+        Request::Append {
+            table: self.index(table),
+            prepared: Box::new(prepared),
+            occurrences: Occurrences::new(),
+        }
     }
 
     pub(super) fn ask(&self, request: Request) -> Result<Answer, StoreError> {

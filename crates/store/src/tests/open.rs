@@ -156,8 +156,11 @@ fn append(machine: &Machine, rows: &[Row]) -> Result<Receipt, StoreError> {
     };
     let info = machine.shared.writer().tables[0].info.clone();
     let prepared = crate::admission::prepare(&info, &scope(None), &new.batch)?;
-    let request =
-        crate::request::Request::Append { table: 0, prepared, occurrences: new.occurrences.clone() };
+    let request = crate::request::Request::Append {
+        table: 0,
+        prepared: Box::new(prepared),
+        occurrences: new.occurrences.clone(),
+    };
     match machine.ask(request)? {
         crate::request::Answer::Appended(receipt) => Ok(receipt),
         crate::request::Answer::Deleted(_) => panic!("rows were answered by a deletion"),
