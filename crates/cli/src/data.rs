@@ -63,13 +63,17 @@ impl HeldFolder {
 
     /// The keys with which events are captured into it.
     pub(crate) fn write_keys(&self) -> Result<WriteKeys, Failure> {
-        WriteKeys::open(self.fs.clone(), random).map_err(Failure::new)
+        write_keys(self.fs.clone())
     }
 
     pub(crate) fn open(self, settings: Settings, apps: Vec<AppSchema>) -> Result<Store, Failure> {
         let components = Components { fs: self.fs, fresh: FreshIds::random() };
         Store::open_held(components, self.lock, settings, apps).map_err(store_failure)
     }
+}
+
+pub(crate) fn write_keys(fs: Arc<dyn FileSystem>) -> Result<WriteKeys, Failure> {
+    WriteKeys::open(fs, random).map_err(Failure::new)
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), String> {

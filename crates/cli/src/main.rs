@@ -30,6 +30,7 @@ mod key;
 mod query;
 mod report;
 mod serve;
+mod sql;
 mod token;
 mod verify;
 
@@ -66,6 +67,7 @@ enum Command {
     Import(import::Import),
     Key(key::Key),
     Query(query::Query),
+    Sql(sql::Sql),
     Report(report::Report),
     Token(token::Token),
     Check(check::Check),
@@ -104,6 +106,7 @@ impl Command {
             Self::Import(_)
             | Self::Key(_)
             | Self::Query(_)
+            | Self::Sql(_)
             | Self::Report(_)
             | Self::Token(_)
             | Self::Check(_)
@@ -124,6 +127,7 @@ impl Command {
             Self::Import(import) => import.run(),
             Self::Key(key) => key.run(),
             Self::Query(query) => query.run(),
+            Self::Sql(sql) => sql.run(),
             Self::Report(report) => report.run(),
             Self::Token(token) => token.run(),
             Self::Check(check) => check.run(),

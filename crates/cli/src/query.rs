@@ -95,10 +95,12 @@ impl Asked {
         let pack = app.load()?;
         let fault = |fault: Fault| Failure::new(fault).hint("see docs/queries.md for the query language");
         let definition = Definition::parse(question).map_err(fault)?;
-        let bound = bind(&definition, &pack.schema).map_err(fault)?;
         let scope = operator_scope(&pack.schema.app, self.tenant.as_deref());
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
+        let texts = definition.texts();
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
+        let snapshot = snapshot.evolved(&scope, texts.iter().map(String::as_str));
+        let bound = bind(&definition, snapshot.app()).map_err(fault)?;
         let as_of = bound.as_of.unwrap_or_else(clock::now);
         // Whoever has had enough ends the process.
         let wanted = StopFlag::default();
@@ -108,7 +110,7 @@ impl Asked {
 }
 
 /// The text itself, a file's, or what comes on stdin.
-fn given(text: &str) -> Result<String, Failure> {
+pub(crate) fn given(text: &str) -> Result<String, Failure> {
     let mut input: Box<dyn Read> = match text.strip_prefix('@') {
         Some(path) => {
             let file = std::fs::OpenOptions::new().read(true).open(path);

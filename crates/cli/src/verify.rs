@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::Outcome;
-use crate::data::{check_exists, open_folder, store_failure};
+use crate::data::{check_exists, open_folder, store_failure, write_keys};
 use crate::failure::{Failure, print};
 
 /// Check the checksums of everything in a data folder.
@@ -21,7 +21,9 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         check_exists(&self.data)?;
-        let found = ebbtide_store::verify(&open_folder(&self.data)).map_err(store_failure)?;
+        let fs = open_folder(&self.data);
+        let found = ebbtide_store::verify(&fs).map_err(store_failure)?;
+        write_keys(fs)?;
         for damage in &found.damage {
             print(&format!("{damage}\n"))?;
         }

@@ -15,6 +15,9 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error("a stored column is not of its declared type: {found}")]
     Layout { found: String },
+    /// A spine was found damaged: asked again, the question is answered by the rows.
+    #[error("a file that speeds questions up was found damaged; ask again")]
+    SpineLost,
     #[error("a saved cohort is not as it was written: {found}")]
     Cohort { found: String },
     #[error("a worker of a query stopped before its end")]
@@ -34,7 +37,7 @@ impl EngineError {
             Self::Query(_) => ErrorKind::Invalid,
             Self::Store(error) => error.kind(),
             Self::Layout { .. } | Self::Cohort { .. } | Self::Worker => ErrorKind::Internal,
-            Self::Stopped(Stop::Left) => ErrorKind::Unavailable,
+            Self::SpineLost | Self::Stopped(Stop::Left) => ErrorKind::Unavailable,
             Self::Stopped(Stop::TimeUp) => ErrorKind::Timeout,
             Self::Sql(error) => error.kind(),
         }

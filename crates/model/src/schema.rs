@@ -1,5 +1,7 @@
 //! What an app's tables look like: the part of a pack that storage and queries need.
 
+use std::collections::BTreeSet;
+
 use crate::{AppName, Calendar, ColumnType, TableName};
 
 /// The tables of an app. Made by a checked pack only, so every index in it is in range and every
@@ -98,6 +100,24 @@ pub enum TenantRule {
 impl AppSchema {
     pub fn table(&self, name: &TableName) -> Option<&TableSchema> {
         self.tables.iter().find(|table| table.name == *name)
+    }
+
+    /// The same tables, the open ones with these names as properties, of type `mixed`, where they lack them: a
+    /// property that nobody has is as good as any.
+    #[must_use]
+    pub fn assuming<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut assumed = self.clone();
+        let names: BTreeSet<&str> = names.into_iter().collect();
+        for table in assumed.tables.iter_mut().filter(|table| table.open.is_some()) {
+            let known: BTreeSet<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+            let unknown = names.iter().filter(|name| !known.contains(**name));
+            table.columns.extend(unknown.map(|name| Column {
+                name: (*name).to_owned(),
+                column_type: ColumnType::Mixed,
+                nullable: true,
+            }));
+        }
+        assumed
     }
 
     /// With the tables that every app has besides its own.

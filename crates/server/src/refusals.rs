@@ -38,6 +38,7 @@ impl From<EngineError> for Problem {
             EngineError::Store(error) => Self::from(error),
             EngineError::Sql(error) => Self::from(error),
             error @ (EngineError::Layout { .. }
+            | EngineError::SpineLost
             | EngineError::Cohort { .. }
             | EngineError::Worker
             | EngineError::Stopped(_)) => Self::of(error.kind(), &error),

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use ebbtide_model::{
-    AppSchema, Column, ColumnType, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId,
-    Tenants, type_of_kinds,
+    AppSchema, Column, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId, Tenants,
+    type_of_kinds,
 };
 use roaring::RoaringTreemap;
 
@@ -132,14 +132,28 @@ impl Snapshot {
         if self.app.tables.iter().all(|table| table.open.is_none()) {
             return self.clone();
         }
-        let names: BTreeSet<&str> = names.into_iter().collect();
         let mut app = (*self.app).clone();
         for table in app.tables.iter_mut().filter(|table| table.open.is_some()) {
             let properties = self.tables.get(&table.name).map(|rows| rows.properties.clone());
             let visible = properties.unwrap_or_default().visible(scope.tenants());
-            evolve(table, &visible, &names);
+            evolve(table, &visible);
         }
-        Self { app: Arc::new(app), tables: self.tables.clone() }
+        Self { app: Arc::new(app.assuming(names)), tables: self.tables.clone() }
+    }
+
+    /// The kinds of a property's values in the scope's rows of an open table; `overflow` where some of them may
+    /// have no column.
+    pub fn property_kinds(
+        &self,
+        scope: &Scope,
+        table: &TableName,
+        name: &str,
+    ) -> Result<Vec<PropertyKind>, StoreError> {
+        let (_, rows) = self.find(scope, table)?;
+        let Some(rows) = rows else { return Ok(Vec::new()) };
+        let visible = rows.properties.visible(scope.tenants());
+        let overflow = visible.overflows(name).then_some(PropertyKind::Overflow);
+        Ok(visible.of(name).iter().map(|(_, property)| property.kind).chain(overflow).collect())
     }
 
     /// The highest of the [versions](TableView::version) that these tables have within a scope: how far
@@ -214,7 +228,7 @@ impl TableRows {
 }
 
 /// Adds properties to a table's columns.
-fn evolve(table: &mut TableSchema, visible: &Visible, names: &BTreeSet<&str>) {
+fn evolve(table: &mut TableSchema, visible: &Visible) {
     table.columns.truncate(table.declared().len());
     let mut columns: Vec<Column> = Vec::new();
     let is_declared = |name: &str| table.columns.iter().any(|column| column.name == name);
@@ -223,9 +237,6 @@ fn evolve(table: &mut TableSchema, visible: &Visible, names: &BTreeSet<&str>) {
         let overflow = visible.overflows(name).then_some(PropertyKind::Overflow);
         let column_type = type_of_kinds(same.iter().map(|(_, property)| property.kind).chain(overflow));
         columns.push(Column { name: name.to_string(), column_type, nullable: true });
-    }
-    for name in names.iter().filter(|name| visible.of(name).is_empty()) {
-        columns.push(Column { name: (*name).to_owned(), column_type: ColumnType::Mixed, nullable: true });
     }
     columns.retain(|column| !is_declared(&column.name));
     table.columns.extend(columns);
@@ -408,6 +419,24 @@ impl Part {
                 live.spine(self.rows.clone(), name.map(|field| field.name().as_str()))
             }
         }
+    }
+
+    /// Whose its rows are, ascending.
+    pub fn tenants(&self) -> Vec<Arc<str>> {
+        self.run.directory().within(&self.rows).into_iter().map(|(tenant, _)| tenant).collect()
+    }
+
+    /// Which rows of its run they are.
+    pub fn run_rows(&self) -> Range<u32> {
+        self.rows.clone()
+    }
+
+    /// Those of its rows that are among these of its run, as [`SpineScan::seek`] counts them.
+    #[must_use]
+    pub fn between(&self, rows: Range<u32>) -> Self {
+        let start = rows.start.clamp(self.rows.start, self.rows.end);
+        let rows = start..rows.end.clamp(start, self.rows.end);
+        Self { run: self.run.clone(), rows, columns: self.columns.clone() }
     }
 
     /// The lowest and highest time of its rows, in microseconds, and perhaps of some more; `None` where

@@ -70,6 +70,11 @@ pub(crate) fn answer(answer: &Json, screen: &Screen) -> String {
     text
 }
 
+/// The rows of a statement's answer as a table.
+pub(crate) fn rows(answer: &Json, screen: &Screen) -> String {
+    table::of_rows(&answer["columns"], &answer["rows"], screen)
+}
+
 /// What was counted, in a few words.
 fn title(drawing: &Drawing<'_>, kind: &str) -> Option<String> {
     let query = drawing.query;

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::screen::{left, right, shown, widest};
+use super::screen::{Ink, Screen, left, right, shown, widest};
 
 /// A longer text is cut.
 const CELL_COLUMNS_MAX: usize = 120;
@@ -87,6 +87,66 @@ fn aligned(header: Vec<String>, lines: Vec<Vec<String>>) -> String {
     text
 }
 
+/// Rows under the names of their columns, numbers from the right; cells are cut where they do not fit.
+pub(super) fn of_rows(columns: &Json, rows: &Json, screen: &Screen) -> String {
+    let names: Vec<&str> =
+        columns.as_array().into_iter().flatten().filter_map(|column| column["name"].as_str()).collect();
+    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut columns: Vec<Column> = names.iter().map(|name| Column::of(name, rows)).collect();
+    fit(&mut columns, screen.width);
+    let mut text = String::new();
+    let header: Vec<String> = columns.iter().map(|column| column.aligned(&column.name)).collect();
+    text.push_str(&format!("  {}\n", screen.ink(header.join("  ").trim_end(), Ink::Bold)));
+    for row in 0..rows.len() {
+        let cells = columns.iter().map(|column| column.cells.get(row).map_or("", String::as_str));
+        let cells: Vec<String> =
+            columns.iter().zip(cells).map(|(column, cell)| column.aligned(cell)).collect();
+        text.push_str(&format!("  {}\n", cells.join("  ").trim_end()));
+    }
+    let counted = if rows.len() == 1 { "row" } else { "rows" };
+    text.push_str(&format!("  ({} {counted})\n", rows.len()));
+    text
+}
+
+/// A column of a table.
+struct Column {
+    name: String,
+    cells: Vec<String>,
+    is_numeric: bool,
+    width: usize,
+}
+
+impl Column {
+    fn of(name: &str, rows: &[Json]) -> Self {
+        let cells: Vec<String> = rows.iter().map(|row| cell(&row[name])).collect();
+        let is_numeric = rows.iter().all(|row| row[name].is_number() || row[name].is_null());
+        let label = shown(name, CELL_COLUMNS_MAX);
+        let width = widest(cells.iter().map(String::as_str).chain([label.as_str()]));
+        Self { name: label, cells, is_numeric, width }
+    }
+
+    fn aligned(&self, cell: &str) -> String {
+        let cell = shown(cell, self.width);
+        if self.is_numeric { right(&cell, self.width) } else { left(&cell, self.width) }
+    }
+}
+
+/// Narrows the widest columns until the table fits, or none can be narrower.
+fn fit(columns: &mut [Column], screen: usize) {
+    const COLUMN_MIN: usize = 8;
+    let taken = |columns: &[Column]| columns.iter().map(|column| column.width + 2).sum::<usize>();
+    while taken(columns) > screen {
+        let over = taken(columns) - screen;
+        let Some(widest) = columns.iter_mut().max_by_key(|column| column.width) else {
+            return;
+        };
+        if widest.width <= COLUMN_MIN {
+            return;
+        }
+        widest.width = widest.width.saturating_sub(over.div_ceil(2).max(1)).max(COLUMN_MIN);
+    }
+}
+
 /// Texts from the left, none wider than so many columns; lines without spaces at their end.
 pub(super) fn aligned_left(header: &[String], lines: &[Vec<String>], columns_max: usize) -> String {
     let cell = |cell: &String| shown(cell, columns_max);
@@ -125,5 +185,23 @@ mod tests {
             json!({"starts": ["2026-01"], "data": {"total": [3], "sum": [1.5]}}),
             "    start  total  sum\n  2026-01      3  1.5\n",
         );
+    }
+
+    #[test]
+    fn rows_of_a_statement_are_a_table_that_fits() {
+        let columns = json!([{"name": "actor"}, {"name": "n"}, {"name": "props"}]);
+        let rows = json!([
+            {"actor": "ann", "n": 12, "props": "{\"plan\":\"pro\",\"a long name\":\"and a long value\"}"},
+            {"actor": "b\u{1b}[2J", "n": null, "props": null},
+        ]);
+        let check = |columns: &Json, rows: &Json, width, want: &str| {
+            let screen = Screen { width, paint: super::super::screen::Paint::Plain };
+            assert_eq!(of_rows(columns, rows, &screen), want);
+        };
+        let want =
+            "  actor   n  props\n  ann    12  {\"plan\":\"pro\",\"a long name…\n  b\u{fffd}[2J\n  (2 rows)\n";
+        check(&columns, &rows, 40, want);
+        check(&json!([{"name": "n"}]), &json!([{"n": 1}]), 40, "  n\n  1\n  (1 row)\n");
+        check(&json!([{"name": "n"}]), &json!([]), 40, "  n\n  (0 rows)\n");
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn number(value: &Json) -> String {
             (None, None, None) => number.to_string(),
         },
         Json::String(text) => text.clone(),
-        other => other.to_string(),
+        Json::Bool(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
     }
 }
 
@@ -75,7 +75,7 @@ fn decimal(value: f64, places: usize) -> String {
 fn thousands(digits: &str) -> String {
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -125,7 +125,7 @@ pub(crate) fn group(value: &Json) -> String {
         Json::String(text) if text.is_empty() => "(empty)".to_owned(),
         Json::String(text) => text.clone(),
         Json::Array(values) => values.iter().map(group).collect::<Vec<String>>().join(", "),
-        other => other.to_string(),
+        Json::Bool(_) | Json::Number(_) | Json::Object(_) => value.to_string(),
     }
 }
 

@@ -20,13 +20,17 @@ const HELD_BYTES_MAX: usize = 512 << 20;
 
 pub(super) struct Remote {
     client: Client,
-    /// Tables whose rows have no key of their own.
-    keyless: Vec<TableName>,
+    /// Open tables, each with the field of its properties.
+    open: Vec<(TableName, String)>,
+    /// The key's columns of each table.
+    keys: Vec<(TableName, Vec<usize>)>,
     table: TableName,
+    /// Of the table at hand.
+    key: Vec<usize>,
     /// Rows of the file so far.
     rows: usize,
     batch: Batch,
-    /// The file's rows, where its table has no key.
+    /// The file's rows that have no key.
     held: Vec<HeldRow>,
     held_bytes: usize,
     outcome: FileOutcome,
@@ -61,11 +65,15 @@ impl Batch {
 
 impl Remote {
     pub(super) fn new(server: &str, token: &str, pack: &Pack) -> Result<Self, Failure> {
-        let keyless = pack.schema.tables.iter().filter(|table| table.key.is_empty());
+        let open = pack.schema.tables.iter();
+        let open = open.filter_map(|table| Some((table.name.clone(), table.open.as_ref()?.field.clone())));
+        let keys = pack.schema.tables.iter().map(|table| (table.name.clone(), table.key.clone()));
         Ok(Self {
             client: Client::new(server, token)?,
-            keyless: keyless.map(|table| table.name.clone()).collect(),
+            open: open.collect(),
+            keys: keys.collect(),
             table: TableName::new(""),
+            key: Vec::new(),
             rows: 0,
             batch: Batch::default(),
             held: Vec::new(),
@@ -102,7 +110,7 @@ impl Remote {
         self.held_bytes += json.len();
         if self.held_bytes > HELD_BYTES_MAX {
             return Err(Failure::new(format_args!(
-                "table {} has no key, and the file is too large to be sent so that its repeats are counted right",
+                "rows of table {} have no key, and the file is too large to be sent so that its repeats are counted right",
                 self.table
             ))
             .hint("stop the server and import into its data folder with --data"));
@@ -133,16 +141,20 @@ impl Remote {
 impl Destination for Remote {
     fn begin(&mut self, table: &TableName) -> Result<(), Failure> {
         self.table = table.clone();
+        let key = self.keys.iter().find(|(known, _)| known == table);
+        self.key = key.map(|(_, key)| key.clone()).unwrap_or_default();
         self.rows = 0;
         Ok(())
     }
 
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure> {
-        let keyless = self.keyless.contains(&self.table);
+        let open = self.open.iter().find(|(table, _)| *table == self.table);
+        let open = open.map(|(_, field)| field.clone());
         let batch = &chunk.rows.batch;
         for index in 0..batch.num_rows() {
+            let keyless = self.key.is_empty() || self.key.iter().any(|key| batch.column(*key).is_null(index));
             let mut json = String::new();
-            push_row(batch, index, &mut json);
+            push_row(batch, index, open.as_deref(), &mut json);
             let row = self.rows;
             self.rows += 1;
             if keyless {

@@ -15,6 +15,7 @@
     reason = "a test says what it expects, and panics where it is not so; a helper may serve another program"
 )]
 #![cfg(test)]
+mod ask;
 mod cdnow;
 mod config;
 mod demo;

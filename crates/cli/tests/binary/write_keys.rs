@@ -81,4 +81,6 @@ fn wrong_usage_is_told() {
     check(&["revoke", "0123", "--data", "data"], 1, "no such write key");
     folder.write("data/write-keys.json", b"{}");
     check(&["list", "--data", "data"], 1, "damaged");
+    let verified = folder.run(&["verify", "--data", "data"]);
+    assert!(verified.code == 1 && verified.stderr.contains("damaged"), "{verified:?}");
 }

@@ -16,23 +16,24 @@ use super::fold::{Actor, Fold, Run};
 use super::joined::Joined;
 use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, Times, Values};
+use super::spine::Stream;
 use crate::{EngineError, Interrupt, stop};
 
 /// Below so many events a second thread costs more than it saves.
 const EVENTS_PER_WORKER_MIN: usize = 50_000;
 const WORKERS_MAX: usize = 16;
-/// Runs of a part that are looked at to find where the actors are cut into ranges.
-const SAMPLES_PER_PART: usize = 64;
 /// After so many events (and the rest of an actor's) it is asked whether the answer is still wanted.
 const EVENTS_UNCHECKED_MAX: usize = 16_384;
 
 /// The marked events of a query, from all parts of all its tables.
 pub(crate) struct Loaded<'i> {
     interrupt: &'i dyn Interrupt,
-    parts: Vec<PartEvents>,
+    pub(super) parts: Vec<PartEvents>,
+    /// What is read while it is folded.
+    pub(super) streams: Vec<Stream>,
     /// Sorted; runs name their tenant by its rank here.
-    tenants: Vec<Box<str>>,
-    actors: Actors,
+    pub(super) tenants: Vec<Box<str>>,
+    pub(super) actors: Actors,
     /// By rank, ascending with null last; events name their group by its rank here.
     pub(crate) groups: Vec<Group>,
     /// By rank, ascending; events name their value by its rank here.
@@ -41,12 +42,12 @@ pub(crate) struct Loaded<'i> {
     unranked: Vec<(u32, Keys)>,
 }
 
-struct PartEvents {
-    events: Events,
+pub(super) struct PartEvents {
+    pub(super) events: Events,
     /// By run.
     tenant_ranks: Vec<u32>,
     /// The runs by actor, ascending.
-    order: Vec<u32>,
+    pub(super) order: Vec<u32>,
 }
 
 /// What is loaded, and how.
@@ -64,7 +65,7 @@ pub(crate) struct Loading<'a, 'i> {
 }
 
 impl<'i> Loading<'_, 'i> {
-    pub(crate) fn load(self, sources: &[EventSource]) -> Result<Loaded<'i>, EngineError> {
+    pub(crate) fn load<'s>(self, sources: &'s [EventSource]) -> Result<Loaded<'i>, EngineError> {
         let mut parts: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
         for source in sources {
             let view = self.snapshot.table(self.scope, &source.table)?;
@@ -73,34 +74,40 @@ impl<'i> Loading<'_, 'i> {
         }
         let rows: usize = parts.iter().map(|(.., part)| part.rows_max()).sum();
         let workers = workers(rows);
-        // A part that is more than a worker's share is loaded by several.
+        let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
+        let loader = |source: &'s EventSource, spine: Option<SpineColumns>| Loader {
+            source,
+            joined: joined.of(source),
+            memberships: &joined.memberships,
+            times,
+            actors,
+            ties,
+            values,
+            arrivals,
+            spine,
+            interrupt,
+        };
+        // A part that is more than a worker's share is loaded by several; what is streamed is shared out later.
         let share = rows.div_ceil(workers).max(1);
-        let pieces = |(source, spine, part): (_, _, Part)| {
-            let pieces = part.split(part.rows_max().div_ceil(share));
-            pieces.into_iter().map(move |piece| (source, spine, piece))
+        let pieces = |(source, spine, part): (&'s EventSource, Option<SpineColumns>, Part)| {
+            let pieces =
+                if loader(source, spine).streams(&part) { 1 } else { part.rows_max().div_ceil(share) };
+            part.split(pieces).into_iter().map(move |piece| (source, spine, piece))
         };
         let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> =
             parts.into_iter().flat_map(pieces).collect();
         work.sort_by_key(|(.., part)| std::cmp::Reverse(part.rows_max()));
-        let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
-        let load_one = |(source, spine, part): &(&EventSource, Option<SpineColumns>, Part)| {
-            Loader {
-                source,
-                joined: joined.of(source),
-                memberships: &joined.memberships,
-                times,
-                actors,
-                ties,
-                values,
-                arrivals,
-                spine: *spine,
-                interrupt,
-            }
-            .load(part)
+        let load_one = |(source, spine, part): &(&'s EventSource, Option<SpineColumns>, Part)| {
+            let loader = loader(source, *spine);
+            Ok(match Stream::of(&loader, part)? {
+                Some(stream) => Piece::Stream(stream),
+                None => Piece::Events(loader.load(part)?),
+            })
         };
-        let events = side_by_side(&work, workers, load_one)?;
+        let pieces = side_by_side(&work, workers, load_one)?;
         let mut loaded = Loaded {
             parts: Vec::new(),
+            streams: Vec::new(),
             tenants: Vec::new(),
             actors,
             groups: Vec::new(),
@@ -109,9 +116,15 @@ impl<'i> Loading<'_, 'i> {
             interrupt,
         };
         stop::check(interrupt)?;
-        loaded.place(events);
+        loaded.place(pieces);
         Ok(loaded)
     }
+}
+
+/// A part of what is loaded.
+enum Piece {
+    Events(Events),
+    Stream(Stream),
 }
 
 fn workers(events: usize) -> usize {
@@ -151,12 +164,23 @@ fn side_by_side<W: Sync, R: Send>(
 
 impl Loaded<'_> {
     /// Gives parts one numbering of tenants, groups and distinct values, and orders their runs.
-    fn place(&mut self, parts: Vec<Events>) {
+    fn place(&mut self, pieces: Vec<Piece>) {
+        let mut parts = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Events(events) => parts.push(events),
+                Piece::Stream(stream) => self.streams.push(stream),
+            }
+        }
         let names = parts.iter().flat_map(|events| events.runs.tenant_names.iter().cloned());
         self.tenants = names.collect();
+        for stream in &self.streams {
+            self.tenants.extend(stream.part.tenants().iter().map(|name| Box::from(&**name)));
+        }
         self.tenants.sort_unstable();
         self.tenants.dedup();
-        let mut parts = parts;
+        let whole = parts.len();
+        parts.extend(self.streams.iter().map(Stream::keys));
         self.groups = unify(
             &mut parts,
             |events| (&mut events.groups, std::mem::take(&mut events.group_keys).into_groups()),
@@ -172,6 +196,9 @@ impl Loaded<'_> {
             );
         }
         unify(&mut parts, |events| (&mut events.keys, std::mem::take(&mut events.key_values)), Ord::cmp);
+        for (stream, keys) in self.streams.iter_mut().zip(parts.split_off(whole)) {
+            stream.number(keys);
+        }
         self.parts = parts.into_iter().map(|events| PartEvents::new(events, &self.tenants)).collect();
     }
 
@@ -186,31 +213,35 @@ impl Loaded<'_> {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.events.times.len()).sum()
-    }
-
     /// How many events there are of each group, by rank.
     pub(crate) fn group_sizes(&self) -> Vec<u64> {
         let mut sizes = vec![0; self.groups.len()];
         for group in self.parts.iter().flat_map(|part| &part.events.groups) {
             sizes[*group as usize] += 1;
         }
+        self.streams.iter().for_each(|stream| stream.add_sizes(&mut sizes));
         sizes
     }
 
     /// Feeds every actor's events to the fold, on as many threads as that is worth.
     pub(crate) fn fold<F: Fold>(&self, fold: &F) -> Result<F::State, EngineError> {
-        let workers = workers(self.len());
-        let ranges = match self.actors {
-            Actors::Ignored => self.shares(workers),
-            Actors::Required | Actors::Optional => self.ranges(workers),
-        };
-        let states = side_by_side(&ranges, workers, |range: &Vec<Cursor<'_>>| {
+        let events = self.parts.iter().map(|part| part.events.times.len());
+        let rows = self.streams.iter().map(|stream| stream.part.rows_max());
+        let workers = workers(events.chain(rows).sum());
+        let shares = self.shares(workers)?;
+        let states = side_by_side(&shares, workers, |share| {
+            let streamed = self.streams.iter().zip(&share.streamed);
+            let streamed = streamed.map(|(stream, rows)| stream.load(rows.clone(), self.interrupt));
+            let streamed = streamed.map(|events| Ok(PartEvents::new(events?, &self.tenants)));
+            let streamed = streamed.collect::<Result<Vec<PartEvents>, EngineError>>()?;
+            let whole = |part| Cursor { part, next: 0, end: PartEvents::len(part) };
+            let cursors = share.cursors.iter().cloned().chain(streamed.iter().map(whole));
             let mut state = fold.fresh();
             match self.actors {
-                Actors::Ignored => self.fold_runs(fold, &mut state, range)?,
-                Actors::Required | Actors::Optional => self.fold_actors(fold, &mut state, range.clone())?,
+                Actors::Ignored => self.fold_runs(fold, &mut state, cursors)?,
+                Actors::Required | Actors::Optional => {
+                    self.fold_actors(fold, &mut state, cursors.collect())?
+                }
             }
             Ok(state)
         })?;
@@ -220,44 +251,6 @@ impl Loaded<'_> {
             fold.merge(&mut all, state);
         }
         Ok(all)
-    }
-
-    /// Splits the runs of every part into as many shares.
-    fn shares(&self, workers: usize) -> Vec<Vec<Cursor<'_>>> {
-        let share = |worker: usize| {
-            let cursor = |part| {
-                let bound = |worker: usize| PartEvents::len(part) * worker / workers;
-                Cursor { part, next: bound(worker), end: bound(worker + 1) }
-            };
-            self.parts.iter().map(cursor).collect()
-        };
-        (0..workers).map(share).collect()
-    }
-
-    /// Splits the actors into ranges of about as many runs each, by actors from all over the parts.
-    fn ranges(&self, workers: usize) -> Vec<Vec<Cursor<'_>>> {
-        let mut samples: Vec<((u32, Key<'_>), usize)> = Vec::new();
-        for part in &self.parts {
-            let step = part.len().div_ceil(SAMPLES_PER_PART).max(1);
-            samples.extend(part.order.iter().step_by(step).map(|run| (part.id(*run), step)));
-        }
-        samples.sort_unstable();
-        let all: usize = samples.iter().map(|(_, runs)| runs).sum();
-        let mut bounds: Vec<Vec<usize>> = vec![vec![0; self.parts.len()]];
-        let mut passed = 0;
-        for (pivot, runs) in samples {
-            if bounds.len() < workers && passed >= all * bounds.len() / workers {
-                let before = |part: &PartEvents| part.order.partition_point(|run| part.id(*run) < pivot);
-                bounds.push(self.parts.iter().map(before).collect());
-            }
-            passed += runs;
-        }
-        bounds.push(self.parts.iter().map(|part| part.order.len()).collect());
-        let range = |pair: &[Vec<usize>]| {
-            let cursors = self.parts.iter().zip(pair[0].iter().zip(&pair[1]));
-            cursors.map(|(part, (next, end))| Cursor { part, next: *next, end: *end }).collect()
-        };
-        bounds.windows(2).map(range).collect()
     }
 
     fn fold_actors<F: Fold>(
@@ -295,15 +288,15 @@ impl Loaded<'_> {
     }
 
     /// Each run by itself, where whose events they are does not matter.
-    fn fold_runs<F: Fold>(
+    fn fold_runs<'a, F: Fold>(
         &self,
         fold: &F,
         state: &mut F::State,
-        shares: &[Cursor<'_>],
+        cursors: impl Iterator<Item = Cursor<'a>>,
     ) -> Result<(), EngineError> {
-        for share in shares {
-            for run in share.next..share.end {
-                fold.take(state, Actor { tenant: "", key: Key::Null }, share.part.run(run));
+        for cursor in cursors {
+            for run in cursor.next..cursor.end {
+                fold.take(state, Actor { tenant: "", key: Key::Null }, cursor.part.run(run));
                 stop::check(self.interrupt)?;
             }
         }
@@ -363,11 +356,11 @@ impl PartEvents {
         part
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.order.len()
     }
 
-    fn id(&self, run: u32) -> (u32, Key<'_>) {
+    pub(super) fn id(&self, run: u32) -> (u32, Key<'_>) {
         let run = run as usize;
         (self.tenant_ranks[run], self.events.runs.keys.get(run))
     }
@@ -393,10 +386,10 @@ impl PartEvents {
 
 /// A place in a part's runs.
 #[derive(Clone)]
-struct Cursor<'a> {
-    part: &'a PartEvents,
-    next: usize,
-    end: usize,
+pub(super) struct Cursor<'a> {
+    pub(super) part: &'a PartEvents,
+    pub(super) next: usize,
+    pub(super) end: usize,
 }
 
 impl<'a> Cursor<'a> {

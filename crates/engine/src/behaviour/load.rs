@@ -128,8 +128,11 @@ pub(crate) struct Loader<'a> {
 
 impl Loader<'_> {
     pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
-        match self.load_spine(part)? {
-            Some(events) => Ok(events),
+        match self.spine_of(part) {
+            Some(scan) => {
+                let mut codes = self.codes(&scan.names());
+                self.load_spine(scan, &mut codes)
+            }
             None => self.load_rows(part),
         }
     }
@@ -441,10 +444,26 @@ fn append_numbers(
         Typed::Int(values) => Box::new(|row| Number::Int(values.value(row))),
         Typed::Float(values) => Box::new(|row| Number::Float(values.value(row))),
         Typed::Decimal(values) => Box::new(|row| Number::Decimal(values.value(row))),
-        Typed::Bool(_) | Typed::Text(_) | Typed::Timestamp(_) | Typed::Date(_) => {
+        // A property of several types: the texts are JSON.
+        Typed::Text(values) => {
+            into.extend(kept.iter().map(|row| {
+                let text = values.is_valid(*row).then(|| values.value(*row))?;
+                json_number(text)
+            }));
+            return Ok(());
+        }
+        Typed::Bool(_) | Typed::Timestamp(_) | Typed::Date(_) => {
             return Err(unexpected(array));
         }
     };
     into.extend(kept.iter().map(|row| array.is_valid(*row).then(|| number(*row))));
     Ok(())
+}
+
+/// The number that a text of JSON says: a float, as integers among floats are.
+fn json_number(text: &str) -> Option<Number> {
+    if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|value: &f64| value.is_finite()).map(Number::Float)
 }

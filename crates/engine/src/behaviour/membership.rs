@@ -55,11 +55,14 @@ impl Memberships {
                     let depth = asked.depth.next().ok_or_else(|| {
                         fault(format!("{:?} was given; cohorts name one another too deeply", test.cohort))
                     })?;
-                    let bound =
-                        bind(&selecting(&saved.cohort.query), asked.snapshot.app()).map_err(|told| {
-                            fault(format!("{:?} was given, whose query no longer fits: {told}", test.cohort))
-                        })?;
-                    let asked = Asked { depth, ..*asked };
+                    let query = selecting(&saved.cohort.query);
+                    // It has its own names of properties.
+                    let texts = query.texts();
+                    let snapshot = asked.snapshot.evolved(asked.scope, texts.iter().map(String::as_str));
+                    let bound = bind(&query, snapshot.app()).map_err(|told| {
+                        fault(format!("{:?} was given, whose query no longer fits: {told}", test.cohort))
+                    })?;
+                    let asked = Asked { depth, snapshot: &snapshot, ..*asked };
                     select_within(&asked, &bound, &saved.cohort.from)?
                 }
             };

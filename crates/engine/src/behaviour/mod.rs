@@ -21,6 +21,7 @@ mod preceding;
 mod probe;
 mod retention;
 mod select;
+mod share;
 mod span;
 mod spine;
 mod stickiness;

@@ -1,26 +1,29 @@
 //! The same events from a spine: names are looked up once for each code, rows that no matcher wants cost
 //! a load and a look, and nothing is read but runs, codes and times.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray};
+use arrow::array::{Array, ArrayRef, DictionaryArray};
 use arrow::datatypes::Int32Type;
 use ebbtide_model::query::EventSource;
-use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, StoreError};
+use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, StoreError};
 
 use super::columns::Arrivals;
 use super::joined::OfSource;
 use super::key::{Key, KeyColumn};
-use super::load::{Actors, Events, Loader, NO_CODE, shorten};
+use super::load::{Actors, Events, Loader, NO_CODE, Times, Values, shorten};
+use super::membership::Memberships;
 use crate::{EngineError, stop};
 
 /// What the events of each code are to the query.
-struct Codes {
+#[derive(Debug)]
+pub(super) struct Codes {
     /// The bits of the matchers that want them.
-    marks: Vec<u64>,
+    pub(super) marks: Vec<u64>,
     /// In the events' groups and values, once there is one; empty where those are not asked for.
-    groups: Vec<Option<u32>>,
-    values: Vec<Option<u32>>,
+    pub(super) groups: Vec<Option<u32>>,
+    pub(super) values: Vec<Option<u32>>,
 }
 
 /// What times matter.
@@ -32,25 +35,25 @@ struct Bounds {
     open_from: i64,
 }
 
+/// A spine that is found damaged is read no more, and the question is to be asked again.
+fn lost(error: StoreError) -> EngineError {
+    match error {
+        StoreError::Damaged(_) => EngineError::SpineLost,
+        error => error.into(),
+    }
+}
+
 impl Loader<'_> {
-    /// The part's marked events, where its spine has all that the query asks of them.
-    pub(super) fn load_spine(&self, part: &Part) -> Result<Option<Events>, EngineError> {
-        let Some(columns) = self.spine.filter(|columns| self.is_enough(columns)) else { return Ok(None) };
-        let Some(scan) = part.spine(&columns) else { return Ok(None) };
-        let mut events = Events::default();
-        let mut codes = None;
-        for rows in scan {
-            stop::check(self.interrupt)?;
-            let rows = match rows {
-                Ok(rows) => rows,
-                // The store has told of it.
-                Err(StoreError::Damaged(_)) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            let codes = codes.get_or_insert_with(|| self.codes(&rows));
-            self.append_spine(&rows, codes, &mut events)?;
-        }
-        Ok(Some(events))
+    /// The part's spine, where it has all that the query asks of the part.
+    pub(super) fn spine_of(&self, part: &Part) -> Option<SpineScan> {
+        part.spine(&self.spine.filter(|columns| self.is_enough(columns))?)
+    }
+
+    /// Whether the part can be read while it is folded.
+    pub(super) fn streams(&self, part: &Part) -> bool {
+        // An alias and its actor lie apart.
+        let is_joined = self.joined.as_ref().and_then(OfSource::aliases).is_some();
+        !is_joined && self.spine_of(part).is_some()
     }
 
     /// Whether nothing is asked for but whose an event is, when it was, and what it is called.
@@ -77,8 +80,36 @@ impl Loader<'_> {
             && is_small
     }
 
-    fn codes(&self, rows: &SpineRows) -> Codes {
-        let name = |code: usize| code.checked_sub(1).and_then(|place| rows.names.get(place));
+    /// The spine's marked events.
+    pub(super) fn load_spine(&self, scan: SpineScan, codes: &mut Codes) -> Result<Events, EngineError> {
+        let mut events = Events::default();
+        let bounds = self.bounds();
+        for rows in scan {
+            stop::check(self.interrupt)?;
+            self.append_spine(&rows.map_err(lost)?, codes, &bounds, &mut events)?;
+        }
+        Ok(events)
+    }
+
+    /// How many events of each code are marked.
+    pub(super) fn count_codes(&self, scan: SpineScan, codes: &Codes) -> Result<Vec<u64>, EngineError> {
+        let mut counts = vec![0; codes.marks.len()];
+        let bounds = self.bounds();
+        for rows in scan {
+            stop::check(self.interrupt)?;
+            let rows = rows.map_err(lost)?;
+            for run in 0..rows.starts.len() {
+                if self.actors != Actors::Required || rows.actors.is_valid(run) {
+                    self.walk(&rows, run, &codes.marks, &bounds, |code, _, _| counts[code] += 1);
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// What the query wants of events of these names, given by code from 1 on.
+    pub(super) fn codes(&self, names: &[Box<str>]) -> Codes {
+        let name = |code: usize| code.checked_sub(1).and_then(|place| names.get(place));
         let marks = |code: usize| {
             let wanting = self.source.matchers.iter().filter(|matcher| match &matcher.event {
                 None => true,
@@ -86,7 +117,7 @@ impl Loader<'_> {
             });
             wanting.fold(0, |marks, matcher| marks | 1 << matcher.bit)
         };
-        let count = rows.names.len() + 1;
+        let count = names.len() + 1;
         let of = |asked: bool| if asked { vec![None; count] } else { Vec::new() };
         Codes {
             marks: (0..count).map(marks).collect(),
@@ -117,9 +148,9 @@ impl Loader<'_> {
         &self,
         rows: &SpineRows,
         codes: &mut Codes,
+        bounds: &Bounds,
         into: &mut Events,
     ) -> Result<(), EngineError> {
-        let bounds = self.bounds();
         let actors = self.actors_of(rows)?;
         let keys = KeyColumn::of(&actors)?;
         let is_anonymous = self.actors == Actors::Ignored;
@@ -129,18 +160,16 @@ impl Loader<'_> {
         }
         let mut tenants = rows.tenants.iter().peekable();
         let mut tenant = None;
-        for run in 0..rows.starts.len() {
-            let start = rows.starts[run];
-            let end = rows.starts.get(run + 1).copied().unwrap_or(rows.rows.end - rows.rows.start);
-            while let Some((name, _)) = tenants.next_if(|(_, own)| own.start <= start) {
+        for (run, start) in rows.starts.iter().enumerate() {
+            while let Some((name, _)) = tenants.next_if(|(_, own)| own.start <= *start) {
                 tenant = Some(name);
             }
             let key = keys.at(run);
-            if !is_anonymous && key == Key::Null && self.actors == Actors::Required {
+            if key == Key::Null && self.actors == Actors::Required {
                 continue;
             }
             let first = into.times.len();
-            self.append_run(rows, start as usize..end as usize, codes, &bounds, into);
+            self.append_run(rows, run, codes, bounds, into);
             if is_anonymous || into.times.len() == first {
                 continue;
             }
@@ -171,46 +200,164 @@ impl Loader<'_> {
     fn append_run(
         &self,
         rows: &SpineRows,
-        run: std::ops::Range<usize>,
+        run: usize,
         codes: &mut Codes,
         bounds: &Bounds,
         into: &mut Events,
     ) {
-        let names = rows.codes.get(run.clone()).unwrap_or(&[]);
-        for (offset, time) in rows.times[run.clone()].iter().enumerate() {
-            let code = usize::from(names.get(offset).copied().unwrap_or(NO_NAME));
-            let mut marks = codes.marks.get(code).copied().unwrap_or(0);
-            if marks == 0 || *time > bounds.until || *time < bounds.earliest {
-                continue;
-            }
-            if *time < bounds.open_from {
-                marks = self.in_time(marks, *time);
-            }
-            let is_alive = rows.alive.as_ref().is_none_or(|alive| alive.value(run.start + offset));
-            if marks == 0 || !is_alive {
-                continue;
-            }
-            into.times.push(*time);
+        let Codes { marks, groups, values } = codes;
+        self.walk(rows, run, marks, bounds, |code, time, marks| {
+            into.times.push(time);
             into.marks.push(marks);
-            if let Some(group) = codes.groups.get_mut(code) {
-                let key = || name_of(rows, code);
-                let code = *group.get_or_insert_with(|| into.group_keys.code(std::iter::once(key())));
-                into.groups.push(code);
+            if let Some(group) = groups.get_mut(code) {
+                let key = || std::iter::once(name_of(&rows.names, code));
+                into.groups.push(*group.get_or_insert_with(|| into.group_keys.code(key())));
             }
             if let Some(value) = &self.source.value {
                 let is_wanted = value.of.is_none_or(|bit| marks & (1 << bit) != 0);
-                let known = codes.values.get_mut(code).filter(|_| is_wanted && code > 0);
+                let known = values.get_mut(code).filter(|_| is_wanted && code != usize::from(NO_NAME));
                 let code = known.map_or(NO_CODE, |known| {
-                    *known
-                        .get_or_insert_with(|| into.code_of(shorten(name_of(rows, code), value), self.values))
+                    let key = || shorten(name_of(&rows.names, code), value);
+                    *known.get_or_insert_with(|| into.code_of(key(), self.values))
                 });
                 into.values.push(code);
             }
+        });
+    }
+
+    /// Calls `take` with the code, time and marks of each marked event of a run.
+    fn walk(
+        &self,
+        rows: &SpineRows,
+        run: usize,
+        marks_of: &[u64],
+        bounds: &Bounds,
+        mut take: impl FnMut(usize, i64, u64),
+    ) {
+        let run = rows.run(run);
+        let mut look = |row: usize, code: usize, time: i64| {
+            let mut marks = marks_of.get(code).copied().unwrap_or(0);
+            if marks == 0 || time > bounds.until || time < bounds.earliest {
+                return;
+            }
+            if time < bounds.open_from {
+                marks = self.in_time(marks, time);
+            }
+            if marks != 0 && rows.alive.as_ref().is_none_or(|alive| alive.value(row)) {
+                take(code, time, marks);
+            }
+        };
+        let times = run.clone().zip(&rows.times[run.clone()]);
+        match rows.codes.get(run) {
+            Some(codes) => {
+                times.zip(codes).for_each(|((row, time), code)| look(row, usize::from(*code), *time));
+            }
+            None => times.for_each(|(row, time)| look(row, usize::from(NO_NAME), *time)),
         }
     }
 }
 
-fn name_of(rows: &SpineRows, code: usize) -> Key<'_> {
-    let name = code.checked_sub(1).and_then(|place| rows.names.get(place));
+/// The name that a code stands for.
+pub(super) fn name_of(names: &[Box<str>], code: usize) -> Key<'_> {
+    let name = code.checked_sub(1).and_then(|place| names.get(place));
     name.map_or(Key::Null, |name| Key::Text(name))
+}
+
+/// Rows of a spine that are read when they are folded, some actors at a time.
+#[derive(Debug)]
+pub(super) struct Stream {
+    source: EventSource,
+    columns: SpineColumns,
+    times: Times,
+    actors: Actors,
+    values: Values,
+    pub(super) part: Part,
+    codes: Codes,
+    /// Events by code; empty where groups are not asked for.
+    counts: Vec<u64>,
+}
+
+impl Stream {
+    /// `None` where the part's rows have to be read at once.
+    pub(super) fn of(loader: &Loader<'_>, part: &Part) -> Result<Option<Self>, EngineError> {
+        let (Some(scan), Some(columns), true) = (loader.spine_of(part), loader.spine, loader.streams(part))
+        else {
+            return Ok(None);
+        };
+        let codes = loader.codes(&scan.names());
+        let counts = if codes.groups.is_empty() { Vec::new() } else { loader.count_codes(scan, &codes)? };
+        Ok(Some(Self {
+            source: loader.source.clone(),
+            columns,
+            times: loader.times.clone(),
+            actors: loader.actors,
+            values: loader.values,
+            part: part.clone(),
+            codes,
+            counts,
+        }))
+    }
+
+    pub(super) fn scan(&self, part: &Part) -> Option<SpineScan> {
+        part.spine(&self.columns)
+    }
+
+    /// No events, with the groups and values that its events have: one for each code.
+    pub(super) fn keys(&self) -> Events {
+        let mut events = Events::default();
+        let names = self.scan(&self.part).map(|scan| scan.names()).unwrap_or_default();
+        for (code, count) in self.counts.iter().enumerate() {
+            let key = || std::iter::once(name_of(&names, code));
+            events.groups.push(if *count > 0 { events.group_keys.code(key()) } else { NO_CODE });
+        }
+        if let Some(value) = &self.source.value {
+            for (code, marks) in self.codes.marks.iter().enumerate() {
+                let is_wanted = *marks != 0 && code != usize::from(NO_NAME);
+                let key = || shorten(name_of(&names, code), value);
+                let code = if is_wanted { events.code_of(key(), self.values) } else { NO_CODE };
+                events.values.push(code);
+            }
+        }
+        events
+    }
+
+    /// What became of [`keys`](Self::keys) in the numbering of all parts.
+    pub(super) fn number(&mut self, keys: Events) {
+        self.codes.groups = keys.groups.into_iter().map(Some).collect();
+        self.codes.values = keys.values.into_iter().map(Some).collect();
+    }
+
+    /// How many events there are of each group, by rank.
+    pub(super) fn add_sizes(&self, sizes: &mut [u64]) {
+        for (group, count) in self.codes.groups.iter().zip(&self.counts) {
+            if let Some(size) = group.and_then(|rank| sizes.get_mut(rank as usize)) {
+                *size += count;
+            }
+        }
+    }
+
+    /// The events of some of its rows, named by the ranks of all parts.
+    pub(super) fn load(
+        &self,
+        rows: Range<u32>,
+        interrupt: &dyn crate::Interrupt,
+    ) -> Result<Events, EngineError> {
+        let (no_ties, part) = (hashbrown::HashSet::new(), self.part.between(rows));
+        let loader = Loader {
+            source: &self.source,
+            joined: None,
+            memberships: &Memberships::default(),
+            times: &self.times,
+            actors: self.actors,
+            ties: &no_ties,
+            values: self.values,
+            arrivals: Arrivals::Unread,
+            spine: Some(self.columns),
+            interrupt,
+        };
+        let scan = self.scan(&part).ok_or(EngineError::SpineLost)?;
+        let Codes { marks, groups, values } = &self.codes;
+        let mut codes = Codes { marks: marks.clone(), groups: groups.clone(), values: values.clone() };
+        loader.load_spine(scan, &mut codes)
+    }
 }

@@ -81,7 +81,7 @@ impl<'a> TrendFold<'a> {
             series: Vec::new(),
             series_count: 1,
             cumulative,
-            float_column: number_type == Some(ColumnType::Float),
+            float_column: matches!(number_type, Some(ColumnType::Float | ColumnType::Mixed)),
             wants: Wants {
                 unique: wants(&[Measure::Unique]),
                 distinct: wants(&[Measure::UniqueProp]),

@@ -66,6 +66,7 @@ impl From<EngineError> for SqlError {
             | EngineError::Layout { .. }
             | EngineError::Cohort { .. }
             | EngineError::Worker
+            | EngineError::SpineLost
             | EngineError::Stopped(_)) => Self::Internal(Box::new(error)),
         }
     }

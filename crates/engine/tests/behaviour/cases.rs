@@ -25,7 +25,7 @@ fn folder() -> PathBuf {
 }
 
 /// A case's own stream: its properties are columns of the type that their values have.
-fn schema(events: &[Json]) -> TableSchema {
+pub(crate) fn schema(events: &[Json]) -> TableSchema {
     let mut columns = vec![
         column("event", ColumnType::Text),
         column("actor", ColumnType::Text),
@@ -60,7 +60,7 @@ fn schema(events: &[Json]) -> TableSchema {
     }
 }
 
-fn rows(table: &TableSchema, events: &[Json]) -> RecordBatch {
+pub(crate) fn rows(table: &TableSchema, events: &[Json]) -> RecordBatch {
     let tenants: DictionaryArray<Int32Type> = events.iter().map(|_| "case").collect();
     let sequences: UInt64Array = (1..).take(events.len()).map(Some).collect();
     let mut columns: Vec<ArrayRef> = vec![Arc::new(tenants), Arc::new(sequences)];
@@ -82,7 +82,7 @@ fn rows(table: &TableSchema, events: &[Json]) -> RecordBatch {
 }
 
 /// What the case names must be there and equal; numbers to a millionth, groups in any order.
-fn same(got: &Json, want: &Json) -> bool {
+pub(crate) fn same(got: &Json, want: &Json) -> bool {
     match (got, want) {
         (Json::Object(got), Json::Object(want)) => want.iter().all(|(name, want)| {
             let mut got = got.get(name).cloned().unwrap_or_default();

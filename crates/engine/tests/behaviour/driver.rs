@@ -21,8 +21,9 @@ pub(crate) fn hold_against(
         let events = random.events();
         let parts = random.pick(&[1, 2, 3]);
         let aliases = if random.one_in(2) { random.aliases() } else { Vec::new() };
-        let snapshot = snapshot(&app, &[&aliases[..], &events].concat(), parts);
-        let events = by_own_names(events, &aliases);
+        let traits = random.traits();
+        let snapshot = snapshot(&app, &[&aliases[..], &traits, &events].concat(), parts);
+        let events = with_traits(by_own_names(events, &aliases), &by_own_names(traits, &aliases));
         for _ in 0..2 {
             let (query, tenant, as_of) = (random_query(&mut random), random.tenant(), random.as_of());
             let answer =
@@ -38,13 +39,30 @@ pub(crate) fn hold_against(
     }
 }
 
+/// The same events, each sale with the properties of its card: those that were said last.
+fn with_traits(mut events: Vec<Event>, traits: &[Event]) -> Vec<Event> {
+    for event in events.iter_mut().filter(|event| event.table == "sales") {
+        for (name, place) in [("plan", "actor.plan"), ("level", "actor.level")] {
+            let mut said = traits.iter().rev().filter(|row| {
+                row.tenant == event.tenant
+                    && row.value("card") == event.value("card")
+                    && matches!(row.value("name"), Value::Text(own) if **own == *name)
+            });
+            if let Some(Value::Text(value)) = said.next().map(|row| row.value("value")) {
+                event.values.insert(place, Value::of_canonical_json(value));
+            }
+        }
+    }
+    events
+}
+
 /// The same events, each sale of a card that is another's alias as the other's.
 fn by_own_names(mut events: Vec<Event>, aliases: &[Event]) -> Vec<Event> {
     let actor = |tenant: &str, card: &Value| {
         let row = aliases.iter().find(|row| row.tenant == tenant && row.value("name") == card);
         row.map(|row| row.value("card").clone())
     };
-    for event in events.iter_mut().filter(|event| event.table == "sales") {
+    for event in events.iter_mut().filter(|event| matches!(event.table, "sales" | "traits")) {
         while let Some(actor) = actor(event.tenant, event.value("card")) {
             event.values.insert("card", actor);
         }

@@ -22,6 +22,8 @@ mod cases;
 #[cfg(test)]
 mod churn;
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod driver;
 #[cfg(test)]
 mod dropoff;
@@ -37,6 +39,8 @@ mod random;
 mod retention;
 #[cfg(test)]
 mod selections;
+#[cfg(test)]
+mod spine;
 #[cfg(test)]
 mod stop;
 #[cfg(test)]

@@ -140,13 +140,22 @@ fn holds(filter: &Json, event: &Event) -> bool {
     if let Some(list) = filter["all"].as_array() {
         return list.iter().all(|filter| holds(filter, event));
     }
-    let value = prop_of(event, filter["prop"].as_str().unwrap());
+    let prop = filter["prop"].as_str().unwrap();
+    let value = if filter["scope"] == "actor" {
+        event.value(&format!("actor.{prop}")).clone()
+    } else {
+        prop_of(event, prop)
+    };
     let given = &filter["value"];
     let is_null = value == Value::Null;
     let order = || compare(&value, given);
     let listed = || given.as_array().unwrap().iter().any(|one| equals(&value, one));
     let contains = || {
-        let Value::Text(text) = &value else { return false };
+        let text = match &value {
+            Value::Text(text) => text.to_string(),
+            Value::Json(_) => value.to_json().as_str().unwrap_or_default().to_owned(),
+            _ => return false,
+        };
         text.to_lowercase().contains(&given.as_str().unwrap().to_lowercase())
     };
     match filter["op"].as_str().unwrap() {

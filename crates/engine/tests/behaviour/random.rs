@@ -106,6 +106,68 @@ impl Random {
         rows
     }
 
+    /// Properties of cards, each said once of a name; null where it was taken away.
+    pub(crate) fn traits(&mut self) -> Vec<Event> {
+        let mut rows = Vec::new();
+        for (tenant, name) in [("a", "plan"), ("a", "level"), ("b", "plan"), ("c", "level")] {
+            for card in -1..8 {
+                if self.one_in(2) {
+                    continue;
+                }
+                let value = self.pick(&[
+                    Some(r#""gold""#),
+                    Some(r#""Gold card""#),
+                    Some("1"),
+                    Some("2.5"),
+                    Some("true"),
+                    Some(r#""1""#),
+                    None,
+                ]);
+                let values = [
+                    ("shop", text(tenant)),
+                    ("card", Value::Int(card)),
+                    ("name", text(name)),
+                    ("value", value.map_or(Value::Null, text)),
+                ];
+                rows.push(Event { table: "traits", tenant, values: values.into_iter().collect() });
+            }
+        }
+        rows
+    }
+
+    /// A filter on a property of a sale's card.
+    fn filter_of_actor(&mut self) -> Json {
+        let prop = self.pick(&["plan", "plan", "level", "unheard"]);
+        let op = self.pick(&[
+            "eq",
+            "neq",
+            "in",
+            "not_in",
+            "is_set",
+            "is_not_set",
+            "lt",
+            "gte",
+            "contains",
+            "not_contains",
+        ]);
+        let value = match op {
+            "contains" | "not_contains" => json!("GOLD"),
+            "lt" | "gte" => self.pick(&[json!(2), json!(1.0), json!("gold")]),
+            "is_set" | "is_not_set" => return json!({"prop": prop, "op": op, "scope": "actor"}),
+            _ => self.pick(&[
+                json!("gold"),
+                json!("1"),
+                json!(1),
+                json!(1.0),
+                json!(2.5),
+                json!(true),
+                json!(null),
+            ]),
+        };
+        let value = if matches!(op, "in" | "not_in") { json!([value, 1]) } else { value };
+        json!({"prop": prop, "op": op, "value": value, "scope": "actor"})
+    }
+
     fn event(&mut self, actors: u64, index: u64) -> Event {
         let table = self.pick(&["cards", "sales", "sales", "sales", "sales", "views"]);
         let tenant = self.pick(&["a", "a", "a", "a", "b", "c"]);
@@ -173,6 +235,9 @@ impl Random {
         if depth < 3 && self.one_in(4) {
             let list: Vec<Json> = (0..self.below(3)).map(|_| self.filter(depth + 1)).collect();
             return if self.one_in(2) { json!({"any": list}) } else { json!({"all": list}) };
+        }
+        if self.one_in(6) {
+            return self.filter_of_actor();
         }
         let (prop, values) = self.pick(&[
             ("place", vec![json!("Gare"), json!("gare"), json!(""), json!("0"), json!("É"), json!(null)]),

@@ -118,6 +118,27 @@ const SEGMENT_EVENTS_MAX: usize = 60;
 /// The rows as a snapshot, in which each table's are spread over its parts: in memory or, of every other
 /// small set, in segments.
 pub(crate) fn snapshot(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> Snapshot {
+    if events.len() <= SEGMENT_EVENTS_MAX && events.len() % 2 == 1 {
+        let disk: Arc<dyn FileSystem> = Arc::new(SimFs::new(1));
+        return in_segments(app, events, parts, &disk);
+    }
+    in_memory(app, events, parts)
+}
+
+pub(crate) fn in_memory(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> Snapshot {
+    Snapshot::of_batches(app.clone(), batches(app, events, parts)).unwrap()
+}
+
+pub(crate) fn in_segments(
+    app: &Arc<AppSchema>,
+    events: &[Event],
+    parts: usize,
+    disk: &Arc<dyn FileSystem>,
+) -> Snapshot {
+    Snapshot::of_segments(app.clone(), batches(app, events, parts), disk).unwrap()
+}
+
+fn batches(app: &AppSchema, events: &[Event], parts: usize) -> Vec<(TableName, Vec<RecordBatch>)> {
     let mut tables = Vec::new();
     for table in &app.tables {
         let rows: Vec<(u64, &Event)> =
@@ -126,11 +147,7 @@ pub(crate) fn snapshot(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> 
         let batches = (0..parts).map(part).filter(|rows| !rows.is_empty());
         tables.push((table.name.clone(), batches.map(|rows| batch(table, &rows)).collect()));
     }
-    if events.len() <= SEGMENT_EVENTS_MAX && events.len() % 2 == 1 {
-        let disk: Arc<dyn FileSystem> = Arc::new(SimFs::new(1));
-        return Snapshot::of_segments(app.clone(), tables, &disk).unwrap();
-    }
-    Snapshot::of_batches(app.clone(), tables).unwrap()
+    tables
 }
 
 fn batch(table: &TableSchema, rows: &[(u64, &Event)]) -> RecordBatch {

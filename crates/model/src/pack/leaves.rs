@@ -283,7 +283,10 @@ impl<'c, 'a> Leaves<'c, 'a> {
         if !self.sound {
             return Ok(None);
         }
-        let query = Query::parse(&sample).and_then(|query| bind(&query, self.context.schema));
+        let query = Query::parse(&sample).and_then(|query| {
+            let texts = query.texts();
+            bind(&query, &self.context.schema.assuming(texts.iter().map(String::as_str)))
+        });
         let query = query
             .map_err(|fault| Fault { path: nested(node.path(), &fault.path), problem: fault.problem })?;
         if query.as_of.is_some() {

@@ -22,6 +22,8 @@ mod stickiness;
 mod trend;
 mod when;
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
@@ -162,6 +164,13 @@ impl Query {
         Ok(query)
     }
 
+    /// The texts in it, with all names of properties among them.
+    pub fn texts(&self) -> BTreeSet<String> {
+        let mut texts = BTreeSet::new();
+        collect_texts(&self.to_json(), &mut texts);
+        texts
+    }
+
     /// The query with every default filled in that needs no app. It parses back to the same.
     pub fn to_json(&self) -> Json {
         let mut json = Map::new();
@@ -181,6 +190,18 @@ impl Query {
             json.extend(own);
         }
         Json::Object(json)
+    }
+}
+
+/// Those that may be names.
+fn collect_texts(json: &Json, into: &mut BTreeSet<String>) {
+    match json {
+        Json::String(text) if !text.is_empty() && text.len() <= filter::NAME_BYTES_MAX => {
+            into.insert(text.clone());
+        }
+        Json::Array(items) => items.iter().for_each(|item| collect_texts(item, into)),
+        Json::Object(fields) => fields.values().for_each(|value| collect_texts(value, into)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
     }
 }
 

@@ -42,8 +42,10 @@ impl Rows {
     /// The members of a cohort as of a moment.
     async fn select(&self, cohort: &Cohort, as_of: Instant) -> Result<Members, Problem> {
         let in_query = |fault: Fault| Fault { path: format!("query.{}", fault.path), ..fault };
-        let query = bind(&selecting(&cohort.query), &self.app.pack.schema).map_err(in_query)?;
-        let (snapshot, scope, from) = (self.snapshot.clone(), self.scope.clone(), cohort.from.clone());
+        let query = selecting(&cohort.query);
+        let snapshot = self.snapshot.evolved(&self.scope, query.texts().iter().map(String::as_str));
+        let query = bind(&query, snapshot.app()).map_err(in_query)?;
+        let (scope, from) = (self.scope.clone(), cohort.from.clone());
         let turn = self.server.turn().await?;
         let asking = ask_within(self.server.settings.query_time_max, move |flag| {
             // Held until the question is answered or given up, even where its caller has gone.

@@ -29,8 +29,13 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let app = server.app_of(&caller)?.clone();
     let settings = &server.settings;
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
-    let query = bind(&Query::parse(&body.json()?)?, &app.pack.schema)?;
-    let snapshot = access::snapshot(&server, &app, &scope).await?;
+    let query = Query::parse(&body.json()?)?;
+    let texts = query.texts();
+    let names = || texts.iter().map(String::as_str);
+    // What is wrong with it is told before it is looked up whether there is such a tenant.
+    drop(bind(&query, &app.pack.schema.assuming(names()))?);
+    let snapshot = access::snapshot(&server, &app, &scope).await?.evolved(&scope, names());
+    let query = bind(&query, snapshot.app())?;
     let question = Question { server: server.clone(), scope, query: Arc::new(query), snapshot, now };
     let (entry, source) = question.answer().await?;
     watch.lap(if source == Source::Computed { "engine" } else { "cache" });

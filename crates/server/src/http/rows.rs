@@ -65,7 +65,7 @@ impl Delivery {
         let schema = schema.ok_or_else(|| unknown_table(&self.app, &self.table))?;
         let typed = rows_from_json(schema, &rows);
         let typed = typed.map_err(|error| Problem::hidden(Code::Internal, error))?;
-        let accounted = store(self.server.store()?, &self.scope, table, typed)?;
+        let accounted = store(self.server.store()?, &self.scope, &table, typed)?;
         self.server.metrics.rows(self.app.name().as_str(), &self.table, accounted.counts());
         Ok(accounted)
     }
@@ -88,21 +88,24 @@ fn unknown_table(app: &App, given: &str) -> Problem {
     Problem::new(Code::TableUnknown, detail)
 }
 
-fn store(store: &Store, scope: &Scope, table: TableName, typed: JsonRows) -> Result<Accounted, Problem> {
-    let JsonRows { rows, mut rejected } = typed;
-    if rows.batch.num_rows() == 0 {
-        return Ok(Accounted { receipt: Receipt::default(), rejected });
-    }
-    let new = NewRows { table, batch: rows.batch, occurrences: Occurrences::new() };
-    let mut receipt = store.append(scope, new)?;
-    for refused in std::mem::take(&mut receipt.rejected) {
-        let index = rows.positions.get(refused.row).and_then(|position| usize::try_from(*position).ok());
-        rejected.push(RowRejection {
-            index: index.unwrap_or(refused.row),
-            column: refused.column,
-            code: refused.code.as_str(),
-            detail: refused.detail,
-        });
+/// A list is a file of its own.
+fn store(store: &Store, scope: &Scope, table: &TableName, typed: JsonRows) -> Result<Accounted, Problem> {
+    let occurrences = Occurrences::new();
+    let JsonRows { rows: batches, mut rejected } = typed;
+    let mut receipt = Receipt::default();
+    for rows in batches.into_iter().filter(|rows| rows.batch.num_rows() > 0) {
+        let new = NewRows { table: table.clone(), batch: rows.batch, occurrences: occurrences.clone() };
+        let mut stored = store.append(scope, new)?;
+        for refused in std::mem::take(&mut stored.rejected) {
+            let index = rows.positions.get(refused.row).and_then(|position| usize::try_from(*position).ok());
+            rejected.push(RowRejection {
+                index: index.unwrap_or(refused.row),
+                column: refused.column,
+                code: refused.code.as_str(),
+                detail: refused.detail,
+            });
+        }
+        receipt.add(stored);
     }
     rejected.sort_by_key(|rejection| rejection.index);
     Ok(Accounted { receipt, rejected })

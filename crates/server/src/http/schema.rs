@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use ebbtide_model::pack::{Param, Report, Route};
-use ebbtide_model::{AppName, TableKind, TableSchema, TenantRule, Tenants, Value};
+use ebbtide_model::{AppName, AppSchema, Column, TableKind, TableSchema, TenantRule, Tenants, Value};
 use ebbtide_store::{Statistics, TableStatistics};
 use serde_json::{Value as JsonValue, json};
 
@@ -22,7 +22,13 @@ pub(super) async fn schema(
 ) -> Result<Json<JsonValue>, Problem> {
     let caller = access::sign_in(&server, &headers, &uri)?;
     let app = server.app_of(&caller)?;
-    let mut described = describe(app, &caller);
+    // Names of properties are data: a caller is told those of its own rows.
+    let own = match (server.store(), caller.widest_scope()) {
+        (Ok(store), Ok(scope)) => Some(store.snapshot(app.name())?.evolved(&scope, [])),
+        (_, _) => None,
+    };
+    let schema = own.as_ref().map_or(&app.pack.schema, |snapshot| snapshot.app());
+    let mut described = describe(app, schema, &caller);
     if caller.widest_scope().is_ok_and(|scope| *scope.tenants() == Tenants::All)
         && let Ok(store) = server.store().cloned()
     {
@@ -52,9 +58,8 @@ fn add_storage(described: &mut JsonValue, app: &AppName, statistics: &Statistics
 }
 
 /// What the app has, cut down to the routes that the caller may call.
-fn describe(app: &App, caller: &Caller) -> JsonValue {
-    let schema = &app.pack.schema;
-    let tables: Vec<JsonValue> = schema.tables.iter().map(table).collect();
+fn describe(app: &App, schema: &AppSchema, caller: &Caller) -> JsonValue {
+    let tables: Vec<JsonValue> = schema.declared_tables().map(table).collect();
     let reports: Vec<JsonValue> =
         app.pack.reports.iter().filter_map(|report| described_report(report, caller)).collect();
     json!({
@@ -68,13 +73,8 @@ fn describe(app: &App, caller: &Caller) -> JsonValue {
 
 fn table(table: &TableSchema) -> JsonValue {
     let name_of = |index: usize| table.columns[index].name.as_str();
-    let columns: Vec<JsonValue> = table
-        .columns
-        .iter()
-        .map(|column| {
-            json!({"name": column.name, "type": column.column_type.name(), "nullable": column.nullable})
-        })
-        .collect();
+    let described = |column: &Column| json!({"name": column.name, "type": column.column_type.name(), "nullable": column.nullable});
+    let columns: Vec<JsonValue> = table.declared().iter().map(described).collect();
     let tenant = match &table.tenant {
         TenantRule::Column { column, .. } => json!({"column": name_of(*column)}),
         TenantRule::Parent { parent, by } => json!({"parent": parent.as_str(), "by": name_of(*by)}),
@@ -84,7 +84,7 @@ fn table(table: &TableSchema) -> JsonValue {
         TableKind::Events => "events",
         TableKind::Entity => "entity",
     };
-    json!({
+    let mut described = json!({
         "name": table.name.as_str(),
         "kind": kind,
         "key": table.key.iter().map(|index| name_of(*index)).collect::<Vec<_>>(),
@@ -93,7 +93,14 @@ fn table(table: &TableSchema) -> JsonValue {
         "time": table.time.map(name_of),
         "event_name": table.event_name.map(name_of),
         "columns": columns,
-    })
+    });
+    if let Some(open) = &table.open {
+        let own = table.properties().iter();
+        described["open"] = json!(open.field);
+        described["properties"] =
+            own.map(|property| json!({"name": property.name, "type": property.column_type.name()})).collect();
+    }
+    described
 }
 
 /// A report that the caller may call by one route at least.

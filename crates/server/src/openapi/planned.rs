@@ -66,7 +66,9 @@ impl<'a> Planned<'a> {
             name => values.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_json()),
         };
         let query = Query::parse(&filled(query, value).ok()?).ok()?;
-        let columns = bind(&query, &self.pack.schema).ok()?.relation(&self.pack.schema);
+        let texts = query.texts();
+        let schema = self.pack.schema.assuming(texts.iter().map(String::as_str));
+        let columns = bind(&query, &schema).ok()?.relation(&schema);
         SqlRows::of_values(&columns, &[]).ok()
     }
 

@@ -7,6 +7,7 @@ use ebbtide_engine::{Answer as EngineAnswer, EngineError, StopFlag, ask};
 use ebbtide_model::pack::{BehaviourLeaf, Composed, Each, Param, RelationRows, SqlShape, Tree, filled};
 use ebbtide_model::query::{BoundQuery, Query, bind};
 use ebbtide_model::{Instant, Value};
+use ebbtide_store::Snapshot;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use serde_json::Value as Json;
 use tokio::sync::OnceCell;
@@ -206,15 +207,17 @@ impl<'e> Asked<'e> {
 
     /// A behavioural query's rows as SQL reads them.
     async fn folded(&self, query: &Json) -> Result<SqlRows, ReportError> {
-        let (query, answer) = self.ask(self.bound(query)?.for_relation()).await?;
-        let mut rows =
-            answer.outcome.relation(&query.relation(&self.of.pack.schema)).map_err(EngineError::from)?;
+        let Bound { query, snapshot } = self.bound(query)?;
+        let schema = snapshot.app().clone();
+        let (query, answer) = self.ask(query.for_relation(), snapshot).await?;
+        let mut rows = answer.outcome.relation(&query.relation(&schema)).map_err(EngineError::from)?;
         rows.changes_at = Some(query.changes_at(self.of.arguments.as_of()));
         Ok(rows)
     }
 
     async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
-        let (query, answer) = self.ask(self.bound(&leaf.query)?).await?;
+        let Bound { query, snapshot } = self.bound(&leaf.query)?;
+        let (query, answer) = self.ask(query, snapshot).await?;
         let changes_at = Some(query.changes_at(self.of.arguments.as_of()));
         Ok(match &leaf.shape {
             None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
@@ -226,16 +229,22 @@ impl<'e> Asked<'e> {
         })
     }
 
-    fn bound(&self, query: &Json) -> Result<BoundQuery, ReportError> {
+    fn bound(&self, query: &Json) -> Result<Bound, ReportError> {
         let query = filled(query, |name| self.of.arguments.json(name));
         let query = query.map_err(|name| ReportError::NoValue { name })?;
-        let query = Query::parse(&query).and_then(|query| bind(&query, &self.of.pack.schema));
-        Ok(query.map_err(EngineError::from)?)
+        let query = Query::parse(&query).map_err(EngineError::from)?;
+        let texts = query.texts();
+        let snapshot = self.of.snapshot.evolved(&self.of.scope, texts.iter().map(String::as_str));
+        let query = bind(&query, snapshot.app()).map_err(EngineError::from)?;
+        Ok(Bound { query, snapshot })
     }
 
-    async fn ask(&self, query: BoundQuery) -> Result<(BoundQuery, EngineAnswer), ReportError> {
-        let (snapshot, scope, as_of) =
-            (self.of.snapshot.clone(), self.of.scope.clone(), self.of.arguments.as_of());
+    async fn ask(
+        &self,
+        query: BoundQuery,
+        snapshot: Snapshot,
+    ) -> Result<(BoundQuery, EngineAnswer), ReportError> {
+        let (scope, as_of) = (self.of.scope.clone(), self.of.arguments.as_of());
         let asked = query.clone();
         let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
         let answer = ask_within(self.of.engines.query_time_max, work).await.map_err(|error| match error {
@@ -244,6 +253,12 @@ impl<'e> Asked<'e> {
         })?;
         Ok((query, answer))
     }
+}
+
+/// A behavioural query, and the rows as its scope sees them.
+struct Bound {
+    query: BoundQuery,
+    snapshot: Snapshot,
 }
 
 fn columns_of(rows: &SqlRows) -> Vec<ListColumn> {

@@ -4,6 +4,7 @@
 //! cell's value is follows the model's casts; the common types have a path of their own that gives the
 //! same answers without the detour over a `Value`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,13 +12,18 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use ebbtide_model::{CastError, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, TableSchema, Value};
-use ebbtide_store::declared_schema;
+use ebbtide_model::{
+    CastError, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Property, TableSchema, Value, canonical_json,
+};
+use ebbtide_store::{declared_schema, property_field};
+use serde_json::Value as Json;
 
 use super::cast::TextCast;
 use super::fast_time;
+use super::properties::PropertyColumns;
+use super::reject::Refusal;
 
 /// A JSON value as far as a cell can hold it.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +38,7 @@ pub(crate) enum Scalar<'a> {
 
 /// One column in the making: as many values as marks of validity.
 #[derive(Debug)]
-struct ColumnBuilder {
+pub(super) struct ColumnBuilder {
     column_type: ColumnType,
     values: Values,
     valid: Vec<bool>,
@@ -54,7 +60,7 @@ enum Values {
 }
 
 impl ColumnBuilder {
-    fn new(column_type: ColumnType) -> Self {
+    pub(super) fn new(column_type: ColumnType) -> Self {
         let values = match column_type {
             ColumnType::Int | ColumnType::Timestamp => Values::Long(Vec::new()),
             ColumnType::Float => Values::Float(Vec::new()),
@@ -78,7 +84,14 @@ impl ColumnBuilder {
         self.valid.push(false);
     }
 
-    fn push_text(&mut self, cell: &str) -> Result<(), CastError> {
+    /// Nulls for the rows that lack the column.
+    pub(super) fn pad(&mut self, rows: usize) {
+        while self.valid.len() < rows {
+            self.push_null();
+        }
+    }
+
+    pub(super) fn push_text(&mut self, cell: &str) -> Result<(), CastError> {
         let Values::Text { ends, text } = &mut self.values else {
             return Err(CastError::new(cell, self.column_type));
         };
@@ -92,7 +105,7 @@ impl ColumnBuilder {
     }
 
     /// A value of this column's own type, or null.
-    fn push(&mut self, value: Value) -> Result<(), CastError> {
+    pub(super) fn push(&mut self, value: Value) -> Result<(), CastError> {
         match (&mut self.values, value) {
             (_, Value::Null) => {
                 self.push_null();
@@ -111,7 +124,7 @@ impl ColumnBuilder {
         Ok(())
     }
 
-    fn truncate(&mut self, rows: usize) {
+    pub(super) fn truncate(&mut self, rows: usize) {
         match &mut self.values {
             Values::Long(values) => values.truncate(rows),
             Values::Float(values) => values.truncate(rows),
@@ -126,7 +139,7 @@ impl ColumnBuilder {
         self.valid.truncate(rows);
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let Self { column_type, values, valid } = std::mem::replace(self, Self::new(self.column_type));
         let nulls = valid.contains(&false).then(|| NullBuffer::from(valid));
         Ok(match values {
@@ -157,11 +170,13 @@ impl ColumnBuilder {
 pub(crate) struct TableBuilder {
     schema: SchemaRef,
     columns: Vec<ColumnBuilder>,
+    /// Of an open table.
+    properties: Option<PropertyColumns>,
     /// Where each closed row stood: a line or an index.
     positions: Vec<u64>,
 }
 
-/// Rows of a table's declared columns, and where each stood in what was read: a line or row number
+/// Rows of a table's declared columns, with those of properties behind, and where each stood in what was read: a line or row number
 /// from 1 in a file, an index from 0 in a list.
 #[derive(Clone, Debug)]
 pub struct TypedRows {
@@ -171,13 +186,37 @@ pub struct TypedRows {
 
 impl TableBuilder {
     pub(crate) fn new(table: &TableSchema) -> Self {
-        let columns = table.columns.iter().map(|column| ColumnBuilder::new(column.column_type)).collect();
-        Self { schema: declared_schema(table), columns, positions: Vec::new() }
+        let columns = table.declared().iter().map(|column| ColumnBuilder::new(column.column_type)).collect();
+        let properties = table.open.is_some().then(PropertyColumns::default);
+        Self { schema: declared_schema(table), columns, properties, positions: Vec::new() }
     }
 
     /// Closed rows so far.
     pub(crate) fn rows(&self) -> usize {
         self.positions.len()
+    }
+
+    /// Whether a batch of these rows is as large as it should get.
+    pub(crate) fn is_full(&self) -> bool {
+        self.properties.as_ref().is_some_and(|properties| properties.is_full(self.rows()))
+    }
+
+    /// A property of the open row. A closed table has none.
+    pub(crate) fn property(&mut self, name: &str, json: &Json) -> Result<(), Refusal> {
+        let rows = self.rows();
+        self.properties.as_mut().map_or(Ok(()), |properties| properties.set(rows, name, json))
+    }
+
+    /// Properties of the open row, in an object.
+    pub(crate) fn properties(&mut self, field: &str, json: &Json) -> Result<(), Refusal> {
+        let rows = self.rows();
+        self.properties.as_mut().map_or(Ok(()), |properties| properties.set_all(rows, field, json))
+    }
+
+    /// A property of the open row, of a cell that does not say of which kind it is.
+    pub(crate) fn property_cell(&mut self, name: &str, cell: &str) -> Result<(), Refusal> {
+        let rows = self.rows();
+        self.properties.as_mut().map_or(Ok(()), |properties| properties.set_cell(rows, name, cell))
     }
 
     /// Whether the open row has its cell of this column.
@@ -223,7 +262,8 @@ impl TableBuilder {
         }
     }
 
-    /// A cell that came as JSON: numbers do not pass for text nor text for numbers.
+    /// A cell that came as JSON: numbers do not pass for text nor text for numbers, save that they become
+    /// text in an open table.
     pub(crate) fn json(
         &mut self,
         column: usize,
@@ -245,6 +285,11 @@ impl TableBuilder {
                 let number = scalar.to_json().to_string();
                 target.push(cast.read(&number, column_type)?)
             }
+            (Scalar::Int(_) | Scalar::Unsigned(_) | Scalar::Float(_), ColumnType::Text, None)
+                if self.properties.is_some() =>
+            {
+                target.push_text(&canonical_json(&scalar.to_json()))
+            }
             (Scalar::Int(value), ColumnType::Int, None) => target.push(Value::Int(value)),
             (Scalar::Float(value), ColumnType::Float, None) if value.is_finite() => {
                 target.push(Value::Float(value))
@@ -260,6 +305,9 @@ impl TableBuilder {
                 column.push_null();
             }
         }
+        if let Some(properties) = &mut self.properties {
+            properties.close_row();
+        }
         self.positions.push(position);
     }
 
@@ -267,6 +315,9 @@ impl TableBuilder {
     pub(crate) fn give_up_row(&mut self) {
         let rows = self.positions.len();
         self.columns.iter_mut().for_each(|column| column.truncate(rows));
+        if let Some(properties) = &mut self.properties {
+            properties.give_up_row(rows);
+        }
     }
 
     /// The closed rows as a batch; the builder is empty afterwards.
@@ -274,9 +325,27 @@ impl TableBuilder {
         self.give_up_row();
         let arrays: Result<Vec<ArrayRef>, ArrowError> =
             self.columns.iter_mut().map(ColumnBuilder::finish).collect();
-        let batch = RecordBatch::try_new(self.schema.clone(), arrays?)?;
+        let rows = self.positions.len();
+        let batch = match &mut self.properties {
+            Some(properties) => with_properties(&self.schema, arrays?, properties.finish(rows)?)?,
+            None => RecordBatch::try_new(self.schema.clone(), arrays?)?,
+        };
         Ok(TypedRows { batch, positions: std::mem::take(&mut self.positions) })
     }
+}
+
+/// Declared columns with those of properties behind them.
+pub(crate) fn with_properties(
+    declared: &SchemaRef,
+    mut columns: Vec<ArrayRef>,
+    properties: BTreeMap<Property, ArrayRef>,
+) -> Result<RecordBatch, ArrowError> {
+    let mut fields: Vec<FieldRef> = declared.fields().iter().cloned().collect();
+    for (property, array) in properties {
+        fields.push(Arc::new(property_field(&property)));
+        columns.push(array);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// The refusal of a JSON value, which it quotes as JSON.

@@ -48,7 +48,9 @@ impl Gathered {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.builder.rows() + self.rejects.len() >= CHUNK_ROWS_MAX || self.bytes >= CHUNK_BYTES_MAX
+        self.builder.rows() + self.rejects.len() >= CHUNK_ROWS_MAX
+            || self.bytes >= CHUNK_BYTES_MAX
+            || self.builder.is_full()
     }
 
     /// All since the last call; `None` where that is nothing.

@@ -10,7 +10,8 @@ use super::reject::{Refusal, RejectCode};
 /// The typed rows of a list, with the index of each, and the rows that were refused.
 #[derive(Clone, Debug)]
 pub struct JsonRows {
-    pub rows: TypedRows,
+    /// In the list's order; several batches where rows of an open table have many different properties.
+    pub rows: Vec<TypedRows>,
     pub rejected: Vec<RowRejection>,
 }
 
@@ -28,21 +29,29 @@ pub struct RowRejection {
 /// admission to say.
 pub fn rows_from_json(table: &TableSchema, rows: &[Json]) -> Result<JsonRows, ArrowError> {
     let mut builder = TableBuilder::new(table);
-    let mut rejected = Vec::new();
+    let (mut batches, mut rejected) = (Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         let written = match row.as_object() {
             Some(fields) => write(table, fields, &mut builder),
             None => Err(Refusal::of_row(RejectCode::BrokenJson, "a row is an object of columns")),
         };
         match written {
-            Ok(()) => builder.close_row(u64::try_from(index).unwrap_or(u64::MAX)),
+            Ok(()) => {
+                builder.close_row(u64::try_from(index).unwrap_or(u64::MAX));
+                if builder.is_full() {
+                    batches.push(builder.finish()?);
+                }
+            }
             Err(Refusal { column, code, reason }) => {
                 builder.give_up_row();
                 rejected.push(RowRejection { index, column, code: code.as_str(), detail: reason });
             }
         }
     }
-    Ok(JsonRows { rows: builder.finish()?, rejected })
+    if builder.rows() > 0 || batches.is_empty() {
+        batches.push(builder.finish()?);
+    }
+    Ok(JsonRows { rows: batches, rejected })
 }
 
 fn write(table: &TableSchema, fields: &Map<String, Json>, builder: &mut TableBuilder) -> Result<(), Refusal> {
@@ -50,7 +59,18 @@ fn write(table: &TableSchema, fields: &Map<String, Json>, builder: &mut TableBui
         // Clients send the columns in the table's order more often than not.
         let expected = table.columns.get(position).is_some_and(|column| column.name == *name);
         let column = if expected { Some(position) } else { table.column_index(name) };
-        let column = column.ok_or_else(|| unknown(table, name))?;
+        let column = match (column, &table.open) {
+            (Some(column), _) => column,
+            (None, Some(open)) if open.field == *name => {
+                builder.properties(name, json)?;
+                continue;
+            }
+            (None, Some(_)) => {
+                builder.property(name, json)?;
+                continue;
+            }
+            (None, None) => return Err(unknown(table, name)),
+        };
         let wrong_type = |error: CastError| Refusal::of_cell(name, RejectCode::WrongType, error.to_string());
         let scalar = scalar(json).ok_or_else(|| {
             let column_type = table.columns[column].column_type;

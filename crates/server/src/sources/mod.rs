@@ -16,6 +16,7 @@ mod ndjson;
 mod parquet_cast;
 mod parquet_file;
 mod plan;
+mod properties;
 mod reject;
 mod source;
 mod whitespace;

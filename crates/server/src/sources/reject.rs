@@ -24,10 +24,12 @@ pub enum RejectCode {
     /// A quoted cell that does not end before the file does.
     UnclosedQuote,
     BrokenJson,
+    /// A property of an open table without a name, or with a long one.
+    PropertyName,
 }
 
 impl RejectCode {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WrongType,
         Self::UnknownColumn,
         Self::RepeatedColumn,
@@ -37,6 +39,7 @@ impl RejectCode {
         Self::RecordTooLong,
         Self::UnclosedQuote,
         Self::BrokenJson,
+        Self::PropertyName,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -50,6 +53,7 @@ impl RejectCode {
             Self::RecordTooLong => "record_too_long",
             Self::UnclosedQuote => "unclosed_quote",
             Self::BrokenJson => "broken_json",
+            Self::PropertyName => "property_name",
         }
     }
 }

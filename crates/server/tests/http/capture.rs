@@ -320,3 +320,100 @@ async fn properties_of_actors_merge_each_by_itself() {
     check(json!({"prop": "plan", "op": "is_set", "scope": "actor"}), 1, 1).await;
     check(filter("seats", "eq", json!(1)), 3, 2).await;
 }
+
+#[tokio::test]
+async fn an_answer_is_split_by_what_actors_are() {
+    let club = product();
+    let event = |actor: &str, event: &str, ts: &str| json!({"event": event, "actor": actor, "ts": ts});
+    let events = [
+        event("ann", "view", "2026-03-01T00:00:00Z"),
+        event("anon", "buy", "2026-03-02T00:00:00Z"),
+        event("bob", "view", "2026-03-01T00:00:00Z"),
+        event("cyd", "view", "2026-03-01T00:00:00Z"),
+    ];
+    post(&club, "/v1/capture", json!(events)).await;
+    post(&club, "/v1/alias", json!({"alias": "anon", "actor": "ann"})).await;
+    let props = [
+        json!({"actor": "anon", "props": {"plan": "pro", "seats": 3}}),
+        json!({"actor": "bob", "props": {"plan": "free", "seats": "many"}}),
+    ];
+    post(&club, "/v1/actors", json!(props)).await;
+    let funnel = json!({
+        "kind": "funnel", "steps": [{"event": "view"}, {"event": "buy"}], "window": "7d",
+        "breakdown": {"props": ["plan", "seats"], "scope": "actor"},
+    });
+    let answer = result(&club, funnel).await;
+    let groups: Vec<(&Json, &Json)> = answer["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| (&group["value"], &group["counts"]))
+        .collect();
+    assert_eq!(
+        groups,
+        [
+            (&json!(["free", "many"]), &json!([1, 0])),
+            (&json!(["pro", 3]), &json!([1, 1])),
+            (&json!([null, null]), &json!([1, 0])),
+        ]
+    );
+    let trend = json!({"kind": "trend", "interval": "all", "breakdown": {"prop": "seats", "scope": "actor"}});
+    let answer = result(&club, trend).await;
+    assert_eq!(
+        answer["groups"],
+        json!([
+            {"value": 3, "data": [2]},
+            {"value": "many", "data": [1]},
+            {"value": null, "data": [1]},
+        ]),
+        "{answer}"
+    );
+    let retention = json!({
+        "kind": "retention", "period": "day", "periods": 2, "from": "2026-03-01T00:00:00Z",
+        "start": {"event": "view"}, "return": {"event": "buy"}, "breakdown": {"prop": "plan", "scope": "actor"},
+    });
+    let answer = result(&club, retention).await;
+    let groups: Vec<(&Json, &Json)> = answer["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| (&group["value"], &group["matrix"]))
+        .collect();
+    assert_eq!(
+        groups,
+        [
+            (&json!("free"), &json!([[1, 0], [0]])),
+            (&json!("pro"), &json!([[1, 1], [0]])),
+            (&json!(null), &json!([[1, 0], [0]])),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_answer_rests_on_the_aliases_and_properties_that_it_read() {
+    let club = product();
+    post(
+        &club,
+        "/v1/capture",
+        json!([{"event": "view", "actor": "ann"}, {"event": "view", "actor": "anon"}]),
+    )
+    .await;
+    let unique = json!({"kind": "trend", "interval": "all", "measure": "unique"});
+    let of_pro = json!({
+        "kind": "trend", "interval": "all",
+        "entity": {"where": [{"prop": "plan", "value": "pro", "scope": "actor"}]},
+    });
+    let ask = async |query: &Json| {
+        let answer = club.post("/v1/query", &of("admin", "acme"), query).await;
+        (answer.json()["result"]["data"][0].clone(), answer.header("x-cache").to_owned())
+    };
+    let kept = |data: u64| (json!(data), "hit".to_owned());
+    let fresh = |data: u64| (json!(data), "miss".to_owned());
+    assert_eq!((ask(&unique).await, ask(&unique).await), (fresh(2), kept(2)));
+    assert_eq!((ask(&of_pro).await, ask(&of_pro).await), (fresh(0), kept(0)));
+    post(&club, "/v1/actors", json!({"actor": "ann", "props": {"plan": "pro"}})).await;
+    assert_eq!((ask(&unique).await, ask(&of_pro).await), (kept(2), fresh(1)));
+    post(&club, "/v1/alias", json!({"alias": "anon", "actor": "ann"})).await;
+    assert_eq!((ask(&unique).await, ask(&of_pro).await), (fresh(1), fresh(2)));
+    assert_eq!((ask(&unique).await, ask(&of_pro).await), (kept(1), kept(2)));
+}

@@ -38,6 +38,8 @@ mod kept_random;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod open;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod plans;

@@ -36,7 +36,7 @@ pub use blocks::Damage;
 pub(crate) use decoded::DecodedColumns;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use scan::SegmentScan;
-pub use spine::{NO_NAME, NO_TIME, SpineColumns, SpineRows};
+pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows};
 pub(crate) use write::{GROUP_ROWS, SegmentKeyWriter, SegmentWriter};
 
 use blocks::Blocks;
@@ -416,21 +416,65 @@ pub struct SpineScan {
     groups: Range<usize>,
 }
 
+impl SpineScan {
+    /// The names that codes are of, in no order.
+    pub fn names(&self) -> Arc<[Box<str>]> {
+        self.spine.names()
+    }
+
+    /// Where its rows could be cut into pieces of about so many: whose rows come first after each cut.
+    pub fn cuts(&self, rows: u32) -> Result<Vec<(Arc<str>, SpineActor)>, StoreError> {
+        let mut cuts = Vec::new();
+        let mut last = self.rows.start;
+        for group in self.groups.clone().skip(1) {
+            let first = self.spine.first_row(group);
+            if first - last >= rows.max(1)
+                && let Some((tenant, _)) = self.live.segment.directory.within(&(first..first + 1)).pop()
+            {
+                cuts.push((tenant, self.trusted(self.spine.first_actor(group))?));
+                last = first;
+            }
+        }
+        Ok(cuts)
+    }
+
+    /// The rows from the first on that are not below this actor of this tenant, counted in the segment.
+    pub fn seek(&self, tenant: &str, actor: &SpineActor) -> Result<u32, StoreError> {
+        let mut place = self.rows.start;
+        for (name, own) in self.live.segment.directory.of(None) {
+            let own = own.start.max(self.rows.start)..own.end.min(self.rows.end);
+            if own.is_empty() || **name < *tenant {
+                place = place.max(own.end.min(self.rows.end));
+                continue;
+            }
+            return if **name == *tenant {
+                self.trusted(self.spine.seek(&own, actor))
+            } else {
+                Ok(own.start)
+            };
+        }
+        Ok(place)
+    }
+
+    fn trusted<T>(&self, read: Result<T, Damage>) -> Result<T, StoreError> {
+        if let Err(damage) = &read {
+            self.live.segment.distrust_spine(damage.clone());
+        }
+        Ok(read?)
+    }
+}
+
 impl Iterator for SpineScan {
     type Item = Result<SpineRows, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let group = self.groups.next()?;
-        let segment = &self.live.segment;
-        let read = self.spine.read(group, &self.rows).map(|mut found| {
-            found.tenants = segment.directory.within(&found.rows);
+        let read = self.trusted(self.spine.read(group, &self.rows));
+        Some(read.map(|mut found| {
+            found.tenants = self.live.segment.directory.within(&found.rows);
             found.alive = alive(&self.live.dead, &found.rows);
             found
-        });
-        if let Err(damage) = &read {
-            segment.distrust_spine(damage.clone());
-        }
-        Some(read.map_err(StoreError::from))
+        }))
     }
 }
 

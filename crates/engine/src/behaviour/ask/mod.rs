@@ -5,6 +5,7 @@ mod churn;
 mod dropoff;
 mod funnel;
 mod preceding;
+mod properties;
 mod retention;
 mod select;
 mod trend;
@@ -37,6 +38,22 @@ pub fn ask(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
+    loop {
+        // A spine that is found damaged is read no more, so each try has fewer of them.
+        match answer(snapshot, scope, query, as_of, interrupt) {
+            Err(EngineError::SpineLost) => {}
+            answered => return answered,
+        }
+    }
+}
+
+fn answer(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    query: &BoundQuery,
+    as_of: Instant,
+    interrupt: &dyn Interrupt,
+) -> Result<Answer, EngineError> {
     let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
     let mut asking = Asking::within(&asked, query)?;
     let outcome = match &query.query.kind {
@@ -56,7 +73,7 @@ pub fn ask(
         watermark: snapshot.watermark(scope, query.tables())?,
         definition,
         complete: asking.warnings.is_empty(),
-        warnings: asking.warnings,
+        warnings: asking.warnings.into_iter().chain(properties::warnings(snapshot, scope, query)?).collect(),
     };
     Ok(Answer { outcome, query: query.to_json(), meta })
 }

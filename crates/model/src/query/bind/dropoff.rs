@@ -1,13 +1,15 @@
 //! A dropoff's tables: the events that have a session of their own, those that are parted by time, and
 //! the tables of its latencies.
 
-use super::{Binder, Counted, Need, condition, conditions, events_of, fault, known_table, prop_column};
+use super::{
+    Binder, Counted, Need, condition, conditions, events_of, fault, known_table, number_column, prop_column,
+};
 use crate::query::bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
 use crate::query::condition::{Condition, Operand, Probe};
 use crate::query::filter::{Filter, Op, PropScope, Test};
 use crate::query::matcher::Matcher;
 use crate::query::{Dropoff, Latency, Scalar};
-use crate::{ColumnType, Fault, TableSchema};
+use crate::{Fault, TableSchema};
 
 impl<'a> Binder<'a, '_> {
     /// The sources are: with a session property the events that have it, as the session's; those that
@@ -96,15 +98,12 @@ impl<'a> Binder<'a, '_> {
             return Err(fault(&path, problem));
         };
         let column = prop_column(table, &latency.prop, &path)?;
-        let column_type = table.columns[column].column_type;
-        if !matches!(column_type, ColumnType::Int | ColumnType::Float | ColumnType::Decimal) {
-            let problem = format_args!(
-                "{:?} was given, of type {}; allowed is a column of type int, float or decimal",
-                latency.prop,
-                column_type.name()
-            );
-            return Err(fault(&path, problem));
-        }
+        let number = number_column(table, column, &path, |column_type| {
+            format!(
+                "{:?} was given, of type {column_type}; allowed is a column of type int, float or decimal",
+                latency.prop
+            )
+        })?;
         let is_own = table.name == own.name;
         let mut filters = if is_own {
             own_filters.to_vec()
@@ -117,7 +116,7 @@ impl<'a> Binder<'a, '_> {
         let step = latency.step.as_ref().unwrap_or(&dropoff.step);
         Ok(EventSource {
             matchers: serving(table, step, &dropoff.steps, BoundQuery::STEP, &path)?,
-            number: Some(column),
+            number,
             ..events_of(table, time, None, filters)
         })
     }

@@ -1,6 +1,6 @@
 //! What each kind of query wants of the tables that it names.
 
-use super::{Binder, Need, condition, fault, prop_column};
+use super::{Binder, Need, condition, fault, number_column, prop_column};
 use crate::query::bound::{BoundQuery, ValueColumn};
 use crate::query::filter::{Filter, Op, PropScope, Test};
 use crate::query::matcher::{Breakdown, Matcher};
@@ -120,17 +120,13 @@ impl Binder<'_, '_> {
         let table = self.table_of(source)?;
         let column = prop_column(table, prop, path)?;
         if let Some(measure) = measures.iter().find(|measure| measure.is_numeric()) {
-            let column_type = table.columns[column].column_type;
-            if !matches!(column_type, ColumnType::Int | ColumnType::Float | ColumnType::Decimal) {
-                let problem = format_args!(
-                    "{prop:?} was given, of type {}; allowed with the measure {:?} is a column of type int, float or \
-                     decimal",
-                    column_type.name(),
+            self.sources[source].number = number_column(table, column, path, |column_type| {
+                format!(
+                    "{prop:?} was given, of type {column_type}; allowed with the measure {:?} is a column of type \
+                     int, float or decimal",
                     measure.name()
-                );
-                return Err(fault(path, problem));
-            }
-            self.sources[source].number = Some(column);
+                )
+            })?;
         }
         if measures.contains(&Measure::UniqueProp) {
             self.sources[source].value = Some(ValueColumn { column, cut: None, trim: false, of: None });
@@ -143,14 +139,17 @@ impl Binder<'_, '_> {
         let Show { prop, cut, trim } = show;
         let column = prop_column(table, prop, "show")?;
         let column_type = table.columns[column].column_type;
-        if (cut.is_some() || *trim) && column_type != ColumnType::Text {
+        let is_text = column_type == ColumnType::Text;
+        if (cut.is_some() || *trim) && !is_text && !table.is_property(column) {
             let problem = format_args!(
                 "{prop:?} was given, of type {}; allowed with `cut` or `trim` is a column of type text",
                 column_type.name()
             );
             return Err(fault("show", problem));
         }
-        self.sources[source].value = Some(ValueColumn { column, cut: *cut, trim: *trim, of: Some(of) });
+        // A property whose values are not all texts is shown whole.
+        let (cut, trim) = if is_text { (*cut, *trim) } else { (None, false) };
+        self.sources[source].value = Some(ValueColumn { column, cut, trim, of: Some(of) });
         Ok(())
     }
 }

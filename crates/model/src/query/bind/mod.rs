@@ -278,10 +278,27 @@ fn no_actor_props(path: &str) -> Fault {
     fault(path, "\"actor\" was given; allowed is \"event\", since actors have no properties in this app")
 }
 
+/// The column whose numbers are measured. Of a property that no pack declares these are its values that are
+/// numbers: `None` where it has none. `problem` follows the type that a declared column has.
+fn number_column(
+    table: &TableSchema,
+    column: usize,
+    path: &str,
+    problem: impl FnOnce(&str) -> String,
+) -> Result<Option<usize>, Fault> {
+    match table.columns[column].column_type {
+        ColumnType::Int | ColumnType::Float | ColumnType::Decimal => Ok(Some(column)),
+        ColumnType::Mixed if table.is_property(column) => Ok(Some(column)),
+        _ if table.is_property(column) => Ok(None),
+        other => Err(fault(path, problem(other.name()))),
+    }
+}
+
 /// The column that a property is.
 fn prop_column(table: &TableSchema, prop: &str, path: &str) -> Result<usize, Fault> {
     let event_name = if prop == EVENT_PROP { table.event_name } else { None };
-    table.column_index(prop).or(event_name).ok_or_else(|| {
+    let declared = table.declared().iter().position(|column| column.name == prop);
+    declared.or(event_name).or_else(|| table.column_index(prop)).ok_or_else(|| {
         let names = || table.columns.iter().map(|column| column.name.as_str());
         let known: Vec<&str> = names().collect();
         let hint = hint(prop, names());

@@ -71,6 +71,14 @@ impl SpineColumns {
     }
 }
 
+/// Whose rows are, in the order in which a tenant's are stored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpineActor {
+    Nobody,
+    Int(i64),
+    Text(Box<str>),
+}
+
 /// Rows of a segment in a row, at most 131,072: the runs of actors in them and what each event was.
 #[derive(Clone, Debug)]
 pub struct SpineRows {
@@ -92,6 +100,14 @@ pub struct SpineRows {
     pub tenants: Vec<(Arc<str>, Range<u32>)>,
     /// By row: whether it counts; `None` where all do.
     pub alive: Option<BooleanBuffer>,
+}
+
+impl SpineRows {
+    /// The rows of a run, counted from the first of `rows`.
+    pub fn run(&self, run: usize) -> Range<usize> {
+        let end = self.starts.get(run + 1).copied().unwrap_or(self.rows.end - self.rows.start);
+        self.starts.get(run).map_or(0..0, |start| *start as usize..end as usize)
+    }
 }
 
 /// The length with what fills up to the next multiple of [`ALIGNMENT`].

@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::ArrowNativeType;
+use arrow::datatypes::{ArrowNativeType, Int64Type};
 use bytes::{Buf, Bytes};
 
-use super::{ActorType, FOOTER_BYTES, MAGIC, SpineRows, VERSION, aligned};
+use super::{ActorType, FOOTER_BYTES, MAGIC, SpineActor, SpineRows, VERSION, aligned};
 use crate::segment::blocks::{Blocks, Damage};
 
 /// The bytes that the end of the file has of each group.
@@ -100,6 +100,15 @@ impl Spine {
         self.name_column.is_some()
     }
 
+    pub(crate) fn names(&self) -> Arc<[Box<str>]> {
+        self.names.clone()
+    }
+
+    /// The first row of a group.
+    pub(crate) fn first_row(&self, group: usize) -> u32 {
+        self.groups.get(group).map_or(0, |group| group.first_row)
+    }
+
     /// Which groups hold these rows of the segment.
     pub(crate) fn groups(&self, rows: &Range<u32>) -> Range<usize> {
         let first = self.groups.partition_point(|group| group.first_row + group.rows <= rows.start);
@@ -157,6 +166,66 @@ impl Spine {
             tenants: Vec::new(),
             alive: None,
         })
+    }
+
+    /// Whose the first rows of a group are.
+    pub(crate) fn first_actor(&self, group: usize) -> Result<SpineActor, Damage> {
+        let Some(GroupEntry { offset, rows, runs, text_bytes, has_nobody, .. }) = self.groups.get(group)
+        else {
+            return Ok(SpineActor::Nobody);
+        };
+        let (rows, runs) = (*rows as usize, *runs as usize);
+        let names = if self.has_names() { aligned(rows * 2) } else { 0 };
+        let actors = offset + rows * 8 + names + aligned(runs * 4);
+        let after = match self.actors {
+            ActorType::Int => actors + runs * 8,
+            ActorType::Text => actors + aligned(runs * 4) + aligned(*text_bytes),
+        };
+        if *has_nobody && self.blocks.get(after, 1)?.first() == Some(&1) {
+            return Ok(SpineActor::Nobody);
+        }
+        let damage = || Damage::new(&self.path, actors as u64, "its actors do not add up");
+        Ok(match self.actors {
+            ActorType::Int => {
+                SpineActor::Int(self.blocks.get(actors, 8)?.try_get_i64_le().map_err(|_| damage())?)
+            }
+            ActorType::Text => {
+                let end = self.blocks.get(actors, 4)?.try_get_u32_le().map_err(|_| damage())?;
+                let text = self.blocks.get(actors + aligned(runs * 4), end as usize)?;
+                SpineActor::Text(Box::from(std::str::from_utf8(&text).map_err(|_| damage())?))
+            }
+        })
+    }
+
+    /// The first of these rows, which are one tenant's, whose actor is not below.
+    pub(crate) fn seek(&self, own: &Range<u32>, actor: &SpineActor) -> Result<u32, Damage> {
+        let groups = self.groups(own);
+        // The last group that begins below: the row is in it, or right after it.
+        let (mut low, mut high) = (groups.start + 1, groups.end);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.first_actor(middle)? < *actor { low = middle + 1 } else { high = middle }
+        }
+        let Some(group) = self.groups.get(low - 1) else { return Ok(own.end) };
+        let found = self.read(low - 1, own)?;
+        let ints = found.actors.as_primitive_opt::<Int64Type>();
+        let texts = found.actors.as_string_opt::<i32>();
+        let is_below = |run: usize| match (actor, ints, texts) {
+            (SpineActor::Nobody, _, _) => false,
+            _ if found.actors.is_null(run) => true,
+            (SpineActor::Int(actor), Some(ints), _) => ints.value(run) < *actor,
+            (SpineActor::Text(actor), _, Some(texts)) => *texts.value(run) < **actor,
+            // Numbers come before texts.
+            (SpineActor::Int(_), _, _) => false,
+            (SpineActor::Text(_), _, _) => true,
+        };
+        let (mut low, mut high) = (0, found.starts.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_below(middle) { low = middle + 1 } else { high = middle }
+        }
+        let after = (group.first_row + group.rows).min(own.end);
+        Ok(found.starts.get(low).map_or(after, |start| found.rows.start + start))
     }
 
     pub(crate) fn verify(&self) -> Vec<Damage> {

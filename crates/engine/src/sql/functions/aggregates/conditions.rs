@@ -61,18 +61,21 @@ impl<'a> Conditions<'a> {
     }
 }
 
+/// Adds a row of a batch to a group.
+pub(super) type Add<'a, G> = Box<dyn Fn(&mut G, usize) + 'a>;
+
 /// What an aggregate keeps of a group, and what becomes of it.
 pub(super) trait Summary: Debug + Send + Sync + 'static {
     type Group: Clone + Debug + Default + Send + Sync;
 
-    /// What makes a group of each row of a batch, `None` of one that does not count.
-    fn reader<'a>(&'a self, values: &'a [ArrayRef]) -> Result<Box<dyn Fn(&mut Self::Group, usize) + 'a>>;
+    /// What adds rows of a batch.
+    fn reader<'a>(&'a self, values: &'a [ArrayRef]) -> Result<Add<'a, Self::Group>>;
 
     fn answers(&self, groups: &mut [Self::Group]) -> Result<ArrayRef>;
 
     /// Groups on their way to another operator, and as they arrive.
     fn states(groups: &[Self::Group]) -> Result<Vec<ArrayRef>>;
-    fn merger(states: &[ArrayRef]) -> Result<Box<dyn Fn(&mut Self::Group, usize) + '_>>;
+    fn merger(states: &[ArrayRef]) -> Result<Add<'_, Self::Group>>;
 
     fn heap_bytes(group: &Self::Group) -> usize;
 }

@@ -27,7 +27,7 @@ fn all() -> String {
 fn meant(given: &str) -> String {
     // Its name until there was more than one that is strict.
     let known = if given == "strict" { Some("strict_deduplication") } else { None };
-    let meant = known.or_else(|| nearest(given, NAMES.map(|(name, _)| name).into_iter()));
+    let meant = known.or_else(|| nearest(given, NAMES.map(|(name, _)| name)));
     meant.map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default()
 }
 

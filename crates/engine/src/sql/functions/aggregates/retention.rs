@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::conditions::{Conditions, Groups, OneGroup, Summary, condition_types};
+use super::conditions::{Add, Conditions, Groups, OneGroup, Summary, condition_types};
 
 pub(super) fn functions() -> Vec<AggregateUDF> {
     vec![AggregateUDF::from(Retention { signature: Signature::user_defined(Volatility::Immutable) })]
@@ -84,7 +84,7 @@ struct Held {
 impl Summary for Held {
     type Group = u32;
 
-    fn reader<'a>(&'a self, values: &'a [ArrayRef]) -> Result<Box<dyn Fn(&mut u32, usize) + 'a>> {
+    fn reader<'a>(&'a self, values: &'a [ArrayRef]) -> Result<Add<'a, u32>> {
         let conditions = Conditions::of(values)?;
         Ok(Box::new(move |held, row| *held |= conditions.holding(row)))
     }
@@ -105,7 +105,7 @@ impl Summary for Held {
         Ok(vec![Arc::new(UInt32Array::from(groups.to_vec()))])
     }
 
-    fn merger(states: &[ArrayRef]) -> Result<Box<dyn Fn(&mut u32, usize) + '_>> {
+    fn merger(states: &[ArrayRef]) -> Result<Add<'_, u32>> {
         let arrived = states.first().and_then(|held| held.as_primitive_opt::<UInt32Type>());
         let arrived =
             arrived.ok_or_else(|| DataFusionError::Internal("conditions that held are bits".to_owned()))?;

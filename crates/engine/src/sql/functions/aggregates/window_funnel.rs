@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::conditions::{Conditions, Groups, OneGroup, Summary, condition_types, constant};
+use super::conditions::{Add, Conditions, Groups, OneGroup, Summary, condition_types, constant};
 use super::levels::{Row, Rules, level};
 use super::modes::Modes;
 use crate::sql::functions::arguments::refused;
@@ -182,7 +182,7 @@ fn list_item(data_type: DataType) -> FieldRef {
 impl Summary for Funnel {
     type Group = Vec<Row>;
 
-    fn reader<'a>(&'a self, values: &'a [ArrayRef]) -> Result<Box<dyn Fn(&mut Vec<Row>, usize) + 'a>> {
+    fn reader<'a>(&'a self, values: &'a [ArrayRef]) -> Result<Add<'a, Vec<Row>>> {
         let times = values.get(BEFORE_CONDITIONS - 1);
         let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
         let times = times.ok_or_else(|| DataFusionError::Internal("times are microseconds".to_owned()))?;
@@ -210,7 +210,7 @@ impl Summary for Funnel {
         Ok(vec![list(DataType::Int64, Arc::new(times))?, list(DataType::UInt32, Arc::new(held))?])
     }
 
-    fn merger(states: &[ArrayRef]) -> Result<Box<dyn Fn(&mut Vec<Row>, usize) + '_>> {
+    fn merger(states: &[ArrayRef]) -> Result<Add<'_, Vec<Row>>> {
         let internal = || DataFusionError::Internal("rows of a funnel are two lists".to_owned());
         let list = |place: usize| -> Result<&LargeListArray> {
             states.get(place).and_then(|list| list.as_list_opt::<i64>()).ok_or_else(internal)
