@@ -4,10 +4,11 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::Args;
-use ebbtide_engine::StopFlag;
-use ebbtide_model::Fault;
-use ebbtide_model::query::{Query as Definition, bind};
-use serde_json::Value as Json;
+use ebbtide_engine::{ExplainedActor, StopFlag};
+use ebbtide_model::query::{BoundQuery, Query as Definition, bind};
+use ebbtide_model::{Fault, Instant, Node, Scope};
+use ebbtide_store::Snapshot;
+use serde_json::{Value as Json, json};
 
 use crate::apps::AppChoice;
 use crate::client::Client;
@@ -32,6 +33,9 @@ pub(crate) struct Query {
     /// Print the whole answer as JSON, not as bars, heatmaps and tables.
     #[arg(long)]
     json: bool,
+    /// Tell why this actor is counted as it is: its id, or over all tenants {"tenant", "actor"}.
+    #[arg(long, value_name = "ACTOR")]
+    explain: Option<String>,
     /// The question as JSON, @FILE, or - for stdin.
     #[arg(value_name = "QUERY")]
     query: String,
@@ -64,6 +68,13 @@ impl Query {
             Failure::usage(format_args!("the question is no JSON: {error}"))
                 .hint("a file is given as @FILE, and - reads from stdin")
         })?;
+        if let Some(actor) = &self.explain {
+            // What is no JSON is text without its quotes.
+            let actor = serde_json::from_str(actor).unwrap_or_else(|_| Json::from(actor.as_str()));
+            let told = self.of.explain(&question, &actor)?;
+            print(&if self.json { format!("{told}\n") } else { explained(&told) })?;
+            return Ok(Outcome::Done);
+        }
         let answer = match (&self.of.server, &self.of.token) {
             (Some(server), Some(token)) => {
                 Client::new(server, token)?.post("/v1/query", &question.to_string())?.into_json()?
@@ -90,7 +101,35 @@ impl Asked {
         }
     }
 
+    fn explain(&self, question: &Json, actor: &Json) -> Result<Json, Failure> {
+        if let (Some(server), Some(token)) = (&self.server, &self.token) {
+            let body = json!({"query": question, "actor": actor});
+            return Client::new(server, token)?.post("/v1/explain", &body.to_string())?.into_json();
+        }
+        let actor = ExplainedActor::decode(Node::root(actor)).map_err(Failure::new)?;
+        self.over_folder(question, |asked| {
+            let Opened { snapshot, scope, query, as_of } = asked;
+            let wanted = StopFlag::default();
+            let told = ebbtide_engine::explain(&snapshot, &scope, &query, &actor, as_of, &wanted);
+            Ok(told.map_err(Failure::new)?.to_json())
+        })
+    }
+
     fn ask(&self, question: &Json) -> Result<Json, Failure> {
+        self.over_folder(question, |asked| {
+            let Opened { snapshot, scope, query, as_of } = asked;
+            // Whoever has had enough ends the process.
+            let wanted = StopFlag::default();
+            let answer = ebbtide_engine::ask(&snapshot, &scope, &query, as_of, &wanted);
+            Ok(answer.map_err(Failure::new)?.to_json())
+        })
+    }
+
+    fn over_folder(
+        &self,
+        question: &Json,
+        tell: impl FnOnce(Opened) -> Result<Json, Failure>,
+    ) -> Result<Json, Failure> {
         let (data, app) = self.folder()?;
         let pack = app.load()?;
         let fault = |fault: Fault| Failure::new(fault).hint("see docs/queries.md for the query language");
@@ -102,11 +141,41 @@ impl Asked {
         let snapshot = snapshot.evolved(&scope, texts.iter().map(String::as_str));
         let bound = bind(&definition, snapshot.app()).map_err(fault)?;
         let as_of = bound.as_of.unwrap_or_else(clock::now);
-        // Whoever has had enough ends the process.
-        let wanted = StopFlag::default();
-        let answer = ebbtide_engine::ask(&snapshot, &scope, &bound, as_of, &wanted).map_err(Failure::new)?;
-        Ok(answer.to_json())
+        tell(Opened { snapshot, scope, query: bound, as_of })
     }
+}
+
+/// A question over the rows of a folder.
+struct Opened {
+    snapshot: Snapshot,
+    scope: Scope,
+    query: BoundQuery,
+    as_of: Instant,
+}
+
+/// An explanation as lines: what decided, then each event.
+fn explained(told: &Json) -> String {
+    let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+    let mut lines = vec![text(&told["rule"]["text"]), String::new()];
+    for event in told["events"].as_array().into_iter().flatten() {
+        let matched: Vec<String> = event["matched"].as_array().into_iter().flatten().map(text).collect();
+        lines.push(format!(
+            "{}  {}  [{}]  {}",
+            text(&event["time"]),
+            text(&event["event"]),
+            matched.join(", "),
+            text(&event["rule"]["text"])
+        ));
+    }
+    for other in told["elsewhere"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "\n{} {}: {}",
+            text(&other["engine"]),
+            text(&other["rules"]),
+            text(&other["why"])
+        ));
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The text itself, a file's, or what comes on stdin.

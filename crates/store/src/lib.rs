@@ -22,6 +22,7 @@ mod changes;
 mod chunk;
 mod columns;
 mod compact;
+mod derived;
 mod directory;
 mod error;
 mod family;

@@ -5,6 +5,7 @@
 //! sequence) for an entity. A row that was replaced or deleted is never yielded, so readers know
 //! nothing of versions.
 
+use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::assembly::Asked;
 use crate::changes::Versions;
 use crate::chunk::{Chunk, tenants_of};
 use crate::columns::{DECLARED_INDEX, SEQUENCE_INDEX, TENANT_INDEX, property_field};
+use crate::derived::Derived;
 use crate::directory::Directory;
 use crate::fs::FileSystem;
 use crate::owners::Owners;
@@ -46,6 +48,7 @@ pub(crate) struct TableRows {
     pub(crate) runs: Vec<Run>,
     pub(crate) versions: Versions,
     pub(crate) properties: Properties,
+    pub(crate) derived: Arc<Derived>,
 }
 
 /// A sorted run, and which of its rows are dead.
@@ -174,6 +177,37 @@ impl Snapshot {
     pub fn version(&self, scope: &Scope, name: &TableName) -> Result<u64, StoreError> {
         let (_, rows) = self.find(scope, name)?;
         Ok(rows.map_or(0, |rows| rows.version(scope.tenants())))
+    }
+
+    /// What a reader has made of the very rows that the scope sees in a table, by its name and type; see
+    /// [`Snapshot::keep_derived`].
+    pub fn derived<T: Any + Send + Sync>(
+        &self,
+        scope: &Scope,
+        name: &TableName,
+        what: &str,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        let (_, rows) = self.find(scope, name)?;
+        let tenants = scope.tenants();
+        Ok(rows.and_then(|rows| rows.derived.find(tenants, what, rows.version(tenants))))
+    }
+
+    /// Keeps what was made of the rows that the scope sees in a table, so that others who see the same find
+    /// it, until there is no room. `bytes` is about what it takes in memory.
+    pub fn keep_derived<T: Any + Send + Sync>(
+        &self,
+        scope: &Scope,
+        name: &TableName,
+        what: &str,
+        value: &Arc<T>,
+        bytes: usize,
+    ) -> Result<(), StoreError> {
+        let (_, rows) = self.find(scope, name)?;
+        let tenants = scope.tenants();
+        if let Some(rows) = rows {
+            rows.derived.keep(tenants, what, rows.version(tenants), (value.clone(), bytes));
+        }
+        Ok(())
     }
 
     /// The tenants that have rows in a table, or had some not long ago, within the scope; ascending.

@@ -9,6 +9,7 @@ use ebbtide_model::{AppName, TableKind, TableName, TableSchema, TenantId, Tenant
 
 use crate::catalog::{CatalogProperties, CatalogTable, Clear, Deletion, Layout};
 use crate::changes::Changes;
+use crate::derived::Derived;
 use crate::fingerprint::{Fingerprint, FolderSecret, RowHasher};
 use crate::memtable::{KeyKind, KeyState, Memtable};
 use crate::owners::{Owner, Owners};
@@ -141,6 +142,8 @@ pub(crate) struct Table {
     pub(crate) changes: Changes,
     /// Of an open table; else there are none.
     pub(crate) properties: Properties,
+    /// What readers have made of its rows.
+    derived: Arc<Derived>,
     pub(crate) owners: Owners,
     pub(crate) deaths: Deaths,
     /// An import writes its segments, and nothing else may add to the table.
@@ -228,6 +231,7 @@ impl Table {
             clears: Vec::new(),
             changes: Changes::default(),
             properties: Properties::default(),
+            derived: Arc::default(),
             owners: Owners::default(),
             deaths: Deaths::default(),
             importing: false,
@@ -406,7 +410,12 @@ impl Table {
                 runs.push(Run::Memory { chunk: chunk.clone(), dead: memtable.dead.clone() });
             }
         }
-        TableRows { runs, versions: self.changes.versions().clone(), properties: self.properties.clone() }
+        TableRows {
+            runs,
+            versions: self.changes.versions().clone(),
+            properties: self.properties.clone(),
+            derived: self.derived.clone(),
+        }
     }
 
     /// Whether its rows may have properties, or had some when it was declared so.

@@ -4,6 +4,7 @@ mod chatbot;
 mod itsm;
 mod learning;
 mod loyalty;
+mod product;
 mod random;
 mod rows;
 mod tours;

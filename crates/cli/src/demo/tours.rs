@@ -2,7 +2,7 @@
 
 use ebbtide_model::Instant;
 
-use super::{chatbot, itsm, learning, loyalty};
+use super::{chatbot, itsm, learning, loyalty, product};
 
 /// A pack of the demo.
 pub(super) struct Tour {
@@ -38,7 +38,7 @@ const fn get(variable: &'static str, path: &'static str) -> Ask {
     Ask { variable, path, body: None }
 }
 
-pub(super) const TOURS: [Tour; 4] = [
+pub(super) const TOURS: [Tour; 5] = [
     Tour {
         app: "loyalty",
         about: "a loyalty programme of three merchants, some 5,000 cards and 100,000 transactions",
@@ -152,6 +152,48 @@ pub(super) const TOURS: [Tour; 4] = [
             get("SITE_ADMIN", "/api/v1/analytics/courses"),
             get("SITE_ADMIN", "/api/v1/analytics/revenue?days=7"),
             get("STUDENT", "/api/v1/analytics/me/engagement"),
+        ],
+    },
+    Tour {
+        app: "product",
+        about: "two products whose visitors look around, sign up and buy, captured without a schema",
+        tables: product::tables,
+        callers: &[
+            Caller {
+                variable: "PRODUCT_ADMIN",
+                who: "an admin of the tenant acme",
+                role: "admin",
+                tenant: Some("acme"),
+                subject: "demo",
+            },
+            Caller {
+                variable: "PRODUCT_WRITER",
+                who: "what writes acme's events",
+                role: "writer",
+                tenant: Some("acme"),
+                subject: "demo",
+            },
+        ],
+        asks: &[
+            Ask {
+                variable: "PRODUCT_ADMIN",
+                path: "/v1/query",
+                body: Some(
+                    r#"{"kind": "funnel", "window": "14d", "steps": [{"event": "view", "where": [{"prop": "url", "value": "/pricing"}]}, {"event": "signup"}, {"event": "purchase"}]}"#,
+                ),
+            },
+            Ask {
+                variable: "PRODUCT_ADMIN",
+                path: "/v1/query",
+                body: Some(
+                    r#"{"kind": "trend", "interval": "week", "measure": "sum", "prop": "amount", "entity": {"event": "purchase"}, "breakdown": {"prop": "plan", "scope": "actor"}}"#,
+                ),
+            },
+            Ask {
+                variable: "PRODUCT_WRITER",
+                path: "/v1/capture",
+                body: Some(r#"{"event": "view", "actor": "you", "props": {"url": "/demo"}}"#),
+            },
         ],
     },
 ];

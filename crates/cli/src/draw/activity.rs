@@ -1,11 +1,11 @@
-//! Lifecycle, stickiness and paths.
+//! Lifecycle, stickiness, paths and drop-off.
 
 use serde_json::Value as Json;
 
 use super::Drawing;
 use super::bars::{Line, bar, chart, greatest, numbers};
 use super::screen::{Ink, left, right, widest};
-use super::words::{group, number};
+use super::words::{group, number, percent};
 
 /// Who is active, from the axis to the right, and who left, to the left of it.
 const ACTIVE: [(&str, char, u8); 3] = [("new", '█', 75), ("returning", '▓', 71), ("resurrecting", '▒', 179)];
@@ -107,6 +107,35 @@ pub(super) fn stickiness(drawing: &Drawing<'_>) -> String {
         drawing.result["data"].as_array().into_iter().flatten().enumerate().map(line).collect();
     let total = number(&drawing.result["actors_total"]);
     format!("{}\n  actors: {total}\n", chart(&["exactly", "or more"], &lines, drawing.screen))
+}
+
+/// Who was at each step, and whose session ended there.
+pub(super) fn dropoff(drawing: &Drawing<'_>) -> String {
+    let result = drawing.result;
+    let line = |step: &Json| Line {
+        label: group(&step["step"]),
+        value: step["sessions"].as_f64(),
+        cells: vec![
+            number(&step["sessions"]),
+            percent(step["reach_rate"].as_f64()),
+            number(&step["exits"]),
+            percent(step["step_exit_rate"].as_f64()),
+        ],
+    };
+    let lines: Vec<Line> = result["steps"].as_array().into_iter().flatten().map(line).collect();
+    let headers = ["sessions", "of all", "exits", "exit rate"];
+    let counts = ["total_sessions", "converted", "total_exits", "active"].map(|name| number(&result[name]));
+    let [sessions, converted, exits, active] = counts;
+    let rate = percent(result["conversion_rate"].as_f64());
+    let mut text = format!(
+        "{}\n  sessions: {sessions}   converted: {converted} ({rate})   exits: {exits}   active: {active}\n",
+        chart(&headers, &lines, drawing.screen)
+    );
+    if let Some(sessions) = result.get("sessions").filter(|sessions| sessions.is_array()) {
+        text.push('\n');
+        text.push_str(&super::table::tables_of(&serde_json::json!({"sessions": sessions})));
+    }
+    text
 }
 
 /// Edges by step, the commonest first.

@@ -57,6 +57,7 @@ pub(crate) fn answer(answer: &Json, screen: &Screen) -> String {
         "lifecycle" => activity::lifecycle(&drawing),
         "stickiness" => activity::stickiness(&drawing),
         "paths" => activity::paths(&drawing),
+        "dropoff" => activity::dropoff(&drawing),
         _ => table::tables_of(result),
     };
     let mut text = match title(&drawing, kind) {
@@ -94,6 +95,7 @@ fn title(drawing: &Drawing<'_>, kind: &str) -> Option<String> {
         "stickiness" => {
             format!("Stickiness: actors by how many {}s they were active in", drawing.calendar.unit())
         }
+        "dropoff" => "Drop-off: who was at each step, and whose session ended there".to_owned(),
         "paths" => "Paths: from one item to the next".to_owned(),
         _ => return None,
     })

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::screen::{Ink, Screen, left, right, shown, widest};
+use super::words;
 
 /// A longer text is cut.
 const CELL_COLUMNS_MAX: usize = 120;
@@ -33,7 +34,7 @@ pub(super) fn tables_of(result: &Json) -> String {
             (Json::Array(rows), _) if rows.iter().all(Json::is_object) && !rows.is_empty() => {
                 text.push_str(&format!("{name}\n{}\n", of_objects(rows)));
             }
-            (value, _) => text.push_str(&format!("{name}: {}\n", shown(&value.to_string(), usize::MAX))),
+            (value, _) => text.push_str(&format!("{name}: {}\n", scalar(value))),
         }
     }
     text
@@ -66,10 +67,16 @@ fn of_objects(rows: &[Json]) -> String {
     aligned(header, lines)
 }
 
+/// What is no list: a fraction is rounded, all else as it is.
+fn scalar(value: &Json) -> String {
+    if value.is_f64() { words::fraction(value) } else { shown(&value.to_string(), usize::MAX) }
+}
+
 fn cell(value: &Json) -> String {
     match value.as_str() {
         Some(text) => shown(text, CELL_COLUMNS_MAX),
         None if value.is_null() => String::new(),
+        None if value.is_f64() => words::fraction(value),
         None => shown(&value.to_string(), CELL_COLUMNS_MAX),
     }
 }

@@ -305,13 +305,46 @@ fn paths_are_edges_with_bars() {
 }
 
 #[test]
+fn a_drop_off_is_a_bar_for_each_step() {
+    let step = |step: &str, sessions: u64, exits: u64| {
+        let rate = exits as f64 / sessions as f64 * 100.0;
+        json!({"step": step, "sessions": sessions, "exits": exits, "reach_rate": sessions as f64 * 10.0, "step_exit_rate": rate})
+    };
+    check(
+        json!({
+            "result": {
+                "total_sessions": 10, "converted": 2, "total_exits": 7, "active": 1, "conversion_rate": 20.0,
+                "steps": [step("home", 9, 5), step("cart", 4, 2)],
+                "sessions": [{"session_id": "s1", "outcome": "exited"}]
+            },
+            "query": {"kind": "dropoff"}, "meta": {}
+        }),
+        70,
+        concat!(
+            "Drop-off: who was at each step, and whose session ended there\n",
+            "\n",
+            "                                    sessions  of all  exits  exit rate\n",
+            "  home  ██████████████████████████         9   90.0%      5      55.6%\n",
+            "  cart  ███████████▌                       4   40.0%      2      50.0%\n",
+            "\n",
+            "  sessions: 10   converted: 2 (20.0%)   exits: 7   active: 1\n",
+            "\n",
+            "sessions\n",
+            "  session_id  outcome\n",
+            "          s1   exited\n",
+            "\n",
+        ),
+    );
+}
+
+#[test]
 fn other_answers_are_tables() {
     check(
         json!({
-            "result": {"values": [{"value": "why", "count": 2}], "total": 2},
+            "result": {"values": [{"value": "why", "count": 2}], "ratio": 23.261942, "total": 2},
             "query": {"kind": "preceding"}, "meta": {"warnings": []}
         }),
         60,
-        concat!("values\n", "  value  count\n", "    why      2\n", "\n", "total: 2\n",),
+        concat!("values\n", "  value  count\n", "    why      2\n", "\n", "ratio: 23.2619\n", "total: 2\n",),
     );
 }

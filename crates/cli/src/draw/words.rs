@@ -58,6 +58,11 @@ pub(crate) fn number(value: &Json) -> String {
     }
 }
 
+/// A fraction to four places: in a table, where a number may also be somebody's id.
+pub(crate) fn fraction(value: &Json) -> String {
+    value.as_f64().map(|value| decimal(value, 4).replace(',', "")).unwrap_or_default()
+}
+
 /// To so many places, with thousands apart and no zeros at the end.
 fn decimal(value: f64, places: usize) -> String {
     const PLAIN_MAX: f64 = 1e15;

@@ -21,7 +21,8 @@ fn every_request_that_the_demo_prints_is_answered() {
     };
     let tokens: BTreeMap<String, String> = run.stdout.lines().filter_map(export).collect();
 
-    let apps = ["--app", "loyalty", "--app", "itsm", "--app", "chatbot", "--app", "learning"];
+    let apps =
+        ["--app", "loyalty", "--app", "itsm", "--app", "chatbot", "--app", "learning", "--app", "product"];
     let mut serve = folder.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
     serve.args(apps);
     let server = Server::start_by(serve);
@@ -31,7 +32,7 @@ fn every_request_that_the_demo_prints_is_answered() {
         let quoted: Vec<&str> = line.split('"').collect();
         let [_, header, _, url, rest] = quoted.as_slice() else {
             // The one that posts a question of its own goes on in the next line.
-            assert!(line.contains("/v1/query"), "{line}");
+            assert!(line.contains("/v1/query") || line.contains("/v1/capture"), "{line}");
             continue;
         };
         assert_eq!(*rest, "", "{line}");

@@ -299,3 +299,33 @@ fn every_command_explains_itself_with_examples() {
         assert!(folder.run(&["completions", shell]).stdout.contains("import"), "{shell}");
     }
 }
+
+#[test]
+fn files_of_every_format_into_the_product_pack_answer_alike_and_count_once() {
+    let csv = "event,actor,ts,tenant,price,plan\nbuy,1,2026-01-01T10:00:00Z,t,2.5,pro\nbuy,2,2026-01-01T11:00:00Z,t,1,free\n\
+               buy,2,2026-01-01T11:00:00Z,t,1,free\n";
+    let ndjson = r#"{"event":"buy","actor":1,"ts":"2026-01-01T10:00:00Z","tenant":"t","props":{"price":2.5,"plan":"pro"}}
+{"event":"buy","actor":2,"ts":"2026-01-01T11:00:00Z","tenant":"t","price":1,"plan":"free"}
+{"event":"buy","actor":2,"ts":"2026-01-01T11:00:00Z","tenant":"t","price":1,"plan":"free"}
+"#;
+    let question = r#"{"kind": "trend", "entity": {"event": "buy"}, "interval": "all", "measure": ["total", "unique", "sum"],
+        "prop": "price", "breakdown": {"prop": "plan"}, "as_of": "2026-02-01T00:00:00Z"}"#;
+    let mut answers = Vec::new();
+    for (name, text) in [("some.csv", csv), ("some.ndjson", ndjson)] {
+        let folder = Folder::new();
+        folder.write(name, text.as_bytes());
+        let import = ["import", "--data", "data", "--app", "product", "--table", "events", name];
+        assert_eq!(folder.run(&import).counts("events"), [3, 0, 0, 0]);
+        assert_eq!(folder.run(&import).counts("events"), [0, 3, 0, 0]);
+        let answer =
+            folder.run(&["query", "--data", "data", "--app", "product", "--tenant", "t", "--json", question]);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        let answer: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+        answers.push(answer["result"].clone());
+    }
+    assert_eq!(answers[0], answers[1]);
+    let groups = answers[0]["groups"].as_array().unwrap();
+    let free = groups.iter().find(|group| group["value"] == "free").unwrap();
+    assert_eq!(free["data"]["total"], serde_json::json!([2]), "{}", answers[0]);
+    assert_eq!(free["data"]["sum"][0].as_f64(), Some(2.0), "{}", answers[0]);
+}

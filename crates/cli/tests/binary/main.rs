@@ -24,6 +24,7 @@ mod import;
 mod keys;
 mod kill;
 mod operator;
+mod product;
 mod report;
 mod serve;
 mod write_keys;

@@ -24,6 +24,9 @@ pub(crate) struct Aliases {
     tenants: HashMap<Box<str>, OfTenant>,
 }
 
+/// What an entry of a lookup takes besides its texts, about.
+const ENTRY_BYTES: usize = 80;
+
 /// From each alias to its actor, which is none itself.
 #[derive(Debug, Default)]
 struct OfTenant {
@@ -33,7 +36,21 @@ struct OfTenant {
 
 impl Aliases {
     /// As they are now: an alias holds for all history, whenever it was declared.
-    pub(crate) fn load(snapshot: &Snapshot, scope: &Scope, table: &AliasTable) -> Result<Self, EngineError> {
+    pub(crate) fn load(
+        snapshot: &Snapshot,
+        scope: &Scope,
+        table: &AliasTable,
+    ) -> Result<Arc<Self>, EngineError> {
+        let what = format!("aliases {} {}", table.alias, table.actor);
+        if let Some(known) = snapshot.derived(scope, &table.table, &what)? {
+            return Ok(known);
+        }
+        let read = Arc::new(Self::read(snapshot, scope, table)?);
+        snapshot.keep_derived(scope, &table.table, &what, &read, read.bytes())?;
+        Ok(read)
+    }
+
+    fn read(snapshot: &Snapshot, scope: &Scope, table: &AliasTable) -> Result<Self, EngineError> {
         let columns = [ColumnRef::Tenant, ColumnRef::Declared(table.alias), ColumnRef::Declared(table.actor)];
         let mut tenants: HashMap<Box<str>, OfTenant> = HashMap::new();
         for part in snapshot.table(scope, &table.table)?.parts() {
@@ -57,6 +74,14 @@ impl Aliases {
             own.ints = led_to_actors(&own.ints);
         }
         Ok(Self { tenants })
+    }
+
+    /// About what they take in memory.
+    fn bytes(&self) -> usize {
+        let texts = self.tenants.values().flat_map(|own| &own.texts);
+        let texts: usize = texts.map(|(alias, actor)| alias.len() + actor.len() + ENTRY_BYTES).sum();
+        let ints: usize = self.tenants.values().map(|own| own.ints.len() * ENTRY_BYTES).sum();
+        texts + ints
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -42,9 +42,9 @@ impl AliasSets {
         table: &AliasTable,
         tenant: &TenantId,
     ) -> Result<Self, EngineError> {
-        let mut all = Aliases::load(snapshot, scope, table)?;
-        let own = all.tenants.remove(tenant.as_str()).unwrap_or_default();
-        Ok(Self::of(own.texts))
+        let all = Aliases::load(snapshot, scope, table)?;
+        let own = all.tenants.get(tenant.as_str()).map(|own| own.texts.clone());
+        Ok(Self::of(own.unwrap_or_default()))
     }
 
     fn of(actors: HashMap<Box<str>, Box<str>>) -> Self {

@@ -8,7 +8,7 @@ use ebbtide_model::{ActorPropsTable, Scope};
 use ebbtide_store::{ColumnRef, Snapshot};
 use hashbrown::HashMap;
 
-use super::{Aliases, TenantNames, unexpected};
+use super::{Aliases, ENTRY_BYTES, TenantNames, unexpected};
 use crate::EngineError;
 
 /// The values of one property.
@@ -30,8 +30,49 @@ struct Said {
     value: Option<Box<str>>,
 }
 
-/// The values of each of these properties, as they are now.
+/// The values of each of these properties, as they are now. `names_version` is that of the rows that say
+/// which names are one actor.
 pub(crate) fn actor_values(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    table: &ActorPropsTable,
+    names: &[String],
+    (aliases, names_version): (Option<&Aliases>, u64),
+) -> Result<Vec<Arc<ActorValues>>, EngineError> {
+    let what = |name: &String| {
+        let ActorPropsTable { actor, name: column, value, .. } = table;
+        format!("values {actor} {column} {value} {names_version} {name}")
+    };
+    let mut found: Vec<Option<Arc<ActorValues>>> = Vec::with_capacity(names.len());
+    for name in names {
+        found.push(snapshot.derived(scope, &table.table, &what(name))?);
+    }
+    let unknown = names.iter().zip(&found).filter(|(_, found)| found.is_none());
+    let unknown: Vec<String> = unknown.map(|(name, _)| name.clone()).collect();
+    let mut read = if unknown.is_empty() {
+        Vec::new().into_iter()
+    } else {
+        read_values(snapshot, scope, table, &unknown, aliases)?.into_iter()
+    };
+    let mut all = Vec::with_capacity(names.len());
+    for (name, found) in names.iter().zip(found) {
+        let values = match found {
+            Some(values) => values,
+            None => {
+                let values = Arc::new(read.next().unwrap_or_default());
+                // Any name may be asked for, and those that nobody has are not worth a place.
+                if !values.tenants.is_empty() {
+                    snapshot.keep_derived(scope, &table.table, &what(name), &values, values.bytes())?;
+                }
+                values
+            }
+        };
+        all.push(values);
+    }
+    Ok(all)
+}
+
+fn read_values(
     snapshot: &Snapshot,
     scope: &Scope,
     table: &ActorPropsTable,
@@ -69,6 +110,16 @@ pub(crate) fn actor_values(
 }
 
 impl ActorValues {
+    /// About what they take in memory.
+    fn bytes(&self) -> usize {
+        let said = |said: &Said| said.value.as_ref().map_or(0, |value| value.len()) + ENTRY_BYTES;
+        let of_tenant = |own: &OfTenant| {
+            let texts: usize = own.texts.iter().map(|(actor, value)| actor.len() + said(value)).sum();
+            texts + own.ints.values().map(said).sum::<usize>()
+        };
+        self.tenants.values().map(of_tenant).sum()
+    }
+
     fn note(&mut self, tenant: &str, actors: &ArrayRef, row: usize, said: Said) -> Result<(), EngineError> {
         if actors.is_null(row) {
             return Ok(());

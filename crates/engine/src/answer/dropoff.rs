@@ -189,7 +189,13 @@ impl DropoffStep {
             #[expect(clippy::cast_precision_loss, reason = "a time that something took, as SQL reads it")]
             Value::Int(value) => Value::Float(value as f64),
             Value::Decimal(units) => float(Ratio::new(units, 1_000_000_000_u32).as_ref()),
-            ref other => other.clone(),
+            Value::Float(value) => Value::Float(value),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Text(_)
+            | Value::Timestamp(_)
+            | Value::Date(_)
+            | Value::Json(_) => Value::Null,
         })
     }
 }

@@ -20,9 +20,9 @@ use crate::aliases::{ActorValues, Aliases, actor_values};
 #[derive(Debug, Default)]
 pub(crate) struct Joined {
     /// Of each table of aliases that holds some.
-    aliases: Vec<(TableName, Aliases)>,
+    aliases: Vec<(TableName, Arc<Aliases>)>,
     /// Of each property that a source's actors are asked for.
-    values: Vec<(Asked, ActorValues)>,
+    values: Vec<(Asked, Arc<ActorValues>)>,
     pub(crate) memberships: Memberships,
 }
 
@@ -98,8 +98,12 @@ impl Joined {
         if names.is_empty() {
             return Ok(());
         }
+        let names_version = match &source.aliases {
+            Some(aliased) => snapshot.version(scope, &aliased.by.table)?,
+            None => 0,
+        };
         let aliases = self.aliases_of(source).map(|(_, aliases)| aliases);
-        let values = actor_values(snapshot, scope, &props.by, &names, aliases)?;
+        let values = actor_values(snapshot, scope, &props.by, &names, (aliases, names_version))?;
         let asked = names.into_iter().map(|name| (source.table.clone(), name));
         self.values.extend(asked.zip(values));
         Ok(())
@@ -113,7 +117,7 @@ impl Joined {
 
     fn value(&self, source: &EventSource, name: &str) -> Option<&ActorValues> {
         let found = self.values.iter().find(|((table, known), _)| *table == source.table && known == name);
-        found.map(|(_, values)| values)
+        found.map(|(_, values)| values.as_ref())
     }
 
     /// What is known of a source's actors, where that is anything.

@@ -99,7 +99,7 @@ impl Memberships {
             last = Some((code, key, found));
             found
         };
-        let found = BooleanBuffer::collect_bool(columns.rows(), |row| is_in(row));
+        let found = BooleanBuffer::collect_bool(columns.rows(), &mut is_in);
         Ok(match test.membership {
             Membership::In => found,
             Membership::NotIn => !&found,

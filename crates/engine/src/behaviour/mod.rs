@@ -8,6 +8,7 @@ mod churn;
 mod columns;
 mod drive;
 mod dropoff;
+mod explain;
 mod fold;
 mod funnel;
 mod joined;
@@ -31,5 +32,8 @@ mod wire;
 mod wire_tests;
 
 pub use ask::{ask, select};
+pub use explain::{
+    EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, explain,
+};
 pub(crate) use key::OwnedKey;
 pub use wire::Wire;

@@ -95,7 +95,7 @@ impl SavedCohort {
                 instant("as_of")?,
                 instant("created_at")?,
                 json["size"].as_u64()?,
-                ColumnType::from_name(json["type"].as_str()?)?,
+                type_of(json["type"].as_str()?)?,
                 json["chunks"].as_u64()?,
             ))
         };
@@ -103,4 +103,10 @@ impl SavedCohort {
         let cohort = Cohort::parse(&Json::Object(own)).map_err(|fault| broken(&fault))?;
         Ok(Self { cohort, as_of, created_at, size, column_type, chunks })
     }
+}
+
+/// Also that which no pack can give a column.
+fn type_of(name: &str) -> Option<ColumnType> {
+    let mixed = ColumnType::Mixed;
+    ColumnType::from_name(name).or_else(|| (name == mixed.name()).then_some(mixed))
 }

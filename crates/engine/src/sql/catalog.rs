@@ -52,7 +52,7 @@ impl ScopedCatalog {
             return Ok(None);
         };
         let aliases = Aliases::load(&self.snapshot, &self.scope, by)?;
-        Ok((!aliases.is_empty()).then(|| AliasedColumn { index, aliases: Arc::new(aliases) }))
+        Ok((!aliases.is_empty()).then(|| AliasedColumn { index, aliases }))
     }
 
     fn relation(&self, name: &str) -> Option<&Relation> {

@@ -100,8 +100,11 @@ impl Members {
             let child = if by_name { self.opened(child)? } else { self.closed(child)? };
             Ok(Transformed::yes(child))
         })?;
+        if !by_name {
+            return Ok(plan.data);
+        }
         let plan = plan.data.recompute_schema()?;
-        if by_name && !has_grouping_sets(&plan) { self.with_calls_made(plan) } else { Ok(plan) }
+        if has_grouping_sets(&plan) { Ok(plan) } else { self.with_calls_made(plan) }
     }
 
     /// Makes columns of the calls in a plan's own expressions.

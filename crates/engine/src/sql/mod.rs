@@ -26,6 +26,7 @@ mod tests;
 mod types;
 
 pub use error::SqlError;
+pub(crate) use functions::window_funnel_level;
 pub use relation::Relation;
 pub use rows::{SqlColumn, SqlRows, batch_to_json, rows_to_json};
 pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};

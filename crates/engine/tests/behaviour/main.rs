@@ -28,6 +28,8 @@ mod driver;
 #[cfg(test)]
 mod dropoff;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod funnel;
 #[cfg(test)]
 mod oracle;

@@ -2,8 +2,11 @@
 
 use serde_json::Value as Json;
 
+use super::filter::{Op, PropScope, Scalar, Test};
 use super::{CohortTest, Condition, FunnelView, Interval, Kind, Measures, Query, Window};
-use crate::{ActorPropsTable, AliasTable, AppSchema, Calendar, ColumnType, Instant, TableName, Unit};
+use crate::{
+    ActorPropsTable, AliasTable, AppSchema, Calendar, Column, ColumnType, Fault, Instant, TableName, Unit,
+};
 
 /// A checked query. Its matchers are numbered; an event is marked with those that it satisfies.
 #[derive(Clone, Debug)]
@@ -24,6 +27,19 @@ pub struct BoundQuery {
 }
 
 impl EventSource {
+    /// Leaves the events that have this value in a column. A fault is at `actor`.
+    pub fn only_of(&mut self, index: usize, column: &Column, value: &Scalar) -> Result<(), Fault> {
+        let test = Test {
+            prop: column.name.clone(),
+            op: Op::Eq,
+            values: vec![value.clone()],
+            scope: PropScope::Event,
+        };
+        let condition = Condition::of(&test, index, column);
+        self.filters.push(condition.map_err(|problem| Fault { path: "actor".to_owned(), problem })?);
+        Ok(())
+    }
+
     /// What its conditions ask about saved sets of actors.
     pub fn cohort_tests(&self) -> Vec<&CohortTest> {
         let mut tests = Vec::new();
@@ -227,9 +243,14 @@ impl BoundQuery {
         if let Kind::Dropoff(dropoff) = &self.query.kind {
             return dropoff.relation(self.actor_type.unwrap_or(ColumnType::Text));
         }
+        let named = |(name, column_type): (&str, ColumnType)| (name.to_owned(), column_type);
+        self.columns(app).into_iter().map(named).collect()
+    }
+
+    fn columns(&self, app: &AppSchema) -> Vec<(&'static str, ColumnType)> {
         use ColumnType::{Bool, Float, Int, Text, Timestamp};
         let actor = self.actor_type.unwrap_or(Text);
-        let columns: Vec<(&str, ColumnType)> = match &self.query.kind {
+        match &self.query.kind {
             Kind::Retention(_) => vec![
                 ("start", Timestamp),
                 ("label", Text),
@@ -294,8 +315,7 @@ impl BoundQuery {
                 let per_actor = preceding.per_actor.then_some([("tenant", Text), ("actor", actor)]);
                 per_actor.into_iter().flatten().chain(counted).collect()
             }
-        };
-        columns.into_iter().map(|(name, column_type)| (name.to_owned(), column_type)).collect()
+        }
     }
 
     /// The type of the values that are told apart; an event's name is text.

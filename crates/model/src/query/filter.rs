@@ -285,7 +285,8 @@ pub(super) fn compile(pattern: &str) -> Result<regex::Regex, String> {
 }
 
 impl Scalar {
-    pub(super) fn decode(node: &Node<'_>) -> Result<Self, Fault> {
+    /// One value. A fault names its path.
+    pub fn decode(node: &Node<'_>) -> Result<Self, Fault> {
         Ok(match node.json() {
             Json::Null => Self::Null,
             Json::Bool(value) => Self::Bool(*value),

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use super::item::Refusal;
 use super::json::Json;
+use crate::sources::{NAME_BYTES_MAX, ROW_PROPERTIES_MAX};
 
-/// Properties of one event or actor.
-const PROPS_MAX: usize = 500;
-const NAME_BYTES_MAX: usize = 200;
 /// A property's value.
 const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// All properties of one event or actor.
@@ -37,8 +35,8 @@ pub(super) fn with_nulls<'j, 'a>(value: Option<&'j Json<'a>>) -> Result<Props<'j
             return Err(Refusal::new("wrong_type", detail));
         }
     };
-    if given.len() > PROPS_MAX {
-        let detail = format!("there are {} properties; allowed are {PROPS_MAX}", given.len());
+    if given.len() > ROW_PROPERTIES_MAX {
+        let detail = format!("there are {} properties; allowed are {ROW_PROPERTIES_MAX}", given.len());
         return Err(Refusal::new("props_too_many", detail));
     }
     let mut bytes = 0;

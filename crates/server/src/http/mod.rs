@@ -7,6 +7,7 @@ mod capture;
 mod cohorts;
 mod conditional;
 mod cors;
+mod explain;
 mod export;
 mod gate;
 mod keys;

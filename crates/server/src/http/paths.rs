@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{capture, cohorts, keys, probes, query, reference, rows, schema, sql};
+use super::{capture, cohorts, explain, keys, probes, query, reference, rows, schema, sql};
 use crate::openapi::{Operation, capture as describe, own};
 use crate::server::Server;
 
@@ -120,6 +120,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::query,
         surroundings: Surroundings::Work,
         answer: || post(query::ask),
+    },
+    OwnPath {
+        path: "/v1/explain",
+        verb: Verb::Post,
+        describe: own::explain,
+        surroundings: Surroundings::Work,
+        answer: || post(explain::ask),
     },
     OwnPath {
         path: "/v1/cohorts",

@@ -98,6 +98,36 @@ pub(crate) fn query(server: &Server) -> Operation {
     }
 }
 
+pub(crate) fn explain(_: &Server) -> Operation {
+    let body = json!({
+        "type": "object", "required": ["query", "actor"], "additionalProperties": false,
+        "properties": {
+            "query": {"type": "object", "description": "A query of the query language: see docs/queries.md."},
+            "actor": {
+                "description": "One actor; over all tenants an object of `tenant` and `actor`.",
+                "type": ["string", "number", "boolean", "object"],
+            },
+        },
+    });
+    let schema = json!({
+        "type": "object",
+        "required": ["actor", "counted", "rule", "events", "events_total", "elsewhere", "query", "meta"],
+    });
+    Operation {
+        id: "explain".to_owned(),
+        tag: QUESTIONS.to_owned(),
+        summary: "Why an actor is counted as it is".to_owned(),
+        description: "Which of its events matched which step, cell or bucket, the rule that decided, and how the number would read \
+            under the rules of others."
+            .to_owned(),
+        access: Access::SignedIn,
+        parameters: vec![of_app()],
+        body: Some((body, json!({"query": {"kind": "churn"}, "actor": 1}))),
+        answers: vec![Answer::json(schema, "The explanation.")],
+        codes: asking_codes(&[Code::QueryInvalid]),
+    }
+}
+
 pub(crate) fn list_cohorts(_: &Server) -> Operation {
     let schema = json!({
         "type": "object", "required": ["cohorts"],

@@ -6,7 +6,7 @@ use csv_core::ReadRecordResult;
 use memchr::memchr_iter;
 
 use super::gathered::Gathered;
-use super::plan::{FilePlan, Target};
+use super::plan::{FilePlan, Place};
 use super::reject::{Refusal, RejectCode, SourceError, excerpt};
 use super::source::{ReadRecords, Step, read_error};
 use super::window::{RECORD_BYTES_MAX, Window};
@@ -14,7 +14,7 @@ use super::window::{RECORD_BYTES_MAX, Window};
 pub(crate) struct CsvFile {
     plan: FilePlan,
     records: Records,
-    bound: Vec<Option<Target>>,
+    bound: Vec<Place>,
 }
 
 impl CsvFile {
@@ -71,7 +71,7 @@ impl ReadRecords for CsvFile {
 
 fn write(
     plan: &FilePlan,
-    bound: &[Option<Target>],
+    bound: &[Place],
     record: &Record<'_>,
     gathered: &mut Gathered,
 ) -> Result<(), Refusal> {

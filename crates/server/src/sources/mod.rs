@@ -15,6 +15,7 @@ mod lines;
 mod ndjson;
 mod parquet_cast;
 mod parquet_file;
+mod parquet_properties;
 mod plan;
 mod properties;
 mod reject;
@@ -23,12 +24,15 @@ mod whitespace;
 mod window;
 
 #[cfg(test)]
+mod open_tests;
+#[cfg(test)]
 mod tests;
 
 pub use builder::TypedRows;
 pub use gathered::Chunk;
 pub use json_rows::{JsonRows, RowRejection, rows_from_json};
 pub use plan::{FilePlan, plan_file};
+pub(crate) use properties::{NAME_BYTES_MAX, ROW_PROPERTIES_MAX};
 pub use reject::{Reject, RejectCode, SourceError};
 pub use source::Source;
 pub use window::RECORD_BYTES_MAX;

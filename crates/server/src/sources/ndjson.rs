@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::io::Read;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value as Json;
 
 use super::builder::{Scalar, TableBuilder};
 use super::gathered::Gathered;
 use super::lines::{Line, Lines};
-use super::plan::{FilePlan, Target, wrong_type};
+use super::plan::{FilePlan, Place, Target, wrong_type};
 use super::reject::{Refusal, RejectCode, SourceError};
 use super::source::{ReadRecords, Step, line_too_long, read_error};
 
@@ -83,24 +84,45 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(target) =
+        while let Some(place) =
             map.next_key_seed(KeySeed { plan: self.plan, builder: self.builder, refusal: self.refusal })?
         {
-            match target {
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Some(target) => {
-                    let (plan, builder, refusal) = (self.plan, &mut *self.builder, self.refusal);
+            let (plan, builder, refusal) = (self.plan, &mut *self.builder, self.refusal);
+            let set = match place {
+                Field::Column(target) => {
                     map.next_value_seed(CellSeed { plan, builder, refusal, target })?;
+                    continue;
                 }
+                Field::Other(Place::Properties) => {
+                    let field = plan.properties_field().unwrap_or_default();
+                    builder.properties(field, &map.next_value::<Json>()?)
+                }
+                Field::Other(Place::Property(name)) => {
+                    let json = map.next_value::<Json>()?;
+                    let is_null = json.as_str().is_some_and(|text| !text.is_empty() && plan.is_null(text));
+                    builder.property(&name, if is_null { &Json::Null } else { &json })
+                }
+                Field::Other(Place::Nowhere | Place::Column(_)) => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if let Err(found) = set {
+                refusal.set(Some(found));
+                return Err(serde::de::Error::custom("refused"));
             }
         }
         Ok(())
     }
 }
 
-/// Finds where a field goes; `None` for one that is passed over.
+/// Where a field goes.
+enum Field<'a> {
+    Column(&'a Target),
+    Other(Place),
+}
+
+/// Finds where a field goes.
 struct KeySeed<'a, 'b> {
     plan: &'a FilePlan,
     builder: &'b TableBuilder,
@@ -108,7 +130,7 @@ struct KeySeed<'a, 'b> {
 }
 
 impl<'de, 'a> DeserializeSeed<'de> for KeySeed<'a, '_> {
-    type Value = Option<&'a Target>;
+    type Value = Field<'a>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -116,7 +138,7 @@ impl<'de, 'a> DeserializeSeed<'de> for KeySeed<'a, '_> {
 }
 
 impl<'a> Visitor<'_> for KeySeed<'a, '_> {
-    type Value = Option<&'a Target>;
+    type Value = Field<'a>;
 
     fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("a field's name")
@@ -124,13 +146,15 @@ impl<'a> Visitor<'_> for KeySeed<'a, '_> {
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
         let refusal = match self.plan.target(name) {
-            Some(target) if !self.builder.is_set(target.column) => return Ok(Some(target)),
+            Some(target) if !self.builder.is_set(target.column) => return Ok(Field::Column(target)),
             Some(_) => Refusal::of_cell(name, RejectCode::RepeatedColumn, "the field is given twice"),
-            None if self.plan.ignore_unknown => return Ok(None),
-            None => {
-                let reason = self.plan.unknown_column(name).to_string();
-                Refusal::of_cell(name, RejectCode::UnknownColumn, reason)
-            }
+            None => match self.plan.place(name) {
+                Some(place) => return Ok(Field::Other(place)),
+                None => {
+                    let reason = self.plan.unknown_column(name).to_string();
+                    Refusal::of_cell(name, RejectCode::UnknownColumn, reason)
+                }
+            },
         };
         self.refusal.set(Some(refusal));
         Err(E::custom("refused"))

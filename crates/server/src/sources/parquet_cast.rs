@@ -71,7 +71,7 @@ pub(crate) fn cast_column(
 }
 
 /// The few types that all others widen to without loss.
-fn widened(array: &ArrayRef) -> Result<ArrayRef, NoCast> {
+pub(crate) fn widened(array: &ArrayRef) -> Result<ArrayRef, NoCast> {
     let wide = match array.data_type() {
         DataType::Dictionary(_, values) => {
             return widened(&cast(array, values)?);

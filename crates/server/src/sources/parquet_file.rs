@@ -8,16 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
+use ebbtide_model::ColumnType;
 use ebbtide_store::declared_schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::reader::ChunkReader;
 
-use super::builder::TypedRows;
+use super::builder::{TypedRows, with_properties};
 use super::gathered::{CHUNK_ROWS_MAX, Chunk};
-use super::parquet_cast::{Unfit, cast_column};
-use super::plan::{FilePlan, Target, wrong_type};
-use super::reject::{Reject, SourceError};
+use super::parquet_cast::{CastColumn, NoCast, Unfit, cast_column};
+use super::parquet_properties::{Given, gather, is_property, numbers_as_text};
+use super::plan::{FilePlan, Place, Target, wrong_type};
+use super::reject::{Refusal, Reject, SourceError};
 use super::source::ReadChunks;
 
 pub(crate) struct ParquetFile {
@@ -25,7 +27,7 @@ pub(crate) struct ParquetFile {
     schema: SchemaRef,
     reader: ParquetRecordBatchReader,
     /// Where each column of the reader's batches goes.
-    targets: Vec<Target>,
+    places: Vec<Place>,
     rows_total: u64,
     /// Rows that were read, refused ones included.
     rows: u64,
@@ -40,9 +42,9 @@ impl ParquetFile {
         bytes_total: u64,
         bytes_read: Arc<AtomicU64>,
     ) -> Result<Self, SourceError> {
-        let (reader, targets, rows_total) = guarded(&plan, || open_reader(&plan, file))??;
+        let (reader, places, rows_total) = guarded(&plan, || open_reader(&plan, file))??;
         let schema = declared_schema(&plan.table);
-        Ok(Self { plan, schema, reader, targets, rows_total, rows: 0, bytes_total, bytes_read })
+        Ok(Self { plan, schema, reader, places, rows_total, rows: 0, bytes_total, bytes_read })
     }
 
     fn chunk(&mut self, batch: &RecordBatch) -> Result<Chunk, SourceError> {
@@ -50,9 +52,21 @@ impl ParquetFile {
         let mut keep = vec![true; rows];
         let mut rejects = Vec::new();
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.plan.table.columns.len()];
-        for (array, target) in batch.columns().iter().zip(&self.targets) {
-            let column = &self.plan.table.columns[target.column];
-            let cast = cast_column(array, column.column_type, target.cast.as_deref());
+        let mut properties = Vec::new();
+        for (array, place) in batch.columns().iter().zip(&self.places) {
+            let target = match place {
+                Place::Column(target) => target,
+                Place::Property(name) => {
+                    properties.push(Given { name: Some(name), array });
+                    continue;
+                }
+                Place::Properties => {
+                    properties.push(Given { name: None, array });
+                    continue;
+                }
+                Place::Nowhere => continue,
+            };
+            let cast = cast(&self.plan, target, array);
             let cast = cast.map_err(|_| column_type(&self.plan, target, array))?;
             for Unfit { row, error } in cast.unfit {
                 if std::mem::replace(&mut keep[row], false) {
@@ -65,7 +79,15 @@ impl ParquetFile {
         let columns = columns.map(|(array, field)| {
             array.unwrap_or_else(|| arrow::array::new_null_array(field.data_type(), rows))
         });
-        let batch = RecordBatch::try_new(self.schema.clone(), columns.collect())?;
+        let field = self.plan.properties_field().unwrap_or_default();
+        let gathered = gather(rows, field, &properties)
+            .map_err(|_| damaged(&self.plan, "a column is not of the type that it said"))?;
+        for (row, refusal) in gathered.refused {
+            if std::mem::replace(&mut keep[row], false) {
+                rejects.push(self.refuse(row, refusal, String::new()));
+            }
+        }
+        let batch = with_properties(&self.schema, columns.collect(), gathered.columns)?;
         let first = self.rows + 1;
         self.rows += u64::try_from(rows).unwrap_or(0);
         let positions = (first..).zip(&keep).filter(|(_, keep)| **keep).map(|(row, _)| row).collect();
@@ -78,14 +100,17 @@ impl ParquetFile {
     }
 
     fn reject(&self, row: usize, target: &Target, error: &ebbtide_model::CastError) -> Reject {
-        let refusal = wrong_type(&self.plan.table, target, error);
+        self.refuse(row, wrong_type(&self.plan.table, target, error), error.given.clone())
+    }
+
+    fn refuse(&self, row: usize, refusal: Refusal, raw: String) -> Reject {
         Reject {
             file: self.plan.file.clone(),
             line: self.rows + 1 + u64::try_from(row).unwrap_or(0),
             column: refusal.column,
             code: refusal.code,
             reason: refusal.reason,
-            raw: error.given.clone(),
+            raw,
         }
     }
 
@@ -109,27 +134,49 @@ impl ReadChunks for ParquetFile {
     }
 }
 
-type Opened = (ParquetRecordBatchReader, Vec<Target>, u64);
+type Opened = (ParquetRecordBatchReader, Vec<Place>, u64);
 
 fn open_reader<R: ChunkReader + 'static>(plan: &FilePlan, file: R) -> Result<Opened, SourceError> {
     let damaged = |error: parquet::errors::ParquetError| damaged(plan, &error.to_string());
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
     let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().to_owned()).collect();
     let bound = plan.bind(&names)?;
-    let roots = bound.iter().enumerate().filter(|(_, target)| target.is_some()).map(|(root, _)| root);
+    let is_read = |place: &Place| !matches!(place, Place::Nowhere);
+    let roots = bound.iter().enumerate().filter(|(_, place)| is_read(place)).map(|(root, _)| root);
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-    for (field, target) in builder.schema().fields().iter().zip(&bound) {
-        let Some(target) = target else {
-            continue;
-        };
+    for (field, place) in builder.schema().fields().iter().zip(&bound) {
         let empty = arrow::array::new_empty_array(field.data_type());
-        let column = &plan.table.columns[target.column];
-        cast_column(&empty, column.column_type, target.cast.as_deref())
-            .map_err(|_| column_type(plan, target, &empty))?;
+        match place {
+            Place::Column(target) => {
+                cast(plan, target, &empty).map_err(|_| column_type(plan, target, &empty))?;
+            }
+            Place::Property(_) | Place::Properties if !is_property(&empty) => {
+                return Err(SourceError::ColumnType {
+                    file: plan.file.clone(),
+                    table: plan.table.name.clone(),
+                    column: field.name().clone(),
+                    found: field.data_type().to_string(),
+                    declared: "a value as JSON has it",
+                });
+            }
+            Place::Property(_) | Place::Properties | Place::Nowhere => {}
+        }
     }
     let reader = builder.with_projection(mask).with_batch_size(CHUNK_ROWS_MAX).build().map_err(damaged)?;
-    Ok((reader, bound.into_iter().flatten().collect(), rows_total))
+    Ok((reader, bound.into_iter().filter(is_read).collect(), rows_total))
+}
+
+/// A column in the type that the table declares; in an open table numbers become text.
+fn cast(plan: &FilePlan, target: &Target, array: &ArrayRef) -> Result<CastColumn, NoCast> {
+    let column_type = plan.table.columns[target.column].column_type;
+    if column_type == ColumnType::Text
+        && plan.table.open.is_some()
+        && let Some(texts) = numbers_as_text(array)
+    {
+        return cast_column(&texts, column_type, target.cast.as_deref());
+    }
+    cast_column(array, column_type, target.cast.as_deref())
 }
 
 fn damaged(plan: &FilePlan, detail: &str) -> SourceError {

@@ -9,6 +9,8 @@ use ebbtide_model::{TableName, TableSchema, TenantRule, nearest};
 
 use super::builder::TableBuilder;
 use super::cast::TextCast;
+use super::parquet_properties::object_of_text;
+use super::properties::check_name;
 use super::reject::{Refusal, RejectCode, SourceError};
 
 /// All that is to be known before a file is opened.
@@ -41,6 +43,18 @@ pub enum Packing {
 pub(crate) struct Target {
     pub(crate) column: usize,
     pub(crate) cast: Option<Arc<TextCast>>,
+}
+
+/// Where what a file calls by a name goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Column(Target),
+    /// The properties of an open table's rows, as an object.
+    Properties,
+    /// A property of an open table's rows.
+    Property(Arc<str>),
+    /// Nowhere: it is passed over.
+    Nowhere,
 }
 
 /// How the file at `path` is read into the app: by a source of the pack whose pattern fits its name,
@@ -159,23 +173,42 @@ impl FilePlan {
         cell.is_empty() || self.nulls.iter().any(|null| null == cell)
     }
 
-    /// Where each of a file's columns goes; `None` for one that is passed over. The columns must be
-    /// the table's, and all that the table requires.
-    pub(crate) fn bind(&self, names: &[String]) -> Result<Vec<Option<Target>>, SourceError> {
-        let mut bound: Vec<Option<Target>> = Vec::new();
+    /// The field of a row that holds an open table's properties.
+    pub(crate) fn properties_field(&self) -> Option<&str> {
+        self.table.open.as_ref().map(|open| open.field.as_str())
+    }
+
+    /// Where a file's column goes, and not yet whether it may be there; `None` where the table lacks it.
+    pub(crate) fn place(&self, name: &str) -> Option<Place> {
+        let place = match (self.target(name), self.properties_field()) {
+            (Some(target), _) => Place::Column(target.clone()),
+            (None, Some(field)) if field == name => Place::Properties,
+            (None, Some(_)) => Place::Property(Arc::from(name)),
+            (None, None) if self.ignore_unknown => Place::Nowhere,
+            (None, None) => return None,
+        };
+        Some(place)
+    }
+
+    /// Where each of a file's columns goes. The columns must be the table's, and all that the table requires.
+    pub(crate) fn bind(&self, names: &[String]) -> Result<Vec<Place>, SourceError> {
+        let mut bound: Vec<Place> = Vec::new();
         for name in names {
-            let target = self.target(name).cloned();
-            if target.is_none() && !self.ignore_unknown {
-                return Err(self.unknown_column(name));
+            let place = self.place(name).ok_or_else(|| self.unknown_column(name))?;
+            if let Place::Property(name) = &place
+                && let Err(refusal) = check_name(name)
+            {
+                return Err(SourceError::BrokenHeader { file: self.file.clone(), problem: refusal.reason });
             }
-            let column = target.as_ref().map(|target| target.column);
-            if column.is_some() && bound.iter().flatten().any(|other| Some(other.column) == column) {
+            if bound.iter().any(|other| place.is_same(other)) {
                 let (file, table) = (self.file.clone(), self.table.name.clone());
                 return Err(SourceError::RepeatedColumn { file, table, column: name.clone() });
             }
-            bound.push(target);
+            bound.push(place);
         }
-        let given = |index: usize| bound.iter().flatten().any(|target| target.column == index);
+        let given = |index: usize| {
+            bound.iter().any(|place| matches!(place, Place::Column(target) if target.column == index))
+        };
         let missing: Vec<String> = self
             .required()
             .filter(|index| !given(*index))
@@ -215,13 +248,24 @@ impl FilePlan {
     /// Writes a row of text cells, one for each bound column.
     pub(crate) fn write_cells<'a>(
         &self,
-        bound: &[Option<Target>],
+        bound: &[Place],
         cells: impl Iterator<Item = &'a str>,
         builder: &mut TableBuilder,
     ) -> Result<(), Refusal> {
-        for (target, cell) in bound.iter().zip(cells) {
-            let Some(target) = target else {
-                continue;
+        for (place, cell) in bound.iter().zip(cells) {
+            let target = match place {
+                Place::Column(target) => target,
+                Place::Nowhere => continue,
+                Place::Property(_) | Place::Properties if self.is_null(cell) => continue,
+                Place::Property(name) => {
+                    builder.property_cell(name, cell)?;
+                    continue;
+                }
+                Place::Properties => {
+                    let field = self.properties_field().unwrap_or_default();
+                    builder.properties(field, &object_of_text(field, cell)?)?;
+                    continue;
+                }
             };
             if self.is_null(cell) {
                 builder.null(target.column);
@@ -232,6 +276,18 @@ impl FilePlan {
                 .map_err(|error| wrong_type(&self.table, target, &error))?;
         }
         Ok(())
+    }
+}
+
+impl Place {
+    /// Whether a file that has both has one of them twice.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Column(own), Self::Column(other)) => own.column == other.column,
+            (Self::Property(own), Self::Property(other)) => own == other,
+            (Self::Properties, Self::Properties) => true,
+            (_, _) => false,
+        }
     }
 }
 

@@ -100,12 +100,7 @@ impl PropertyColumns {
     }
 
     fn open(&mut self, name: &str) -> Result<Arc<str>, Refusal> {
-        if name.is_empty() || name.len() > NAME_BYTES_MAX {
-            let shown: String = name.chars().take(80).collect();
-            let reason =
-                format!("a property's name has {} bytes; allowed are 1 to {NAME_BYTES_MAX}", name.len());
-            return Err(Refusal::of_cell(&shown, RejectCode::PropertyName, reason));
-        }
+        check_name(name)?;
         if self.open.len() >= ROW_PROPERTIES_MAX {
             let reason = format!("the row has more than {ROW_PROPERTIES_MAX} properties, which is the limit");
             return Err(Refusal::of_row(RejectCode::TooManyFields, reason));
@@ -192,6 +187,16 @@ impl PropertyColumns {
         });
         Ok(finished)
     }
+}
+
+/// Whether a property may be called so.
+pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(80).collect();
+    let reason = format!("a property's name has {} bytes; allowed are 1 to {NAME_BYTES_MAX}", name.len());
+    Err(Refusal::of_cell(&shown, RejectCode::PropertyName, reason))
 }
 
 impl CellKind {

@@ -4,14 +4,14 @@ use std::io::Read;
 
 use super::gathered::Gathered;
 use super::lines::{Line, Lines};
-use super::plan::{FilePlan, Target};
+use super::plan::{FilePlan, Place};
 use super::reject::{Refusal, RejectCode, SourceError};
 use super::source::{ReadRecords, Step, line_too_long, read_error};
 
 pub(crate) struct WhitespaceFile {
     plan: FilePlan,
     lines: Lines,
-    bound: Vec<Option<Target>>,
+    bound: Vec<Place>,
 }
 
 impl WhitespaceFile {
@@ -63,12 +63,7 @@ impl ReadRecords for WhitespaceFile {
     }
 }
 
-fn write(
-    plan: &FilePlan,
-    bound: &[Option<Target>],
-    line: &[u8],
-    gathered: &mut Gathered,
-) -> Result<(), Refusal> {
+fn write(plan: &FilePlan, bound: &[Place], line: &[u8], gathered: &mut Gathered) -> Result<(), Refusal> {
     let Ok(text) = std::str::from_utf8(line) else {
         return Err(Refusal::of_row(RejectCode::BrokenUtf8, "the row is not UTF-8"));
     };

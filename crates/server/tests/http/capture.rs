@@ -51,7 +51,8 @@ async fn the_good_events_of_a_bad_list_are_kept_and_the_bad_ones_named() {
     let club = product();
     let ts = "2026-03-01T00:00:00Z";
     let long = "x".repeat(2_000);
-    let many: serde_json::Map<String, Json> = (0..501).map(|index| (format!("p{index}"), json!(1))).collect();
+    let many: serde_json::Map<String, Json> =
+        (0..1_001).map(|index| (format!("p{index}"), json!(1))).collect();
     let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
     let answer = post(
         &club,
@@ -416,4 +417,54 @@ async fn an_answer_rests_on_the_aliases_and_properties_that_it_read() {
     post(&club, "/v1/alias", json!({"alias": "anon", "actor": "ann"})).await;
     assert_eq!((ask(&unique).await, ask(&of_pro).await), (fresh(1), fresh(2)));
     assert_eq!((ask(&unique).await, ask(&of_pro).await), (kept(1), kept(2)));
+}
+
+#[tokio::test]
+async fn statements_read_what_was_captured_by_its_name_and_type() {
+    let club = product();
+    let event = |event: &str, actor: &str, minute: u32, props: Json| json!({"event": event, "actor": actor, "ts": format!("2026-03-01T00:{minute:02}:00Z"), "props": props});
+    let events = json!([
+        event("view", "a", 0, json!({"plan": "pro", "price": 1})),
+        event("buy", "a", 5, json!({"plan": "pro", "price": 2.5, "tags": ["x"]})),
+        event("view", "b", 1, json!({"plan": 7})),
+    ]);
+    post(&club, "/v1/capture", events).await;
+    let other = json!([event("view", "c", 0, json!({"secret_name": "secret", "plan": "theirs"}))]);
+    assert_eq!(club.post("/v1/capture", &of("admin", "globex"), &other).await.status, 200);
+    let check = async |tenant: &str, statement: &str, want: Json| {
+        assert_eq!(sql(&club, tenant, statement).await, want, "{statement}");
+    };
+    check(
+        "acme",
+        "SELECT json_get_str(props, 'plan') AS plan, count(*) AS n, sum(json_get_float(props, 'price')) AS price \
+         FROM events GROUP BY 1 ORDER BY 1",
+        json!([{"plan": "pro", "n": 2, "price": 3.5}, {"plan": null, "n": 1, "price": null}]),
+    )
+    .await;
+    check(
+        "acme",
+        "SELECT props FROM events ORDER BY ts",
+        json!([
+            {"props": r#"{"plan":"pro","price":1}"#},
+            {"props": r#"{"plan":7}"#},
+            {"props": r#"{"plan":"pro","price":2.5,"tags":["x"]}"#},
+        ]),
+    )
+    .await;
+    let behaviour = "SELECT actor, window_funnel(300, '', ts, json_get_str(props, 'plan') = 'pro', event = 'buy') AS level, \
+                     retention(event = 'view', event = 'buy') AS r FROM events GROUP BY actor ORDER BY actor";
+    let rows = json!([{"actor": "a", "level": 2, "r": [true, true]}, {"actor": "b", "level": 0, "r": [true, false]}]);
+    check("acme", behaviour, rows).await;
+    let everything = sql(&club, "acme", "SELECT * FROM events").await.to_string();
+    assert!(!everything.contains("secret"), "{everything}");
+    check(
+        "acme",
+        "SELECT json_get_str(props, 'secret_name') AS s FROM events WHERE actor = 'b'",
+        json!([{"s": null}]),
+    )
+    .await;
+    let body = json!({"sql": "SELECT window_funnel(0, '', ts, true) AS l FROM events"});
+    let refused = club.post("/v1/sql", &of("admin", "acme"), &body).await;
+    refused.assert_problem(422, "sql_invalid");
+    assert!(refused.text().contains("a number of seconds above 0"), "{}", refused.text());
 }

@@ -28,6 +28,8 @@ mod cohorts;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod inputs;

@@ -241,3 +241,28 @@ async fn fields_beside_the_columns_are_properties_and_numbers_become_text_in_col
     let sum = json!({"kind": "trend", "entity": {}, "measure": "sum", "prop": "price", "interval": "all"});
     assert_eq!(ask(&track, "one", sum).await["result"]["data"][0].as_f64(), Some(3.0));
 }
+
+#[tokio::test]
+async fn cohorts_and_explanations_know_properties_that_nobody_declared() {
+    let track = with_values().await;
+    let with = |filter: Json| json!({"kind": "churn", "entity": {"event": "buy"}, "filters": [filter]});
+    for (mode, name) in [("static", "zeros"), ("live", "zeros-now")] {
+        let body = json!({"name": name, "mode": mode, "query": with(json!({"prop": "x", "value": 0}))});
+        let saved = track.post("/v1/cohorts", &of("one"), &body).await;
+        assert_eq!(saved.json()["size"], 1, "{}", saved.text());
+        let found = ask(&track, "one", with(json!({"cohort": name}))).await;
+        assert_eq!(found["result"]["total"], 1, "{found}");
+    }
+    let of_values =
+        json!({"kind": "stickiness", "aggregate_by": "x", "interval": "year", "from": "2026-01-01"});
+    let body = json!({"name": "values", "query": of_values});
+    assert_eq!(track.post("/v1/cohorts", &of("one"), &body).await.json()["size"], 7);
+    assert_eq!(track.get("/v1/cohorts/values", &of("one")).await.json()["type"], "mixed");
+    let mut again = of_values.clone();
+    again["filters"] = json!([{"cohort": "values"}]);
+    assert_eq!(ask(&track, "one", again).await["result"]["actors_total"], 7);
+    let body = json!({"query": with(json!({"prop": "x", "value": "0"})), "actor": "b"});
+    let told = track.post("/v1/explain", &of("one"), &body).await.json();
+    assert_eq!(told["events_total"], 1, "{told}");
+    assert_eq!(told["counted"]["total"], 1, "{told}");
+}

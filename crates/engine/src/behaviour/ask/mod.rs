@@ -10,6 +10,8 @@ mod retention;
 mod select;
 mod trend;
 
+use std::sync::Arc;
+
 use ebbtide_model::query::{BoundQuery, EventSource, Interval, Kind};
 use ebbtide_model::{ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use ebbtide_store::Snapshot;
@@ -38,61 +40,70 @@ pub fn ask(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
+    until_spines_hold(|| {
+        let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
+        Asking::within(&asked, query)?.answer()
+    })
+}
+
+/// A spine that is found damaged is read no more, so each try has fewer of them.
+pub(crate) fn until_spines_hold<R>(attempt: impl Fn() -> Result<R, EngineError>) -> Result<R, EngineError> {
     loop {
-        // A spine that is found damaged is read no more, so each try has fewer of them.
-        match answer(snapshot, scope, query, as_of, interrupt) {
+        match attempt() {
             Err(EngineError::SpineLost) => {}
-            answered => return answered,
+            told => return told,
         }
     }
 }
 
-fn answer(
-    snapshot: &Snapshot,
-    scope: &Scope,
-    query: &BoundQuery,
-    as_of: Instant,
-    interrupt: &dyn Interrupt,
-) -> Result<Answer, EngineError> {
-    let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
-    let mut asking = Asking::within(&asked, query)?;
-    let outcome = match &query.query.kind {
-        Kind::Retention(retention) => Outcome::Retention(asking.retention(retention)?),
-        Kind::Churn(churn) => Outcome::Churn(asking.churn(churn)?),
-        Kind::Trend(trend) => Outcome::Trend(asking.trend(trend)?),
-        Kind::Funnel(funnel) => Outcome::Funnel(asking.funnel(funnel)?),
-        Kind::Lifecycle(lifecycle) => Outcome::Lifecycle(asking.lifecycle(lifecycle)?),
-        Kind::Stickiness(stickiness) => Outcome::Stickiness(asking.stickiness(stickiness)?),
-        Kind::Paths(paths) => Outcome::Paths(asking.paths(paths)?),
-        Kind::Dropoff(dropoff) => Outcome::Dropoff(asking.dropoff(dropoff)?),
-        Kind::Preceding(preceding) => Outcome::Preceding(asking.preceding(preceding)?),
-    };
-    let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
-    let meta = Meta {
-        as_of,
-        watermark: snapshot.watermark(scope, query.tables())?,
-        definition,
-        complete: asking.warnings.is_empty(),
-        warnings: asking.warnings.into_iter().chain(properties::warnings(snapshot, scope, query)?).collect(),
-    };
-    Ok(Answer { outcome, query: query.to_json(), meta })
-}
-
-struct Asking<'a> {
-    snapshot: &'a Snapshot,
-    scope: &'a Scope,
-    query: &'a BoundQuery,
-    as_of: Instant,
+pub(crate) struct Asking<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) scope: &'a Scope,
+    pub(crate) query: &'a BoundQuery,
+    pub(crate) as_of: Instant,
     interrupt: &'a dyn Interrupt,
-    joined: Joined,
+    joined: Arc<Joined>,
     warnings: Vec<String>,
 }
 
 impl<'a> Asking<'a> {
-    fn within(asked: &Asked<'a>, query: &'a BoundQuery) -> Result<Self, EngineError> {
+    pub(crate) fn within(asked: &Asked<'a>, query: &'a BoundQuery) -> Result<Self, EngineError> {
         let Asked { snapshot, scope, as_of, interrupt, .. } = *asked;
-        let joined = Joined::load(asked, query)?;
+        let joined = Arc::new(Joined::load(asked, query)?);
         Ok(Self { snapshot, scope, query, as_of, interrupt, joined, warnings: Vec::new() })
+    }
+
+    /// The same rows, asked another question of the same actors.
+    pub(crate) fn again<'b>(&'b self, query: &'b BoundQuery) -> Asking<'b> {
+        let Self { snapshot, scope, as_of, interrupt, .. } = *self;
+        Asking { snapshot, scope, query, as_of, interrupt, joined: self.joined.clone(), warnings: Vec::new() }
+    }
+
+    pub(crate) fn answer(&mut self) -> Result<Answer, EngineError> {
+        let query = self.query;
+        let outcome = match &query.query.kind {
+            Kind::Retention(retention) => Outcome::Retention(self.retention(retention)?),
+            Kind::Churn(churn) => Outcome::Churn(self.churn(churn)?),
+            Kind::Trend(trend) => Outcome::Trend(self.trend(trend)?),
+            Kind::Funnel(funnel) => Outcome::Funnel(self.funnel(funnel)?),
+            Kind::Lifecycle(lifecycle) => Outcome::Lifecycle(self.lifecycle(lifecycle)?),
+            Kind::Stickiness(stickiness) => Outcome::Stickiness(self.stickiness(stickiness)?),
+            Kind::Paths(paths) => Outcome::Paths(self.paths(paths)?),
+            Kind::Dropoff(dropoff) => Outcome::Dropoff(self.dropoff(dropoff)?),
+            Kind::Preceding(preceding) => Outcome::Preceding(self.preceding(preceding)?),
+        };
+        let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
+        let meta = Meta {
+            as_of: self.as_of,
+            watermark: self.snapshot.watermark(self.scope, query.tables())?,
+            definition,
+            complete: self.warnings.is_empty(),
+            warnings: std::mem::take(&mut self.warnings)
+                .into_iter()
+                .chain(properties::warnings(self.snapshot, self.scope, query)?)
+                .collect(),
+        };
+        Ok(Answer { outcome, query: query.to_json(), meta })
     }
 
     fn load(&self, times: &Times, actors: Actors) -> Result<Loaded<'a>, EngineError> {
@@ -126,7 +137,12 @@ impl<'a> Asking<'a> {
         self.loading(times, actors, ties).load(&self.query.sources)
     }
 
-    fn loading<'l>(&'l self, times: &'l Times, actors: Actors, ties: &'l HashSet<i64>) -> Loading<'l, 'a> {
+    pub(crate) fn loading<'l>(
+        &'l self,
+        times: &'l Times,
+        actors: Actors,
+        ties: &'l HashSet<i64>,
+    ) -> Loading<'l, 'a> {
         Loading {
             snapshot: self.snapshot,
             scope: self.scope,
@@ -168,7 +184,7 @@ impl<'a> Asking<'a> {
         self.query.sources.iter().find_map(|source| self.column_type(&source.table, source.value?.column))
     }
 
-    fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {
+    pub(crate) fn column_type(&self, table: &ebbtide_model::TableName, column: usize) -> Option<ColumnType> {
         let table = self.snapshot.app().table(table)?;
         // Behind the table's own columns are the properties of its actors.
         Some(table.columns.get(column).map_or(ColumnType::Mixed, |column| column.column_type))

@@ -13,7 +13,7 @@ use crate::behaviour::retention::{Grid, MEMBERS_MAX, Member, RetentionFold};
 use crate::exact::Ratio;
 
 impl Asking<'_> {
-    pub(super) fn retention(&mut self, retention: &Retention) -> Result<RetentionAnswer, EngineError> {
+    pub(crate) fn retention(&mut self, retention: &Retention) -> Result<RetentionAnswer, EngineError> {
         let fold = RetentionFold::new(self.query, retention, self.as_of)?;
         let loaded = self.load(&fold.times(self.as_of), Actors::Required)?;
         let fold = match &retention.breakdown {

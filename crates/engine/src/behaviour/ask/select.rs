@@ -1,14 +1,14 @@
 //! The actors of an answer that are counted in one step, cell or bucket of it.
 
 use ebbtide_model::query::{
-    BoundQuery, Churn, Dropoff, Funnel, FunnelView, Interval, Kind, LifecycleState, Part, Paths, Preceding,
-    Retention, Scalar, Selection, StepOrder, Trend,
+    BoundQuery, Churn, ChurnList, Dropoff, Funnel, FunnelView, Interval, Kind, LifecycleState, Part, Paths,
+    Preceding, Retention, Scalar, Selection, StepOrder, Trend,
 };
 use ebbtide_model::{ColumnType, Fault, Instant, Scope, Value};
 use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
 
-use super::Asking;
+use super::{Asking, until_spines_hold};
 use crate::behaviour::churn::{ChurnFold, ChurnState};
 use crate::behaviour::columns::Arrivals;
 use crate::behaviour::drive::{Loaded, Loading};
@@ -54,8 +54,10 @@ pub fn select(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Members, EngineError> {
-    let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
-    select_within(&asked, query, selection)
+    until_spines_hold(|| {
+        let asked = Asked { snapshot, scope, as_of, interrupt, depth: Depth::default() };
+        select_within(&asked, query, selection)
+    })
 }
 
 pub(crate) fn select_within(
@@ -169,13 +171,14 @@ impl Asking<'_> {
         let end = self.query.to.map_or(i64::MAX, |to| to.micros().saturating_sub(1));
         let times = Times { since: vec![since], until: self.as_of.micros().min(end) };
         let loaded = self.load(&times, Actors::Required)?;
-        let listed = churn.list;
         let fold = ChurnFold::new(churn, &self.query.calendar, self.as_of);
-        let wanted = |state: &ChurnState| match part {
-            Part::AtRisk => state.at_risk > 0,
-            Part::NotAtRisk => state.total > 0 && state.at_risk == 0,
-            _ if listed == ebbtide_model::query::ChurnList::AtRisk => state.at_risk > 0,
-            _ => state.total > 0,
+        let listed_at_risk = *part == Part::Whole && churn.list == ChurnList::AtRisk;
+        let wanted = |state: &ChurnState| {
+            if *part == Part::AtRisk || listed_at_risk {
+                state.at_risk > 0
+            } else {
+                state.total > 0 && (*part != Part::NotAtRisk || state.at_risk == 0)
+            }
         };
         only(&loaded, &fold, &wanted)
     }
@@ -186,12 +189,11 @@ impl Asking<'_> {
         let times = Times { since: vec![since, since], until: self.as_of.micros().min(end) };
         let loaded = self.load(&times, Actors::Required)?;
         let rank = |item: &Scalar| self.value_rank(&loaded, item);
-        let edge = match part {
-            Part::Edge { step, from, to } => match rank(from).zip(rank(to)) {
-                Some(ends) => Some((*step, ends)),
-                None => return Ok(Vec::new()),
-            },
-            _ => None,
+        let edge = if let Part::Edge { step, from, to } = part {
+            let Some(ends) = rank(from).zip(rank(to)) else { return Ok(Vec::new()) };
+            Some((*step, ends))
+        } else {
+            None
         };
         let wanted = |state: &PathsState| match edge {
             None => !state.edges.is_empty(),
@@ -211,13 +213,12 @@ impl Asking<'_> {
         if !ties.is_empty() {
             loaded = self.load_with_keys(&times, Actors::Required, &ties)?;
         }
-        let value = match part {
-            Part::Value(Scalar::Null) => Some(NO_CODE),
-            Part::Value(value) => match self.value_rank(&loaded, value) {
-                None => return Ok(Vec::new()),
-                rank => rank,
-            },
-            _ => None,
+        let value = if let Part::Value(value) = part {
+            let null = (*value == Scalar::Null).then_some(NO_CODE);
+            let Some(rank) = null.or_else(|| self.value_rank(&loaded, value)) else { return Ok(Vec::new()) };
+            Some(rank)
+        } else {
+            None
         };
         let wanted = |state: &PrecedingState| match value {
             None => !state.counts.is_empty(),
@@ -230,10 +231,14 @@ impl Asking<'_> {
         let by_session = usize::from(dropoff.session.prop.is_some());
         let sources = &self.query.sources;
         let state = self.sessions(dropoff, &sources[..(by_session + 1).min(sources.len())])?;
-        let wanted = |(shown, exits): (u64, u64)| match part {
-            Part::Place { step, .. } => shown & (1 << step) != 0,
-            Part::Exited { step, .. } => exits & (1 << step) != 0,
-            _ => true,
+        let wanted = |(shown, exits): (u64, u64)| {
+            if let Part::Place { step, .. } = part {
+                shown & (1 << step) != 0
+            } else if let Part::Exited { step, .. } = part {
+                exits & (1 << step) != 0
+            } else {
+                true
+            }
         };
         let mut found = Vec::new();
         for (tenant, actors) in &state.seen {
@@ -308,13 +313,18 @@ fn in_funnel(part: &Part, rank: Rank, state: &FunnelState) -> bool {
     let counted = |counts: &[u64], index: usize| counts.get(index).is_some_and(|count| *count > 0);
     let step = |step: u8| counted(&tally.counts, usize::from(step));
     let bucket = |counts: &[u64], bucket: u32| counted(counts, usize::try_from(bucket).unwrap_or(usize::MAX));
-    match part {
-        Part::Reached { step: reached } => step(*reached),
-        Part::Dropped { step: last } => step(*last) && !step(last + 1),
-        Part::Entered { bucket: at } => bucket(&tally.entered, *at),
-        Part::Converted { bucket: at } => bucket(&tally.converted, *at),
-        _ if tally.entered.is_empty() => step(0),
-        _ => tally.entered.iter().any(|entered| *entered > 0),
+    if let Part::Reached { step: reached } = part {
+        step(*reached)
+    } else if let Part::Dropped { step: last } = part {
+        step(*last) && !step(last + 1)
+    } else if let Part::Entered { bucket: at } = part {
+        bucket(&tally.entered, *at)
+    } else if let Part::Converted { bucket: at } = part {
+        bucket(&tally.converted, *at)
+    } else if tally.entered.is_empty() {
+        step(0)
+    } else {
+        tally.entered.iter().any(|entered| *entered > 0)
     }
 }
 
@@ -349,9 +359,11 @@ fn in_lifecycle(part: &Part, state: &Lives) -> bool {
 
 fn in_stickiness(part: &Part, state: &StickinessState) -> bool {
     let active = state.data.iter().position(|actors| *actors > 0).map_or(0, |index| index + 1);
-    match part {
-        Part::Exactly { buckets } => active == *buckets as usize,
-        Part::AtLeast { buckets } => active >= *buckets as usize,
-        _ => active > 0,
+    if let Part::Exactly { buckets } = part {
+        active == *buckets as usize
+    } else if let Part::AtLeast { buckets } = part {
+        active >= *buckets as usize
+    } else {
+        active > 0
     }
 }

@@ -89,6 +89,17 @@ struct Found {
     converted: Vec<usize>,
 }
 
+/// What explains an actor's place in a funnel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Best {
+    /// When each step was reached by the attempt that counts, as far as that came.
+    pub(crate) times: Vec<i64>,
+    /// Whether an attempt is void.
+    pub(crate) voided: bool,
+}
+
+wire!(Best { times, voided });
+
 impl<'a> FunnelFold<'a> {
     /// `span`: the buckets, where the view is over time.
     pub(crate) fn new(query: &BoundQuery, funnel: &Funnel, span: Option<&'a Span>, as_of: Instant) -> Self {
@@ -208,6 +219,23 @@ impl<'a> FunnelFold<'a> {
             Enough::No
         });
         found
+    }
+
+    /// The attempt that an actor with these events is counted for.
+    pub(crate) fn best(&self, run: Run<'_>) -> Best {
+        let (mut trail, mut scratch) = (Trail::default(), Scratch::default());
+        self.marking.read(run, &mut trail);
+        let times = self.find(&trail, &mut scratch).best.times;
+        let mut count = |rules: &Rules| {
+            let mut attempts = 0_u64;
+            rules.attempts(&trail, &mut scratch, |_| {
+                attempts += 1;
+                Enough::No
+            });
+            attempts
+        };
+        let unvoided = Rules { exclusions: Vec::new(), ..self.rules };
+        Best { times, voided: count(&unvoided) > count(&self.rules) }
     }
 
     fn count(&self, tally: &mut Tally, found: &Found) {

@@ -22,6 +22,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::ScalarUDF;
 
 pub(super) use aggregates::aggregate_functions;
+pub(crate) use aggregates::window_funnel_level;
 pub(super) use calendar::calendar_functions;
 pub(super) use json::Wanted;
 pub(super) use json_member::whole;

@@ -247,6 +247,45 @@ async fn where_there_is_no_column_the_text_answers() {
 }
 
 #[tokio::test]
+async fn statements_of_every_form_are_answered() {
+    check(
+        "SELECT json_get_str(props, 'plan') AS p, count(*) AS n FROM events GROUP BY ROLLUP (json_get_str(props, 'plan')) ORDER BY n, p NULLS LAST",
+        json!([["free", 1], ["pro", 2], [null, 3], [null, 6]]),
+    )
+    .await;
+    check(
+        "WITH RECURSIVE steps AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM steps WHERE n < (SELECT max(json_get_int(props, 'price')) FROM events)) SELECT max(n) AS n FROM steps",
+        json!([[5]]),
+    )
+    .await;
+    check(
+        "SELECT e.actor FROM events e JOIN events f USING (id) WHERE json_get_str(e.props, 'plan') = 'pro' AND json_get_bool(f.props, 'vip')",
+        json!([["ann"]]),
+    )
+    .await;
+    check(
+        "SELECT DISTINCT ON (actor) actor, json_get_str(props, 'plan') AS p FROM events ORDER BY actor, ts",
+        json!([["ann", "pro"], ["bob", null], ["cyd", null]]),
+    )
+    .await;
+    check(
+        "SELECT (SELECT count(*) FROM events f WHERE json_get_str(f.props, 'plan') = json_get_str(e.props, 'plan')) AS n FROM events e WHERE e.event = 'buy' ORDER BY ts",
+        json!([[2], [1]]),
+    )
+    .await;
+    check(
+        "SELECT count(*) FILTER (WHERE json_get_bool(props, 'vip')) AS vips, string_agg(json_get_str(props, 'plan'), ',' ORDER BY ts) AS plans FROM events",
+        json!([[1, "pro,pro,free"]]),
+    )
+    .await;
+    check(
+        "SELECT actor FROM events EXCEPT SELECT actor FROM events WHERE json_get_str(props, 'plan') IS NOT NULL ORDER BY 1",
+        json!([["cyd"]]),
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_column_that_is_read_for_a_call_is_seen_by_nobody_else() {
     check(
         "SELECT * FROM (SELECT event FROM events WHERE json_get_bool(props, 'vip')) AS t",

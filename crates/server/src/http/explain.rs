@@ -1,0 +1,64 @@
+//! `POST /v1/explain`: why an actor is counted as it is.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use ebbtide_engine::{ExplainedActor, explain};
+use ebbtide_model::query::{Query, bind};
+use ebbtide_model::{Fault, Node};
+use serde_json::Value as Json;
+
+use super::access;
+use super::answer::{Stopwatch, json_answer};
+use super::body::read_body;
+use crate::asking::{AskError, ask_within};
+use crate::problem::{Code, Problem};
+use crate::server::Server;
+
+pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
+    let mut watch = Stopwatch::start();
+    let now = server.now();
+    let caller = access::sign_in(&server, request.headers(), request.uri())?;
+    let scope = caller.widest_scope()?;
+    let app = server.app_of(&caller)?.clone();
+    let settings = &server.settings;
+    let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
+    let asked = Asked::decode(&body.json()?)?;
+    let in_query = |fault: Fault| Fault { path: format!("query.{}", fault.path), ..fault };
+    let texts = asked.query.texts();
+    let names = || texts.iter().map(String::as_str);
+    // What is wrong with it is told before it is looked up whether there is such a tenant.
+    drop(bind(&asked.query, &app.pack.schema.assuming(names())).map_err(in_query)?);
+    let snapshot = access::snapshot(&server, &app, &scope).await?.evolved(&scope, names());
+    let query = bind(&asked.query, snapshot.app()).map_err(in_query)?;
+    let turn = server.turn().await?;
+    let asking = ask_within(settings.query_time_max, move |flag| {
+        // Held until the question is answered or given up, even where its caller has gone.
+        let _turn = turn;
+        explain(&snapshot, &scope, &query, &asked.actor, query.as_of.unwrap_or(now), flag)
+    });
+    let explanation = asking.await.map_err(|error| match error {
+        AskError::Engine(error) => Problem::from(error),
+        AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
+    })?;
+    watch.lap("engine");
+    json_answer(watch, move || Ok(explanation.to_json())).await
+}
+
+/// What a body asks.
+struct Asked {
+    query: Query,
+    actor: ExplainedActor,
+}
+
+impl Asked {
+    fn decode(json: &Json) -> Result<Self, Fault> {
+        let fields = Node::root(json).fields()?;
+        let query = Query::parse(fields.required("query")?.json())
+            .map_err(|fault| Fault { path: format!("query.{}", fault.path), ..fault })?;
+        let actor = ExplainedActor::decode(fields.required("actor")?)?;
+        fields.finish()?;
+        Ok(Self { query, actor })
+    }
+}

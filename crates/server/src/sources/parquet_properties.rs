@@ -1,0 +1,212 @@
+//! Columns of a Parquet file that an open table does not declare: each is a property, of the kind that its
+//! type is, or else value by value of the kind that it is as JSON.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type,
+};
+use ebbtide_model::{ColumnType, Instant, Property, PropertyKind, Value, canonical_json};
+use serde_json::{Map, Value as Json};
+
+use super::parquet_cast::{NoCast, cast_column, widened};
+use super::properties::PropertyColumns;
+use super::reject::{Refusal, RejectCode};
+
+/// A column that is a property, or the one that holds properties as JSON text.
+pub(crate) struct Given<'a> {
+    /// `None`: an object of properties.
+    pub(crate) name: Option<&'a str>,
+    pub(crate) array: &'a ArrayRef,
+}
+
+/// The properties of a batch's rows, and the rows that are refused.
+pub(crate) struct Gathered {
+    pub(crate) columns: BTreeMap<Property, ArrayRef>,
+    pub(crate) refused: Vec<(usize, Refusal)>,
+}
+
+/// `field` is the table's name for an object of properties.
+pub(crate) fn gather(rows: usize, field: &str, given: &[Given<'_>]) -> Result<Gathered, NoCast> {
+    let mut gathered = Gathered { columns: BTreeMap::new(), refused: Vec::new() };
+    let mut by_value = Vec::new();
+    let only_columns = given.iter().all(|given| given.name.is_some());
+    for Given { name, array } in given {
+        let array = plain(array)?;
+        match (name, whole(&array)) {
+            // Names of columns differ, so nothing is given twice.
+            (Some(name), Some((kind, values))) if only_columns => {
+                if values.null_count() < values.len() {
+                    gathered.columns.insert(Property::new(name, kind), values);
+                }
+            }
+            _ => by_value.push((*name, array)),
+        }
+    }
+    if by_value.is_empty() {
+        return Ok(gathered);
+    }
+    let mut columns = PropertyColumns::default();
+    let mut kept = 0;
+    for row in 0..rows {
+        let set = by_value.iter().try_for_each(|(name, array)| match name {
+            Some(name) => columns.set(row, name, &json_of(array, row)),
+            None => columns.set_all(row, field, &object(field, array, row)?),
+        });
+        match set {
+            Ok(()) => {
+                columns.close_row();
+                kept += 1;
+            }
+            Err(refusal) => {
+                columns.give_up_row(row);
+                gathered.refused.push((row, refusal));
+            }
+        }
+    }
+    if kept > 0 {
+        gathered.columns.extend(columns.finish(rows)?);
+    }
+    Ok(gathered)
+}
+
+/// Whether a column of this type can be a property.
+pub(crate) fn is_property(array: &ArrayRef) -> bool {
+    plain(array).is_ok_and(|array| is_json(array.data_type()))
+}
+
+/// Numbers become text where a column is of text.
+pub(crate) fn numbers_as_text(array: &ArrayRef) -> Option<ArrayRef> {
+    let array = widened(array).ok()?;
+    let is_number = matches!(
+        array.data_type(),
+        DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(_, _)
+    );
+    let text = |row| (!array.is_null(row)).then(|| canonical_json(&json_of(&array, row)));
+    is_number.then(|| Arc::new((0..array.len()).map(text).collect::<StringArray>()) as ArrayRef)
+}
+
+/// In one of few types: times and decimals as columns have them.
+fn plain(array: &ArrayRef) -> Result<ArrayRef, NoCast> {
+    let array = widened(array)?;
+    Ok(match array.data_type() {
+        DataType::Timestamp(_, _) => cast_column(&array, ColumnType::Timestamp, None)?.array,
+        DataType::Date32 | DataType::Date64 => cast_column(&array, ColumnType::Date, None)?.array,
+        DataType::Decimal128(_, _) | DataType::Decimal256(_, _) => {
+            cast_column(&array, ColumnType::Decimal, None)?.array
+        }
+        DataType::Binary => cast_column(&array, ColumnType::Text, None)?.array,
+        _ => array,
+    })
+}
+
+/// A column whose values are all of one kind.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are looked at value by value")]
+fn whole(array: &ArrayRef) -> Option<(PropertyKind, ArrayRef)> {
+    let texts = |text: &dyn Fn(usize) -> String| {
+        let text = |row| (!array.is_null(row)).then(|| text(row));
+        Arc::new((0..array.len()).map(text).collect::<StringArray>()) as ArrayRef
+    };
+    Some(match array.data_type() {
+        DataType::Boolean => (PropertyKind::Bool, array.clone()),
+        DataType::Int64 => (PropertyKind::Int, array.clone()),
+        DataType::Float64 => {
+            // What is no number is no value.
+            let floats = array.as_primitive::<Float64Type>().iter();
+            let finite = floats.map(|value| value.filter(|value| value.is_finite()));
+            (PropertyKind::Float, Arc::new(finite.collect::<Float64Array>()))
+        }
+        DataType::Utf8 => (PropertyKind::Text, array.clone()),
+        DataType::Timestamp(_, _) => {
+            let times = array.as_primitive::<TimestampMicrosecondType>();
+            (PropertyKind::Text, texts(&|row| Instant::from_micros(times.value(row)).to_string()))
+        }
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>();
+            let text = |row| Value::Date(days.value(row)).canonical_text().unwrap_or_default();
+            (PropertyKind::Text, texts(&text))
+        }
+        _ => return None,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other type says what JSON could")]
+fn is_json(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null
+        | DataType::Boolean
+        | DataType::Int64
+        | DataType::UInt64
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::Timestamp(_, _)
+        | DataType::Date32
+        | DataType::Decimal128(_, _) => true,
+        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
+            is_property(&arrow::array::new_empty_array(field.data_type()))
+        }
+        DataType::Struct(fields) => {
+            fields.iter().all(|field| is_property(&arrow::array::new_empty_array(field.data_type())))
+        }
+        _ => false,
+    }
+}
+
+/// A cell as JSON; null where it is null, or no number.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other types are refused before a row is read")]
+fn json_of(array: &ArrayRef, row: usize) -> Json {
+    if array.is_null(row) {
+        return Json::Null;
+    }
+    let Ok(array) = plain(&array.slice(row, 1)) else { return Json::Null };
+    if array.is_null(0) {
+        return Json::Null;
+    }
+    let list = |items: ArrayRef| (0..items.len()).map(|item| json_of(&items, item)).collect();
+    match array.data_type() {
+        DataType::Boolean => array.as_boolean().value(0).into(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(0).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(0).into(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(0).into(),
+        DataType::Utf8 => array.as_string::<i32>().value(0).into(),
+        DataType::Timestamp(_, _) => {
+            let micros = array.as_primitive::<TimestampMicrosecondType>().value(0);
+            Instant::from_micros(micros).to_string().into()
+        }
+        DataType::Date32 => Value::Date(array.as_primitive::<Date32Type>().value(0)).to_json(),
+        DataType::Decimal128(_, _) => {
+            Value::Decimal(array.as_primitive::<Decimal128Type>().value(0)).to_json()
+        }
+        DataType::List(_) => list(array.as_list::<i32>().value(0)),
+        DataType::LargeList(_) => list(array.as_list::<i64>().value(0)),
+        DataType::FixedSizeList(_, _) => list(array.as_fixed_size_list().value(0)),
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns().iter();
+            let field = |(field, column): (&arrow::datatypes::FieldRef, &ArrayRef)| {
+                (field.name().clone(), json_of(column, 0))
+            };
+            Json::Object(fields.iter().zip(columns).map(field).collect::<Map<String, Json>>())
+        }
+        _ => Json::Null,
+    }
+}
+
+/// A cell that holds properties: JSON text, or a struct.
+fn object(field: &str, array: &ArrayRef, row: usize) -> Result<Json, Refusal> {
+    match json_of(array, row) {
+        Json::String(text) => object_of_text(field, &text),
+        json => Ok(json),
+    }
+}
+
+/// The properties that a text of JSON says; an empty one has none.
+pub(crate) fn object_of_text(field: &str, text: &str) -> Result<Json, Refusal> {
+    if text.trim().is_empty() {
+        return Ok(Json::Null);
+    }
+    serde_json::from_str(text).map_err(|error| {
+        Refusal::of_cell(field, RejectCode::BrokenJson, format!("the properties are no JSON: {error}"))
+    })
+}
