@@ -49,6 +49,8 @@ pub struct Open {
     /// How many of the table's columns are declared. Those behind them are properties: none in a pack's
     /// schema, those of a scope's own rows in a snapshot's.
     pub declared: usize,
+    /// How many of them a pack declares or rows have. Those behind are assumed, see [`AppSchema::assuming`].
+    pub known: usize,
 }
 
 /// An entity table in which each row says that what `alias` did was done by `actor`. Both columns are of
@@ -154,6 +156,11 @@ impl TableSchema {
     /// The properties of an open table, as columns of their own.
     pub fn properties(&self) -> &[Column] {
         &self.columns[self.declared().len()..]
+    }
+
+    /// Whether a column, by its index, is a property that no row is known to have.
+    pub fn is_assumed(&self, index: usize) -> bool {
+        self.open.as_ref().is_some_and(|open| index >= open.known)
     }
 
     /// Whether a column, by its index, is a property of an open table.

@@ -274,6 +274,9 @@ fn evolve(table: &mut TableSchema, visible: &Visible) {
     }
     columns.retain(|column| !is_declared(&column.name));
     table.columns.extend(columns);
+    if let Some(open) = &mut table.open {
+        open.known = table.columns.len();
+    }
 }
 
 pub(crate) fn known<'a>(app: &'a AppSchema, name: &TableName) -> Result<&'a TableSchema, StoreError> {

@@ -23,6 +23,7 @@ mod statement;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod time_range;
 mod types;
 
 pub use error::SqlError;

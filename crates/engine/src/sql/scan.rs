@@ -1,22 +1,20 @@
 //! A table of a scope as DataFusion reads it: the store's parts, just the columns asked for, and only
 //! rows whose time lies in a range. `as_of` is the range's end, so that no plan can lose it; conditions
-//! of the statement on the time column narrow it.
+//! of the statement on the time column [narrow](super::time_range) it.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Fields, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, ScalarValue, Statistics, stats::Precision};
+use datafusion::common::{DataFusionError, Result, Statistics, stats::Precision};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, expr::Between,
-};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::execution_plan::{
@@ -31,6 +29,7 @@ use ebbtide_store::{ColumnRef, Part, Scan, StoreError, TableView, declared_schem
 use super::SqlError;
 use super::functions::Wanted;
 use super::properties::{Properties, Recipe};
+use super::time_range::{Overlap, TimeColumn, TimeRange};
 use crate::aliases::Aliases;
 
 /// A table's rows of one scope up to `as_of`: its declared columns, then those of its properties.
@@ -49,13 +48,6 @@ pub(super) struct ScopedTable {
 pub(super) struct AliasedColumn {
     pub(super) index: usize,
     pub(super) aliases: Arc<Aliases>,
-}
-
-/// The column by which a row exists at an `as_of`.
-#[derive(Clone, Copy, Debug)]
-struct TimeColumn {
-    index: usize,
-    nullable: bool,
 }
 
 impl ScopedTable {
@@ -183,111 +175,6 @@ impl TableProvider for ScopedTable {
         let declared = self.declared();
         let plan = ScanPlan { columns, time, limit, actors, declared, properties };
         Ok(Arc::new(ScanExec::new(schema, plan, self.groups.clone())))
-    }
-}
-
-/// The times of rows that exist, both ends inclusive, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TimeRange {
-    from: i64,
-    to: i64,
-    /// Whether a row without a time is in it: it is, unless the statement asks for times.
-    nulls: bool,
-}
-
-impl TimeRange {
-    const EMPTY: Self = Self { from: 0, to: -1, nulls: false };
-
-    fn up_to(as_of: Instant) -> Self {
-        Self { from: i64::MIN, to: as_of.micros(), nulls: true }
-    }
-
-    fn meet(self, other: Self) -> Self {
-        Self { from: self.from.max(other.from), to: self.to.min(other.to), nulls: self.nulls && other.nulls }
-    }
-
-    /// The range that a filter means, where it is exactly one on the time column.
-    fn of(filter: &Expr, time: &str) -> Option<Self> {
-        match filter {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-                if is_column(left, time) {
-                    Self::of_comparison(*op, micros(right)?)
-                } else if is_column(right, time) {
-                    Self::of_comparison(op.swap()?, micros(left)?)
-                } else {
-                    None
-                }
-            }
-            Expr::Between(Between { expr, negated: false, low, high }) if is_column(expr, time) => {
-                Some(Self { from: micros(low)?, to: micros(high)?, nulls: false })
-            }
-            _ => None,
-        }
-    }
-
-    fn of_comparison(operator: Operator, micros: i64) -> Option<Self> {
-        let (from, to) = match operator {
-            Operator::Eq => (micros, micros),
-            Operator::Lt if micros == i64::MIN => return Some(Self::EMPTY),
-            Operator::Lt => (i64::MIN, micros - 1),
-            Operator::LtEq => (i64::MIN, micros),
-            Operator::Gt if micros == i64::MAX => return Some(Self::EMPTY),
-            Operator::Gt => (micros + 1, i64::MAX),
-            Operator::GtEq => (micros, i64::MAX),
-            _ => return None,
-        };
-        Some(Self { from, to, nulls: false })
-    }
-
-    /// How a part's rows lie to the range, by the lowest and highest time among them, if that is known.
-    fn overlap(self, times: Option<(i64, i64)>, column: TimeColumn) -> Overlap {
-        let kept_nulls = column.nullable && self.nulls;
-        let dropped_nulls = column.nullable && !self.nulls;
-        match times {
-            Some((first, last)) if last < self.from || self.to < first => {
-                if kept_nulls {
-                    Overlap::Partly
-                } else {
-                    Overlap::Nowhere
-                }
-            }
-            Some((first, last)) if self.from <= first && last <= self.to && !dropped_nulls => Overlap::Wholly,
-            Some(_) | None => Overlap::Partly,
-        }
-    }
-
-    /// The rows whose time is in the range; `None` for all of them.
-    fn mask(self, times: &dyn Array) -> Result<Option<BooleanArray>> {
-        let times = times
-            .as_primitive_opt::<TimestampMicrosecondType>()
-            .ok_or_else(|| DataFusionError::Internal("a time column holds no microseconds".to_owned()))?;
-        let inside = |micros: &i64| self.from <= *micros && *micros <= self.to;
-        if times.null_count() == 0 {
-            if times.values().iter().all(inside) {
-                return Ok(None);
-            }
-            return Ok(Some(times.values().iter().map(|micros| Some(inside(micros))).collect()));
-        }
-        let keep = |time: Option<i64>| Some(time.map_or(self.nulls, |micros| inside(&micros)));
-        Ok(Some(times.iter().map(keep).collect()))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Overlap {
-    Nowhere,
-    Partly,
-    Wholly,
-}
-
-fn is_column(expr: &Expr, name: &str) -> bool {
-    matches!(expr, Expr::Column(column) if column.name == name)
-}
-
-fn micros(expr: &Expr) -> Option<i64> {
-    match expr {
-        Expr::Literal(ScalarValue::TimestampMicrosecond(Some(micros), _), _) => Some(*micros),
-        _ => None,
     }
 }
 
@@ -525,34 +412,5 @@ impl Iterator for PartitionRows {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.answer_next().transpose()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_is_passed_over_or_read_without_its_times_only_where_that_changes_no_row() {
-        const ALL: TimeRange = TimeRange { from: i64::MIN, to: 100, nulls: true };
-        const SOME: TimeRange = TimeRange { from: 10, to: 20, nulls: false };
-        let check = |range: TimeRange, times, nullable, want| {
-            let column = TimeColumn { index: 0, nullable };
-            assert_eq!(range.overlap(times, column), want, "{range:?} {times:?} {nullable}");
-        };
-        check(ALL, None, false, Overlap::Partly);
-        check(ALL, Some((0, 100)), false, Overlap::Wholly);
-        check(ALL, Some((0, 100)), true, Overlap::Wholly);
-        check(ALL, Some((0, 101)), false, Overlap::Partly);
-        check(ALL, Some((101, 200)), false, Overlap::Nowhere);
-        // A row without a time exists whatever the as_of.
-        check(ALL, Some((101, 200)), true, Overlap::Partly);
-        check(SOME, Some((10, 20)), false, Overlap::Wholly);
-        // A row without a time passes no condition on it.
-        check(SOME, Some((10, 20)), true, Overlap::Partly);
-        check(SOME, Some((9, 20)), false, Overlap::Partly);
-        check(SOME, Some((0, 9)), true, Overlap::Nowhere);
-        check(SOME, Some((21, 30)), false, Overlap::Nowhere);
-        check(TimeRange::EMPTY, Some((i64::MIN, i64::MAX)), false, Overlap::Partly);
     }
 }

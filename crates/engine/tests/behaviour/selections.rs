@@ -19,10 +19,12 @@ impl World {
     fn count(&self, query: &Json, from: Json) -> u64 {
         let cohort = Cohort::parse(&json!({"name": "some", "query": query, "from": from}));
         let cohort = cohort.unwrap_or_else(|fault| panic!("{query} {from}: {fault}"));
-        let app = self.snapshot.app();
-        let bound = bind(&selecting(&cohort.query), app).unwrap();
-        let scope = scope(app, self.tenant);
-        let members = select(&self.snapshot, &scope, &bound, &cohort.from, self.as_of, &StopFlag::default());
+        let scope = scope(self.snapshot.app(), self.tenant);
+        let query_of_all = selecting(&cohort.query);
+        let texts = query_of_all.texts();
+        let snapshot = self.snapshot.evolved(&scope, texts.iter().map(String::as_str));
+        let bound = bind(&query_of_all, snapshot.app()).unwrap();
+        let members = select(&snapshot, &scope, &bound, &cohort.from, self.as_of, &StopFlag::default());
         members.unwrap_or_else(|error| panic!("{query} {from}: {error}")).len() as u64
     }
 

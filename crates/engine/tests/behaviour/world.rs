@@ -7,15 +7,15 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
     RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Int32Type, Schema};
 use ebbtide_engine::{Answer, EngineError, Interrupt, StopFlag, ask};
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{
-    ActorPropsTable, AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Scope, TableKind,
-    TableName, TableSchema, TenantId, TenantRule, Tenants, Value,
+    ActorPropsTable, AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Open, Property,
+    PropertyKind, Scope, TableKind, TableName, TableSchema, TenantId, TenantRule, Tenants, Value,
 };
 use ebbtide_store::fs::{FileSystem, SimFs};
-use ebbtide_store::{Snapshot, stored_schema};
+use ebbtide_store::{Snapshot, property_field, stored_schema};
 use serde_json::Value as Json;
 
 /// A row of a table.
@@ -112,12 +112,35 @@ pub(crate) fn app() -> Arc<AppSchema> {
     })
 }
 
+/// What of a sale is a property in [`opened`].
+const PROPERTIES: [(&str, PropertyKind); 3] =
+    [("amount", PropertyKind::Float), ("points", PropertyKind::Int), ("open", PropertyKind::Bool)];
+
+/// The same tables, in which some columns of the sales are properties that nobody declares.
+fn opened(app: &AppSchema) -> Arc<AppSchema> {
+    let mut app = app.clone();
+    let sales = app.tables.iter_mut().find(|table| table.name.as_str() == "sales").unwrap();
+    let names = |table: &TableSchema, indexes: &[usize]| -> Vec<String> {
+        indexes.iter().map(|index| table.columns[*index].name.clone()).collect()
+    };
+    let key = names(sales, &sales.key);
+    sales.columns.retain(|column| PROPERTIES.iter().all(|(name, _)| column.name != *name));
+    sales.key = key.iter().map(|name| sales.column_index(name).unwrap()).collect();
+    let declared = sales.columns.len();
+    sales.open = Some(Open { field: "props".to_owned(), declared, known: declared });
+    // Those that the table has besides its key come before all that was taken out.
+    assert!(sales.columns[..4].iter().map(|column| &*column.name).eq(["shop", "card", "at", "type"]));
+    Arc::new(app)
+}
+
 /// As many rows, or fewer, are written to segments: with many it takes too long to do so thousands of times.
 const SEGMENT_EVENTS_MAX: usize = 60;
 
 /// The rows as a snapshot, in which each table's are spread over its parts: in memory or, of every other
 /// small set, in segments.
 pub(crate) fn snapshot(app: &Arc<AppSchema>, events: &[Event], parts: usize) -> Snapshot {
+    let opened = opened(app);
+    let app = if events.len() % 3 == 0 { &opened } else { app };
     if events.len() <= SEGMENT_EVENTS_MAX && events.len() % 2 == 1 {
         let disk: Arc<dyn FileSystem> = Arc::new(SimFs::new(1));
         return in_segments(app, events, parts, &disk);
@@ -158,7 +181,13 @@ fn batch(table: &TableSchema, rows: &[(u64, &Event)]) -> RecordBatch {
         let values: Vec<&Value> = rows.iter().map(|(_, event)| event.value(&column.name)).collect();
         columns.push(array(column.column_type, &values));
     }
-    RecordBatch::try_new(stored_schema(table), columns).unwrap()
+    let mut fields: Vec<_> = stored_schema(table).fields().iter().cloned().collect();
+    for (name, kind) in PROPERTIES.iter().filter(|_| table.open.is_some()) {
+        let values: Vec<&Value> = rows.iter().map(|(_, event)| event.value(name)).collect();
+        fields.push(Arc::new(property_field(&Property::new(name, *kind))));
+        columns.push(array(kind.column_type(), &values));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }
 
 fn array(column_type: ColumnType, values: &[&Value]) -> ArrayRef {
@@ -211,8 +240,11 @@ pub(crate) fn try_ask_until(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
-    let bound = bind(&Query::parse(query)?, snapshot.app())?;
-    ask(snapshot, &scope(snapshot.app(), tenant), &bound, as_of, interrupt)
+    let query = Query::parse(query)?;
+    let scope = scope(snapshot.app(), tenant);
+    let snapshot = snapshot.evolved(&scope, query.texts().iter().map(String::as_str));
+    let bound = bind(&query, snapshot.app())?;
+    ask(&snapshot, &scope, &bound, as_of, interrupt)
 }
 
 pub(crate) fn at(text: &str) -> Instant {

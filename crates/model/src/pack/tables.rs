@@ -336,7 +336,8 @@ impl Columns<'_> {
         if matches!(rule, Some(TenantRule::Parent { .. })) {
             return Err(node.fault("an open table has a tenant of its own, and none through a parent"));
         }
-        Ok(Open { field: field.to_owned(), declared: self.columns.len() })
+        let declared = self.columns.len();
+        Ok(Open { field: field.to_owned(), declared, known: declared })
     }
 
     fn tenant(&self, node: &Node<'_>, faults: &mut Faults) -> Option<TenantRule> {

@@ -179,7 +179,7 @@ tables:
 ",
     );
     let events = &pack.schema.tables[0];
-    assert_eq!(events.open, Some(Open { field: "props".to_owned(), declared: 3 }));
+    assert_eq!(events.open, Some(Open { field: "props".to_owned(), declared: 3, known: 3 }));
     assert!(events.properties().is_empty() && events.columns[0].nullable);
     let open = |rest: &str| {
         format!(

@@ -54,7 +54,7 @@ fn table() -> TableSchema {
         actor: Some(2),
         time: Some(3),
         event_name: None,
-        open: Some(Open { field: "props".to_owned(), declared: 4 }),
+        open: Some(Open { field: "props".to_owned(), declared: 4, known: 4 }),
         aliases: None,
         actor_props: None,
     }

@@ -24,7 +24,7 @@ fn app() -> AppSchema {
     let mut events = table("events", TableKind::Events, &columns, Some(4));
     events.actor = Some(3);
     events.event_name = Some(2);
-    events.open = Some(Open { field: "props".to_owned(), declared: columns.len() });
+    events.open = Some(Open { field: "props".to_owned(), declared: columns.len(), known: columns.len() });
     AppSchema { tables: vec![events], ..closed() }
 }
 

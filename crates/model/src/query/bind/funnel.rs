@@ -1,6 +1,6 @@
 //! A funnel's matchers: its steps, its exclusions, and what else it looks at.
 
-use super::{Binder, Need, fault, prop_column};
+use super::{Binder, Need, fault, has, prop_column};
 use crate::Fault;
 use crate::query::bound::BoundQuery;
 use crate::query::filter::PropScope;
@@ -48,11 +48,14 @@ impl Binder<'_, '_> {
         }
         for (index, prop) in breakdown.props.iter().enumerate() {
             let path = format!("breakdown.props[{index}]");
+            let tables = self.sources.iter().filter_map(|source| self.schema.table(&source.table));
+            let somewhere = tables.into_iter().any(|table| has(table, prop));
             let mut known = None;
             let mut unknown = None;
             for source in 0..self.sources.len() {
                 let table = self.table_of(source)?;
                 let column = match prop_column(table, prop, &path) {
+                    Ok(column) if somewhere && table.is_assumed(column) => None,
                     Ok(column) => Some(column),
                     Err(fault) => {
                         unknown.get_or_insert(fault);

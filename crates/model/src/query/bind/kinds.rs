@@ -1,11 +1,11 @@
 //! What each kind of query wants of the tables that it names.
 
-use super::{Binder, Need, condition, fault, number_column, prop_column};
+use super::{Binder, Need, condition, fault, has, number_column, prop_column};
 use crate::query::bound::{BoundQuery, ValueColumn};
 use crate::query::filter::{Filter, Op, PropScope, Test};
 use crate::query::matcher::{Breakdown, Matcher};
 use crate::query::{Kind, Measure, Paths, Show, Trend};
-use crate::{ColumnType, Fault};
+use crate::{ColumnType, Fault, TableName, TableSchema};
 
 impl Binder<'_, '_> {
     pub(super) fn bind_kind(&mut self) -> Result<(), Fault> {
@@ -48,6 +48,11 @@ impl Binder<'_, '_> {
         });
         let entities: Vec<(&Matcher, String)> =
             several.unwrap_or_else(|| vec![(&trend.entity, "entity".to_owned())]);
+        let tables = entities.iter().filter_map(|(matcher, _)| match &matcher.table {
+            Some(name) => self.schema.table(name),
+            None => Some(self.stream),
+        });
+        let tables: Vec<&TableSchema> = tables.collect();
         let mut sources = Vec::new();
         let mut grouped = None;
         for (index, (matcher, path)) in entities.into_iter().enumerate() {
@@ -57,17 +62,16 @@ impl Binder<'_, '_> {
             self.actor = None;
             let source = self.matcher(matcher, BoundQuery::ENTITY, &path, need)?;
             if let Some(breakdown) = &trend.breakdown {
+                let own = self.table_of(source)?;
                 let column_type = self.breakdown(breakdown, source)?;
-                let (table, other) = grouped.get_or_insert((self.sources[source].table.clone(), column_type));
-                if *other != column_type {
-                    let problem = format_args!(
-                        "{:?} was given, in {table} of type {} and in {} of type {}; allowed is one type",
-                        breakdown.prop,
-                        other.name(),
-                        self.sources[source].table,
-                        column_type.name()
-                    );
-                    return Err(fault("breakdown.prop", problem));
+                let is_assumed =
+                    |column: &usize| breakdown.scope == PropScope::Event && own.is_assumed(*column);
+                if self.sources[source].breakdown.iter().flatten().any(is_assumed)
+                    && tables.iter().any(|table| has(table, &breakdown.prop))
+                {
+                    self.sources[source].breakdown = vec![None];
+                } else {
+                    one_type(&mut grouped, breakdown, &own.name, column_type)?;
                 }
             }
             if let Some(prop) = prop {
@@ -152,4 +156,24 @@ impl Binder<'_, '_> {
         self.sources[source].value = Some(ValueColumn { column, cut, trim, of: Some(of) });
         Ok(())
     }
+}
+
+/// What an answer is split by is of one type in all tables that have it.
+fn one_type<'t>(
+    known: &mut Option<(&'t TableName, ColumnType)>,
+    breakdown: &Breakdown,
+    table: &'t TableName,
+    column_type: ColumnType,
+) -> Result<(), Fault> {
+    let (other_table, other) = known.get_or_insert((table, column_type));
+    if *other == column_type {
+        return Ok(());
+    }
+    let problem = format_args!(
+        "{:?} was given, in {other_table} of type {} and in {table} of type {}; allowed is one type",
+        breakdown.prop,
+        other.name(),
+        column_type.name()
+    );
+    Err(fault("breakdown.prop", problem))
 }

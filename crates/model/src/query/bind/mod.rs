@@ -286,12 +286,20 @@ fn number_column(
     path: &str,
     problem: impl FnOnce(&str) -> String,
 ) -> Result<Option<usize>, Fault> {
-    match table.columns[column].column_type {
-        ColumnType::Int | ColumnType::Float | ColumnType::Decimal => Ok(Some(column)),
-        ColumnType::Mixed if table.is_property(column) => Ok(Some(column)),
-        _ if table.is_property(column) => Ok(None),
-        other => Err(fault(path, problem(other.name()))),
+    let column_type = table.columns[column].column_type;
+    let is_number = matches!(column_type, ColumnType::Int | ColumnType::Float | ColumnType::Decimal);
+    if is_number || column_type == ColumnType::Mixed && table.is_property(column) {
+        Ok(Some(column))
+    } else if table.is_property(column) {
+        Ok(None)
+    } else {
+        Err(fault(path, problem(column_type.name())))
     }
+}
+
+/// Whether a table has a property, as far as it is known.
+fn has(table: &TableSchema, prop: &str) -> bool {
+    prop_column(table, prop, "").is_ok_and(|column| !table.is_assumed(column))
 }
 
 /// The column that a property is.
