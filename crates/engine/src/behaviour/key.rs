@@ -163,6 +163,13 @@ impl Keys {
         self.len
     }
 
+    /// Makes room for so many times as much.
+    pub(crate) fn grow_to(&mut self, times: usize) {
+        self.ints.reserve_exact(self.ints.len().saturating_mul(times));
+        self.text.reserve_exact(self.text.len().saturating_mul(times));
+        self.text_ends.reserve_exact(self.text_ends.len().saturating_mul(times));
+    }
+
     pub(crate) fn push(&mut self, key: Key<'_>) {
         match key {
             Key::Null => self.push_null(),

@@ -155,7 +155,11 @@ impl Loader<'_> {
             marks.clear();
             marks.resize(columns.rows(), 0);
             self.mark(&columns, &mut marks)?;
+            let is_first = events.times.is_empty();
             self.append(&columns, &marks, &mut events)?;
+            if is_first {
+                events.grow_to(part.rows_max() / columns.rows().max(1));
+            }
         }
         Ok(events)
     }
@@ -348,6 +352,20 @@ fn anonymous_runs(rows: Vec<usize>, into: &mut Events) -> Vec<usize> {
 }
 
 impl Events {
+    /// Makes room for so many times as much: lists that grow bit by bit are copied again and again.
+    fn grow_to(&mut self, times: usize) {
+        fn room<T>(list: &mut Vec<T>, times: usize) {
+            list.reserve_exact(list.len().saturating_mul(times));
+        }
+        room(&mut self.times, times);
+        room(&mut self.marks, times);
+        room(&mut self.groups, times);
+        room(&mut self.values, times);
+        room(&mut self.numbers, times);
+        room(&mut self.arrivals, times);
+        self.unranked.grow_to(times);
+    }
+
     /// The code of a value that is there.
     pub(super) fn code_of(&mut self, value: Key<'_>, values: Values) -> u32 {
         match values {

@@ -115,16 +115,15 @@ fn one_of(
     null: bool,
     set: &BooleanBuffer,
 ) -> Result<BooleanBuffer, EngineError> {
-    let listed: HashSet<&str> = if operands.len() > LISTED_TEXTS_FEW {
-        operands.iter().filter_map(Operand::as_text).collect()
-    } else {
-        HashSet::new()
-    };
+    let listed: Vec<&str> = operands.iter().filter_map(Operand::as_text).collect();
     let equal = |operand: &Operand, cell: &Cell<'_>| cell.compare(operand) == Some(Ordering::Equal);
-    let found = if listed.is_empty() {
+    let found = if listed.is_empty() || listed.len() < operands.len() {
         cells(array, |cell| operands.iter().any(|operand| equal(operand, &cell)))?
-    } else {
+    } else if listed.len() > LISTED_TEXTS_FEW {
+        let listed: HashSet<&str> = listed.into_iter().collect();
         texts(array, |text| listed.contains(text))?
+    } else {
+        texts(array, |text| listed.contains(&text))?
     };
     let found = &found & set;
     Ok(if null { &found | &!set } else { found })

@@ -40,6 +40,9 @@ const AS_OF: &str = "as_of";
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 /// Rows in a batch between operators.
 const BATCH_ROWS: usize = 8_192;
+/// The smaller side of a join is built into one table up to so many bytes, or rows where bytes are unknown.
+const JOIN_BUILD_BYTES: usize = 32 * 1024 * 1024;
+const JOIN_BUILD_ROWS: usize = 512 * 1024;
 /// How many of the biggest holders of memory are named in the log when it runs out.
 const CONSUMERS_TRACKED: usize = 5;
 
@@ -401,6 +404,9 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(false);
     config.options_mut().execution.time_zone = Some("+00:00".to_owned());
+    // Else both sides are spread over the streams by their keys, which copies the larger one whole.
+    config.options_mut().optimizer.hash_join_single_partition_threshold = JOIN_BUILD_BYTES;
+    config.options_mut().optimizer.hash_join_single_partition_threshold_rows = JOIN_BUILD_ROWS;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let functions = functions::table_functions();
     let mut state = SessionStateBuilder::new()

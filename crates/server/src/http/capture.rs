@@ -92,7 +92,12 @@ impl Delivery {
         let items = match body.borrowed_json()? {
             Captured::List(items) => items,
             one @ Captured::Object(_) => vec![one],
-            other => {
+            other @ (Captured::Null
+            | Captured::Bool(_)
+            | Captured::Int(_)
+            | Captured::Unsigned(_)
+            | Captured::Float(_)
+            | Captured::Text(_)) => {
                 let detail = format!("The body is {}; allowed is an object or a list of them.", other.kind());
                 return Err(Problem::new(Code::BodyInvalid, detail));
             }

@@ -104,9 +104,12 @@ fn told(key: &WriteKey) -> JsonValue {
 }
 
 fn refused(error: WriteKeyError) -> Problem {
-    match error.kind() {
-        ErrorKind::Invalid => Problem::new(Code::BodyInvalid, error.to_string()),
-        ErrorKind::NotFound => Problem::new(Code::NotFound, "There is no such write key."),
-        kind => Problem::of(kind, &error),
+    let kind = error.kind();
+    if kind == ErrorKind::Invalid {
+        Problem::new(Code::BodyInvalid, error.to_string())
+    } else if kind == ErrorKind::NotFound {
+        Problem::new(Code::NotFound, "There is no such write key.")
+    } else {
+        Problem::of(kind, &error)
     }
 }

@@ -51,8 +51,15 @@ pub(super) fn of_row(table: &TableSchema) -> Json {
         }
         (column.name.clone(), Json::Object(schema))
     };
-    let properties: Map<String, Json> = table.columns.iter().map(property).collect();
-    json!({"type": "object", "title": table.name.as_str(), "properties": properties, "additionalProperties": false})
+    let mut properties: Map<String, Json> = table.columns.iter().map(property).collect();
+    if let Some(open) = &table.open {
+        let described =
+            json!({"type": ["object", "null"], "description": "Properties of any name and type."});
+        properties.insert(open.field.clone(), described);
+    }
+    // In an open table what is no column is a property.
+    let others = table.open.is_some();
+    json!({"type": "object", "title": table.name.as_str(), "properties": properties, "additionalProperties": others})
 }
 
 /// A cell of a column that a statement gives; any may be null.
