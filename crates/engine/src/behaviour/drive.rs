@@ -101,7 +101,7 @@ impl<'i> Loading<'_, 'i> {
             let loader = loader(source, *spine);
             Ok(match Stream::of(&loader, part)? {
                 Some(stream) => Piece::Stream(Box::new(stream)),
-                None => Piece::Events(loader.load(part)?),
+                None => Piece::Events(Box::new(loader.load(part)?)),
             })
         };
         let pieces = side_by_side(&work, workers, load_one)?;
@@ -123,7 +123,7 @@ impl<'i> Loading<'_, 'i> {
 
 /// A part of what is loaded.
 enum Piece {
-    Events(Events),
+    Events(Box<Events>),
     Stream(Box<Stream>),
 }
 
@@ -168,7 +168,7 @@ impl Loaded<'_> {
         let mut parts = Vec::new();
         for piece in pieces {
             match piece {
-                Piece::Events(events) => parts.push(events),
+                Piece::Events(events) => parts.push(*events),
                 Piece::Stream(stream) => self.streams.push(*stream),
             }
         }
