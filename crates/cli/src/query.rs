@@ -20,7 +20,7 @@ use crate::{Outcome, clock};
 /// A question's JSON is at most this large.
 const QUERY_BYTES_MAX: u64 = 1 << 20;
 
-/// Ask a behavioural question: funnel, retention, trend, churn and others (docs/queries.md).
+/// Ask a behavioural question: funnel, retention, trend, churn and others.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ebbtide query --data ./data --app loyalty '{\"kind\": \"churn\", \"limit\": 10}'\n  \

@@ -18,9 +18,11 @@ fn explained(
     actor: &ExplainedActor,
     as_of: Instant,
 ) -> Json {
-    let bound = bind(&Query::parse(query).unwrap(), snapshot.app()).unwrap();
     let scope = scope(snapshot.app(), tenant);
-    let explanation = explain(snapshot, &scope, &bound, actor, as_of, &StopFlag::default());
+    let parsed = Query::parse(query).unwrap();
+    let snapshot = snapshot.evolved(&scope, parsed.texts().iter().map(String::as_str));
+    let bound = bind(&parsed, snapshot.app()).unwrap();
+    let explanation = explain(&snapshot, &scope, &bound, actor, as_of, &StopFlag::default());
     explanation.unwrap_or_else(|error| panic!("{query}: {error}")).to_json()
 }
 

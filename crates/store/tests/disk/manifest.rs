@@ -161,9 +161,9 @@ fn a_manifest_under_another_number_is_damaged() {
 #[test]
 fn a_manifest_of_a_newer_version_is_refused_by_name() {
     let disk = committed(1);
-    disk.rot(&file(1), |bytes| bytes["ebbtide-manifest ".len()] = b'3').unwrap();
+    disk.rot(&file(1), |bytes| bytes["ebbtide-manifest ".len()] = b'9').unwrap();
     let error = open(&disk).unwrap_err();
-    assert!(matches!(error, ManifestError::UnknownVersion { found: 3, .. }), "{error}");
+    assert!(matches!(error, ManifestError::UnknownVersion { found: 9, .. }), "{error}");
     assert!(error.to_string().contains("0000000001.manifest"), "{error}");
 }
 
