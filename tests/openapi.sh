@@ -74,7 +74,7 @@ run() {
 apps=$(python3 - "$url" <<'PY'
 import json, sys, urllib.request
 document = json.load(urllib.request.urlopen(sys.argv[1] + "/openapi.json"))
-own = {"Questions", "Rows", "For operators", "Reference"}
+own = {"Questions", "Rows", "Capture", "Write keys", "For operators", "Reference"}
 print(*[tag["name"] for tag in document["tags"] if tag["name"] not in own])
 PY
 )
@@ -83,4 +83,7 @@ for app in $apps; do
 done
 run server "$(token "${apps%% *}")" --include-tag Questions --include-tag Rows --include-tag "For operators" \
     --include-tag Reference
+# A tenant's own admin, who captures and makes keys for it.
+admin=$("$binary" token --app product --role admin --tenant 1)
+run capture "$admin" --include-tag Capture --include-tag "Write keys"
 exit "$failed"
