@@ -1,6 +1,6 @@
 //! `ebbtide key`: the write keys with which pages and apps capture, of a data folder or of a running server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ebbtide_model::{AppName, Clock, TenantId};
@@ -88,10 +88,19 @@ impl Place {
         Client::new(server, self.token.as_deref().unwrap_or_default()).map(Some)
     }
 
+    /// A folder that there must be: it has keys, or by another name would seem to have none.
     fn folder(&self) -> Result<HeldFolder, Failure> {
-        let data = self.data.as_deref().ok_or_else(|| Failure::usage("give --data or --server"))?;
-        check_exists(data)?;
-        HeldFolder::take(data)
+        check_exists(self.path()?)?;
+        self.folder_or_new()
+    }
+
+    /// Keys may be made before there is anything to capture.
+    fn folder_or_new(&self) -> Result<HeldFolder, Failure> {
+        HeldFolder::take(self.path()?)
+    }
+
+    fn path(&self) -> Result<&Path, Failure> {
+        self.data.as_deref().ok_or_else(|| Failure::usage("give --data or --server"))
     }
 }
 
@@ -120,7 +129,7 @@ impl Create {
             }
             None => {
                 let new = NewWriteKey { app: checked, tenant: TenantId::new(&tenant), name };
-                let keys = place.folder()?.write_keys()?;
+                let keys = place.folder_or_new()?.write_keys()?;
                 keys.create(&new, SystemClock.now()).map_err(Failure::new)?.1
             }
         };

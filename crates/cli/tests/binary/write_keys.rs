@@ -22,7 +22,8 @@ fn key(run: &Run) -> String {
 #[test]
 fn a_key_that_was_made_on_a_folder_captures_until_it_is_revoked_on_its_server() {
     let folder = Folder::new();
-    std::fs::create_dir(folder.path("data")).unwrap();
+    let missing = folder.run(&["key", "list", "--data", "data"]);
+    assert!(missing.code == 1 && missing.stderr.contains("there is no data folder"), "{missing:?}");
     let made = |tenant: &str| {
         key(&folder.run(&["key", "create", "--data", "data", "--app", "product", "--tenant", tenant]))
     };
@@ -68,7 +69,8 @@ fn a_key_that_was_made_on_a_folder_captures_until_it_is_revoked_on_its_server() 
 #[test]
 fn wrong_usage_is_told() {
     let folder = Folder::new();
-    std::fs::create_dir(folder.path("data")).unwrap();
+    let missing = folder.run(&["key", "list", "--data", "data"]);
+    assert!(missing.code == 1 && missing.stderr.contains("there is no data folder"), "{missing:?}");
     let check = |arguments: &[&str], code: i32, want: &str| {
         let run = folder.run(&[&["key"], arguments].concat());
         assert!(run.code == code && run.stderr.contains(want), "{run:?}");
