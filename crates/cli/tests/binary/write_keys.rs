@@ -78,7 +78,7 @@ fn wrong_usage_is_told() {
     check(&["create", "--tenant", "a"], 2, "--data");
     check(&["create", "--data", "data", "--tenant", "a", "--app", "No App"], 2, "no name of an app");
     check(&["create", "--data", "data", "--tenant", ""], 1, "one tenant");
-    check(&["create", "--data", "elsewhere", "--tenant", "a"], 1, "no data folder");
+    check(&["list", "--data", "elsewhere"], 1, "no data folder");
     check(&["revoke", "../x", "--data", "data"], 2, "no key's id");
     check(&["revoke", "0123", "--data", "data"], 1, "no such write key");
     folder.write("data/write-keys.json", b"{}");
