@@ -179,4 +179,21 @@ mod tests {
         let own: Json<'_> = serde_json::from_str("{\"a\": {\"b\": [{}, []]}, \"c\": 1}").unwrap();
         assert_eq!(own.depth(), 4);
     }
+
+    /// The shortest text of a float has up to 17 digits, and each of them counts.
+    #[test]
+    fn a_float_is_read_as_what_was_written() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..20_000 {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            // From 2^-32 to 2^32, as amounts and measures are.
+            let exponent = 991 + (bits >> 52) % 64;
+            let float = f64::from_bits((exponent << 52) | (bits & ((1 << 52) - 1)));
+            let text = format!("{float:?}");
+            let read: Json<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, Json::Float(float));
+        }
+    }
 }
