@@ -175,15 +175,14 @@ fn led_to_actors<K: Clone + Eq + Hash + Ord>(direct: &HashMap<K, K>) -> HashMap<
     ends
 }
 
-/// The column with what a lookup finds in its place; `None` where it finds nothing.
-fn replaced<V: Copy + PartialEq>(
-    rows: usize,
+/// What is found for a row; rows of one actor stand together, and are looked up once.
+fn by_row<V: Copy + PartialEq, F: Copy>(
     tenants: &TenantNames<'_>,
     own: impl Fn(usize) -> Option<V>,
-    look_up: impl Fn(&str, V) -> Option<V>,
-) -> Option<Vec<Option<V>>> {
-    let mut last: Option<(i32, V, Option<V>)> = None;
-    let mut find = |row: usize| {
+    look_up: impl Fn(&str, V) -> Option<F>,
+) -> impl FnMut(usize) -> Option<F> {
+    let mut last: Option<(i32, V, Option<F>)> = None;
+    move |row: usize| {
         let value = own(row)?;
         let code = tenants.code(row);
         let found = match last {
@@ -192,7 +191,17 @@ fn replaced<V: Copy + PartialEq>(
         };
         last = Some((code, value, found));
         found
-    };
+    }
+}
+
+/// The column with what a lookup finds in its place; `None` where it finds nothing.
+fn replaced<V: Copy + PartialEq>(
+    rows: usize,
+    tenants: &TenantNames<'_>,
+    own: impl Fn(usize) -> Option<V>,
+    look_up: impl Fn(&str, V) -> Option<V>,
+) -> Option<Vec<Option<V>>> {
+    let mut find = by_row(tenants, &own, look_up);
     let first = (0..rows).find(|row| find(*row).is_some())?;
     let mut column: Vec<Option<V>> = (0..first).map(&own).collect();
     column.extend((first..rows).map(|row| find(row).or_else(|| own(row))));

@@ -8,7 +8,7 @@ use ebbtide_model::{ActorPropsTable, Scope};
 use ebbtide_store::{ColumnRef, Snapshot};
 use hashbrown::HashMap;
 
-use super::{Aliases, ENTRY_BYTES, TenantNames, unexpected};
+use super::{Aliases, ENTRY_BYTES, TenantNames, by_row, unexpected};
 use crate::EngineError;
 
 /// The values of one property.
@@ -142,11 +142,13 @@ impl ActorValues {
         let names = TenantNames::of(tenants)?;
         let of_row: Vec<Option<&str>> = if let Some(texts) = actors.as_string_opt::<i32>() {
             let own = |row: usize| texts.is_valid(row).then(|| texts.value(row));
-            each(texts.len(), &names, own, |tenant, text| self.tenants.get(tenant)?.texts.get(text)?.text())
+            let look_up = |tenant: &str, text: &str| self.tenants.get(tenant)?.texts.get(text)?.text();
+            (0..texts.len()).map(by_row(&names, own, look_up)).collect()
         } else {
             let ints = actors.as_primitive_opt::<Int64Type>().ok_or_else(|| unexpected(actors))?;
             let own = |row: usize| ints.is_valid(row).then(|| ints.value(row));
-            each(ints.len(), &names, own, |tenant, int| self.tenants.get(tenant)?.ints.get(&int)?.text())
+            let look_up = |tenant: &str, int: i64| self.tenants.get(tenant)?.ints.get(&int)?.text();
+            (0..ints.len()).map(by_row(&names, own, look_up)).collect()
         };
         Ok(Arc::new(StringArray::from(of_row)))
     }
@@ -160,25 +162,4 @@ impl Said {
     fn text(&self) -> Option<&str> {
         self.value.as_deref()
     }
-}
-
-/// What is found for each row; rows of one actor stand together, and are looked up once.
-fn each<'v, V: Copy + PartialEq>(
-    rows: usize,
-    tenants: &TenantNames<'_>,
-    own: impl Fn(usize) -> Option<V>,
-    look_up: impl Fn(&str, V) -> Option<&'v str>,
-) -> Vec<Option<&'v str>> {
-    let mut last: Option<(i32, V, Option<&'v str>)> = None;
-    let of_row = |row: usize| {
-        let value = own(row)?;
-        let code = tenants.code(row);
-        let found = match last {
-            Some((last_code, last_value, found)) if last_code == code && last_value == value => found,
-            _ => look_up(tenants.at(row), value),
-        };
-        last = Some((code, value, found));
-        found
-    };
-    (0..rows).map(of_row).collect()
 }

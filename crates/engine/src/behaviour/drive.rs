@@ -90,8 +90,11 @@ impl<'i> Loading<'_, 'i> {
         // A part that is more than a worker's share is loaded by several; what is streamed is shared out later.
         let share = rows.div_ceil(workers).max(1);
         let pieces = |(source, spine, part): (&'s EventSource, Option<SpineColumns>, Part)| {
-            let pieces =
-                if loader(source, spine).streams(&part) { 1 } else { part.rows_max().div_ceil(share) };
+            let pieces = if loader(source, spine).streamed(&part).is_some() {
+                1
+            } else {
+                part.rows_max().div_ceil(share)
+            };
             part.split(pieces).into_iter().map(move |piece| (source, spine, piece))
         };
         let mut work: Vec<(&EventSource, Option<SpineColumns>, Part)> =

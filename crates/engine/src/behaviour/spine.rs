@@ -46,11 +46,11 @@ impl Loader<'_> {
         part.spine(&self.spine.filter(|columns| self.is_enough(columns))?)
     }
 
-    /// Whether the part can be read while it is folded.
-    pub(super) fn streams(&self, part: &Part) -> bool {
+    /// The part's spine, where the part can be read while it is folded.
+    pub(super) fn streamed(&self, part: &Part) -> Option<SpineScan> {
         // An alias and its actor lie apart.
         let is_joined = self.joined.as_ref().and_then(OfSource::aliases).is_some();
-        !is_joined && self.spine_of(part).is_some()
+        if is_joined { None } else { self.spine_of(part) }
     }
 
     /// Whether nothing is asked for but whose an event is, when it was, and what it is called.
@@ -277,10 +277,7 @@ pub(super) struct Stream {
 impl Stream {
     /// `None` where the part's rows have to be read at once.
     pub(super) fn of(loader: &Loader<'_>, part: &Part) -> Result<Option<Self>, EngineError> {
-        let (Some(scan), Some(columns), true) = (loader.spine_of(part), loader.spine, loader.streams(part))
-        else {
-            return Ok(None);
-        };
+        let (Some(scan), Some(columns)) = (loader.streamed(part), loader.spine) else { return Ok(None) };
         let codes = loader.codes(&scan.names());
         let counts = if codes.groups.is_empty() { Vec::new() } else { loader.count_codes(scan, &codes)? };
         Ok(Some(Self {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use ebbtide_engine::{ExplainedActor, explain};
-use ebbtide_model::query::{Query, bind};
+use ebbtide_model::query::Query;
 use ebbtide_model::{Fault, Node};
 use serde_json::Value as Json;
 
 use super::access;
 use super::answer::{Stopwatch, json_answer};
 use super::body::read_body;
+use super::query::bound;
 use crate::asking::{AskError, ask_within};
 use crate::problem::{Code, Problem};
 use crate::server::Server;
@@ -25,13 +26,7 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let settings = &server.settings;
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let asked = Asked::decode(&body.json()?)?;
-    let in_query = |fault: Fault| Fault { path: format!("query.{}", fault.path), ..fault };
-    let texts = asked.query.texts();
-    let names = || texts.iter().map(String::as_str);
-    // What is wrong with it is told before it is looked up whether there is such a tenant.
-    drop(bind(&asked.query, &app.pack.schema.assuming(names())).map_err(in_query)?);
-    let snapshot = access::snapshot(&server, &app, &scope).await?.evolved(&scope, names());
-    let query = bind(&asked.query, snapshot.app()).map_err(in_query)?;
+    let (query, snapshot) = bound(&server, &app, &scope, &asked.query, in_query).await?;
     let turn = server.turn().await?;
     let asking = ask_within(settings.query_time_max, move |flag| {
         // Held until the question is answered or given up, even where its caller has gone.
@@ -46,6 +41,10 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     json_answer(watch, move || Ok(explanation.to_json())).await
 }
 
+fn in_query(fault: Fault) -> Fault {
+    Fault { path: format!("query.{}", fault.path), ..fault }
+}
+
 /// What a body asks.
 struct Asked {
     query: Query,
@@ -55,8 +54,7 @@ struct Asked {
 impl Asked {
     fn decode(json: &Json) -> Result<Self, Fault> {
         let fields = Node::root(json).fields()?;
-        let query = Query::parse(fields.required("query")?.json())
-            .map_err(|fault| Fault { path: format!("query.{}", fault.path), ..fault })?;
+        let query = Query::parse(fields.required("query")?.json()).map_err(in_query)?;
         let actor = ExplainedActor::decode(fields.required("actor")?)?;
         fields.finish()?;
         Ok(Self { query, actor })

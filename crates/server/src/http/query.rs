@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use ebbtide_model::query::{BoundQuery, Query, bind};
-use ebbtide_model::{Instant, Scope, TableName};
+use ebbtide_model::{Fault, Instant, Scope, TableName};
 use ebbtide_store::Snapshot;
 
 use super::answer::Stopwatch;
@@ -16,7 +16,7 @@ use crate::asking::{AskError, ask_within};
 use crate::cache::{Entry, Freshness, Key, Lifetime, Source, Versions, Wanted, next_row};
 use crate::problem::{Code, Problem};
 use crate::report::Answer;
-use crate::server::Server;
+use crate::server::{App, Server};
 
 /// How long an answer is kept, at most.
 const KEPT_FOR: Duration = Duration::from_secs(300);
@@ -30,12 +30,7 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let settings = &server.settings;
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let query = Query::parse(&body.json()?)?;
-    let texts = query.texts();
-    let names = || texts.iter().map(String::as_str);
-    // What is wrong with it is told before it is looked up whether there is such a tenant.
-    drop(bind(&query, &app.pack.schema.assuming(names()))?);
-    let snapshot = access::snapshot(&server, &app, &scope).await?.evolved(&scope, names());
-    let query = bind(&query, snapshot.app())?;
+    let (query, snapshot) = bound(&server, &app, &scope, &query, std::convert::identity).await?;
     let question = Question { server: server.clone(), scope, query: Arc::new(query), snapshot, now };
     let (entry, source) = question.answer().await?;
     watch.lap(if source == Source::Computed { "engine" } else { "cache" });
@@ -43,6 +38,23 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     conditional::tell(response.headers_mut(), source, entry.age_s(now));
     watch.tell(response.headers_mut());
     Ok(response)
+}
+
+/// The query over the rows that the scope sees, and those rows. `placed` says where in the body a fault is.
+pub(super) async fn bound(
+    server: &Server,
+    app: &Arc<App>,
+    scope: &Scope,
+    query: &Query,
+    placed: fn(Fault) -> Fault,
+) -> Result<(BoundQuery, Snapshot), Problem> {
+    let texts = query.texts();
+    let names = || texts.iter().map(String::as_str);
+    // What is wrong with it is told before it is looked up whether there is such a tenant.
+    drop(bind(query, &app.pack.schema.assuming(names())).map_err(placed)?);
+    let snapshot = access::snapshot(server, app, scope).await?.evolved(scope, names());
+    let query = bind(query, snapshot.app()).map_err(placed)?;
+    Ok((query, snapshot))
 }
 
 #[derive(Clone)]

@@ -11,25 +11,38 @@ use super::Asking;
 use crate::EngineError;
 use crate::answer::{Bucket, FunnelAnswer, FunnelCounts, FunnelGroup, FunnelSeries, FunnelStepCount};
 use crate::behaviour::columns::Arrivals;
-use crate::behaviour::drive::Loading;
+use crate::behaviour::drive::{Loaded, Loading};
 use crate::behaviour::funnel::{FunnelFold, FunnelState, MEMBERS_MAX, Tally};
 use crate::behaviour::load::Actors;
 use crate::behaviour::span::Span;
 use crate::exact::Ratio;
 
-impl Asking<'_> {
-    pub(super) fn funnel(&mut self, funnel: &Funnel) -> Result<FunnelAnswer, EngineError> {
-        let span = match funnel.view {
+impl<'a> Asking<'a> {
+    /// The buckets of a funnel's trends.
+    pub(in crate::behaviour) fn funnel_span(&self, funnel: &Funnel) -> Result<Option<Span>, EngineError> {
+        Ok(match funnel.view {
             FunnelView::Steps => None,
             FunnelView::Trends { interval, .. } => {
                 Some(Span::asked(self.query, Interval::Unit(interval), self.as_of)?)
             }
-        };
-        let fold = FunnelFold::new(self.query, funnel, span.as_ref(), self.as_of);
+        })
+    }
+
+    pub(in crate::behaviour) fn funnel_events(
+        &self,
+        funnel: &Funnel,
+        fold: &FunnelFold<'_>,
+    ) -> Result<Loaded<'a>, EngineError> {
         let (times, no_ties) = (fold.times(), HashSet::new());
         let arrivals = if funnel.order == StepOrder::Strict { Arrivals::Read } else { Arrivals::Unread };
         let loading = Loading { arrivals, ..self.loading(&times, Actors::Required, &no_ties) };
-        let loaded = loading.load(&self.query.sources)?;
+        loading.load(&self.query.sources)
+    }
+
+    pub(super) fn funnel(&mut self, funnel: &Funnel) -> Result<FunnelAnswer, EngineError> {
+        let span = self.funnel_span(funnel)?;
+        let fold = FunnelFold::new(self.query, funnel, span.as_ref(), self.as_of);
+        let loaded = self.funnel_events(funnel, &fold)?;
         let fold = fold.with_groups(&loaded.groups)?;
         let mut state = loaded.fold(&fold)?;
         let buckets =

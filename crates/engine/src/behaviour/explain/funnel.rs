@@ -1,7 +1,7 @@
 //! A funnel explained: which event served which step, and why the others did not.
 
 use ebbtide_model::Instant;
-use ebbtide_model::query::{BoundQuery, FirstTime, Funnel, FunnelView, Interval, StepOrder};
+use ebbtide_model::query::{BoundQuery, FirstTime, Funnel, StepOrder};
 use hashbrown::HashSet;
 use serde_json::{Map, Value as Json};
 
@@ -9,12 +9,8 @@ use super::record::{Recorded, Seen};
 use super::{Elsewhere, Explained, Rule, Verdict, elsewhere};
 use crate::EngineError;
 use crate::behaviour::ask::Asking;
-use crate::behaviour::columns::Arrivals;
-use crate::behaviour::drive::Loading;
 use crate::behaviour::fold::{Actor, Fold, Run};
 use crate::behaviour::funnel::{Best, FunnelFold};
-use crate::behaviour::load::Actors;
-use crate::behaviour::span::Span;
 
 /// The attempt that an actor is counted for.
 struct BestFold<'a>(&'a FunnelFold<'a>);
@@ -41,17 +37,9 @@ impl Asking<'_> {
         funnel: &Funnel,
         recorded: &Recorded,
     ) -> Result<Explained, EngineError> {
-        let span = match funnel.view {
-            FunnelView::Steps => None,
-            FunnelView::Trends { interval, .. } => {
-                Some(Span::asked(self.query, Interval::Unit(interval), self.as_of)?)
-            }
-        };
+        let span = self.funnel_span(funnel)?;
         let fold = FunnelFold::new(self.query, funnel, span.as_ref(), self.as_of);
-        let (times, no_ties) = (fold.times(), HashSet::new());
-        let arrivals = if funnel.order == StepOrder::Strict { Arrivals::Read } else { Arrivals::Unread };
-        let loading = Loading { arrivals, ..self.loading(&times, Actors::Required, &no_ties) };
-        let loaded = loading.load(&self.query.sources)?;
+        let loaded = self.funnel_events(funnel, &fold)?;
         let fold = fold.with_groups(&loaded.groups)?;
         let best = loaded.fold(&BestFold(&fold))?.into_iter().next().unwrap_or_default();
         let since = span.as_ref().and_then(|span| span.bounds.first().copied());

@@ -151,7 +151,7 @@ impl<A: Addend> Groups<A> {
 }
 
 /// Whether a filter lets a row through; null does not.
-fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
+pub(super) fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 

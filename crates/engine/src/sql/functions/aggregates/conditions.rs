@@ -10,6 +10,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, ColumnarValue, EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::accumulate::passes;
 use crate::sql::functions::arguments::refused;
 
 /// As many conditions as a call may have: as many as `ClickHouse` takes, and as a word has bits.
@@ -116,11 +117,6 @@ fn change<G>(
         *heap_bytes += bytes(group).saturating_sub(before);
     }
     Ok(())
-}
-
-/// Whether a filter lets a row through; null does not.
-fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
-    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
 impl<S: Summary> GroupsAccumulator for Groups<S> {
