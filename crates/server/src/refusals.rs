@@ -51,10 +51,26 @@ impl From<SqlError> for Problem {
         if let SqlError::Store(error) = error {
             return Self::from(error);
         }
+        let told = |code| Self::new(code, sentence(&error.to_string()));
+        if matches!(error, SqlError::Busy) {
+            return told(Code::Overloaded);
+        }
+        if matches!(error, SqlError::NoProcess { .. }) {
+            return told(Code::SqlUnavailable);
+        }
+        if matches!(error, SqlError::Fell { .. }) {
+            return told(Code::SqlFell);
+        }
         let kind = error.kind();
         let code = if kind == ErrorKind::Invalid { Code::SqlInvalid } else { Code::of_kind(kind) };
         Self::with_code(code, &error)
     }
+}
+
+/// An error's words as a sentence.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }
 
 /// A parameter of a path or a query string.

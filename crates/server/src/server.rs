@@ -176,7 +176,10 @@ impl Server {
 
     /// A behavioural question's turn: as many at one time as the machine is to work on.
     pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = self.turns.clone().acquire_owned().await;
+        let turn = self.turns.clone().acquire_owned();
+        let Ok(turn) = tokio::time::timeout(self.settings.turn_wait_max, turn).await else {
+            return Err(Problem::new(Code::Overloaded, "As many questions are worked on as may be."));
+        };
         turn.map_err(|error| Problem::hidden(Code::Internal, error))
     }
 
