@@ -7,6 +7,7 @@ use ebbtide_model::pack::ParamError;
 use ebbtide_model::{ErrorKind, Fault, TableName};
 use ebbtide_store::StoreError;
 
+use crate::asking::AskError;
 use crate::problem::{Code, Problem};
 use crate::report::ReportError;
 use crate::report::export::ExportError;
@@ -80,8 +81,21 @@ impl From<ParamError> for Problem {
     }
 }
 
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Engine(error) => Self::from(error),
+            AskError::Busy => Self::new(Code::Overloaded, sentence(&error.to_string())),
+            AskError::Unanswered(_) => Self::hidden(Code::Internal, error),
+        }
+    }
+}
+
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
+        if matches!(error, ReportError::Busy) {
+            return Self::from(AskError::Busy);
+        }
         // The statements are the pack's: a caller wrote nothing in them, and can mend nothing.
         if error.kind() == ErrorKind::Invalid {
             return Self::with_code(Code::Internal, &error);
