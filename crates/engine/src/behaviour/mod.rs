@@ -21,6 +21,7 @@ mod lifecycle;
 mod load;
 mod membership;
 mod paths;
+mod pick;
 mod preceding;
 mod probe;
 mod refine;

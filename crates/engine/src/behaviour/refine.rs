@@ -9,6 +9,7 @@ use ebbtide_store::{LaneRows, Lanes, Part, SpineRows};
 use super::columns::{Columns, Projection};
 use super::joined::OfSource;
 use super::membership::Memberships;
+use super::pick::wanted_places;
 use super::probe;
 use crate::EngineError;
 
@@ -127,13 +128,18 @@ impl Refinement {
     /// The same rows, by their finer codes.
     pub(super) fn refine(&self, mut rows: SpineRows, knowing: Knowing<'_>) -> Result<SpineRows, EngineError> {
         let (first_time, last_time) = knowing.times;
-        let is_asked = |row: usize| {
-            let code = rows.codes.get(row).map_or(0, |code| usize::from(*code));
-            self.decides.get(code).copied().unwrap_or(false)
-                && (first_time..=last_time).contains(&rows.times[row])
+        let mut asked: Vec<u32> = Vec::new();
+        let mut look = |place: usize| {
+            let is_in_time = (first_time..=last_time).contains(&rows.times[place]);
+            let row = u32::try_from(place).ok().map(|place| rows.rows.start + place);
+            asked.extend(row.filter(|_| is_in_time));
         };
-        let asked = (rows.rows.clone()).zip(0..rows.times.len()).filter(|(_, place)| is_asked(*place));
-        let asked: Vec<u32> = asked.map(|(row, _)| row).collect();
+        if rows.codes.is_empty() {
+            let all = if self.decides.first() == Some(&true) { rows.times.len() } else { 0 };
+            (0..all).for_each(&mut look);
+        } else {
+            wanted_places(&rows.codes, &self.decides, &mut look);
+        }
         if asked.is_empty() {
             return Ok(rows);
         }

@@ -11,6 +11,7 @@ use super::columns::Projection;
 use super::drive::Loading;
 use super::key::{Group, GroupInterner, Key, KeyColumn, OwnedKey};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, NumberColumn};
+use super::pick::wanted_places;
 use super::span::Span;
 use super::spine::{Bounds, Codes as Meanings, Spined};
 use super::trend::{TrendState, widen};
@@ -262,9 +263,9 @@ fn pick(rows: &SpineRows, marks: &[u64], times: Option<(i64, i64)>, picked: &mut
     if is_all || is_nameless {
         picked.extend(rows.rows.clone());
     } else {
-        let wanted = |code: &u16| is_wanted.get(usize::from(*code)).copied().unwrap_or(false);
-        let own = rows.rows.clone().zip(rows.codes.iter()).filter(|(_, code)| wanted(code));
-        picked.extend(own.map(|(row, _)| row));
+        wanted_places(&rows.codes, &is_wanted, |place| {
+            picked.extend(u32::try_from(place).ok().map(|place| rows.rows.start + place));
+        });
     }
     let first = rows.rows.start;
     if let Some((earliest, until)) = times {
