@@ -14,7 +14,7 @@ use super::gathered::Columns;
 use super::joined::OfSource;
 use super::kernel::{CodeRun, Meaning};
 use super::key::{Key, KeyColumn};
-use super::load::{Actors, Events, Loader, NO_CODE, Times, Values, shorten};
+use super::load::{Actors, Events, Groups, Loader, NO_CODE, Times, Values, shorten};
 use super::membership::Memberships;
 use crate::{EngineError, stop};
 
@@ -279,8 +279,8 @@ pub(super) struct Stream {
     values: Values,
     pub(super) part: Part,
     codes: Codes,
-    /// Events by code; empty where groups are not asked for.
-    counts: Vec<u64>,
+    /// Events by code, where that was to be known.
+    counts: Option<Vec<u64>>,
 }
 
 impl Stream {
@@ -288,7 +288,8 @@ impl Stream {
     pub(super) fn of(loader: &Loader<'_>, part: &Part) -> Result<Option<Self>, EngineError> {
         let (Some(scan), Some(columns)) = (loader.streamed(part), loader.spine) else { return Ok(None) };
         let codes = loader.codes(&scan.names());
-        let counts = if codes.groups.is_empty() { Vec::new() } else { loader.count_codes(scan, &codes)? };
+        let is_counted = !codes.groups.is_empty() && loader.groups == Groups::Met;
+        let counts = if is_counted { Some(loader.count_codes(scan, &codes)?) } else { None };
         Ok(Some(Self {
             source: loader.source.clone(),
             columns,
@@ -309,9 +310,15 @@ impl Stream {
     pub(super) fn keys(&self) -> Events {
         let mut events = Events::default();
         let names = self.scan(&self.part).map(|scan| scan.names()).unwrap_or_default();
-        for (code, count) in self.counts.iter().enumerate() {
-            let key = || std::iter::once(name_of(&names, code));
-            events.groups.push(if *count > 0 { events.group_keys.code(key()) } else { NO_CODE });
+        if !self.source.breakdown.is_empty() {
+            for (code, marks) in self.codes.marks.iter().enumerate() {
+                let has_events = match &self.counts {
+                    Some(counts) => counts.get(code).is_some_and(|count| *count > 0),
+                    None => *marks != 0,
+                };
+                let key = || std::iter::once(name_of(&names, code));
+                events.groups.push(if has_events { events.group_keys.code(key()) } else { NO_CODE });
+            }
         }
         if let Some(value) = &self.source.value {
             for (code, marks) in self.codes.marks.iter().enumerate() {
@@ -332,7 +339,7 @@ impl Stream {
 
     /// How many events there are of each group, by rank.
     pub(super) fn add_sizes(&self, sizes: &mut [u64]) {
-        for (group, count) in self.codes.groups.iter().zip(&self.counts) {
+        for (group, count) in self.codes.groups.iter().zip(self.counts.iter().flatten()) {
             if let Some(size) = group.and_then(|rank| sizes.get_mut(rank as usize)) {
                 *size += count;
             }
@@ -392,6 +399,7 @@ impl Stream {
             actors: self.actors,
             ties: &no_ties,
             values: self.values,
+            groups: Groups::Met,
             arrivals: Arrivals::Unread,
             spine: Some(self.columns),
             interrupt,

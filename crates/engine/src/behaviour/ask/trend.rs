@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use ebbtide_model::query::{Breakdown, Compare, Formula, Measure, Operator, Trend};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use num_bigint::BigUint;
 
 use super::Asking;
 use crate::EngineError;
 use crate::answer::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
-use crate::behaviour::drive::Loaded;
+use crate::behaviour::drive::{Loaded, Loading};
 use crate::behaviour::key::{Group, compare_groups};
-use crate::behaviour::load::Actors;
+use crate::behaviour::load::{Actors, Groups};
 use crate::behaviour::span::Span;
 use crate::behaviour::trend::{NO_SERIES, TrendFold, TrendState, percentile, widen};
 use crate::exact::{ExactSum, Ratio};
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
     pub(super) fn trend(&self, trend: &Trend) -> Result<TrendAnswer, EngineError> {
         let asked = Span::asked(self.query, trend.interval, self.as_of)?;
         let now = self.entities(trend, &asked)?;
@@ -31,9 +31,12 @@ impl Asking<'_> {
         let earlier = before.iter().flat_map(|(_, entities)| entities);
         let groups = trend.breakdown.as_ref().map(|breakdown| commonest(breakdown, &now, earlier));
         let kept = groups.as_deref().unwrap_or_default();
-        let mut lines = self.lines(trend, &asked, &now, kept)?;
-        let mut compared = match &before {
-            Some((span, entities)) => Some((span, self.lines(trend, span, entities, kept)?)),
+        let mut lines = self.lines(trend, &asked, now, kept)?;
+        let mut compared = match before {
+            Some((span, entities)) => {
+                let lines = self.lines(trend, &span, entities, kept)?;
+                Some((span, lines))
+            }
             None => None,
         };
         let group = |(index, key): (usize, &Group)| TrendGroup {
@@ -47,7 +50,7 @@ impl Asking<'_> {
             measures: trend.measures.clone(),
             groups,
             compare: compared.map(|(span, mut lines)| TrendCompare {
-                buckets: self.named_buckets(span, trend.interval),
+                buckets: self.named_buckets(&span, trend.interval),
                 data: lines.take(trend, 0),
             }),
             data: lines.take(trend, 0),
@@ -56,7 +59,7 @@ impl Asking<'_> {
     }
 
     /// The events of each entity, with those of all groups.
-    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Loaded<'_>>, EngineError> {
+    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Entity<'a>>, EngineError> {
         let aggregated = self.query.query.aggregate_by.is_some();
         let load = |(index, source)| {
             let actors = if aggregated {
@@ -66,9 +69,42 @@ impl Asking<'_> {
             } else {
                 Actors::Ignored
             };
-            self.load_of(std::slice::from_ref(source), &span.times(self.as_of), actors)
+            let (times, no_ties) = (span.times(self.as_of), HashSet::new());
+            let load = |groups: Groups| {
+                let loading = Loading { groups, ..self.loading(&times, actors, &no_ties) };
+                loading.load(std::slice::from_ref(source))
+            };
+            if trend.breakdown.is_none() {
+                return Ok(Entity { loaded: load(Groups::Possible)?, sizes: Vec::new(), whole: None });
+            }
+            let loaded = load(Groups::Possible)?;
+            if loaded.has_streams() && loaded.groups.len().saturating_mul(span.buckets()) <= WHOLE_CELLS_MAX {
+                let whole = self.whole(trend, span, index, &loaded)?;
+                let sizes = (1..=loaded.groups.len()).map(|series| whole.events(series, span.buckets()));
+                return Ok(Entity { sizes: sizes.collect(), loaded, whole: Some(whole) });
+            }
+            let loaded = if loaded.has_streams() { load(Groups::Met)? } else { loaded };
+            Ok(Entity { sizes: loaded.group_sizes(), loaded, whole: None })
         };
         self.query.sources.iter().enumerate().map(load).collect()
+    }
+
+    /// Every group as a series, by rank from 1 on, and an empty one behind them.
+    fn whole(
+        &self,
+        trend: &Trend,
+        span: &Span,
+        index: usize,
+        loaded: &Loaded<'_>,
+    ) -> Result<TrendState, EngineError> {
+        let groups = loaded.groups.len() + 1;
+        let series = (1..).take(loaded.groups.len()).collect();
+        let fold = self.trend_fold(trend, span, index).with_series(series, groups)?;
+        loaded.fold_codes(&fold)
+    }
+
+    fn trend_fold<'s>(&self, trend: &Trend, span: &'s Span, index: usize) -> TrendFold<'s> {
+        TrendFold::new(span, trend.measured(index).0, trend.cumulative, self.number_type(index))
     }
 
     /// Folds the events of each entity into the series of all, then of each kept group.
@@ -76,22 +112,54 @@ impl Asking<'_> {
         &self,
         trend: &Trend,
         span: &Span,
-        entities: &[Loaded<'_>],
+        entities: Vec<Entity<'_>>,
         kept: &[Group],
     ) -> Result<Lines, EngineError> {
         let places: BTreeMap<&Group, u32> = kept.iter().zip(1..).collect();
         let mut by_entity = Vec::new();
-        for (index, loaded) in entities.iter().enumerate() {
-            let measures = trend.measured(index).0;
+        for (index, Entity { loaded, whole, .. }) in entities.into_iter().enumerate() {
             let place = |key: &Group| places.get(key).copied().unwrap_or(NO_SERIES);
-            let series = loaded.groups.iter().map(place).collect();
-            let fold = TrendFold::new(span, measures, trend.cumulative, self.number_type(index));
-            let fold = fold.with_series(series, kept.len())?;
-            let mut state = loaded.fold(&fold)?;
+            let series: Vec<u32> = loaded.groups.iter().map(place).collect();
+            let (mut state, order) = match whole {
+                Some(state) => {
+                    let mut order = vec![loaded.groups.len() + 1; kept.len() + 1];
+                    order[0] = 0;
+                    for (rank, place) in series.iter().enumerate().filter(|(_, place)| **place != NO_SERIES) {
+                        order[*place as usize] = rank + 1;
+                    }
+                    (state, order)
+                }
+                None => {
+                    let fold = self.trend_fold(trend, span, index).with_series(series, kept.len())?;
+                    (loaded.fold_codes(&fold)?, (0..=kept.len()).collect())
+                }
+            };
+            let fold = self.trend_fold(trend, span, index);
             let mut reading = Reading::new(&fold, span, trend.cumulative, &mut state, self.as_of.micros());
-            by_entity.push((0..=kept.len()).map(|series| reading.series(series, measures)).collect());
+            let measures = trend.measured(index).0;
+            by_entity.push(order.iter().map(|series| reading.series(*series, measures)).collect());
         }
         Ok(Lines { by_entity, entities: Vec::new() })
+    }
+}
+
+/// Cells of a fold with all groups, at most: where there are more, it is first found out which are wanted.
+const WHOLE_CELLS_MAX: usize = 200_000;
+
+/// The events of an entity.
+struct Entity<'l> {
+    loaded: Loaded<'l>,
+    /// By rank of the group: how many events it has. Empty where there is no breakdown.
+    sizes: Vec<u64>,
+    /// What they come to, where each group was given a series before it was known which are kept.
+    whole: Option<TrendState>,
+}
+
+impl Entity<'_> {
+    /// The groups that have events, and how many.
+    fn groups(&self) -> impl Iterator<Item = (&Group, u64)> {
+        let groups = self.loaded.groups.iter().zip(&self.sizes);
+        groups.filter(|(_, size)| **size > 0).map(|(key, size)| (key, *size))
     }
 }
 
@@ -99,16 +167,14 @@ impl Asking<'_> {
 /// value. Those that are in an earlier period only come last.
 fn commonest<'l>(
     breakdown: &Breakdown,
-    now: &'l [Loaded<'_>],
-    earlier: impl Iterator<Item = &'l Loaded<'l>>,
+    now: &'l [Entity<'_>],
+    earlier: impl Iterator<Item = &'l Entity<'l>>,
 ) -> Vec<Group> {
     let mut sizes: BTreeMap<&Group, u64> = BTreeMap::new();
-    for loaded in now {
-        for (key, size) in loaded.groups.iter().zip(loaded.group_sizes()) {
-            *sizes.entry(key).or_default() += size;
-        }
+    for (key, size) in now.iter().flat_map(Entity::groups) {
+        *sizes.entry(key).or_default() += size;
     }
-    for key in earlier.flat_map(|loaded| &loaded.groups) {
+    for (key, _) in earlier.flat_map(Entity::groups) {
         sizes.entry(key).or_default();
     }
     let mut keys: Vec<(&Group, u64)> = sizes.into_iter().collect();
