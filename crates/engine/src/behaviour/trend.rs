@@ -116,6 +116,17 @@ impl<'a> TrendFold<'a> {
         Ok(self)
     }
 
+    /// By place of a kept group, behind all: its series among those of all groups, which stand there by rank; the
+    /// one behind them is empty, and for those without events here.
+    pub(crate) fn order_of(&self, groups: usize, kept: usize) -> Vec<usize> {
+        let mut order = vec![groups + 1; kept + 1];
+        order[0] = 0;
+        for (rank, place) in self.series.iter().enumerate().filter(|(_, place)| **place != NO_SERIES) {
+            order[*place as usize] = rank + 1;
+        }
+        order
+    }
+
     pub(crate) fn buckets(&self) -> usize {
         self.span.buckets()
     }

@@ -10,9 +10,11 @@ use super::Asking;
 use crate::EngineError;
 use crate::answer::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
 use crate::behaviour::drive::{Loaded, Loading};
+use crate::behaviour::fold::Fold;
 use crate::behaviour::key::{Group, compare_groups};
 use crate::behaviour::load::{Actors, Groups};
 use crate::behaviour::span::Span;
+use crate::behaviour::tally::{Tally, Wanted};
 use crate::behaviour::trend::{NO_SERIES, TrendFold, TrendState, percentile, widen};
 use crate::exact::{ExactSum, Ratio};
 
@@ -59,32 +61,39 @@ impl<'a> Asking<'a> {
     }
 
     /// The events of each entity, with those of all groups.
-    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Entity<'a>>, EngineError> {
+    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Measured<'a>>, EngineError> {
         let aggregated = self.query.query.aggregate_by.is_some();
         let load = |(index, source)| {
+            let measures = trend.measured(index).0;
+            let (times, none) = (span.times(self.as_of), HashSet::new());
             let actors = if aggregated {
                 Actors::Required
-            } else if trend.measured(index).0.contains(&Measure::Unique) {
+            } else if measures.contains(&Measure::Unique) {
                 Actors::Optional
             } else {
                 Actors::Ignored
             };
-            let (times, no_ties) = (span.times(self.as_of), HashSet::new());
+            if actors == Actors::Ignored
+                && let Some(wanted) = Wanted::of(measures)
+                && let Some(tally) = self.loading(&times, actors, &none).tally(source, span, wanted)?
+            {
+                return Ok(Measured::Tallied(tally));
+            }
             let load = |groups: Groups| {
-                let loading = Loading { groups, ..self.loading(&times, actors, &no_ties) };
+                let loading = Loading { groups, ..self.loading(&times, actors, &none) };
                 loading.load(std::slice::from_ref(source))
             };
-            if trend.breakdown.is_none() {
-                return Ok(Entity { loaded: load(Groups::Possible)?, sizes: Vec::new(), whole: None });
-            }
             let loaded = load(Groups::Possible)?;
+            if trend.breakdown.is_none() {
+                return Ok(Measured::Loaded { loaded, sizes: Vec::new(), whole: None });
+            }
             if loaded.has_streams() && loaded.groups.len().saturating_mul(span.buckets()) <= WHOLE_CELLS_MAX {
                 let whole = self.whole(trend, span, index, &loaded)?;
                 let sizes = (1..=loaded.groups.len()).map(|series| whole.events(series, span.buckets()));
-                return Ok(Entity { sizes: sizes.collect(), loaded, whole: Some(whole) });
+                return Ok(Measured::Loaded { sizes: sizes.collect(), loaded, whole: Some(whole) });
             }
             let loaded = if loaded.has_streams() { load(Groups::Met)? } else { loaded };
-            Ok(Entity { sizes: loaded.group_sizes(), loaded, whole: None })
+            Ok(Measured::Loaded { sizes: loaded.group_sizes(), loaded, whole: None })
         };
         self.query.sources.iter().enumerate().map(load).collect()
     }
@@ -112,29 +121,26 @@ impl<'a> Asking<'a> {
         &self,
         trend: &Trend,
         span: &Span,
-        entities: Vec<Entity<'_>>,
+        entities: Vec<Measured<'_>>,
         kept: &[Group],
     ) -> Result<Lines, EngineError> {
-        let places: BTreeMap<&Group, u32> = kept.iter().zip(1..).collect();
         let mut by_entity = Vec::new();
-        for (index, Entity { loaded, whole, .. }) in entities.into_iter().enumerate() {
-            let place = |key: &Group| places.get(key).copied().unwrap_or(NO_SERIES);
-            let series: Vec<u32> = loaded.groups.iter().map(place).collect();
-            let (mut state, order) = match whole {
-                Some(state) => {
-                    let mut order = vec![loaded.groups.len() + 1; kept.len() + 1];
-                    order[0] = 0;
-                    for (rank, place) in series.iter().enumerate().filter(|(_, place)| **place != NO_SERIES) {
-                        order[*place as usize] = rank + 1;
-                    }
-                    (state, order)
+        for (index, measured) in entities.into_iter().enumerate() {
+            let series = measured.series(kept);
+            let fold = self.trend_fold(trend, span, index).with_series(series, kept.len())?;
+            let mut order: Vec<usize> = (0..=kept.len()).collect();
+            let mut state = match measured {
+                Measured::Loaded { loaded, whole: Some(whole), .. } => {
+                    order = fold.order_of(loaded.groups.len(), kept.len());
+                    whole
                 }
-                None => {
-                    let fold = self.trend_fold(trend, span, index).with_series(series, kept.len())?;
-                    (loaded.fold_codes(&fold)?, (0..=kept.len()).collect())
+                Measured::Loaded { loaded, .. } => loaded.fold_codes(&fold)?,
+                Measured::Tallied(tally) => {
+                    let mut state = fold.fresh();
+                    tally.fill(&mut state, kept);
+                    state
                 }
             };
-            let fold = self.trend_fold(trend, span, index);
             let mut reading = Reading::new(&fold, span, trend.cumulative, &mut state, self.as_of.micros());
             let measures = trend.measured(index).0;
             by_entity.push(order.iter().map(|series| reading.series(*series, measures)).collect());
@@ -147,19 +153,39 @@ impl<'a> Asking<'a> {
 const WHOLE_CELLS_MAX: usize = 200_000;
 
 /// The events of an entity.
-struct Entity<'l> {
-    loaded: Loaded<'l>,
-    /// By rank of the group: how many events it has. Empty where there is no breakdown.
-    sizes: Vec<u64>,
-    /// What they come to, where each group was given a series before it was known which are kept.
-    whole: Option<TrendState>,
+enum Measured<'l> {
+    Loaded {
+        loaded: Loaded<'l>,
+        /// By rank of the group: how many events it has. Empty where there is no breakdown.
+        sizes: Vec<u64>,
+        /// What they come to, where each group was given a series before it was known which are kept.
+        whole: Option<TrendState>,
+    },
+    Tallied(Tally),
 }
 
-impl Entity<'_> {
+impl Measured<'_> {
     /// The groups that have events, and how many.
-    fn groups(&self) -> impl Iterator<Item = (&Group, u64)> {
-        let groups = self.loaded.groups.iter().zip(&self.sizes);
-        groups.filter(|(_, size)| **size > 0).map(|(key, size)| (key, *size))
+    fn groups(&self) -> Vec<(&Group, u64)> {
+        match self {
+            Self::Loaded { loaded, sizes, .. } => {
+                let groups = loaded.groups.iter().zip(sizes.iter().copied());
+                groups.filter(|(_, size)| *size > 0).collect()
+            }
+            Self::Tallied(tally) => tally.sizes().collect(),
+        }
+    }
+
+    /// By rank of a loaded group: the series of it.
+    fn series(&self, kept: &[Group]) -> Vec<u32> {
+        let places: BTreeMap<&Group, u32> = kept.iter().zip(1..).collect();
+        match self {
+            Self::Loaded { loaded, .. } => {
+                let place = |key: &Group| places.get(key).copied().unwrap_or(NO_SERIES);
+                loaded.groups.iter().map(place).collect()
+            }
+            Self::Tallied(_) => Vec::new(),
+        }
     }
 }
 
@@ -167,14 +193,14 @@ impl Entity<'_> {
 /// value. Those that are in an earlier period only come last.
 fn commonest<'l>(
     breakdown: &Breakdown,
-    now: &'l [Entity<'_>],
-    earlier: impl Iterator<Item = &'l Entity<'l>>,
+    now: &'l [Measured<'_>],
+    earlier: impl Iterator<Item = &'l Measured<'l>>,
 ) -> Vec<Group> {
     let mut sizes: BTreeMap<&Group, u64> = BTreeMap::new();
-    for (key, size) in now.iter().flat_map(Entity::groups) {
+    for (key, size) in now.iter().flat_map(Measured::groups) {
         *sizes.entry(key).or_default() += size;
     }
-    for (key, _) in earlier.flat_map(Entity::groups) {
+    for (key, _) in earlier.flat_map(Measured::groups) {
         sizes.entry(key).or_default();
     }
     let mut keys: Vec<(&Group, u64)> = sizes.into_iter().collect();
