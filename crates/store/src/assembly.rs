@@ -118,6 +118,14 @@ impl Assembly {
         }
     }
 
+    /// Whether an asked column is a property that no row has.
+    pub(crate) fn is_absent(&self, column: usize) -> bool {
+        match self.outputs.get(column) {
+            Some(Output::Property(parts)) => parts.kinds.is_empty() && parts.overflow.is_none(),
+            Some(Output::Read(_)) | None => false,
+        }
+    }
+
     /// Whether a text that is read goes into what is made of several columns.
     pub(crate) fn reads_text(&self, place: usize) -> bool {
         self.outputs.iter().any(|output| match output {

@@ -107,6 +107,13 @@ impl LaneRows<'_> {
         self.lanes.get(*index).ok_or_else(|| missing(column))?.take(&places)
     }
 
+    /// Whether no row has anything in an asked column.
+    pub fn is_absent(&self, column: usize) -> bool {
+        let assembly = &self.of.assembly;
+        let source = assembly.as_it_stands(column).and_then(|place| self.of.wanted.sources.get(place));
+        assembly.is_absent(column) || matches!(source, Some(Source::Absent))
+    }
+
     /// The codes of an asked column, by row of the group, where it is a text that has some.
     pub fn coded(&self, column: usize) -> Option<&Coded> {
         let place = self.of.assembly.as_it_stands(column)?;

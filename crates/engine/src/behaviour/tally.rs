@@ -438,9 +438,11 @@ impl<'b> Grouping<'b> {
                 return Ok(Some(CodedColumn { codes, count: block.meanings.marks.len() }));
             }
             let Some((lanes, projection)) = block.lanes else { return Ok(None) };
-            let Some(coded) = projection.place(column).and_then(|place| lanes.coded(place)) else {
-                return Ok(None);
-            };
+            let Some(place) = projection.place(column) else { return Ok(None) };
+            if lanes.is_absent(place) {
+                return Ok(Some(CodedColumn { codes: CodesOf::Nothing, count: 1 }));
+            }
+            let Some(coded) = lanes.coded(place) else { return Ok(None) };
             let keys = KeyColumn::of(&coded.values)?;
             let codes = CodesOf::Lane(lanes.rows().start, &coded.codes, keys);
             Ok(Some(CodedColumn { codes, count: coded.values.len() }))

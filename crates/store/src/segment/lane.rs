@@ -155,7 +155,14 @@ impl Lane {
                 let places: UInt32Array = rows.values().iter().map(|row| sparse.place(*row)).collect();
                 Ok(take(&sparse.values, &places, None)?)
             }
-            Self::Plain(array) => Ok(take(array, rows, None)?),
+            Self::Plain(array) => {
+                let first = rows.values().first().copied().unwrap_or(0);
+                if rows.values().iter().zip(first..).all(|(row, place)| *row == place) {
+                    // Rows one after the other are there already.
+                    return Ok(array.slice(first as usize, rows.len()));
+                }
+                Ok(take(array, rows, None)?)
+            }
         }
     }
 
