@@ -9,12 +9,12 @@ use ebbtide_store::{Health, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::cache::{Decisions, ReportCache};
-use crate::capture::Joining;
+use crate::capture::{Joining, RowIds};
 use crate::http::{BodyBudget, Gate, RequestIds};
 use crate::metrics::Metrics;
 use crate::openapi::Document;
 use crate::problem::{Code, Problem};
-use crate::routes::{self, ReportRoute, RouteError};
+use crate::routes::{RouteError, Routes};
 use crate::settings::{Settings, SettingsError};
 use crate::sign_in::{Caller, Keys, WriteKeys};
 use crate::warm::Schedules;
@@ -36,7 +36,7 @@ pub struct App {
 
 pub struct Server {
     pub(crate) apps: Vec<Arc<App>>,
-    pub(crate) routes: Vec<Arc<ReportRoute>>,
+    pub(crate) routes: Routes,
     clock: Arc<dyn Clock>,
     /// There once it is recovered.
     store: OnceLock<Store>,
@@ -50,6 +50,7 @@ pub struct Server {
     pub(crate) schedules: Schedules,
     pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
+    pub(crate) row_ids: RowIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
     turns: Arc<Semaphore>,
@@ -111,8 +112,8 @@ impl Server {
                 return Err(StartError::SameName { name: app.name().clone() });
             }
         }
-        let routes = routes::report_routes(&apps)?;
-        let schedules = Schedules::new(&routes, components.clock.as_ref());
+        let routes = Routes::of(&apps)?;
+        let schedules = Schedules::new(&routes.reports, components.clock.as_ref());
         Ok(Arc::new(Self {
             routes,
             apps,
@@ -127,6 +128,7 @@ impl Server {
             schedules,
             decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
+            row_ids: RowIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             document: OnceLock::new(),

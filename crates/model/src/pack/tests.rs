@@ -291,10 +291,10 @@ fn routes_are_paths_of_their_own_with_known_parameters() {
     check("{path: /sold, set: {limt: 1}}", &["\"limt\" is no parameter of the report"]);
     check("{path: \"/{limit}\", set: {limit: 1}}", &["is a parameter of the path"]);
     check("{path: /sold, roles: []}", &["has 0 roles"]);
-    check("{path: /sold}, {path: /sold}", &["is a path of report \"sold\" already"]);
+    check("{path: /sold}, {path: /sold}", &["is a path of \"sold\" already"]);
     check(
         "{path: \"/a/{limit}\"}, {path: \"/a/{shop_id}\", tenant: $shop_id}",
-        &["is a path of report \"sold\" already"],
+        &["is a path of \"sold\" already"],
     );
 }
 
@@ -690,4 +690,35 @@ fn a_pack_cut_anywhere_is_read_or_told_of_with_lines_that_it_has() {
             lines.iter().enumerate().filter(|(index, _)| *index != skipped).map(|(_, line)| *line).collect();
         told(&kept.join("\n"));
     }
+}
+
+#[test]
+fn paths_by_which_rows_come_in_and_go_are_checked_against_their_tables() {
+    const SALES: &str =
+        "capture: {c: {path: /c, table: sales, fields: {euros: {min: 0}}, answer: {id: $id}}}";
+    let with = |more: &str| format!("{SMALL}{more}");
+    let pack = parse(&with(SALES));
+    assert_eq!(pack.captures[0].fields[0].allowed.min, Some(Value::Decimal(0)));
+    let pack = parse(&with("clear: {c: {path: /c, roles: [admin], tables: [sales, shops], count: [sales]}}"));
+    assert_eq!((pack.clears[0].tables.len(), pack.clears[0].count.len()), (2, 1));
+    let check = |more: &str, want: &str| {
+        let told = render_faults("pack.yaml", &Pack::parse(&with(more)).unwrap_err());
+        assert!(told.contains(want), "{more}: {told}");
+    };
+    check("capture: {c: {path: /c, table: sale}}", "\"sale\" is no table; there is shops, sales");
+    check("capture: {c: {path: \"/c/{id}\", table: sales}}", "has parameters");
+    check("capture: {c: {path: \"/shops/{shop_id}/sold\", table: sales}}", "is a path of \"sold\" already");
+    check("capture: {c: {path: /c, table: sales, fields: {euro: {}}}}", "\"euro\" is no column of sales");
+    check("capture: {c: {path: /c, table: sales, fields: {kind: {min: 1}}}}", "is for numbers and times");
+    check("capture: {c: {path: /c, table: sales, fields: {kind: {default: $now}}}}", "$now for a timestamp");
+    check(
+        "capture: {c: {path: /c, table: sales, fields: {id: {min: 1, default: 0}}}}",
+        "a whole number from 1",
+    );
+    check("capture: {c: {path: /c, table: sales, answer: {id: $idd}}}", "\"idd\" is no column of sales");
+    check("clear: {c: {path: /c, tables: [sales]}}", "clear.c.roles: is missing");
+    check(
+        "clear: {c: {path: /c, roles: [a], tables: [sales], count: [shops]}}",
+        "table that is cleared here",
+    );
 }

@@ -12,6 +12,7 @@ mod export;
 mod gate;
 mod keys;
 mod observe;
+mod pack_rows;
 mod paths;
 mod probes;
 mod query;
@@ -61,9 +62,17 @@ pub fn router(server: &Arc<Server>) -> Router {
             Surroundings::Probe => probes = probes.route(path, methods),
         }
     }
-    for route in &server.routes {
+    for route in &server.routes.reports {
         let path = route.route.path.clone();
         work = work.route(&path, only(reports::handler(route.clone()), Verb::Get.methods().to_owned()));
+    }
+    for route in &server.routes.captures {
+        let methods = pack_rows::capture_handler(route.clone());
+        work = work.route(&route.capture.path, only(methods, Verb::Post.methods().to_owned()));
+    }
+    for route in &server.routes.clears {
+        let methods = pack_rows::clear_handler(route.clone());
+        work = work.route(&route.clear.path, only(methods, Verb::Post.methods().to_owned()));
     }
     let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
     let mut work = work.layer(from_fn(observe::catch_panic));

@@ -3,6 +3,7 @@
 
 pub(crate) mod capture;
 mod document;
+mod incoming;
 mod operation;
 pub(crate) mod own;
 mod planned;

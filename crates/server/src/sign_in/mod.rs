@@ -262,7 +262,7 @@ impl Caller {
         match self.token.by {
             Means::Token => Ok(self),
             Means::WriteKey => {
-                let detail = "A write key opens nothing but capture: /v1/capture, /v1/actors and /v1/alias.";
+                let detail = "A write key opens nothing but capture: /v1/capture, /v1/actors, /v1/alias, and the paths by which rows of its app come in.";
                 Err(Problem::new(Code::Forbidden, detail))
             }
         }
@@ -295,6 +295,14 @@ impl Caller {
             None => "The token has no role".to_owned(),
         };
         Err(Problem::new(Code::RoleForbidden, format!("{given}; allowed is {}.", allowed.join(", "))))
+    }
+
+    /// As [`Caller::require_role`], for capture, which a write key opens whatever the roles are.
+    pub(crate) fn require_role_to_capture<R: AsRef<str>>(&self, allowed: &[R]) -> Result<(), Problem> {
+        match self.token.by {
+            Means::Token => self.require_role(allowed),
+            Means::WriteKey => Ok(()),
+        }
     }
 
     /// The rows of the token's tenant.
