@@ -7,6 +7,7 @@ mod loyalty;
 mod product;
 mod random;
 mod rows;
+mod storefront;
 mod tours;
 
 use std::fmt::Write as _;

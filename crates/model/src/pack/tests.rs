@@ -615,7 +615,10 @@ fn branches_defaults_and_merged_rows_are_written_as_they_may_be() {
     check("top: {value: SELECT 1, default: 0}", &[]);
     check("top: {row: SELECT 1, default: 0}", &["has row, default; a leaf stands alone"]);
     check("\"*\": {row: SELECT 1 AS a}", &[]);
-    check("\"*\": {rows: SELECT 1 AS a}", &["allowed is a `row`, whose fields stand in the place of \"*\""]);
+    check(
+        "\"*\": {rows: SELECT 1 AS a}",
+        &["allowed is a `row`, or a `query` with `whole`, whose fields stand in the place of \"*\""],
+    );
 }
 
 #[test]

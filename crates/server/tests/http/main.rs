@@ -52,6 +52,8 @@ mod refusals;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod storefront;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod write_keys;
