@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ebbtide_model::AppName;
-use ebbtide_model::pack::{Capture, Clear, Report, Route};
+use ebbtide_model::pack::{Capture, Clear, Live, Report, Route};
 
 use crate::server::App;
 
@@ -30,12 +30,20 @@ pub(crate) struct ClearRoute {
     pub(crate) clear: Clear,
 }
 
+/// A path at which a report of one app is listened to.
+pub(crate) struct LiveRoute {
+    pub(crate) live: Live,
+    /// The report by this very route.
+    pub(crate) report: Arc<ReportRoute>,
+}
+
 /// The paths of all packs.
 #[derive(Default)]
 pub(crate) struct Routes {
     pub(crate) reports: Vec<Arc<ReportRoute>>,
     pub(crate) captures: Vec<Arc<CaptureRoute>>,
     pub(crate) clears: Vec<Arc<ClearRoute>>,
+    pub(crate) lives: Vec<Arc<LiveRoute>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +79,15 @@ impl Routes {
                 owners.add(&capture.path, app)?;
                 let capture = capture.clone();
                 routes.captures.push(Arc::new(CaptureRoute { app: app.clone(), capture }));
+            }
+            for live in &app.pack.lives {
+                owners.add(&live.route.path, app)?;
+                let Some(report) = app.pack.reports.iter().find(|report| report.name == live.report) else {
+                    continue;
+                };
+                let (report, route) = (report.clone(), live.route.clone());
+                let report = Arc::new(ReportRoute { app: app.clone(), report, route });
+                routes.lives.push(Arc::new(LiveRoute { live: live.clone(), report }));
             }
             for clear in &app.pack.clears {
                 owners.add(&clear.path, app)?;

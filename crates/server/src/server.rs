@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::cache::{Decisions, ReportCache};
 use crate::capture::{Joining, RowIds};
 use crate::http::{BodyBudget, Gate, RequestIds};
+use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::openapi::Document;
 use crate::problem::{Code, Problem};
@@ -52,6 +53,7 @@ pub struct Server {
     pub(crate) request_ids: RequestIds,
     pub(crate) row_ids: RowIds,
     pub(crate) gate: Gate,
+    pub(crate) hub: Hub,
     pub(crate) bodies: BodyBudget,
     turns: Arc<Semaphore>,
     document: OnceLock<Arc<Document>>,
@@ -130,6 +132,7 @@ impl Server {
             request_ids: RequestIds::new(components.seed),
             row_ids: RowIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
+            hub: Hub::new(settings.listeners_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             document: OnceLock::new(),
             turns: Arc::new(Semaphore::new(settings.questions_max)),
@@ -154,7 +157,12 @@ impl Server {
     /// The apps' rows are there: requests for them are answered from now on. A second store is not
     /// taken, and given back.
     pub fn opened(&self, store: Store) -> Result<(), Store> {
-        self.store.set(store)
+        let hub = self.hub.clone();
+        store.on_change(move || hub.changed());
+        self.store.set(store)?;
+        // Who listened before has its rows now.
+        self.hub.changed();
+        Ok(())
     }
 
     /// Ends the store, where it is open: blocks until what was accepted is on disk.

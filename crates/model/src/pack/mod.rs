@@ -8,6 +8,7 @@ mod fragments;
 mod identity;
 mod incoming;
 mod leaves;
+mod live;
 mod params;
 mod parse;
 mod reports;
@@ -22,7 +23,7 @@ mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 pub use faults::{PackFault, render_faults};
 pub use params::ParamError;
@@ -58,6 +59,53 @@ pub struct Pack {
     pub reports: Vec<Report>,
     pub captures: Vec<Capture>,
     pub clears: Vec<Clear>,
+    pub lives: Vec<Live>,
+}
+
+/// A path at which a report is listened to over a WebSocket.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub name: String,
+    pub description: Option<String>,
+    /// The name of a report.
+    pub report: String,
+    pub route: Route,
+    /// What stands in each message before the answer's own fields.
+    pub add: Map<String, Json>,
+    /// What listeners may say.
+    pub receive: Vec<Receive>,
+}
+
+/// A kind of message, which becomes a row.
+#[derive(Clone, Debug)]
+pub struct Receive {
+    /// The message's `type`.
+    pub kind: String,
+    /// Its other fields.
+    pub params: Vec<Param>,
+    /// What is looked up besides, in this order.
+    pub find: Vec<Find>,
+    /// What is told where one of those finds nothing.
+    pub missing: String,
+    /// Column → what stands there.
+    pub row: Vec<(String, RowValue)>,
+    /// How the row is taken.
+    pub capture: Capture,
+}
+
+/// A statement whose one cell is known by a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Find {
+    pub name: String,
+    pub statement: Arc<str>,
+}
+
+/// What stands in a column of a message's row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowValue {
+    /// A field of the message, what was found, or `now`.
+    Name(String),
+    Value(Json),
 }
 
 /// A path by which clients send rows of a table, one or a list, all of which are taken or none.

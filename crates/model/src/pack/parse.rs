@@ -10,7 +10,7 @@ use super::tables::{TableDraft, Tables};
 use super::with::Parts;
 use super::yaml::Document;
 use super::{
-    Pack, PackFault, SqlShape, access, fragments, incoming, leaves, params, reports, sources, tables,
+    Pack, PackFault, SqlShape, access, fragments, incoming, leaves, live, params, reports, sources, tables,
 };
 use crate::{
     AppName, AppSchema, Calendar, ColumnType, Fault, Fields, Node, TableKind, TableName, TenantRule, Value,
@@ -88,6 +88,7 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let fragments = fields.optional("fragments");
     let reports = fields.optional("reports");
     let (capture, clear) = (fields.optional("capture"), fields.optional("clear"));
+    let live_node = fields.optional("live");
     faults.unknown(fields);
 
     let tables = tables?;
@@ -130,14 +131,28 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let reports = reports.map(|node| reports::read(&node, &context, &mut paths, faults)).unwrap_or_default();
     let grounds = incoming::Grounds { schema: &schema, sound };
     let captures = capture.map(|node| incoming::captures(&node, grounds, &mut paths, faults));
+    let lives = live_node.map(|node| live::read(&node, &reports, &context, &mut paths, faults));
     let clears = clear.map(|node| incoming::clears(&node, grounds, &mut paths, faults));
     // A fault may hide what is used.
     if faults.is_empty() {
         context.unused().into_iter().for_each(|fault| faults.add(fault));
     }
     let (captures, clears) = (captures.unwrap_or_default(), clears.unwrap_or_default());
+    let lives = lives.unwrap_or_default();
     let title = title.flatten();
-    Some(Pack { title, schema, tenant_table, constants, sources, access, plans, reports, captures, clears })
+    Some(Pack {
+        title,
+        schema,
+        tenant_table,
+        constants,
+        sources,
+        access,
+        plans,
+        reports,
+        captures,
+        clears,
+        lives,
+    })
 }
 
 fn calendar(fields: &Fields<'_>, faults: &mut Faults) -> Option<Calendar> {

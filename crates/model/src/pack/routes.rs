@@ -43,16 +43,29 @@ fn route(
     faults: &mut Faults,
 ) -> Option<Route> {
     let fields = faults.keep(node.fields())?;
+    let route = of_fields(&fields, report, params, context, declared, faults);
+    faults.unknown(fields);
+    route
+}
+
+/// The route that these fields say; `owner` is what is there.
+pub(super) fn of_fields(
+    fields: &Fields<'_>,
+    owner: &str,
+    params: &[Param],
+    context: &Context<'_>,
+    declared: &mut Vec<Declared>,
+    faults: &mut Faults,
+) -> Option<Route> {
     let path_node = faults.keep(fields.required("path"));
-    let roles = faults.keep(roles_of(&fields));
-    let tenant = faults.keep(tenant(&fields, context));
+    let roles = faults.keep(roles_of(fields));
+    let tenant = faults.keep(tenant(fields, context));
     let own_node = fields.optional("self");
     let set_node = fields.optional("set");
-    faults.unknown(fields);
     let path_node = path_node?;
     let names = faults.keep(path_names(&path_node))?;
     let path = faults.keep(path_node.text())?;
-    declare(&path_node, path, report, declared, faults);
+    declare(&path_node, path, owner, declared, faults);
     let (roles, tenant) = (roles?, tenant?);
     if let RouteTenant::Param(name) = &tenant
         && !names.contains(&name.as_str())

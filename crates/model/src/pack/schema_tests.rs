@@ -194,8 +194,9 @@ reports:
     warm: {every: 1m, zzz: 1}
 capture: {c: {path: /c, table: b, fields: {id: {zzz: 1}}, zzz: 1}}
 clear: {c: {path: /d, zzz: 1}}
+live: {l: {path: /l, report: r, receive: {m: {table: b, row: {}, zzz: 1}}, zzz: 1}}
 ";
-const PLACES: [(&str, &[&str]); 23] = [
+const PLACES: [(&str, &[&str]); 25] = [
     ("zzz", &["/properties"]),
     ("access.zzz", &["/properties/access/properties"]),
     (
@@ -234,6 +235,8 @@ const PLACES: [(&str, &[&str]); 23] = [
     ("capture.c.zzz", &["/$defs/capture/properties"]),
     ("capture.c.fields.id.zzz", &["/$defs/capture/properties/fields/additionalProperties/properties"]),
     ("clear.c.zzz", &["/$defs/clear/properties"]),
+    ("live.l.zzz", &["/$defs/live/properties"]),
+    ("live.l.receive.m.zzz", &["/$defs/live/properties/receive/additionalProperties/properties"]),
     ("reports.r.response.q.zzz", &["/$defs/tree/oneOf/9/properties"]),
 ];
 

@@ -11,6 +11,7 @@ mod explain;
 mod export;
 mod gate;
 mod keys;
+mod live;
 mod observe;
 mod pack_rows;
 mod paths;
@@ -73,6 +74,10 @@ pub fn router(server: &Arc<Server>) -> Router {
     for route in &server.routes.clears {
         let methods = pack_rows::clear_handler(route.clone());
         work = work.route(&route.clear.path, only(methods, Verb::Post.methods().to_owned()));
+    }
+    for way in &server.routes.lives {
+        let methods = live::handler(way.clone());
+        work = work.route(&way.live.route.path, only(methods, Verb::Get.methods().to_owned()));
     }
     let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
     let mut work = work.layer(from_fn(observe::catch_panic));

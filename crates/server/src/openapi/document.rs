@@ -97,6 +97,9 @@ fn paths(server: &Server) -> Json {
     for way in &server.routes.clears {
         paths.insert(way.clear.path.clone(), json!({"post": incoming::clear(way).to_json()}));
     }
+    for way in &server.routes.lives {
+        paths.insert(way.live.route.path.clone(), json!({"get": incoming::live(way).to_json()}));
+    }
     for own in OWN_PATHS {
         let of_path = paths.entry(own.path).or_insert_with(|| json!({}));
         of_path[own.verb.name()] = (own.describe)(server).to_json();

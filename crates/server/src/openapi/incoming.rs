@@ -1,4 +1,5 @@
-//! Operations of the paths by which rows of packs come in and are deleted.
+//! Operations of the paths by which rows of packs come in and are deleted, and of those at which their reports are
+//! listened to.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -6,7 +7,7 @@ use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WOR
 use super::schemas::{of_param, of_type};
 use crate::capture::{given_columns, is_required};
 use crate::problem::Code;
-use crate::routes::{CaptureRoute, ClearRoute};
+use crate::routes::{CaptureRoute, ClearRoute, LiveRoute};
 use crate::server::{App, Server};
 
 fn id(app: &App, what: &str, name: &str) -> String {
@@ -108,4 +109,48 @@ pub(super) fn clear(way: &ClearRoute) -> Operation {
         )],
         codes,
     }
+}
+
+pub(super) fn live(way: &LiveRoute) -> Operation {
+    let LiveRoute { live, report } = way;
+    let told = live.description.clone().unwrap_or_default();
+    let kinds: Vec<&str> = live.receive.iter().map(|receive| receive.kind.as_str()).collect();
+    let said = if kinds.is_empty() {
+        String::new()
+    } else {
+        format!(" Takes messages of the types {}.", kinds.join(", "))
+    };
+    let mut codes = SIGN_IN_CODES.to_vec();
+    codes.extend([Code::PlanRequired, Code::RoleForbidden, Code::Forbidden, Code::TenantRequired]);
+    codes.extend([Code::ParameterInvalid, Code::UpgradeRequired, Code::TenantUnknown]);
+    codes.extend(WORK_CODES);
+    Operation {
+        id: id(&report.app, "live", &live.name),
+        tag: report.app.name().as_str().to_owned(),
+        summary: format!("Listen to {}", live.report),
+        description: format!(
+            "{told} A WebSocket: the answer of the report, and a new one after each change.{said}"
+        )
+        .trim_start()
+        .to_owned(),
+        access: access(&live.route.roles),
+        parameters: vec![token_parameter()],
+        body: None,
+        answers: vec![Answer {
+            status: 101,
+            description: "The connection is a WebSocket from now on.".to_owned(),
+            content: Vec::new(),
+            headers: Vec::new(),
+        }],
+        codes,
+    }
+}
+
+/// The token where no header can be sent.
+pub(super) fn token_parameter() -> Json {
+    json!({
+        "name": "token", "in": "query", "required": false,
+        "description": "The token, where the caller cannot send an Authorization header.",
+        "schema": {"type": "string"},
+    })
 }

@@ -40,6 +40,8 @@ mod kept_random;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod open;
 #[cfg(test)]
 mod order;
