@@ -9,7 +9,7 @@ use super::incoming::{self, Grounds, named};
 use super::parse::{Statement, short_text, unknown};
 use super::reports::Context;
 use super::routes::{self, Declared};
-use super::{Capture, Find, Live, Param, Receive, Report, RowValue, SqlShape, params, tree, words};
+use super::{Capture, Find, Live, Param, Receive, Report, RowValue, SqlShape, Tree, params, tree, words};
 use crate::{Fault, Node, TableSchema, Value};
 
 const LIVES_MAX: usize = 50;
@@ -48,7 +48,7 @@ fn live(
     let route = routes::of_fields(&fields, given, params, context, declared, faults);
     let (add, receive) = (fields.optional("add"), fields.optional("receive"));
     faults.unknown(fields);
-    let add = add.map(|node| faults.keep(added(&node)));
+    let add = add.map(|node| faults.keep(added(&node, report)));
     let receive = receive.map(|node| receives(&node, context, faults)).unwrap_or_default();
     Some(Live {
         name: given.to_owned(),
@@ -69,7 +69,10 @@ fn report<'r>(node: &Node<'_>, reports: &'r [Report]) -> Result<&'r Report, Faul
 }
 
 /// What stands in each message before the answer's own fields.
-fn added(node: &Node<'_>) -> Result<Map<String, Json>, Fault> {
+fn added(node: &Node<'_>, report: Option<&Report>) -> Result<Map<String, Json>, Fault> {
+    if report.is_some_and(|report| !matches!(report.response, Tree::Object(_))) {
+        return Err(node.fault("is for reports that answer an object, and this one answers none"));
+    }
     node.json().as_object().cloned().ok_or_else(|| node.expected("an object of fields"))
 }
 

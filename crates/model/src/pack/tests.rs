@@ -725,3 +725,27 @@ fn paths_by_which_rows_come_in_and_go_are_checked_against_their_tables() {
         "table that is cleared here",
     );
 }
+
+#[test]
+fn live_paths_tell_a_report_and_take_messages_that_become_rows() {
+    const LIVE: &str = "live: {l: {path: /l, report: sold, add: {type: sold}, set: {limit: 3}, receive: {m: {table: sales, fields: {who: {type: text}}, find: {at: SELECT max(at) FROM sales WHERE buyer = $who}, row: {buyer: $who, at: $now, id: 1, kind: $at}}}}}";
+    let pack = parse(&format!("{SMALL}{LIVE}"));
+    let live = &pack.lives[0];
+    assert_eq!((live.report.as_str(), live.route.path.as_str()), ("sold", "/l"));
+    assert_eq!(live.receive[0].row[2], ("id".to_owned(), RowValue::Value(Json::from(1))));
+    let check = |from: &str, to: &str, want: &str| {
+        assert!(LIVE.contains(from), "{from}");
+        let yaml = format!("{SMALL}{}", LIVE.replace(from, to));
+        let told = render_faults("pack.yaml", &Pack::parse(&yaml).unwrap_err());
+        assert!(told.contains(want), "{to}: {told}");
+    };
+    check("report: sold", "report: sole", "\"sole\" is no report; there is sold");
+    check("path: /l", "path: \"/l/{x}\"", "\"x\" is no parameter of the report");
+    check("set: {limit: 3}", "set: {limit: 30}", "a whole number from 1 to 9");
+    check("add: {type: sold}", "add: 5", "an object of fields");
+    check("table: sales", "table: sale", "\"sale\" is no table");
+    check("buyer = $who", "buyer = $whom", "\"whom\" is no field of the message");
+    check("find: {at:", "find: {who:", "is a field of the message too");
+    check("buyer: $who", "buyer: $whom", "\"whom\" is no field or statement of the message");
+    check("{buyer: $who", "{buyers: $who", "\"buyers\" is no column of sales");
+}

@@ -54,6 +54,13 @@ async fn capture(
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
+/// What a body was: it is answered by the same.
+#[derive(Clone, Copy)]
+enum Sent {
+    One,
+    List,
+}
+
 /// Rows on their way into a table.
 struct Delivery {
     server: Arc<Server>,
@@ -64,9 +71,9 @@ struct Delivery {
 
 impl Delivery {
     fn store(&self, body: &WholeBody) -> Result<JsonValue, Problem> {
-        let (items, is_list) = match body.json()? {
-            JsonValue::Array(items) => (items, true),
-            one @ JsonValue::Object(_) => (vec![one], false),
+        let (items, sent) = match body.json()? {
+            JsonValue::Array(items) => (items, Sent::List),
+            one @ JsonValue::Object(_) => (vec![one], Sent::One),
             JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) | JsonValue::String(_) => {
                 let detail = "The body is a plain value; allowed is an object or a list of them.";
                 return Err(Problem::new(Code::BodyInvalid, detail));
@@ -79,14 +86,14 @@ impl Delivery {
             let detail = format!("The list has {} objects; allowed are at most {list_max}.", items.len());
             return Err(Problem::new(Code::BodyTooLarge, detail));
         }
-        let mut answers = self.taken(items, is_list)?;
-        Ok(match is_list {
-            true => JsonValue::Array(answers),
-            false => answers.pop().unwrap_or_default(),
+        let mut answers = self.taken(items, sent)?;
+        Ok(match sent {
+            Sent::List => JsonValue::Array(answers),
+            Sent::One => answers.pop().unwrap_or_default(),
         })
     }
 
-    fn taken(&self, items: Vec<JsonValue>, is_list: bool) -> Result<Vec<JsonValue>, Problem> {
+    fn taken(&self, items: Vec<JsonValue>, sent: Sent) -> Result<Vec<JsonValue>, Problem> {
         let (app, capture) = (&self.route.app, &self.route.capture);
         let table = app.pack.schema.table(&capture.table);
         let table = table.ok_or_else(|| Problem::hidden(Code::Internal, "a table that the app lacks"))?;
@@ -94,7 +101,7 @@ impl Delivery {
         let arrival = Arrival { tenant: tenant.as_str(), now: self.now, ids: &self.server.row_ids };
         let typed = type_rows(table, capture, items, arrival);
         let fitting = typed.map_err(|error| Problem::hidden(Code::Internal, error))?;
-        let fitting = fitting.map_err(|misfit| told(&misfit, is_list))?;
+        let fitting = fitting.map_err(|misfit| told(&misfit, sent))?;
         let mut receipt = Receipt::default();
         for rows in fitting.rows.into_iter().filter(|rows| rows.batch.num_rows() > 0) {
             let occurrences = Occurrences::uncounted();
@@ -124,8 +131,11 @@ impl Delivery {
     }
 }
 
-fn told(misfit: &Misfit, is_list: bool) -> Problem {
-    let place = if is_list { format!("[{}]: ", misfit.index) } else { String::new() };
+fn told(misfit: &Misfit, sent: Sent) -> Problem {
+    let place = match sent {
+        Sent::List => format!("[{}]: ", misfit.index),
+        Sent::One => String::new(),
+    };
     Problem::new(Code::BodyInvalid, format!("{place}{}.", misfit.problem))
 }
 
