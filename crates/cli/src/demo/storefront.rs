@@ -47,9 +47,14 @@ struct Shopper {
     shop: &'static str,
     user: String,
     session: String,
-    device: &'static str,
-    screen: &'static str,
+    visitor: Visitor,
     at_s: i64,
+}
+
+/// Who it is that looks at what.
+pub(super) struct Visitor {
+    pub(super) device: &'static str,
+    pub(super) screen: &'static str,
 }
 
 impl Market {
@@ -59,20 +64,19 @@ impl Market {
             shop,
             user: format!("shopper-{} (synthetic)", 1 + self.random.below(sessions / 2)),
             session: format!("{shop}-{number}"),
-            device: self.device(),
-            screen: "home",
+            visitor: Visitor { device: device(&mut self.random), screen: "home" },
             at_s: day_s + opening_hours(&mut self.random),
         };
         loop {
-            let (on, leave) = chances(&shopper);
+            let (on, leave) = chances(&shopper.visitor);
             let chance = self.random.unit();
-            let next = next_screen(shopper.screen);
+            let next = next_screen(shopper.visitor.screen);
             if chance < on && !next.is_empty() {
                 self.event(&mut shopper, next);
             } else if chance < on + leave || next.is_empty() {
                 self.event(&mut shopper, "exit");
                 break;
-            } else if chance < on + leave + 0.12 && shopper.screen != "home" {
+            } else if chance < on + leave + 0.12 && shopper.visitor.screen != "home" {
                 self.event(&mut shopper, "home");
             } else {
                 // The tab stays open, and nothing more happens.
@@ -83,7 +87,7 @@ impl Market {
 
     /// What the shopper does after having thought about it; nothing that is still to come.
     fn event(&mut self, shopper: &mut Shopper, next: &'static str) {
-        let slow = if shopper.screen == "cart" { 3.0 } else { 1.0 };
+        let slow = if shopper.visitor.screen == "cart" { 3.0 } else { 1.0 };
         let think_ms = whole(self.random.around(2_500.0, 0.7) * slow).min(200_000);
         let system_ms = whole(self.random.around(45.0, 0.5) * slow);
         shopper.at_s += 1 + think_ms / 1_000;
@@ -91,7 +95,7 @@ impl Market {
             return;
         }
         let number = self.events.next_id();
-        let Shopper { shop, user, session, device, screen, at_s } = shopper;
+        let Shopper { shop, user, session, visitor: Visitor { device, screen }, at_s } = shopper;
         let kind = if next == "exit" { "exit" } else { "navigate" };
         let at = instant(*at_s);
         self.events.push(format_args!(
@@ -102,25 +106,25 @@ impl Market {
             self.latencies.push(format_args!("{shop},e{number},{screen},{client_ms},{at}"));
         }
         if next != "exit" {
-            shopper.screen = next;
+            shopper.visitor.screen = next;
         }
-    }
-
-    fn device(&mut self) -> &'static str {
-        let mut left = self.random.unit();
-        for (device, share) in DEVICES {
-            left -= share;
-            if left < 0.0 {
-                return device;
-            }
-        }
-        "desktop"
     }
 }
 
+pub(super) fn device(random: &mut Random) -> &'static str {
+    let mut left = random.unit();
+    for (device, share) in DEVICES {
+        left -= share;
+        if left < 0.0 {
+            return device;
+        }
+    }
+    "desktop"
+}
+
 /// How likely somebody goes on, and how likely leaves with a click.
-fn chances(shopper: &Shopper) -> (f64, f64) {
-    match (shopper.screen, shopper.device) {
+pub(super) fn chances(visitor: &Visitor) -> (f64, f64) {
+    match (visitor.screen, visitor.device) {
         ("home", _) => (0.70, 0.12),
         ("product", _) => (0.52, 0.14),
         ("cart", "phone") => (0.42, 0.30),
@@ -129,7 +133,8 @@ fn chances(shopper: &Shopper) -> (f64, f64) {
     }
 }
 
-fn next_screen(screen: &str) -> &'static str {
+/// Where somebody goes on to; empty: nowhere.
+pub(super) fn next_screen(screen: &str) -> &'static str {
     match screen {
         "home" => "product",
         "product" => "cart",

@@ -39,7 +39,7 @@ const FRAME_BYTES_MAX: usize = 64 << 10;
 /// How often a socket is asked whether somebody is there, and events of nothing are sent.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How long nothing may be heard of a socket.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_secs(90);
 
 /// Why a socket is closed: of RFC 6455, and one of ours.
 const GOING_AWAY: u16 = 1001;
@@ -292,7 +292,7 @@ enum Turn {
 impl Conversation {
     async fn run(mut self, mut socket: WebSocket) {
         let mut heard = tokio::time::Instant::now();
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut heartbeat = tokio::time::interval_at(heard + HEARTBEAT, HEARTBEAT);
         loop {
             let turn = tokio::select! {
                 event = self.listener.next() => self.told(event),

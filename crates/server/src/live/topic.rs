@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::hub::Hub;
 use crate::cache::{Entry, Freshness, Versions};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::question::Question;
 
 /// The least time between two states: no listener hears more than ten a second.
@@ -104,7 +104,6 @@ impl Asking {
 
     async fn ask(&mut self) -> Result<(Arc<Entry>, Versions), Problem> {
         let server = self.question.server.clone();
-        let _turn = server.turn().await?;
         let app = self.question.route.app.name();
         self.question.snapshot = server.store()?.snapshot(app)?;
         self.question.now = server.now();
@@ -169,6 +168,10 @@ impl Asking {
     }
 
     fn fail(&mut self, problem: &Problem) {
+        // A server that is busy is asked again soon; what was told may still be so.
+        if problem.code() == Code::Overloaded && matches!(&*self.sender.borrow(), Newest::Answer(_)) {
+            return;
+        }
         self.told = None;
         let is_told =
             matches!(&*self.sender.borrow(), Newest::Failed(known) if known.code() == problem.code());
