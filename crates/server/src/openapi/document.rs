@@ -7,7 +7,7 @@ use axum::http::HeaderValue;
 use serde_json::{Map, Value as Json, json};
 
 use super::schemas::of_row;
-use super::{incoming, reports};
+use super::{described, incoming, reports};
 use crate::http::OWN_PATHS;
 use crate::report::export::ExportFormat;
 use crate::server::Server;
@@ -222,13 +222,6 @@ fn shared_schemas() -> Map<String, Json> {
         "rows": {"type": "array", "items": {"type": "object"}},
         "meta": of_meta,
     }));
-    let schema = required(json!({
-        "app": text(),
-        "title": {"type": ["string", "null"]},
-        "timezone": {"type": ["string", "null"]},
-        "tables": {"type": "array", "items": {"type": "object"}},
-        "reports": {"type": "array", "items": {"type": "object"}},
-    }));
     let named = [
         ("AsOf", of_instant()),
         ("Problem", problem),
@@ -238,7 +231,6 @@ fn shared_schemas() -> Map<String, Json> {
         ("Meta", meta),
         ("QueryAnswer", query),
         ("SqlAnswer", sql),
-        ("Schema", schema),
     ];
-    named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    named.into_iter().chain(described::schemas()).map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
