@@ -1,7 +1,7 @@
 //! What can be said of new rows before the store is asked: which of them fit the table, whose they are,
 //! and their fingerprints. Done in the caller's thread, so that the one writer has less to do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -270,7 +270,7 @@ fn tenants_by_column(
         columns[index] = zip(&is_null(&columns[index])?, &scalar, &columns[index])?;
     }
     let cells = Cells::of(&columns[index], column)?;
-    let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+    let mut seen: hashbrown::HashMap<Vec<u8>, u32> = hashbrown::HashMap::new();
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut codes = Vec::with_capacity(columns[index].len());
     let mut bytes = Vec::new();

@@ -51,6 +51,7 @@ mod recover;
 mod remove;
 mod request;
 mod revive;
+mod rewrite;
 mod rows;
 mod scan;
 mod segment;

@@ -1,6 +1,7 @@
 //! Sorted segments as one sorted stream of live rows, in bounded memory.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -21,7 +22,14 @@ const BATCH_BYTES: usize = 64 << 20;
 /// What a cell takes, about.
 const CELL_BYTES: usize = 8;
 
-/// Merges segments of one table.
+/// Rows of a segment, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Sorted<'a> {
+    pub(crate) live: &'a LiveSegment,
+    pub(crate) rows: Range<u32>,
+}
+
+/// Merges rows of one table.
 pub(crate) struct RowMerge {
     converter: RowConverter,
     order: Vec<usize>,
@@ -47,22 +55,22 @@ struct Cursor {
 }
 
 impl RowMerge {
-    pub(crate) fn new(segments: &[LiveSegment], info: &TableInfo) -> Result<Self, StoreError> {
+    pub(crate) fn new(segments: &[Sorted<'_>], info: &TableInfo) -> Result<Self, StoreError> {
         let by = order_columns(&info.schema).into_iter().map(|index| DECLARED_INDEX + index);
         let order: Vec<usize> = [TENANT_INDEX].into_iter().chain(by).chain([SEQUENCE_INDEX]).collect();
         let field = |index: &usize| SortField::new(info.stored.field(*index).data_type().clone());
         let converter = RowConverter::new(order.iter().map(field).collect())?;
         let mut own = Vec::with_capacity(segments.len());
-        for live in segments {
+        for Sorted { live, .. } in segments {
             own.push(Arc::new(Schema::new(live.segment.properties()?)));
         }
         let stored = united(&info.stored, own);
         let mut cursors = Vec::with_capacity(segments.len());
         let row_bytes = stored.fields().len() * CELL_BYTES;
         let mut batch_rows = (BATCH_BYTES / row_bytes).clamp(1, BATCH_ROWS_MAX);
-        for live in segments {
+        for Sorted { live, rows } in segments {
             batch_rows = batch_rows.min(live.segment.batch_rows());
-            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, stored.fields(), None)?;
+            let scan = Scan::segment(live, rows.clone(), stored.fields(), None)?;
             let batch = RecordBatch::new_empty(stored.clone());
             cursors.push(Cursor { scan, batch, keys: None, row: 0 });
         }

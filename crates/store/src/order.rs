@@ -2,9 +2,9 @@
 //! then by time and arrival. Every column becomes a code of 64 bits that orders as its values do, and
 //! rows are sorted by their codes, which is several times faster than comparing cells.
 
-use std::collections::HashMap;
-
 use ebbtide_model::{TableKind, TableSchema};
+
+use hashbrown::HashMap;
 
 use crate::cells::Cells;
 

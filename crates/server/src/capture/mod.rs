@@ -10,6 +10,7 @@ mod json;
 mod props;
 
 pub(crate) use actors::type_actors;
+pub(crate) use columns::Cell;
 pub(crate) use events::CaptureStream;
 pub(crate) use item::ItemRejection;
 pub(crate) use joins::{Joining, join};

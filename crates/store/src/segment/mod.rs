@@ -2,6 +2,7 @@
 //! one key file beside it, and the spine, which can be made again from the rows.
 
 mod blocks;
+mod contents;
 mod decoded;
 mod keys;
 mod scan;
@@ -31,13 +32,15 @@ use crate::fs::{FileSystem, FsError, FsErrorKind};
 use crate::owners::{Owner, Owners};
 use crate::properties::is_property;
 use crate::scan::BATCH_ROWS_MAX;
+use crate::table::{Live, Place};
 
 pub use blocks::Damage;
+pub(crate) use contents::ContentEntry;
 pub(crate) use decoded::DecodedColumns;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use scan::SegmentScan;
 pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows};
-pub(crate) use write::{GROUP_ROWS, SegmentKeyWriter, SegmentWriter};
+pub(crate) use write::{GROUP_ROWS, Lifetime, SegmentKeyWriter, SegmentWriter};
 
 use blocks::Blocks;
 use keys::OpenKeyFile;
@@ -333,8 +336,45 @@ impl LiveSegment {
         Some(SpineScan { live: self.clone(), groups: spine.groups(&rows), spine, rows })
     }
 
+    /// Rows, dead ones too.
+    pub(crate) fn rows(&self) -> u64 {
+        self.segment.descriptor.rows.into()
+    }
+
     pub(crate) fn live_rows(&self) -> u64 {
-        u64::from(self.segment.descriptor.rows) - self.dead.len()
+        self.rows() - self.dead.len()
+    }
+
+    /// The live rows of these keys, which ascend, each with the number beside its key. `segment` is where this
+    /// one is among the others.
+    pub(crate) fn find_live(
+        &self,
+        segment: usize,
+        sorted: &[(Fingerprint, u32)],
+        found: &mut Vec<(u32, Live)>,
+    ) {
+        let key = |(fingerprint, _): (Fingerprint, u32)| fingerprint;
+        self.segment.keys.matches(sorted, key, |position, entry| {
+            let EntryPlace::Row { row, .. } = entry.place else { return };
+            if self.dead.contains(row) {
+                return;
+            }
+            let Some(owner) = self.owner_of(row) else { return };
+            let place = Place::Segment { segment, row };
+            let (sequence, content) = (entry.sequence, entry.content);
+            found.push((sorted[position].1, Live { place, sequence, content, owner }));
+        });
+        if self.segment.keys.content_len() == 0 {
+            return;
+        }
+        let alive = self.owners_alive();
+        let sequence = self.segment.descriptor.sequence_first;
+        self.segment.keys.content_matches(sorted, key, |position, place| {
+            let is_alive = alive.get(place as usize).is_some_and(|alive| *alive);
+            let Some(owner) = self.owners.get(place as usize).filter(|_| is_alive) else { return };
+            let live = Live { place: Place::Somewhere, sequence, content: 0, owner: *owner };
+            found.push((sorted[position].1, live));
+        });
     }
 
     pub(crate) fn kill(&mut self, row: u32) {
@@ -377,32 +417,25 @@ impl LiveSegment {
         before: u64,
         mut killed: impl FnMut(&Arc<str>, u64),
     ) {
-        let descriptor = &self.segment.descriptor;
-        if descriptor.sequence_first >= before {
+        // With a newer row it was written after the deletion, of rows that were alive then.
+        if self.segment.descriptor.sequence_last >= before {
             return;
         }
-        let older = (descriptor.sequence_last >= before).then(|| self.rows_before(before));
         for (own, range) in self.segment.directory.of(tenant) {
             let dead = Arc::make_mut(&mut self.dead);
             let dead_before = dead.len();
-            match &older {
-                None => _ = dead.insert_range(range),
-                Some(older) => dead.extend(older.range(range)),
-            }
+            dead.insert_range(range);
             if dead.len() > dead_before {
                 killed(own, dead.len() - dead_before);
             }
         }
     }
 
-    fn rows_before(&self, before: u64) -> RoaringBitmap {
-        let older = self.segment.keys.iter().filter(|entry| entry.sequence < before);
-        older
-            .filter_map(|entry| match entry.place {
-                EntryPlace::Row { row, .. } => Some(row),
-                EntryPlace::Tombstone => None,
-            })
-            .collect()
+    /// By place in the directory: whether the tenant has a row that is alive. Of its rows without a key all
+    /// are alive then, or none.
+    pub(crate) fn owners_alive(&self) -> Vec<bool> {
+        let is_alive = |rows: Range<u32>| self.dead.range_cardinality(rows.clone()) < rows.len() as u64;
+        self.segment.directory.iter().map(|(_, rows)| is_alive(rows)).collect()
     }
 }
 
@@ -436,6 +469,18 @@ impl SpineScan {
             }
         }
         Ok(cuts)
+    }
+
+    /// Whose rows come first in each of its groups.
+    pub(crate) fn firsts(&self) -> Result<Vec<(Arc<str>, SpineActor)>, StoreError> {
+        let mut firsts = Vec::new();
+        for group in self.groups.clone() {
+            let first = self.spine.first_row(group);
+            if let Some((tenant, _)) = self.live.segment.directory.within(&(first..first + 1)).pop() {
+                firsts.push((tenant, self.trusted(self.spine.first_actor(group))?));
+            }
+        }
+        Ok(firsts)
     }
 
     /// The rows from the first on that are not below this actor of this tenant, counted in the segment.

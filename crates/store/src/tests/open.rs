@@ -170,9 +170,9 @@ fn append(machine: &Machine, rows: &[Row]) -> Result<Receipt, StoreError> {
 fn import(machine: &Machine, pushes: &[Vec<Row>]) -> Result<Receipt, StoreError> {
     let info = machine.shared.writer().tables[0].info.clone();
     let mut importer = crate::import::Importer::begin(machine.shared.clone(), scope(None), 0, info)?;
-    let (mut receipt, file) = (Receipt::default(), Occurrences::new());
+    let mut receipt = Receipt::default();
     for rows in pushes {
-        receipt.add(importer.push(&batch(rows), &file)?);
+        receipt.add(importer.push(&batch(rows))?);
     }
     receipt.add(importer.finish()?);
     Ok(receipt)

@@ -249,7 +249,7 @@ fn a_file_of_an_entity_that_comes_again_changes_nothing() {
     let version = machine.version(2, None);
     assert_eq!(machine.append(2, &file).unwrap().duplicates, 3);
     let mut importer = machine.import(2).unwrap();
-    importer.push(&batch(&file), &crate::Occurrences::new()).unwrap();
+    importer.push(&batch(&file)).unwrap();
     assert_eq!(importer.finish().unwrap().duplicates, 3);
     assert_eq!(machine.version(2, None), version);
     assert_eq!(machine.rows(2, None), [newer, row("a", 2)]);
@@ -267,7 +267,7 @@ fn a_tenants_version_changes_with_its_own_rows_and_no_others() {
         newer.actor = Some(3);
         let imported = |machine: &Machine, rows: &[Row]| {
             let mut importer = machine.import(table).unwrap();
-            importer.push(&batch(rows), &crate::Occurrences::new()).unwrap();
+            importer.push(&batch(rows)).unwrap();
             importer.finish().unwrap();
         };
         type Step<'s> = (&'s str, &'s dyn Fn(&Machine));
