@@ -76,7 +76,7 @@ pub use maintenance::Health;
 pub use occurrences::Occurrences;
 pub use rows::{NewRows, Receipt, Rejection, RejectionCode};
 pub use scan::Scan;
-pub use segment::{Damage, NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows, SpineScan};
+pub use segment::{Damage, NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineCut, SpineRows, SpineScan};
 pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
 pub use statistics::{Arrivals, Statistics, TableStatistics};

@@ -21,6 +21,8 @@ use crate::segment::{
 };
 use crate::table::TableInfo;
 
+/// Pieces that are written side by side.
+pub(crate) const PIECES_AT_ONCE: usize = 2;
 /// Entries that are looked up in other segments at a time.
 const PROBED_ENTRIES: usize = 65_536;
 /// Where a dead row went.
@@ -108,23 +110,27 @@ impl Rewrite {
     }
 
     fn write_rows(&self, stop: &AtomicBool) -> Result<Vec<Piece>, StoreError> {
-        let [first, rest @ ..] = self.pieces.as_slice() else { return Ok(Vec::new()) };
         let panicked = |_| StoreError::Failed { reason: "a thread ended in a panic".to_owned() };
-        std::thread::scope(|scope| {
-            let mut threads = Vec::with_capacity(rest.len());
-            for place in rest {
-                let thread = std::thread::Builder::new().name("ebbtide-rewrite".to_owned());
-                let thread = thread.spawn_scoped(scope, || self.write_piece(place, stop));
-                threads.push(thread.map_err(|error| StoreError::Failed {
-                    reason: format!("a thread cannot start: {error}"),
-                })?);
-            }
-            let mut pieces = vec![self.write_piece(first, stop)?];
-            for thread in threads {
-                pieces.push(thread.join().map_err(panicked)??);
-            }
-            Ok(pieces)
-        })
+        let mut pieces = Vec::with_capacity(self.pieces.len());
+        for places in self.pieces.chunks(PIECES_AT_ONCE) {
+            let [first, rest @ ..] = places else { continue };
+            std::thread::scope(|scope| {
+                let mut threads = Vec::with_capacity(rest.len());
+                for place in rest {
+                    let thread = std::thread::Builder::new().name("ebbtide-rewrite".to_owned());
+                    let thread = thread.spawn_scoped(scope, || self.write_piece(place, stop));
+                    threads.push(thread.map_err(|error| StoreError::Failed {
+                        reason: format!("a thread cannot start: {error}"),
+                    })?);
+                }
+                pieces.push(self.write_piece(first, stop)?);
+                for thread in threads {
+                    pieces.push(thread.join().map_err(panicked)??);
+                }
+                Ok::<(), StoreError>(())
+            })?;
+        }
+        Ok(pieces)
     }
 
     fn sorted(&self, place: &PieceToWrite) -> Vec<Sorted<'_>> {

@@ -8,6 +8,7 @@ use ebbtide_model::{Calendar, Instant, Unit};
 
 use super::bg_nbd::Recency;
 use super::fold::{Actor, Fold, Run};
+use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken};
 use super::key::OwnedKey;
 use super::wire::wire;
 use crate::exact::compare_ratios;
@@ -49,11 +50,21 @@ pub(crate) struct ChurnState {
     pub(crate) histories: Vec<History>,
     /// For the model: how many actors there are of each history, whomever the list is about.
     pub(crate) recencies: BTreeMap<Recency, u64>,
+    /// The last of the list when it was cut: who comes after it is not of it.
+    last_listed: Option<History>,
+}
+
+/// What is known of an actor before it is decided whether to list it.
+struct Stay {
+    events: u64,
+    first: i64,
+    last: i64,
+    recency: Option<Recency>,
 }
 
 wire!(Recency { repeats, last_day, days });
 wire!(History { tenant, actor, events, first, last, at_risk, recency });
-wire!(ChurnState { total, at_risk, histories, recencies });
+wire!(ChurnState { total, at_risk, histories, recencies; last_listed });
 
 impl ChurnFold {
     pub(crate) fn new(churn: &Churn, calendar: &Calendar, as_of: Instant) -> Self {
@@ -92,6 +103,38 @@ impl ChurnFold {
         Recency { repeats, last_day: days(last), days: days(midnight(self.as_of)) }
     }
 
+    fn count(&self, state: &mut ChurnState, actor: Actor<'_>, stay: Stay) {
+        let Stay { events, first, last, recency } = stay;
+        if let Some(recency) = recency {
+            *state.recencies.entry(recency).or_default() += 1;
+        }
+        if events < self.min_events {
+            return;
+        }
+        let mut history = History {
+            tenant: Box::default(),
+            actor: OwnedKey::Null,
+            events,
+            first,
+            last,
+            at_risk: false,
+            recency: recency.unwrap_or_default(),
+        };
+        history.at_risk = self.at_risk(&history);
+        state.total += 1;
+        state.at_risk += u64::from(history.at_risk);
+        let is_listed = |last: &History| self.compare_times(&history, last) != Ordering::Greater;
+        if self.list == ChurnList::AtRisk && !history.at_risk
+            || !state.last_listed.as_ref().is_none_or(is_listed)
+        {
+            return;
+        }
+        history.tenant = Box::from(actor.tenant);
+        history.actor = actor.key.to_owned();
+        state.histories.push(history);
+        self.cut_sometimes(state);
+    }
+
     fn elapsed(&self, history: &History) -> u128 {
         u128::from(self.as_of.abs_diff(history.last))
     }
@@ -123,20 +166,25 @@ impl ChurnFold {
 
     /// Foremost first: total, since no two histories are of one actor.
     fn compare(&self, left: &History, right: &History) -> Ordering {
-        let greatest_first = match self.order {
+        let by_actor = || left.actor.cmp(&right.actor).then_with(|| left.tenant.cmp(&right.tenant));
+        self.compare_times(left, right).then_with(by_actor)
+    }
+
+    fn compare_times(&self, left: &History, right: &History) -> Ordering {
+        match self.order {
             ChurnOrder::Days => self.days_inactive(right).cmp(&self.days_inactive(left)),
             ChurnOrder::Ratio => match (self.ratio(left), self.ratio(right)) {
                 (Some(left), Some(right)) => compare_ratios(right, left),
                 (left, right) => right.is_some().cmp(&left.is_some()),
             },
-        };
-        greatest_first.then_with(|| left.actor.cmp(&right.actor)).then_with(|| left.tenant.cmp(&right.tenant))
+        }
     }
 
     /// Cuts the list to its limit, in order.
     pub(crate) fn cut(&self, state: &mut ChurnState) {
         state.histories.sort_unstable_by(|left, right| self.compare(left, right));
         state.histories.truncate(self.limit);
+        state.last_listed = self.limit.checked_sub(1).and_then(|last| state.histories.get(last).cloned());
     }
 
     fn cut_sometimes(&self, state: &mut ChurnState) {
@@ -155,36 +203,10 @@ impl Fold for ChurnFold {
     }
 
     fn take(&self, state: &mut ChurnState, actor: Actor<'_>, run: Run<'_>) {
-        let (Some(first), Some(last)) = (run.times.first(), run.times.last()) else {
-            return;
-        };
-        let recency = self.calendar.as_ref().map(|calendar| self.recency(calendar, run.times));
-        if let Some(recency) = recency {
-            *state.recencies.entry(recency).or_default() += 1;
+        if let (Some(first), Some(last)) = (run.times.first(), run.times.last()) {
+            let recency = self.calendar.as_ref().map(|calendar| self.recency(calendar, run.times));
+            self.count(state, actor, Stay { events: run.len() as u64, first: *first, last: *last, recency });
         }
-        let events = run.len() as u64;
-        if events < self.min_events {
-            return;
-        }
-        let mut history = History {
-            tenant: Box::default(),
-            actor: OwnedKey::Null,
-            events,
-            first: *first,
-            last: *last,
-            at_risk: false,
-            recency: recency.unwrap_or_default(),
-        };
-        history.at_risk = self.at_risk(&history);
-        state.total += 1;
-        state.at_risk += u64::from(history.at_risk);
-        if self.list == ChurnList::AtRisk && !history.at_risk {
-            return;
-        }
-        history.tenant = Box::from(actor.tenant);
-        history.actor = actor.key.to_owned();
-        state.histories.push(history);
-        self.cut_sometimes(state);
     }
 
     fn merge(&self, into: &mut ChurnState, other: ChurnState) {
@@ -195,5 +217,48 @@ impl Fold for ChurnFold {
         }
         into.histories.extend(other.histories);
         self.cut_sometimes(into);
+    }
+}
+
+/// What each code is to a churn.
+pub(crate) struct ChurnTable {
+    marked: ByCode<bool>,
+    /// Whether all are marked.
+    all: bool,
+}
+
+impl Kernel for ChurnFold {
+    type Table = ChurnTable;
+
+    fn table(&self, meanings: &[Meaning]) -> Option<ChurnTable> {
+        let marked = |meaning: &Meaning| meaning.marks != 0;
+        let table = ChurnTable {
+            marked: ByCode::new(meanings.iter().map(marked), false),
+            all: meanings.iter().all(marked),
+        };
+        (table.all || self.calendar.is_none()).then_some(table)
+    }
+
+    /// Where every event counts, the first and the last one say all.
+    fn take_codes(
+        &self,
+        state: &mut ChurnState,
+        table: &ChurnTable,
+        actor: Actor<'_>,
+        run: CodeRun<'_>,
+    ) -> Taken {
+        let is_marked = |code: &u16| table.marked.get(*code);
+        let (first, last, events) = if table.all {
+            (0, run.times.len() - 1, run.times.len())
+        } else {
+            let Some(first) = run.codes.iter().position(is_marked) else { return Taken::Whole };
+            let last = run.codes.iter().rposition(is_marked).unwrap_or(first);
+            let events = run.codes[first..=last].iter().map(|code| usize::from(is_marked(code))).sum();
+            (first, last, events)
+        };
+        let recency = self.calendar.as_ref().map(|calendar| self.recency(calendar, run.times));
+        let stay = Stay { events: events as u64, first: run.times[first], last: run.times[last], recency };
+        self.count(state, actor, stay);
+        Taken::Whole
     }
 }

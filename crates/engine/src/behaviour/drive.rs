@@ -3,8 +3,6 @@
 //! hashed by its actor; what is compared is one key per run.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ebbtide_model::Scope;
 use ebbtide_model::query::EventSource;
@@ -13,21 +11,21 @@ use hashbrown::HashSet;
 
 use super::columns::Arrivals;
 use super::fold::{Actor, Fold, Run};
+use super::gathered::Gathered;
 use super::joined::Joined;
 use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
-use super::load::{Actors, Events, Loader, NO_CODE, Number, Times, Values};
+use super::load::{Actors, Events, Loader, NO_CODE, Times, Values};
+use super::share::SHARE_ROWS;
 use super::spine::Stream;
+use super::workers::{in_turn, side_by_side, workers};
 use crate::{EngineError, Interrupt, stop};
 
-/// Below so many events a second thread costs more than it saves.
-const EVENTS_PER_WORKER_MIN: usize = 50_000;
-const WORKERS_MAX: usize = 16;
 /// After so many events (and the rest of an actor's) it is asked whether the answer is still wanted.
-const EVENTS_UNCHECKED_MAX: usize = 16_384;
+pub(super) const EVENTS_UNCHECKED_MAX: usize = 16_384;
 
 /// The marked events of a query, from all parts of all its tables.
 pub(crate) struct Loaded<'i> {
-    interrupt: &'i dyn Interrupt,
+    pub(super) interrupt: &'i dyn Interrupt,
     pub(super) parts: Vec<PartEvents>,
     /// What is read while it is folded.
     pub(super) streams: Vec<Stream>,
@@ -130,41 +128,6 @@ enum Piece {
     Stream(Box<Stream>),
 }
 
-fn workers(events: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (events / EVENTS_PER_WORKER_MIN).clamp(1, cores.min(WORKERS_MAX))
-}
-
-/// Does each piece of work on one of the workers; results are in the order of the work.
-fn side_by_side<W: Sync, R: Send>(
-    work: &[W],
-    workers: usize,
-    run: impl Fn(&W) -> Result<R, EngineError> + Sync,
-) -> Result<Vec<R>, EngineError> {
-    if workers <= 1 || work.len() <= 1 {
-        return work.iter().map(run).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<R, EngineError>)>> = Mutex::new(Vec::new());
-    let worker = || {
-        while let Some((index, piece)) = {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            work.get(index).map(|piece| (index, piece))
-        } {
-            let result = run(piece);
-            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
-        }
-    };
-    std::thread::scope(|threads| {
-        let handles: Vec<_> = (0..workers.min(work.len())).map(|_| threads.spawn(worker)).collect();
-        let joined = handles.into_iter().map(|handle| handle.join().map_err(|_| EngineError::Worker));
-        joined.collect::<Result<Vec<()>, EngineError>>()
-    })?;
-    let mut results = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
 impl Loaded<'_> {
     /// Gives parts one numbering of tenants, groups and distinct values, and orders their runs.
     fn place(&mut self, pieces: Vec<Piece>) {
@@ -228,32 +191,34 @@ impl Loaded<'_> {
 
     /// Feeds every actor's events to the fold, on as many threads as that is worth.
     pub(crate) fn fold<F: Fold>(&self, fold: &F) -> Result<F::State, EngineError> {
+        let workers = workers(self.rows());
+        let shares = self.shares(workers, SHARE_ROWS)?;
+        let states = in_turn(
+            shares.len(),
+            workers,
+            || fold.fresh(),
+            |state, index| {
+                let share = shares.get(self, index)?;
+                let streamed = self.streams.iter().zip(&share.streamed);
+                let streamed = streamed.map(|(stream, rows)| stream.load(rows.clone(), self.interrupt));
+                let streamed = streamed.map(|events| Ok(PartEvents::new(events?, &self.tenants)));
+                let streamed = streamed.collect::<Result<Vec<PartEvents>, EngineError>>()?;
+                let whole = |part| Cursor { part, next: 0, end: PartEvents::len(part) };
+                let cursors = share.cursors.iter().cloned().chain(streamed.iter().map(whole));
+                match self.actors {
+                    Actors::Ignored => self.fold_runs(fold, state, cursors),
+                    Actors::Required | Actors::Optional => self.fold_actors(fold, state, cursors.collect()),
+                }
+            },
+        )?;
+        Ok(merged(fold, states))
+    }
+
+    /// How many there are at most.
+    pub(super) fn rows(&self) -> usize {
         let events = self.parts.iter().map(|part| part.events.times.len());
         let rows = self.streams.iter().map(|stream| stream.part.rows_max());
-        let workers = workers(events.chain(rows).sum());
-        let shares = self.shares(workers)?;
-        let states = side_by_side(&shares, workers, |share| {
-            let streamed = self.streams.iter().zip(&share.streamed);
-            let streamed = streamed.map(|(stream, rows)| stream.load(rows.clone(), self.interrupt));
-            let streamed = streamed.map(|events| Ok(PartEvents::new(events?, &self.tenants)));
-            let streamed = streamed.collect::<Result<Vec<PartEvents>, EngineError>>()?;
-            let whole = |part| Cursor { part, next: 0, end: PartEvents::len(part) };
-            let cursors = share.cursors.iter().cloned().chain(streamed.iter().map(whole));
-            let mut state = fold.fresh();
-            match self.actors {
-                Actors::Ignored => self.fold_runs(fold, &mut state, cursors)?,
-                Actors::Required | Actors::Optional => {
-                    self.fold_actors(fold, &mut state, cursors.collect())?
-                }
-            }
-            Ok(state)
-        })?;
-        let mut states = states.into_iter();
-        let mut all = states.next().unwrap_or_else(|| fold.fresh());
-        for state in states {
-            fold.merge(&mut all, state);
-        }
-        Ok(all)
+        events.chain(rows).sum()
     }
 
     fn fold_actors<F: Fold>(
@@ -263,22 +228,27 @@ impl Loaded<'_> {
         mut cursors: Vec<Cursor<'_>>,
     ) -> Result<(), EngineError> {
         let mut gathered = Gathered::default();
+        let mut runs: Vec<(&PartEvents, usize)> = Vec::new();
         let mut unchecked = 0;
         cursors.retain(|cursor| cursor.next < cursor.end);
         while let Some(id) = cursors.iter().filter_map(Cursor::id).min() {
-            gathered.runs.clear();
+            runs.clear();
             for cursor in &mut cursors {
                 while cursor.id() == Some(id) {
-                    gathered.runs.push((cursor.part, cursor.part.order[cursor.next] as usize));
+                    runs.push((cursor.part, cursor.part.order[cursor.next] as usize));
                     cursor.next += 1;
                 }
             }
             cursors.retain(|cursor| cursor.next < cursor.end);
             let tenant = self.tenants.get(id.0 as usize).map_or("", |name| name);
             let actor = Actor { tenant, key: id.1 };
-            let run = match gathered.runs.as_slice() {
+            let run = match runs.as_slice() {
                 [(part, run)] => part.run(*run),
-                _ => gathered.merged(),
+                runs => {
+                    gathered.unsorted.clear();
+                    runs.iter().for_each(|(part, run)| gathered.unsorted.append(part.run(*run)));
+                    gathered.sorted()
+                }
             };
             unchecked += run.len();
             fold.take(state, actor, run);
@@ -291,7 +261,7 @@ impl Loaded<'_> {
     }
 
     /// Each run by itself, where whose events they are does not matter.
-    fn fold_runs<'a, F: Fold>(
+    pub(super) fn fold_runs<'a, F: Fold>(
         &self,
         fold: &F,
         state: &mut F::State,
@@ -305,6 +275,14 @@ impl Loaded<'_> {
         }
         Ok(())
     }
+}
+
+/// One state of several, or a fresh one where there are none.
+pub(super) fn merged<F: Fold>(fold: &F, states: Vec<F::State>) -> F::State {
+    let mut states = states.into_iter();
+    let mut all = states.next().unwrap_or_else(|| fold.fresh());
+    states.for_each(|state| fold.merge(&mut all, state));
+    all
 }
 
 /// Gives the values of each part, which are not ranked, codes after those of the parts before it.
@@ -373,7 +351,7 @@ impl PartEvents {
         self.events.runs.starts[run]..end
     }
 
-    fn run(&self, run: usize) -> Run<'_> {
+    pub(super) fn run(&self, run: usize) -> Run<'_> {
         let Range { start, end } = self.range(run);
         Run {
             times: &self.events.times[start..end],
@@ -396,100 +374,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn id(&self) -> Option<(u32, Key<'a>)> {
+    pub(super) fn id(&self) -> Option<(u32, Key<'a>)> {
         (self.next < self.end).then(|| self.part.id(self.part.order[self.next]))
     }
-}
-
-/// Several runs of one actor, made into one.
-#[derive(Default)]
-struct Gathered<'a> {
-    runs: Vec<(&'a PartEvents, usize)>,
-    order: Vec<(i64, u64, usize)>,
-    unsorted: Columns,
-    sorted: Columns,
-}
-
-#[derive(Default)]
-struct Columns {
-    times: Vec<i64>,
-    marks: Vec<u64>,
-    groups: Vec<u32>,
-    values: Vec<u32>,
-    numbers: Vec<Option<Number>>,
-    keys: Vec<u32>,
-    /// Empty where they do not count.
-    arrivals: Vec<u64>,
-}
-
-impl Gathered<'_> {
-    fn merged(&mut self) -> Run<'_> {
-        self.unsorted.clear();
-        for (part, run) in &self.runs {
-            self.unsorted.append(part.run(*run));
-        }
-        let times = self.unsorted.times.iter().copied();
-        self.order.clear();
-        let arrival = |index: usize| self.unsorted.arrivals.get(index).copied().unwrap_or(0);
-        self.order.extend(times.enumerate().map(|(index, time)| (time, arrival(index), index)));
-        self.order.sort_by_key(|(time, arrival, _)| (*time, *arrival));
-        self.sorted.clear();
-        self.sorted.gather(&self.unsorted, &self.order);
-        self.sorted.as_run()
-    }
-}
-
-impl Columns {
-    fn clear(&mut self) {
-        self.times.clear();
-        self.marks.clear();
-        self.groups.clear();
-        self.values.clear();
-        self.numbers.clear();
-        self.keys.clear();
-        self.arrivals.clear();
-    }
-
-    fn append(&mut self, run: Run<'_>) {
-        self.times.extend_from_slice(run.times);
-        self.marks.extend_from_slice(run.marks);
-        // Parts of a table without the property have no such column: their events take a place in it.
-        extend_aligned(&mut self.groups, run.groups, self.times.len(), 0);
-        extend_aligned(&mut self.values, run.values, self.times.len(), NO_CODE);
-        extend_aligned(&mut self.numbers, run.numbers, self.times.len(), None);
-        extend_aligned(&mut self.keys, run.keys, self.times.len(), NO_CODE);
-        self.arrivals.extend_from_slice(run.arrivals);
-    }
-
-    fn gather(&mut self, from: &Self, order: &[(i64, u64, usize)]) {
-        let indices = || order.iter().map(|(_, _, index)| *index);
-        self.times.extend(order.iter().map(|(time, _, _)| *time));
-        self.marks.extend(indices().map(|index| from.marks[index]));
-        self.groups.extend(indices().filter_map(|index| from.groups.get(index)));
-        self.values.extend(indices().filter_map(|index| from.values.get(index)));
-        self.numbers.extend(indices().filter_map(|index| from.numbers.get(index)));
-        self.keys.extend(indices().filter_map(|index| from.keys.get(index)));
-        self.arrivals.extend(indices().filter_map(|index| from.arrivals.get(index)));
-    }
-
-    fn as_run(&self) -> Run<'_> {
-        Run {
-            times: &self.times,
-            marks: &self.marks,
-            groups: &self.groups,
-            values: &self.values,
-            numbers: &self.numbers,
-            keys: &self.keys,
-            arrivals: &self.arrivals,
-        }
-    }
-}
-
-/// Appends a run's values to a column, or as many blanks where only other runs have values.
-fn extend_aligned<T: Copy>(column: &mut Vec<T>, values: &[T], len: usize, blank: T) {
-    if values.is_empty() && column.is_empty() {
-        return;
-    }
-    column.resize(len - values.len(), blank);
-    column.extend_from_slice(values);
 }

@@ -6,12 +6,15 @@ mod ask;
 mod bg_nbd;
 mod churn;
 mod columns;
+mod direct;
 mod drive;
 mod dropoff;
 mod explain;
 mod fold;
 mod funnel;
+mod gathered;
 mod joined;
+mod kernel;
 mod key;
 mod latency;
 mod lifecycle;
@@ -27,9 +30,11 @@ mod span;
 mod spine;
 mod stickiness;
 mod trend;
+mod walk;
 mod wire;
 #[cfg(test)]
 mod wire_tests;
+mod workers;
 
 pub use ask::{ask, select};
 pub use explain::{

@@ -7,13 +7,16 @@ use hashbrown::{HashMap, HashSet};
 
 use super::drive::Loaded;
 use super::fold::{Actor, Fold, Run};
+use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken};
 use super::key::{Key, OwnedKey};
-use super::load::NO_CODE;
+use super::load::{NO_CODE, Times};
 use super::wire::wire;
 
 pub(crate) struct PrecedingFold<'l> {
     by_value: bool,
     by_actor: bool,
+    /// Earlier `before` events are not asked about.
+    since: i64,
     /// Has the values where they are not ranked.
     unranked: Option<&'l Loaded<'l>>,
 }
@@ -54,9 +57,10 @@ struct Latest {
 }
 
 impl<'l> PrecedingFold<'l> {
-    pub(crate) fn new(preceding: &Preceding) -> Self {
+    pub(crate) fn new(preceding: &Preceding, times: &Times) -> Self {
+        let since = times.since.get(usize::from(BoundQuery::BEFORE)).copied().unwrap_or(i64::MIN);
         let by_value = preceding.limit != Some(0);
-        Self { by_value, by_actor: preceding.per_actor, unranked: None }
+        Self { by_value, by_actor: preceding.per_actor, since, unranked: None }
     }
 
     /// Over events whose values are not ranked. Of simultaneous ones none is the latest then, unless they
@@ -83,6 +87,27 @@ impl<'l> PrecedingFold<'l> {
         let place = |latest: &Latest| (latest.key, latest.value.wrapping_add(1));
         let highest = if place(&right) > place(&left) { right } else { left };
         Latest { undecided, ..highest }
+    }
+}
+
+impl PrecedingFold<'_> {
+    /// Adds what was found of an actor, and forgets it.
+    fn count(&self, state: &mut PrecedingState, own: &mut Vec<(u32, u64)>, actor: Actor<'_>) {
+        if self.by_actor {
+            own.sort_unstable_by(|left, right| self.compare(left.0, right.0));
+        }
+        for same in own.chunk_by(|left, right| self.compare(left.0, right.0).is_eq()) {
+            let (value, count) = (same[0].0, same.iter().map(|(_, count)| count).sum::<u64>());
+            state.total += count;
+            if self.by_value {
+                *state.counts.entry(value).or_default() += count;
+            }
+            if self.by_actor {
+                let (tenant, actor) = (Box::from(actor.tenant), actor.key.to_owned());
+                state.actors.push(ActorCount { tenant, actor, value, count });
+            }
+        }
+        own.clear();
     }
 }
 
@@ -115,19 +140,7 @@ impl Fold for PrecedingFold<'_> {
             latest = of.reduce(|left, right| self.later(left, right)).or(latest);
             start += same;
         }
-        own.sort_unstable_by(|left, right| self.compare(left.0, right.0));
-        for same in own.chunk_by(|left, right| self.compare(left.0, right.0).is_eq()) {
-            let (value, count) = (same[0].0, same.iter().map(|(_, count)| count).sum::<u64>());
-            state.total += count;
-            if self.by_value {
-                *state.counts.entry(value).or_default() += count;
-            }
-            if self.by_actor {
-                let (tenant, actor) = (Box::from(actor.tenant), actor.key.to_owned());
-                state.actors.push(ActorCount { tenant, actor, value, count });
-            }
-        }
-        own.clear();
+        self.count(state, &mut own, actor);
         state.own = own;
     }
 
@@ -138,5 +151,79 @@ impl Fold for PrecedingFold<'_> {
         }
         into.actors.extend(other.actors);
         into.ties.extend(other.ties);
+    }
+}
+
+/// What each code is to a preceding.
+pub(crate) struct PrecedingTable {
+    before: ByCode<bool>,
+    of: ByCode<bool>,
+    values: ByCode<u32>,
+}
+
+impl Kernel for PrecedingFold<'_> {
+    type Table = PrecedingTable;
+
+    fn table(&self, meanings: &[Meaning]) -> Option<PrecedingTable> {
+        let bits = |bit: u8| meanings.iter().map(move |meaning| meaning.has(bit));
+        Some(PrecedingTable {
+            before: ByCode::new(bits(BoundQuery::BEFORE), false),
+            of: ByCode::new(bits(BoundQuery::OF), false),
+            values: ByCode::new(meanings.iter().map(|meaning| meaning.value), NO_CODE),
+        })
+    }
+
+    fn take_codes(
+        &self,
+        state: &mut PrecedingState,
+        table: &PrecedingTable,
+        actor: Actor<'_>,
+        run: CodeRun<'_>,
+    ) -> Taken {
+        let mut own = std::mem::take(&mut state.own);
+        own.clear();
+        let taken = self.read(table, run, &mut own);
+        if taken == Taken::Whole {
+            self.count(state, &mut own, actor);
+        }
+        state.own = own;
+        taken
+    }
+}
+
+/// The rows of one time with an `of` event: one of them, and whether others have another value.
+#[derive(Clone, Copy)]
+struct LatestRow {
+    row: usize,
+    undecided: bool,
+}
+
+impl PrecedingFold<'_> {
+    /// Values that simultaneous events leave undecided are left to the other way.
+    fn read(&self, table: &PrecedingTable, run: CodeRun<'_>, own: &mut Vec<(u32, u64)>) -> Taken {
+        // The latest two times that have `of` events: one of them is strictly earlier.
+        let (mut latest, mut earlier): (Option<LatestRow>, Option<LatestRow>) = (None, None);
+        let value_of = |row: usize| table.values.get(run.codes[row]);
+        for (row, code) in run.codes.iter().enumerate() {
+            if table.before.get(*code) && run.times[row] >= self.since {
+                let found = latest.filter(|latest| run.times[latest.row] < run.times[row]).or(earlier);
+                if found.is_some_and(|found| found.undecided) {
+                    return Taken::Not;
+                }
+                own.push((found.map_or(NO_CODE, |found| value_of(found.row)), 1));
+            }
+            if table.of.get(*code) {
+                latest = Some(match latest {
+                    Some(known) if run.times[known.row] == run.times[row] => {
+                        LatestRow { row, undecided: known.undecided || value_of(known.row) != value_of(row) }
+                    }
+                    known => {
+                        earlier = known;
+                        LatestRow { row, undecided: false }
+                    }
+                });
+            }
+        }
+        Taken::Whole
     }
 }

@@ -4,6 +4,7 @@ use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX,
 use ebbtide_model::{Fault, Instant, Unit};
 
 use super::fold::{Actor, Fold, Run};
+use super::kernel::{CodeRun, Kernel, Meaning, Taken, first_from};
 use super::key::OwnedKey;
 use super::load::Times;
 use super::wire::wire;
@@ -191,12 +192,8 @@ impl RetentionFold {
         let cells = self.row_cells(start.row);
         let row = &mut grid.cells[start.row * self.columns..][..cells];
         let enough = |count: u32| count >= self.min_occurrences;
-        let zero = returns.iter().any(|(period, count)| *period == 0 && *count > 0);
-        let counted = match self.cell_zero {
-            CellZero::Size => true,
-            CellZero::Returned => zero,
-        };
-        row[0] += u64::from(counted);
+        let zero = || returns.iter().any(|(period, count)| *period == 0 && *count > 0);
+        row[0] += u64::from(self.cell_zero == CellZero::Size || zero());
         let later = || returns.iter().filter(|(period, count)| *period > 0 && enough(*count));
         if self.cumulative {
             let last = later().map(|(period, _)| *period).max().unwrap_or(0);
@@ -208,6 +205,29 @@ impl RetentionFold {
                 }
             }
         }
+    }
+
+    /// Counts the actor for each of its starts.
+    fn count_starts(&self, state: &mut RetentionState, scratch: &mut Scratch, actor: Actor<'_>) {
+        let starts = std::mem::take(&mut scratch.starts);
+        for start in &starts {
+            self.returns_after(*start, scratch);
+            let returns = &scratch.after;
+            self.count(&mut state.all, *start, returns);
+            if let Some(group) = state.groups.get_mut(start.group as usize) {
+                if group.sizes.is_empty() {
+                    *group = self.grid();
+                }
+                self.count(group, *start, returns);
+            }
+            if let Some(members) = state.members.get_mut(start.row) {
+                // One more than is listed, by which a cut is known.
+                if members.len() <= MEMBERS_MAX {
+                    members.push((Box::from(actor.tenant), actor.key.to_owned()));
+                }
+            }
+        }
+        scratch.starts = starts;
     }
 
     /// Fills `after`: return events by how many periods after the start they are.
@@ -279,25 +299,7 @@ impl Fold for RetentionFold {
     fn take(&self, state: &mut RetentionState, actor: Actor<'_>, run: Run<'_>) {
         let mut scratch = std::mem::take(&mut state.scratch);
         if self.read(&mut scratch, run) {
-            let starts = std::mem::take(&mut scratch.starts);
-            for start in &starts {
-                self.returns_after(*start, &mut scratch);
-                let returns = &scratch.after;
-                self.count(&mut state.all, *start, returns);
-                if let Some(group) = state.groups.get_mut(start.group as usize) {
-                    if group.sizes.is_empty() {
-                        *group = self.grid();
-                    }
-                    self.count(group, *start, returns);
-                }
-                if let Some(members) = state.members.get_mut(start.row) {
-                    // One more than is listed, by which a cut is known.
-                    if members.len() <= MEMBERS_MAX {
-                        members.push((Box::from(actor.tenant), actor.key.to_owned()));
-                    }
-                }
-            }
-            scratch.starts = starts;
+            self.count_starts(state, &mut scratch, actor);
         }
         state.scratch = scratch;
     }
@@ -310,6 +312,129 @@ impl Fold for RetentionFold {
         for (own, theirs) in into.members.iter_mut().zip(other.members) {
             own.extend(theirs);
         }
+    }
+}
+
+/// What each code is to a retention.
+pub(crate) struct RetentionTable {
+    codes: Vec<RetentionCode>,
+    /// Whether every event is a start and a return, and of one group.
+    uniform: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RetentionCode {
+    starts: bool,
+    returns: bool,
+    group: u32,
+}
+
+impl RetentionTable {
+    fn of(&self, code: u16) -> RetentionCode {
+        let unwanted = RetentionCode { starts: false, returns: false, group: 0 };
+        self.codes.get(usize::from(code)).copied().unwrap_or(unwanted)
+    }
+}
+
+impl Kernel for RetentionFold {
+    type Table = RetentionTable;
+
+    fn table(&self, meanings: &[Meaning]) -> Option<RetentionTable> {
+        if self.rolling.is_some() {
+            return None;
+        }
+        let code = |meaning: &Meaning| RetentionCode {
+            starts: meaning.has(BoundQuery::START),
+            returns: meaning.has(BoundQuery::RETURN),
+            group: meaning.group,
+        };
+        let codes: Vec<RetentionCode> = meanings.iter().map(code).collect();
+        let uniform = self.groups == 0 && codes.iter().all(|code| code.starts && code.returns);
+        Some(RetentionTable { codes, uniform })
+    }
+
+    fn take_codes(
+        &self,
+        state: &mut RetentionState,
+        table: &RetentionTable,
+        actor: Actor<'_>,
+        run: CodeRun<'_>,
+    ) -> Taken {
+        let mut scratch = std::mem::take(&mut state.scratch);
+        scratch.starts.clear();
+        scratch.returns.clear();
+        let read = if table.uniform {
+            self.read_times(&mut scratch, run.times)
+        } else {
+            self.read_codes(&mut scratch, table, run)
+        };
+        if read {
+            self.count_starts(state, &mut scratch, actor);
+        }
+        state.scratch = scratch;
+        Taken::Whole
+    }
+}
+
+impl RetentionFold {
+    /// As [`read`](Self::read), where each event is a start and a return: only where periods begin among the
+    /// times is looked for.
+    fn read_times(&self, scratch: &mut Scratch, times: &[i64]) -> bool {
+        if self.cohorts == Cohorts::FirstTime && times.first().is_some_and(|time| *time < self.bounds[0]) {
+            return false;
+        }
+        let mut place = first_from(times, 0, self.bounds[0]);
+        let (mut row, mut rows_end) = (0, self.rows());
+        while let Some(time) = times.get(place).copied().filter(|time| *time < self.bounds[rows_end]) {
+            while time >= self.bounds[row + 1] {
+                row += 1;
+            }
+            let next = first_from(times, place + 1, self.bounds[row + 1]);
+            if scratch.starts.is_empty() || self.cohorts == Cohorts::Recurring {
+                scratch.starts.push(Start { row, time, group: 0 });
+                if self.cohorts == Cohorts::FirstTime && !self.cumulative {
+                    // Later returns are in no cell.
+                    rows_end = (row + self.columns).min(rows_end);
+                }
+            }
+            scratch.returns.push((row, u32::try_from(next - place).unwrap_or(u32::MAX)));
+            place = next;
+        }
+        !scratch.starts.is_empty()
+    }
+
+    fn read_codes(&self, scratch: &mut Scratch, table: &RetentionTable, run: CodeRun<'_>) -> bool {
+        let first_time = self.cohorts == Cohorts::FirstTime;
+        let mut first_start = None;
+        if first_time {
+            let first = run.codes.iter().position(|code| table.of(*code).starts);
+            let Some(time) = first.and_then(|place| run.times.get(place)).copied() else { return false };
+            if time < self.bounds[0] {
+                return false;
+            }
+            first_start = Some(time);
+        }
+        let mut place = first_from(run.times, 0, self.bounds[0]);
+        let (mut row, rows_end) = (0, self.bounds[self.rows()]);
+        while let Some(time) = run.times.get(place).copied().filter(|time| *time < rows_end) {
+            while time >= self.bounds[row + 1] {
+                row += 1;
+            }
+            let end = first_from(run.times, place + 1, self.bounds[row + 1]);
+            let mut returns = 0_u32;
+            for (time, code) in run.times[place..end].iter().zip(&run.codes[place..end]) {
+                let RetentionCode { starts, returns: is_return, group } = table.of(*code);
+                if starts && first_start.is_none_or(|first| first == *time) {
+                    scratch.start(Start { row, time: *time, group });
+                }
+                returns = returns.saturating_add(u32::from(is_return));
+            }
+            if returns > 0 {
+                scratch.returns.push((row, returns));
+            }
+            place = end;
+        }
+        !scratch.starts.is_empty()
     }
 }
 

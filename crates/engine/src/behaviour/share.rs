@@ -5,17 +5,20 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ebbtide_store::SpineActor;
+use ebbtide_store::{SpineActor, SpineCut};
 
 use super::drive::{Cursor, Loaded, PartEvents};
 use super::key::Key;
 use super::load::Actors;
-use super::spine::Stream;
+use super::spine::{Stream, lost};
 use crate::EngineError;
 
-/// Rows of the largest stream that are read for a share, about: small enough that what is read is still at
+/// Rows of streams that are read for a share, about: small enough that what is read is still at
 /// hand when it is folded.
-const SHARE_ROWS: usize = 262_144;
+pub(super) const SHARE_ROWS: usize = 262_144;
+
+/// Places in the streams that are looked at for each share.
+const CUTS_PER_SHARE: usize = 8;
 
 /// Runs of a part that are looked at to find where the actors are cut.
 const SAMPLES_PER_PART: usize = 64;
@@ -36,26 +39,51 @@ struct Bound {
     rows: Vec<u32>,
 }
 
-impl Loaded<'_> {
-    pub(super) fn shares(&self, workers: usize) -> Result<Vec<Share<'_>>, EngineError> {
-        let mut bounds = vec![Bound { runs: vec![0; self.parts.len()], rows: vec![0; self.streams.len()] }];
-        match self.actors {
-            Actors::Ignored => {
-                let rows: usize = self.streams.iter().map(|stream| stream.part.rows_max()).sum();
-                let shares = workers.max(rows / SHARE_ROWS);
-                bounds.extend((1..shares).map(|share| self.share_of(share, shares)));
-            }
-            Actors::Required | Actors::Optional => {
-                for cut in self.cuts(workers)? {
-                    bounds.push(self.before(&cut)?);
-                }
-            }
+/// Where the shares of a query are cut.
+pub(super) enum Shares {
+    /// Into so many of about one size, where whose the events are does not matter.
+    Even(usize),
+    At(Vec<Cut>),
+}
+
+impl Shares {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Even(shares) => *shares,
+            Self::At(cuts) => cuts.len() + 1,
         }
-        bounds.push(Bound {
-            runs: self.parts.iter().map(PartEvents::len).collect(),
-            rows: vec![u32::MAX; self.streams.len()],
-        });
-        Ok(bounds.windows(2).map(|pair| self.between(&pair[0], &pair[1])).collect())
+    }
+
+    /// What belongs to a share is found when its turn comes.
+    pub(super) fn get<'l>(&self, loaded: &'l Loaded<'_>, share: usize) -> Result<Share<'l>, EngineError> {
+        let start = match share.checked_sub(1) {
+            None => Bound { runs: vec![0; loaded.parts.len()], rows: vec![0; loaded.streams.len()] },
+            Some(before) => self.end(loaded, before)?,
+        };
+        Ok(loaded.between(&start, &self.end(loaded, share)?))
+    }
+
+    fn end(&self, loaded: &Loaded<'_>, share: usize) -> Result<Bound, EngineError> {
+        match self {
+            Self::Even(shares) if share + 1 < *shares => Ok(loaded.share_of(share + 1, *shares)),
+            Self::At(cuts) if share < cuts.len() => loaded.before(&cuts[share]),
+            Self::Even(_) | Self::At(_) => Ok(Bound {
+                runs: loaded.parts.iter().map(PartEvents::len).collect(),
+                rows: vec![u32::MAX; loaded.streams.len()],
+            }),
+        }
+    }
+}
+
+impl Loaded<'_> {
+    /// Shares of about so many rows of streams, and at least one for each worker. Each share's actors come
+    /// after those of the share before it.
+    pub(super) fn shares(&self, workers: usize, share_rows: usize) -> Result<Shares, EngineError> {
+        let rows: usize = self.streams.iter().map(|stream| stream.part.rows_max()).sum();
+        Ok(match self.actors {
+            Actors::Ignored => Shares::Even(workers.max(rows / share_rows.max(1))),
+            Actors::Required | Actors::Optional => Shares::At(self.cuts(workers, share_rows)?),
+        })
     }
 
     fn between(&self, start: &Bound, end: &Bound) -> Share<'_> {
@@ -79,16 +107,13 @@ impl Loaded<'_> {
         }
     }
 
-    /// Where all parts are cut: by actors from the largest stream, or from all over the parts where those
+    /// Where all parts are cut: by actors from all over the streams, or from all over the parts where those
     /// hold more.
-    fn cuts(&self, workers: usize) -> Result<Vec<Cut>, EngineError> {
-        let stream = self.streams.iter().max_by_key(|stream| stream.part.rows_max());
+    fn cuts(&self, workers: usize, share_rows: usize) -> Result<Vec<Cut>, EngineError> {
         let events: usize = self.parts.iter().map(|part| part.events.times.len()).sum();
-        if let Some(stream) = stream.filter(|stream| stream.part.rows_max() >= events)
-            && let Some(scan) = stream.scan(&stream.part)
-        {
-            let rows = (stream.part.rows_max() / workers.max(1)).min(SHARE_ROWS);
-            return Ok(scan.cuts(u32::try_from(rows).unwrap_or(u32::MAX))?);
+        let rows: usize = self.streams.iter().map(|stream| stream.part.rows_max()).sum();
+        if rows >= events && rows > 0 {
+            return self.stream_cuts((rows / workers.max(1)).min(share_rows).max(1));
         }
         let mut samples: Vec<((u32, Key<'_>), usize)> = Vec::new();
         for part in &self.parts {
@@ -110,6 +135,25 @@ impl Loaded<'_> {
         Ok(cuts)
     }
 
+    fn stream_cuts(&self, share_rows: usize) -> Result<Vec<Cut>, EngineError> {
+        let apart = u32::try_from(share_rows / CUTS_PER_SHARE).unwrap_or(u32::MAX);
+        let mut places: Vec<SpineCut> = Vec::new();
+        for stream in &self.streams {
+            let scan = stream.scan(&stream.part).ok_or(EngineError::SpineLost)?;
+            places.extend(scan.cuts(apart).map_err(lost)?);
+        }
+        places.sort_unstable();
+        let (mut cuts, mut passed) = (Vec::new(), 0);
+        for SpineCut { tenant, actor, rows } in places {
+            passed += rows as usize;
+            if passed >= share_rows {
+                cuts.push((tenant, actor));
+                passed = 0;
+            }
+        }
+        Ok(cuts)
+    }
+
     /// The ends of what comes before a cut.
     fn before(&self, (tenant, actor): &Cut) -> Result<Bound, EngineError> {
         let is_before = |part: &PartEvents, run: u32| {
@@ -119,7 +163,7 @@ impl Loaded<'_> {
         };
         let run = |part: &PartEvents| part.order.partition_point(|run| is_before(part, *run));
         let row = |stream: &Stream| match stream.scan(&stream.part) {
-            Some(scan) => Ok(scan.seek(tenant, actor)?),
+            Some(scan) => scan.seek(tenant, actor).map_err(lost),
             None => Err(EngineError::SpineLost),
         };
         Ok(Bound {

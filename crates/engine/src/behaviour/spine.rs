@@ -10,7 +10,9 @@ use ebbtide_model::query::EventSource;
 use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, StoreError};
 
 use super::columns::Arrivals;
+use super::gathered::Columns;
 use super::joined::OfSource;
+use super::kernel::{CodeRun, Meaning};
 use super::key::{Key, KeyColumn};
 use super::load::{Actors, Events, Loader, NO_CODE, Times, Values, shorten};
 use super::membership::Memberships;
@@ -27,16 +29,41 @@ pub(super) struct Codes {
 }
 
 /// What times matter.
-struct Bounds {
-    until: i64,
+#[derive(Debug)]
+pub(super) struct Bounds {
+    pub(super) until: i64,
     /// No earlier event is marked at all.
-    earliest: i64,
+    pub(super) earliest: i64,
     /// From here on no matcher minds the time.
     open_from: i64,
+    /// Of each matcher: its bit, and the time before which it marks nothing.
+    since: Vec<(u64, i64)>,
+}
+
+impl Bounds {
+    fn of(source: &EventSource, times: &Times) -> Self {
+        let since = |bit: u8| times.since.get(usize::from(bit)).copied().unwrap_or(i64::MIN);
+        let since: Vec<(u64, i64)> =
+            source.matchers.iter().map(|matcher| (1 << matcher.bit, since(matcher.bit))).collect();
+        let all = || since.iter().map(|(_, since)| *since);
+        Self {
+            until: times.until,
+            // Above the mark of an event without a time.
+            earliest: all().min().unwrap_or(i64::MIN).max(NO_TIME + 1),
+            open_from: all().max().unwrap_or(i64::MIN),
+            since,
+        }
+    }
+
+    /// Without the marks of matchers that the event is too early for.
+    fn in_time(&self, marks: u64, time: i64) -> u64 {
+        let early = self.since.iter().filter(|(_, since)| time < *since);
+        early.fold(marks, |marks, (mark, _)| marks & !mark)
+    }
 }
 
 /// A spine that is found damaged is read no more, and the question is to be asked again.
-fn lost(error: StoreError) -> EngineError {
+pub(super) fn lost(error: StoreError) -> EngineError {
     if matches!(error, StoreError::Damaged(_)) { EngineError::SpineLost } else { error.into() }
 }
 
@@ -80,7 +107,7 @@ impl Loader<'_> {
     /// The spine's marked events.
     pub(super) fn load_spine(&self, scan: SpineScan, codes: &mut Codes) -> Result<Events, EngineError> {
         let mut events = Events::default();
-        let bounds = self.bounds();
+        let bounds = Bounds::of(self.source, self.times);
         for rows in scan {
             stop::check(self.interrupt)?;
             self.append_spine(&rows.map_err(lost)?, codes, &bounds, &mut events)?;
@@ -91,7 +118,7 @@ impl Loader<'_> {
     /// How many events of each code are marked.
     pub(super) fn count_codes(&self, scan: SpineScan, codes: &Codes) -> Result<Vec<u64>, EngineError> {
         let mut counts = vec![0; codes.marks.len()];
-        let bounds = self.bounds();
+        let bounds = Bounds::of(self.source, self.times);
         for rows in scan {
             stop::check(self.interrupt)?;
             let rows = rows.map_err(lost)?;
@@ -121,24 +148,6 @@ impl Loader<'_> {
             groups: of(!self.source.breakdown.is_empty()),
             values: of(self.source.value.is_some()),
         }
-    }
-
-    fn bounds(&self) -> Bounds {
-        let since = |bit: u8| self.times.since.get(usize::from(bit)).copied().unwrap_or(i64::MIN);
-        let all = || self.source.matchers.iter().map(|matcher| since(matcher.bit));
-        Bounds {
-            until: self.times.until,
-            // Above the mark of an event without a time.
-            earliest: all().min().unwrap_or(i64::MIN).max(NO_TIME + 1),
-            open_from: all().max().unwrap_or(i64::MIN),
-        }
-    }
-
-    /// Without the marks of matchers that the event is too early for.
-    fn in_time(&self, marks: u64, time: i64) -> u64 {
-        let early = |bit: u8| self.times.since.get(usize::from(bit)).is_some_and(|since| time < *since);
-        let early = self.source.matchers.iter().filter(|matcher| early(matcher.bit));
-        early.fold(marks, |marks, matcher| marks & !(1 << matcher.bit))
     }
 
     fn append_spine(
@@ -238,7 +247,7 @@ impl Loader<'_> {
                 return;
             }
             if time < bounds.open_from {
-                marks = self.in_time(marks, time);
+                marks = bounds.in_time(marks, time);
             }
             if marks != 0 && rows.alive.as_ref().is_none_or(|alive| alive.value(row)) {
                 take(code, time, marks);
@@ -326,6 +335,44 @@ impl Stream {
         for (group, count) in self.codes.groups.iter().zip(&self.counts) {
             if let Some(size) = group.and_then(|rank| sizes.get_mut(rank as usize)) {
                 *size += count;
+            }
+        }
+    }
+
+    /// By code.
+    pub(super) fn meanings(&self) -> Vec<Meaning> {
+        let Codes { marks, groups, values } = &self.codes;
+        let wanting = self.source.value.as_ref().and_then(|value| value.of).map_or(u64::MAX, |bit| 1 << bit);
+        let meaning = |(code, marks): (usize, &u64)| Meaning {
+            marks: *marks,
+            group: groups.get(code).copied().flatten().unwrap_or(if groups.is_empty() { 0 } else { NO_CODE }),
+            value: values.get(code).copied().flatten().filter(|_| marks & wanting != 0).unwrap_or(NO_CODE),
+        };
+        marks.iter().enumerate().map(meaning).collect()
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds::of(&self.source, &self.times)
+    }
+
+    /// The marked ones of these rows as events.
+    pub(super) fn expand(&self, run: CodeRun<'_>, bounds: &Bounds, into: &mut Columns) {
+        let Codes { marks, groups, values } = &self.codes;
+        let wanting = self.source.value.as_ref().and_then(|value| value.of);
+        for (time, code) in run.times.iter().zip(run.codes) {
+            let code = usize::from(*code);
+            let marks = bounds.in_time(marks.get(code).copied().unwrap_or(0), *time);
+            if marks == 0 {
+                continue;
+            }
+            into.times.push(*time);
+            into.marks.push(marks);
+            if let Some(group) = groups.get(code) {
+                into.groups.push(group.unwrap_or(NO_CODE));
+            }
+            if let Some(value) = values.get(code) {
+                let is_wanted = wanting.is_none_or(|bit| marks & (1 << bit) != 0);
+                into.values.push(value.filter(|_| is_wanted).unwrap_or(NO_CODE));
             }
         }
     }

@@ -14,7 +14,7 @@ use super::funnel::FunnelFold;
 use super::key::{Group, Key, OwnedKey};
 use super::latency::LatencyFold;
 use super::lifecycle::LifecycleFold;
-use super::load::Number;
+use super::load::{Number, Times};
 use super::paths::PathsFold;
 use super::preceding::PrecedingFold;
 use super::retention::RetentionFold;
@@ -287,5 +287,6 @@ fn precedings_merge_as_bytes() {
     let bound =
         bound(json!({"kind": "preceding", "before": {}, "of": {}, "show": "event", "per_actor": true}));
     let Kind::Preceding(preceding) = &bound.query.kind else { panic!() };
-    check(&PrecedingFold::new(preceding), |state| state.actors.sort_unstable());
+    let times = Times { since: Vec::new(), until: i64::MAX };
+    check(&PrecedingFold::new(preceding, &times), |state| state.actors.sort_unstable());
 }

@@ -7,6 +7,7 @@ mod decoded;
 mod keys;
 mod scan;
 mod spine;
+mod spine_scan;
 mod write;
 
 use std::ops::Range;
@@ -14,8 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arrow::array::BooleanBufferBuilder;
-use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use ebbtide_model::TableSchema;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -40,6 +39,7 @@ pub(crate) use decoded::DecodedColumns;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use scan::SegmentScan;
 pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows};
+pub use spine_scan::{SpineCut, SpineScan};
 pub(crate) use write::{GROUP_ROWS, Lifetime, SegmentKeyWriter, SegmentWriter};
 
 use blocks::Blocks;
@@ -333,7 +333,7 @@ impl LiveSegment {
         if name_column.is_some() && spine.name_column() != name_column {
             return None;
         }
-        Some(SpineScan { live: self.clone(), groups: spine.groups(&rows), spine, rows })
+        Some(SpineScan::new(self.clone(), spine, rows))
     }
 
     /// Rows, dead ones too.
@@ -437,101 +437,4 @@ impl LiveSegment {
         let is_alive = |rows: Range<u32>| self.dead.range_cardinality(rows.clone()) < rows.len() as u64;
         self.segment.directory.iter().map(|(_, rows)| is_alive(rows)).collect()
     }
-}
-
-/// Rows of a segment, group by group, from its spine.
-#[derive(Debug)]
-pub struct SpineScan {
-    live: LiveSegment,
-    spine: Arc<Spine>,
-    rows: Range<u32>,
-    /// Those that are still to come.
-    groups: Range<usize>,
-}
-
-impl SpineScan {
-    /// The names that codes are of, in no order.
-    pub fn names(&self) -> Arc<[Box<str>]> {
-        self.spine.names()
-    }
-
-    /// Where its rows could be cut into pieces of about so many: whose rows come first after each cut.
-    pub fn cuts(&self, rows: u32) -> Result<Vec<(Arc<str>, SpineActor)>, StoreError> {
-        let mut cuts = Vec::new();
-        let mut last = self.rows.start;
-        for group in self.groups.clone().skip(1) {
-            let first = self.spine.first_row(group);
-            if first - last >= rows.max(1)
-                && let Some((tenant, _)) = self.live.segment.directory.within(&(first..first + 1)).pop()
-            {
-                cuts.push((tenant, self.trusted(self.spine.first_actor(group))?));
-                last = first;
-            }
-        }
-        Ok(cuts)
-    }
-
-    /// Whose rows come first in each of its groups.
-    pub(crate) fn firsts(&self) -> Result<Vec<(Arc<str>, SpineActor)>, StoreError> {
-        let mut firsts = Vec::new();
-        for group in self.groups.clone() {
-            let first = self.spine.first_row(group);
-            if let Some((tenant, _)) = self.live.segment.directory.within(&(first..first + 1)).pop() {
-                firsts.push((tenant, self.trusted(self.spine.first_actor(group))?));
-            }
-        }
-        Ok(firsts)
-    }
-
-    /// The rows from the first on that are not below this actor of this tenant, counted in the segment.
-    pub fn seek(&self, tenant: &str, actor: &SpineActor) -> Result<u32, StoreError> {
-        let mut place = self.rows.start;
-        for (name, own) in self.live.segment.directory.of(None) {
-            let own = own.start.max(self.rows.start)..own.end.min(self.rows.end);
-            if own.is_empty() || **name < *tenant {
-                place = place.max(own.end.min(self.rows.end));
-                continue;
-            }
-            return if **name == *tenant {
-                self.trusted(self.spine.seek(&own, actor))
-            } else {
-                Ok(own.start)
-            };
-        }
-        Ok(place)
-    }
-
-    fn trusted<T>(&self, read: Result<T, Damage>) -> Result<T, StoreError> {
-        if let Err(damage) = &read {
-            self.live.segment.distrust_spine(damage.clone());
-        }
-        Ok(read?)
-    }
-}
-
-impl Iterator for SpineScan {
-    type Item = Result<SpineRows, StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let group = self.groups.next()?;
-        let read = self.trusted(self.spine.read(group, &self.rows));
-        Some(read.map(|mut found| {
-            found.tenants = self.live.segment.directory.within(&found.rows);
-            found.alive = alive(&self.live.dead, &found.rows);
-            found
-        }))
-    }
-}
-
-/// Which of these rows are not dead; `None` where none is.
-fn alive(dead: &RoaringBitmap, rows: &Range<u32>) -> Option<BooleanBuffer> {
-    if dead.range_cardinality(rows.clone()) == 0 {
-        return None;
-    }
-    let mut alive = BooleanBufferBuilder::new(rows.len());
-    alive.append_n(rows.len(), true);
-    for row in dead.range(rows.clone()) {
-        alive.set_bit((row - rows.start) as usize, false);
-    }
-    Some(alive.finish())
 }

@@ -19,7 +19,7 @@ impl Asking<'_> {
         let times = Times { since: vec![since], until: self.as_of.micros().min(end) };
         let loaded = self.load(&times, Actors::Required)?;
         let fold = ChurnFold::new(churn, &self.query.calendar, self.as_of);
-        let mut state = loaded.fold(&fold)?;
+        let mut state = loaded.fold_codes(&fold)?;
         fold.cut(&mut state);
         let model = match churn.model {
             None => None,

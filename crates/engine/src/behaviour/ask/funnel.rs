@@ -44,7 +44,7 @@ impl<'a> Asking<'a> {
         let fold = FunnelFold::new(self.query, funnel, span.as_ref(), self.as_of);
         let loaded = self.funnel_events(funnel, &fold)?;
         let fold = fold.with_groups(&loaded.groups)?;
-        let mut state = loaded.fold(&fold)?;
+        let mut state = loaded.fold_codes(&fold)?;
         let buckets =
             span.as_ref().zip(interval_of(funnel)).map(|(span, interval)| self.named_buckets(span, interval));
         let reading = Reading { asking: self, funnel, buckets: buckets.as_deref() };
@@ -143,8 +143,9 @@ const MICROS_PER_SECOND: u32 = 1_000_000;
 
 /// The middle one, or the mean of the two in the middle.
 fn median_seconds(micros: &mut [i64]) -> Option<Ratio> {
-    micros.sort_unstable();
     let last = micros.len().checked_sub(1)?;
-    let sum = BigInt::from(micros[last / 2]) + micros[last.div_ceil(2)];
+    let (_, low, above) = micros.select_nth_unstable(last / 2);
+    let high = if last % 2 == 0 { *low } else { above.iter().copied().min().unwrap_or(*low) };
+    let sum = BigInt::from(*low) + high;
     Ratio::new(sum, u64::from(MICROS_PER_SECOND))?.over(2)
 }

@@ -24,13 +24,13 @@ impl Asking<'_> {
         let end = self.query.to.map_or(i64::MAX, |to| to.micros().saturating_sub(1));
         let times = Times { since: vec![since, i64::MIN], until: self.as_of.micros().min(end) };
         let loaded = self.load_unranked(&times, Actors::Required)?;
-        let fold = PrecedingFold::new(preceding).unranked(&loaded);
-        let state = loaded.fold(&fold)?;
+        let fold = PrecedingFold::new(preceding, &times).unranked(&loaded);
+        let state = loaded.fold_codes(&fold)?;
         if state.ties.is_empty() {
             return self.counted(preceding, &loaded, &fold, Values::Unranked, state);
         }
         let loaded = self.load_with_keys(&times, Actors::Required, &state.ties)?;
-        let fold = PrecedingFold::new(preceding);
+        let fold = PrecedingFold::new(preceding, &times);
         let state = loaded.fold(&fold)?;
         self.counted(preceding, &loaded, &fold, Values::Ranked, state)
     }

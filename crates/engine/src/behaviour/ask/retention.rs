@@ -20,7 +20,7 @@ impl Asking<'_> {
             Some(_) => fold.with_groups(loaded.groups.len())?,
             None => fold,
         };
-        let state = loaded.fold(&fold)?;
+        let state = loaded.fold_codes(&fold)?;
         let table = Table { fold: &fold, retention, asking: self };
         let members = retention.list_actors.then_some(state.members);
         let cut = members.iter().flatten().any(|row| row.len() > MEMBERS_MAX);

@@ -207,7 +207,7 @@ impl Asking<'_> {
         let since = self.query.from.map_or(i64::MIN, Instant::micros);
         let end = self.query.to.map_or(i64::MAX, |to| to.micros().saturating_sub(1));
         let times = Times { since: vec![since, i64::MIN], until: self.as_of.micros().min(end) };
-        let fold = PrecedingFold::new(preceding);
+        let fold = PrecedingFold::new(preceding, &times);
         let mut loaded = self.load(&times, Actors::Required)?;
         let ties = loaded.fold(&fold)?.ties;
         if !ties.is_empty() {

@@ -1,6 +1,7 @@
 //! The funnel fold: each actor's deepest attempt, counted over all, by group, or by when it started.
 
 mod attempts;
+mod ordered;
 mod trail;
 
 use ebbtide_model::query::{Attribution, BoundQuery, Funnel, FunnelView, StepOrder};
@@ -77,9 +78,10 @@ pub(crate) struct FunnelState {
     trail: Trail,
     apart: Trail,
     scratch: Scratch,
+    found: Found,
 }
 
-wire!(FunnelState { all, groups, members, all_actors; trail, apart, scratch });
+wire!(FunnelState { all, groups, members, all_actors; trail, apart, scratch, found });
 
 /// What one actor is counted for: its deepest attempt, and by bucket which steps were reached.
 #[derive(Debug, Default)]
@@ -339,6 +341,7 @@ impl Fold for FunnelFold<'_> {
             trail: Trail::default(),
             apart: Trail::default(),
             scratch: Scratch::default(),
+            found: Found::default(),
         }
     }
 

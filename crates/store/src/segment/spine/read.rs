@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowNativeType, Int64Type};
+use arrow::datatypes::ArrowNativeType;
 use bytes::{Buf, Bytes};
 
 use super::{ActorType, FOOTER_BYTES, MAGIC, SpineActor, SpineRows, VERSION, aligned};
@@ -37,6 +37,17 @@ struct GroupEntry {
     runs: u32,
     text_bytes: usize,
     has_nobody: bool,
+}
+
+/// Where in the file the lists of a group's runs begin.
+#[derive(Clone, Copy)]
+struct RunLists {
+    entry: GroupEntry,
+    starts: usize,
+    /// The actors that are numbers, or the ends of their texts.
+    actors: usize,
+    texts: usize,
+    nobody: usize,
 }
 
 /// The end of the file, once its checksum was found right.
@@ -104,11 +115,6 @@ impl Spine {
         self.names.clone()
     }
 
-    /// The first row of a group.
-    pub(crate) fn first_row(&self, group: usize) -> u32 {
-        self.groups.get(group).map_or(0, |group| group.first_row)
-    }
-
     /// Which groups hold these rows of the segment.
     pub(crate) fn groups(&self, rows: &Range<u32>) -> Range<usize> {
         let first = self.groups.partition_point(|group| group.first_row + group.rows <= rows.start);
@@ -168,33 +174,73 @@ impl Spine {
         })
     }
 
-    /// Whose the first rows of a group are.
-    pub(crate) fn first_actor(&self, group: usize) -> Result<SpineActor, Damage> {
-        let Some(GroupEntry { offset, rows, runs, text_bytes, has_nobody, .. }) = self.groups.get(group)
-        else {
-            return Ok(SpineActor::Nobody);
-        };
-        let (rows, runs) = (*rows as usize, *runs as usize);
+    /// Where the lists of a group's runs are.
+    fn lists(&self, group: usize) -> Result<RunLists, Damage> {
+        let entry = self.groups.get(group).copied();
+        let entry =
+            entry.ok_or_else(|| Damage::new(&self.path, 0, "it has fewer groups than were asked for"))?;
+        let (rows, runs) = (entry.rows as usize, entry.runs as usize);
         let names = if self.has_names() { aligned(rows * 2) } else { 0 };
-        let actors = offset + rows * 8 + names + aligned(runs * 4);
-        let after = match self.actors {
-            ActorType::Int => actors + runs * 8,
-            ActorType::Text => actors + aligned(runs * 4) + aligned(*text_bytes),
+        let starts = entry.offset + rows * 8 + names;
+        let actors = starts + aligned(runs * 4);
+        let (texts, nobody) = match self.actors {
+            ActorType::Int => (actors, actors + runs * 8),
+            ActorType::Text => {
+                let texts = actors + aligned(runs * 4);
+                (texts, texts + aligned(entry.text_bytes))
+            }
         };
-        if *has_nobody && self.blocks.get(after, 1)?.first() == Some(&1) {
+        Ok(RunLists { entry, starts, actors, texts, nobody })
+    }
+
+    fn number_at(&self, place: usize) -> Result<u32, Damage> {
+        let found = self.blocks.get(place, 4)?.try_get_u32_le();
+        found.map_err(|_| Damage::new(&self.path, place as u64, "its runs do not add up"))
+    }
+
+    /// Whose a run of a group is.
+    fn actor_at(&self, lists: &RunLists, run: usize) -> Result<SpineActor, Damage> {
+        let RunLists { entry, actors, texts, nobody, .. } = *lists;
+        if entry.has_nobody && self.blocks.get(nobody + run, 1)?.first() == Some(&1) {
             return Ok(SpineActor::Nobody);
         }
         let damage = || Damage::new(&self.path, actors as u64, "its actors do not add up");
         Ok(match self.actors {
             ActorType::Int => {
-                SpineActor::Int(self.blocks.get(actors, 8)?.try_get_i64_le().map_err(|_| damage())?)
+                let actor = self.blocks.get(actors + run * 8, 8)?.try_get_i64_le();
+                SpineActor::Int(actor.map_err(|_| damage())?)
             }
             ActorType::Text => {
-                let end = self.blocks.get(actors, 4)?.try_get_u32_le().map_err(|_| damage())?;
-                let text = self.blocks.get(actors + aligned(runs * 4), end as usize)?;
+                let end = self.number_at(actors + run * 4)? as usize;
+                let start = if run == 0 { 0 } else { self.number_at(actors + (run - 1) * 4)? as usize };
+                let length = end.checked_sub(start).filter(|_| end <= entry.text_bytes);
+                let text = self.blocks.get(texts + start, length.ok_or_else(damage)?)?;
                 SpineActor::Text(Box::from(std::str::from_utf8(&text).map_err(|_| damage())?))
             }
         })
+    }
+
+    /// The first run of a group that begins at this row of it or after it.
+    fn run_from(&self, lists: &RunLists, row: u32) -> Result<usize, Damage> {
+        let (mut low, mut high) = (0, lists.entry.runs as usize);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.number_at(lists.starts + middle * 4)? < row { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    /// Whose the run is that begins at this row of the segment, or after it in the same group, and where that
+    /// is; `None` where none does.
+    pub(crate) fn next_run(&self, row: u32) -> Result<Option<(u32, SpineActor)>, Damage> {
+        let group = self.groups(&(row..row.saturating_add(1))).start;
+        let lists = self.lists(group)?;
+        let run = self.run_from(&lists, row.saturating_sub(lists.entry.first_row))?;
+        if run >= lists.entry.runs as usize {
+            return Ok(None);
+        }
+        let start = lists.entry.first_row + self.number_at(lists.starts + run * 4)?;
+        Ok(Some((start, self.actor_at(&lists, run)?)))
     }
 
     /// The first of these rows, which are one tenant's, whose actor is not below.
@@ -204,28 +250,25 @@ impl Spine {
         let (mut low, mut high) = (groups.start + 1, groups.end);
         while low < high {
             let middle = low.midpoint(high);
-            if self.first_actor(middle)? < *actor { low = middle + 1 } else { high = middle }
+            let first = self.actor_at(&self.lists(middle)?, 0)?;
+            if first < *actor { low = middle + 1 } else { high = middle }
         }
-        let Some(group) = self.groups.get(low - 1) else { return Ok(own.end) };
-        let found = self.read(low - 1, own)?;
-        let ints = found.actors.as_primitive_opt::<Int64Type>();
-        let texts = found.actors.as_string_opt::<i32>();
-        let is_below = |run: usize| match (actor, ints, texts) {
-            (SpineActor::Nobody, _, _) => false,
-            _ if found.actors.is_null(run) => true,
-            (SpineActor::Int(actor), Some(ints), _) => ints.value(run) < *actor,
-            (SpineActor::Text(actor), _, Some(texts)) => *texts.value(run) < **actor,
-            // Numbers come before texts.
-            (SpineActor::Int(_), _, _) => false,
-            (SpineActor::Text(_), _, _) => true,
-        };
-        let (mut low, mut high) = (0, found.starts.len());
+        if low > self.groups.len() {
+            return Ok(own.end);
+        }
+        let lists = self.lists(low - 1)?;
+        let first_row = lists.entry.first_row;
+        let mut low = self.run_from(&lists, own.start.saturating_sub(first_row))?;
+        let mut high = self.run_from(&lists, own.end.saturating_sub(first_row))?;
+        let end = high;
         while low < high {
             let middle = low.midpoint(high);
-            if is_below(middle) { low = middle + 1 } else { high = middle }
+            if self.actor_at(&lists, middle)? < *actor { low = middle + 1 } else { high = middle }
         }
-        let after = (group.first_row + group.rows).min(own.end);
-        Ok(found.starts.get(low).map_or(after, |start| found.rows.start + start))
+        if low == end {
+            return Ok((first_row + lists.entry.rows).min(own.end));
+        }
+        Ok(first_row + self.number_at(lists.starts + low * 4)?)
     }
 
     pub(crate) fn verify(&self) -> Vec<Damage> {

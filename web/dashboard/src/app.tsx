@@ -1,0 +1,143 @@
+/** Which page stands where. */
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { CSPProvider } from "@base-ui/react/csp-provider";
+import { type ComponentType, type ReactNode, Suspense, lazy } from "react";
+import { BrowserRouter, Navigate, Outlet, Route, Routes, useParams } from "react-router";
+import { Refusal, mayPass } from "./api/client.ts";
+import { useSchema } from "./api/queries.ts";
+import { ZoneContext } from "./format/useFormat.ts";
+import { I18nProvider, useT } from "./i18n/i18n.tsx";
+import { type Rights, rightsOf } from "./session/claims.ts";
+import { SessionProvider, SignInContext, type SignIn, useSession, useSignIn } from "./session/session.tsx";
+import { Page } from "./shell/Page.tsx";
+import { Shell } from "./shell/Shell.tsx";
+import { Empty, ProblemNotice, Skeleton } from "./ui/Notice.tsx";
+
+const SignInPage = lazy(() => import("./session/SignInPage.tsx"));
+const HomePage = lazy(() => import("./home/HomePage.tsx"));
+const PackPage = lazy(() => import("./reports/PackPage.tsx"));
+const ExplorePage = lazy(() => import("./explore/ExplorePage.tsx"));
+const SqlPage = lazy(() => import("./sql/SqlPage.tsx"));
+const DataPage = lazy(() => import("./data/DataPage.tsx"));
+const AccessPage = lazy(() => import("./access/AccessPage.tsx"));
+
+const client = new QueryClient({
+  defaultOptions: { queries: { retry: (count, error) => count < 2 && mayPass(error), refetchOnWindowFocus: false } },
+});
+
+export function App() {
+  return (
+    <CSPProvider disableStyleElements>
+      <QueryClientProvider client={client}>
+        <I18nProvider>
+          <SessionProvider>
+            <BrowserRouter>
+              <Suspense fallback={null}>
+                <Pages />
+              </Suspense>
+            </BrowserRouter>
+          </SessionProvider>
+        </I18nProvider>
+      </QueryClientProvider>
+    </CSPProvider>
+  );
+}
+
+function Pages() {
+  return (
+    <Routes>
+      <Route path="/app/sign-in" element={<SignInPage />} />
+      <Route element={<SignedIn />}>
+        <Route element={<Shell />}>
+          <Route path="/app" element={<Lazily page={HomePage} />} />
+          <Route path="/app/:app" element={<OfApp />}>
+            <Route index element={<Lazily page={PackPage} />} />
+            <Route path="reports/:report" element={<Lazily page={PackPage} />} />
+            <Route path="explore" element={<Allowed right="explore" page={ExplorePage} />} />
+            <Route path="sql" element={<Allowed right="sql" page={SqlPage} />} />
+            <Route path="data" element={<Lazily page={DataPage} />} />
+            <Route path="access" element={<Allowed right="keys" page={AccessPage} />} />
+            <Route path="*" element={<NoSuchPage />} />
+          </Route>
+        </Route>
+      </Route>
+      <Route path="*" element={<Navigate to="/app" replace />} />
+    </Routes>
+  );
+}
+
+function SignedIn() {
+  const { signIns } = useSession();
+  return signIns.length === 0 ? <Navigate to="/app/sign-in" replace /> : <Outlet />;
+}
+
+function Lazily({ page: Own }: { readonly page: ComponentType }) {
+  return (
+    <Suspense fallback={<Loading />}>
+      <Own />
+    </Suspense>
+  );
+}
+
+function Loading() {
+  return (
+    <main className="page" id="content">
+      <Skeleton rows={6} />
+    </main>
+  );
+}
+
+/** Pages of an app that one is signed in to. */
+function OfApp() {
+  const t = useT();
+  const { app } = useParams();
+  const { signIns } = useSession();
+  const signIn = signIns.find((own) => own.app === app);
+  if (signIn === undefined) {
+    return (
+      <Page title={app ?? ""}>
+        <Empty title={t("app.not_signed_in")} />
+      </Page>
+    );
+  }
+  return (
+    <SignInContext key={signIn.token} value={signIn}>
+      <Zoned signIn={signIn}>
+        <Outlet />
+      </Zoned>
+    </SignInContext>
+  );
+}
+
+/** A token that the server no longer takes is told of once, for the whole page. */
+function Zoned({ signIn, children }: { readonly signIn: SignIn; readonly children: ReactNode }) {
+  const schema = useSchema(signIn);
+  if (schema.error instanceof Refusal && schema.error.problem.status === 401) {
+    return (
+      <Page title={signIn.app}>
+        <ProblemNotice error={schema.error} />
+      </Page>
+    );
+  }
+  return <ZoneContext value={schema.data?.timezone ?? "UTC"}>{children}</ZoneContext>;
+}
+
+function Allowed({ right, page }: { readonly right: keyof Rights; readonly page: ComponentType }) {
+  const t = useT();
+  const { claims } = useSignIn();
+  if (rightsOf(claims)[right]) return <Lazily page={page} />;
+  return (
+    <Page title={t("not_allowed")}>
+      <Empty title={t("not_allowed.title")}>{t("not_allowed.hint", { role: claims.role ?? "—" })}</Empty>
+    </Page>
+  );
+}
+
+function NoSuchPage() {
+  const t = useT();
+  return (
+    <Page title={t("no_page")}>
+      <Empty title={t("no_page.title")} />
+    </Page>
+  );
+}

@@ -1,0 +1,85 @@
+/** Values as text, in the reader's language and the app's time zone. */
+import type { Unit } from "./units.ts";
+
+export interface Locale {
+  readonly language: string;
+  readonly zone: string;
+}
+
+const formats = new Map<string, Intl.NumberFormat>();
+
+function numberFormat(language: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = language + JSON.stringify(options);
+  const known = formats.get(key) ?? new Intl.NumberFormat(language, options);
+  formats.set(key, known);
+  return known;
+}
+
+export function formatNumber(value: number, language: string, options: Intl.NumberFormatOptions = {}): string {
+  return numberFormat(language, { maximumFractionDigits: 2, ...options }).format(value);
+}
+
+/** `12.3K`: for axes and tiles. */
+export function formatCompact(value: number, language: string): string {
+  return numberFormat(language, { notation: "compact", maximumFractionDigits: 1 }).format(value);
+}
+
+/** A share in percent, as the server gives it. */
+export function formatPercent(value: number, language: string, digits = 1): string {
+  return numberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(value / 100);
+}
+
+/** `+12.3 %`; null where there is nothing to compare with. */
+export function formatChange(now: number, before: number, language: string): string | null {
+  if (before === 0) return null;
+  const change = (now - before) / Math.abs(before);
+  return numberFormat(language, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" }).format(change);
+}
+
+export function formatValue(value: number, unit: Unit, language: string): string {
+  switch (unit.kind) {
+    case "percent":
+      return formatPercent(value, language);
+    case "cents":
+      return formatNumber(value / 100, language, { minimumFractionDigits: 2 });
+    case "amount":
+      return formatNumber(value, language, { minimumFractionDigits: Number.isInteger(value) ? 0 : 2 });
+    case "money":
+      return formatMoney(value, unit.currency, language);
+    case "duration":
+      return unit.of === "millisecond"
+        ? `${formatNumber(value, language)} ms`
+        : formatNumber(value, language, { style: "unit", unit: unit.of, unitDisplay: "short" });
+    case "hour_of_day":
+      return `${String(value).padStart(2, "0")}:00`;
+    case "key":
+    case "text":
+      return String(value);
+    case "number":
+      return formatNumber(value, language);
+  }
+}
+
+function formatMoney(value: number, currency: string, language: string): string {
+  try {
+    const digits = Number.isInteger(value) ? 0 : 2;
+    return formatNumber(value, language, { style: "currency", currency, minimumFractionDigits: digits });
+  } catch {
+    return `${formatNumber(value, language)} ${currency}`;
+  }
+}
+
+const SPANS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]] as const;
+
+/** Seconds in the unit that fits: `3.2 days`. */
+export function formatSeconds(seconds: number, language: string): string {
+  const [unit, size] = SPANS.find(([, length]) => Math.abs(seconds) >= length * 1.5) ?? ["second", 1];
+  return formatNumber(seconds / size, language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 });
+}
+
+export function formatBytes(bytes: number, language: string): string {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+  const place = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  const unit = units[place] ?? "byte";
+  return formatNumber(bytes / 1000 ** place, language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 });
+}

@@ -1,0 +1,75 @@
+/** The reader's language: chosen, else the browser's, else English. Other catalogues are fetched when they are wanted. */
+import { type ReactNode, createContext, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import { type Key, type Catalogue, en } from "./en.ts";
+import { type Values, write } from "./message.ts";
+
+export const LANGUAGES = { en: "English", ko: "한국어", ru: "Русский" } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const PLACE = "ebbtide.language";
+const isLanguage = (text: string | undefined | null): text is Language => text !== undefined && text !== null && Object.hasOwn(LANGUAGES, text);
+
+const LOAD: Readonly<Record<Language, () => Promise<Catalogue>>> = {
+  en: () => Promise.resolve(en),
+  ko: async () => (await import("./ko.ts")).ko,
+  ru: async () => (await import("./ru.ts")).ru,
+};
+
+export type Translate = (key: Key, values?: Values) => string;
+
+interface I18n {
+  readonly language: Language;
+  readonly t: Translate;
+  readonly choose: (language: Language) => void;
+}
+
+const I18nContext = createContext<I18n | null>(null);
+
+function initial(): Language {
+  try {
+    const chosen = localStorage.getItem(PLACE);
+    if (isLanguage(chosen)) return chosen;
+  } catch {
+    // Without storage the browser's language holds.
+  }
+  return navigator.languages.map((tag) => tag.split("-")[0]).find(isLanguage) ?? "en";
+}
+
+export function I18nProvider({ children }: { readonly children: ReactNode }) {
+  const [wanted, setWanted] = useState<Language>(initial);
+  const [shown, setShown] = useState<{ readonly language: Language; readonly catalogue: Catalogue } | null>(
+    wanted === "en" ? { language: "en", catalogue: en } : null,
+  );
+  useEffect(() => {
+    let current = true;
+    void LOAD[wanted]().then((catalogue) => {
+      if (current) setShown({ language: wanted, catalogue });
+    });
+    document.documentElement.lang = wanted;
+    return () => {
+      current = false;
+    };
+  }, [wanted]);
+  const choose = useCallback((language: Language) => {
+    try {
+      localStorage.setItem(PLACE, language);
+    } catch {
+      // It holds until the page is left.
+    }
+    setWanted(language);
+  }, []);
+  const i18n = useMemo<I18n | null>(() => {
+    if (shown === null) return null;
+    const { language, catalogue } = shown;
+    return { language, choose, t: (key, values) => write(catalogue[key], language, values) };
+  }, [shown, choose]);
+  return i18n === null ? null : <I18nContext value={i18n}>{children}</I18nContext>;
+}
+
+export function useI18n(): I18n {
+  const i18n = useContext(I18nContext);
+  if (i18n === null) throw new Error("outside of I18nProvider");
+  return i18n;
+}
+
+export const useT = (): Translate => useI18n().t;

@@ -1,0 +1,96 @@
+import { useMemo, useState } from "react";
+import { type Schema, settled } from "../../api/document.ts";
+import { type Format, useFormat } from "../../format/useFormat.ts";
+import { useName } from "../../format/useName.ts";
+import { useT } from "../../i18n/i18n.tsx";
+import { type Column, DataTable } from "../../ui/DataTable.tsx";
+import { Sheet } from "../../ui/Sheet.tsx";
+import { Sparkline } from "../../ui/Sparkline.tsx";
+import { type Field, type Row, blocksOf } from "../shape.ts";
+import { Blocks } from "./Blocks.tsx";
+
+interface ListTableProps {
+  readonly caption: string;
+  readonly fields: readonly Field[];
+  /** Fields that hold lists or objects: shown when a row is opened. */
+  readonly nested: readonly string[];
+  readonly rows: readonly Row[];
+  readonly item: Schema;
+  readonly pageSize?: number;
+}
+
+/** Of many columns these are shown; a row that is opened tells all. */
+const COLUMNS_MAX = 9;
+
+/** Letters that fit on one line of a cell. */
+const LINE = 44;
+
+export function ListTable({ caption, fields, nested, rows, item, pageSize = 10 }: ListTableProps) {
+  const t = useT();
+  const format = useFormat();
+  const name = useName();
+  const [open, setOpen] = useState<Row | null>(null);
+  const columns = useMemo(() => columnsOf(fields, nested, rows, item, format, name), [fields, nested, rows, item, format, name]);
+  const opens = nested.length > 0 || fields.length > COLUMNS_MAX;
+  if (rows.length === 0) return <p className="soft">{t("empty.list")}</p>;
+  return (
+    <>
+      <DataTable caption={caption} columns={columns} rows={rows} pageSize={pageSize} onOpen={opens ? setOpen : undefined} openLabel={t("row.open")} />
+      {open === null ? null : (
+        <Sheet title={titleOf(open, fields)} subtitle={caption} onClose={() => setOpen(null)}>
+          <Blocks blocks={blocksOf({ schema: item, value: open, echoes: {} })} before={null} caption={titleOf(open, fields)} inner />
+        </Sheet>
+      )}
+    </>
+  );
+}
+
+const titleOf = (row: Row, fields: readonly Field[]): string => {
+  const named = fields.find((field) => !field.numeric && /name|title/.test(field.name)) ?? fields[0];
+  return named === undefined ? "" : String(row[named.name]);
+};
+
+function columnsOf(fields: readonly Field[], nested: readonly string[], rows: readonly Row[], item: Schema, format: Format, name: (field: string) => string): Column<Row>[] {
+  // Where a name stands beside a key, the name is enough.
+  const isNamed = (key: string) => fields.some((field) => /_(?:name|title)$/.test(field.name) && field.name.replace(/_(?:name|title)$/, "") === key.replace(/_id$/, ""));
+  const shown = fields.filter((field) => !(field.name.endsWith("_id") && isNamed(field.name))).slice(0, COLUMNS_MAX);
+  const plain = shown.map((field): Column<Row> => ({
+    name: field.name,
+    title: name(field.name),
+    numeric: field.numeric && field.unit.kind !== "key",
+    long: rows.some((row) => typeof row[field.name] === "string" && String(row[field.name]).length > LINE),
+    value: (row) => row[field.name],
+    draw: (row) => (field.unit.kind === "percent" ? <Share value={row[field.name]} text={format.any(row[field.name], field.unit)} /> : format.any(row[field.name], field.unit)),
+  }));
+  const lines = nested.flatMap((list): Column<Row>[] => (isLine(settled(item.properties?.[list] ?? {}), rows, list) ? [lineColumn(list, name(list))] : []));
+  return [...plain, ...lines.slice(0, 1)];
+}
+
+const numbersIn = (value: unknown): number[] =>
+  Array.isArray(value) ? value.flatMap((entry: unknown) => (typeof entry === "object" && entry !== null ? Object.values(entry).filter((own) => typeof own === "number") : [])) : [];
+
+function isLine(schema: Schema, rows: readonly Row[], list: string): boolean {
+  const some = rows.find((row) => Array.isArray(row[list]) && row[list].length > 0)?.[list];
+  const first: unknown = Array.isArray(some) ? some[0] : undefined;
+  const isDaily = typeof first === "object" && first !== null && "date" in first;
+  return isDaily && (schema.items === undefined || Object.keys(settled(schema.items).properties ?? {}).length === 2);
+}
+
+function lineColumn(list: string, title: string): Column<Row> {
+  const totalOf = (row: Row) => numbersIn(row[list]).reduce((sum, value) => sum + value, 0);
+  return { name: list, title, numeric: true, value: totalOf, draw: (row) => <Sparkline values={numbersIn(row[list])} label={title} /> };
+}
+
+function Share({ value, text }: { readonly value: unknown; readonly text: string }) {
+  const share = typeof value === "number" ? Math.max(0, Math.min(100, value)) : null;
+  return (
+    <span className="share">
+      {share === null ? null : (
+        <span className="share-track">
+          <span className="share-fill" style={{ inlineSize: `${share}%` }} />
+        </span>
+      )}
+      <span className="share-text">{text}</span>
+    </span>
+  );
+}

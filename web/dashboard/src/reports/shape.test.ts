@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import type { Schema } from "../api/document.ts";
+import { type Block, blocksOf } from "./shape.ts";
+
+const NUMBER: Schema = { type: ["integer", "null"] };
+const TEXT: Schema = { type: ["string", "null"] };
+const object = (properties: Record<string, Schema>): Schema => ({ type: "object", properties });
+const list = (properties: Record<string, Schema>): Schema => ({ type: "array", items: object(properties) });
+
+function check(schema: Schema, value: unknown, echoes: Record<string, unknown> = {}): Block[] {
+  return blocksOf({ schema, value, echoes });
+}
+
+const kindsOf = (blocks: readonly Block[]): string[] => blocks.map((block) => `${block.kind} ${block.path}`.trim());
+
+describe("blocksOf", () => {
+  it("draws plain values as cards, and leaves out the parameters that an answer repeats", () => {
+    const schema = object({ at_risk_count: NUMBER, period_days: NUMBER, months_back: NUMBER, as_of: TEXT });
+    const [cards] = check(schema, { at_risk_count: 3, period_days: 30, months_back: 6, as_of: "2026-11-20T00:00:00Z" }, { days: "30", months_back: "6" });
+    expect(cards?.kind === "cards" ? cards.stats.map((stat) => stat.name) : null).toEqual(["at_risk_count"]);
+  });
+
+  it("keeps a number that is no repeated parameter, whatever its name", () => {
+    const [cards] = check(object({ period_days: NUMBER }), { period_days: 31 }, { days: "30" });
+    expect(cards?.kind).toBe("cards");
+  });
+
+  it("draws a list of periods with lists of numbers as cohorts", () => {
+    const schema = object({ cohorts: list({ month: TEXT, enrolled: NUMBER, retention: { type: "array", items: NUMBER } }) });
+    const [block] = check(schema, { cohorts: [{ month: "2026-06", enrolled: 50, retention: [100, 80, null] }] });
+    expect(block).toMatchObject({ kind: "cohorts", path: "cohorts", size: "enrolled", unit: { kind: "percent" } });
+    expect(block?.kind === "cohorts" ? block.rows : null).toEqual([{ label: "2026-06", size: 50, cells: [100, 80, null] }]);
+  });
+
+  it("draws counts of cohorts by their own scale, not as shares", () => {
+    const [block] = check(list({ cohort: TEXT, monthly_sr: { type: "array", items: NUMBER }, new_tenants: NUMBER }), [{ cohort: "2026-05", monthly_sr: [12, null], new_tenants: 3 }]);
+    expect(block).toMatchObject({ kind: "cohorts", size: "new_tenants", unit: { kind: "number" } });
+  });
+
+  it("draws a list of days as a series, each plain count by itself and one unit together", () => {
+    const rows = [{ cohort: "2026-05", sr_count: 31, avg_resolution_hours: 5.4, p90_hours: 14.2, benchmark: "보통" }];
+    const [block] = check(list({ cohort: TEXT, sr_count: NUMBER, avg_resolution_hours: NUMBER, p90_hours: NUMBER, benchmark: TEXT }), rows);
+    const families = block?.kind === "series" ? block.families.map((family) => family.map((field) => field.name)) : null;
+    expect(families).toEqual([["sr_count"], ["avg_resolution_hours", "p90_hours"]]);
+  });
+
+  it("draws a text with one number as bars, and a map too", () => {
+    const schema = object({ top: list({ query: TEXT, count: NUMBER }), languages: { type: "object", additionalProperties: NUMBER } });
+    expect(kindsOf(check(schema, { top: [{ query: "hi", count: 2 }], languages: { en: 5 } }))).toEqual(["bars top", "bars languages"]);
+  });
+
+  it("draws other lists as tables, and tells which fields are opened", () => {
+    const schema = list({ name: TEXT, a: NUMBER, b: NUMBER, daily: list({ date: TEXT, count: NUMBER }) });
+    const [block] = check(schema, [{ name: "x", a: 1, b: 2, daily: [{ date: "2026-01-01", count: 1 }] }]);
+    expect(block).toMatchObject({ kind: "table", path: "", nested: ["daily"] });
+  });
+
+  it("knows the columns of an empty list by its declaration", () => {
+    const [block] = check(object({ cards: list({ card_id: NUMBER, days_inactive: NUMBER, customer_name: TEXT }) }), { cards: [] });
+    expect(block).toMatchObject({ kind: "table", rows: [] });
+    expect(block?.kind === "table" ? block.fields.map((field) => field.unit.kind) : null).toEqual(["key", "duration", "text"]);
+  });
+
+  it("gives money the currency that stands beside it", () => {
+    const [cards] = check(object({ revenue: object({ total: NUMBER, currency: TEXT }) }), { revenue: { total: 10, currency: "RUB" } });
+    expect(cards).toMatchObject({ path: "revenue", stats: [{ name: "total", unit: { kind: "money", currency: "RUB" } }] });
+  });
+
+  it("draws nothing of an answer that is null", () => {
+    expect(check({ type: "null" }, null)).toEqual([]);
+  });
+});

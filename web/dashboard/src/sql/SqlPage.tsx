@@ -1,0 +1,5 @@
+import { Page } from "../shell/Page.tsx";
+
+export default function SqlPage() {
+  return <Page title="SqlPage">{null}</Page>;
+}

@@ -1,0 +1,115 @@
+/** Rows with columns that sort, in pages. */
+import { type ColumnDef, createPaginatedRowModel, createSortedRowModel, rowPaginationFeature, rowSortingFeature, sortFn_basic, sortFn_text, tableFeatures, useTable } from "@tanstack/react-table";
+import { type ReactNode, useMemo } from "react";
+import { useT } from "../i18n/i18n.tsx";
+import { Icon } from "./icons.tsx";
+
+const features = tableFeatures({
+  rowSortingFeature,
+  rowPaginationFeature,
+  sortedRowModel: createSortedRowModel(),
+  paginatedRowModel: createPaginatedRowModel(),
+  sortFns: { basic: sortFn_basic, text: sortFn_text },
+});
+
+export interface Column<Item> {
+  readonly name: string;
+  readonly title: string;
+  readonly numeric: boolean;
+  /** Of words that may need more than one line. */
+  readonly long?: boolean;
+  readonly value: (item: Item) => unknown;
+  readonly draw: (item: Item) => ReactNode;
+}
+
+interface DataTableProps<Item> {
+  readonly caption: string;
+  readonly columns: readonly Column<Item>[];
+  readonly rows: readonly Item[];
+  readonly pageSize?: number;
+  readonly onOpen?: ((item: Item) => void) | undefined;
+  readonly openLabel?: string;
+}
+
+/** What sorts: nothing counts as missing, and comes last. */
+const sortable = (value: unknown): string | number | undefined =>
+  typeof value === "number" || typeof value === "string" ? value : value === null || value === undefined ? undefined : String(value);
+
+export function DataTable<Item extends object>({ caption, columns, rows, pageSize = 10, onOpen, openLabel }: DataTableProps<Item>) {
+  const t = useT();
+  const data = useMemo(() => [...rows], [rows]);
+  const definitions = useMemo(
+    () =>
+      columns.map((column): ColumnDef<typeof features, Item> => ({
+        id: column.name,
+        accessorFn: (item) => sortable(column.value(item)),
+        sortFn: column.numeric ? "basic" : "text",
+        sortUndefined: "last",
+        sortDescFirst: column.numeric,
+      })),
+    [columns],
+  );
+  const table = useTable({ features, columns: definitions, data, initialState: { pagination: { pageIndex: 0, pageSize } } });
+  const sorted = table.state.sorting[0];
+  const page = table.state.pagination.pageIndex;
+  const pages = Math.max(1, Math.ceil(rows.length / pageSize));
+  return (
+    <div className="table-wrap">
+      {/* A wide table scrolls by itself, and so must be reachable by the keyboard. */}
+      <section className="table-scroll" aria-label={caption} tabIndex={0}>
+        <table className="table">
+          <caption className="hidden">{caption}</caption>
+          <thead>
+            <tr>
+              {columns.map((column) => {
+                const order = sorted?.id === column.name ? (sorted.desc ? "descending" : "ascending") : "none";
+                return (
+                  <th key={column.name} scope="col" aria-sort={order} className={column.numeric ? "is-number" : undefined}>
+                    <button type="button" className="table-sort" onClick={table.getColumn(column.name)?.getToggleSortingHandler()}>
+                      {column.title}
+                      <span className="table-order">{order === "none" ? null : <Icon name={order === "ascending" ? "up" : "down"} size={12} />}</span>
+                    </button>
+                  </th>
+                );
+              })}
+              {onOpen === undefined ? null : (
+                <th scope="col" className="table-open">
+                  <span className="hidden">{openLabel}</span>
+                </th>
+              )}
+            </tr>
+          </thead>
+          <tbody>
+            {table.getRowModel().rows.map((row) => (
+              <tr key={row.id}>
+                {columns.map((column) => (
+                  <td key={column.name} className={column.numeric ? "is-number" : column.long === true ? "is-long" : undefined}>
+                    {column.draw(row.original)}
+                  </td>
+                ))}
+                {onOpen === undefined ? null : (
+                  <td className="table-open">
+                    <button type="button" className="button is-bare is-square" aria-label={openLabel} onClick={() => onOpen(row.original)}>
+                      <Icon name="right" size={14} />
+                    </button>
+                  </td>
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      {pages === 1 ? null : (
+        <div className="pager">
+          <span className="soft">{t("table.range", { from: page * pageSize + 1, to: Math.min(rows.length, (page + 1) * pageSize), count: rows.length })}</span>
+          <button type="button" className="button is-small" disabled={page === 0} onClick={() => table.previousPage()}>
+            {t("table.previous")}
+          </button>
+          <button type="button" className="button is-small" disabled={page + 1 >= pages} onClick={() => table.nextPage()}>
+            {t("table.next")}
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}

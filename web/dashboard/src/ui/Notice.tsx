@@ -1,0 +1,82 @@
+/** What went wrong, in the server's own words, and what to do next; what is empty, and why. */
+import type { ReactNode } from "react";
+import { Refusal } from "../api/client.ts";
+import { useT } from "../i18n/i18n.tsx";
+import { Icon } from "./icons.tsx";
+
+interface ProblemProps {
+  readonly error: unknown;
+  readonly onRetry?: (() => void) | undefined;
+}
+
+export function ProblemNotice({ error, onRetry }: ProblemProps) {
+  const t = useT();
+  const problem = error instanceof Refusal ? error.problem : null;
+  if (problem?.status === 402) return <UpgradeNotice detail={problem.detail} />;
+  const isOurs = problem === null || problem.code === "unreachable";
+  const title = problem?.code === "unreachable" ? t("problem.unreachable") : problem?.title ?? t("problem.title");
+  const detail = problem?.code === "unreachable" ? t("problem.unreachable.detail") : problem?.detail ?? String(error);
+  return (
+    <div className="notice is-bad" role="alert">
+      <Icon name="warning" size={18} />
+      <div className="notice-text">
+        <strong>{title}</strong>
+        <p>{detail}</p>
+        {problem?.hint ? <p className="soft">{problem.hint}</p> : null}
+        {isOurs ? null : (
+          <p className="notice-code">
+            <code>{problem.code}</code>
+            {problem.request_id === "" ? null : <span> · {t("problem.request", { id: problem.request_id })}</span>}
+          </p>
+        )}
+        {onRetry === undefined ? null : (
+          <button type="button" className="button" onClick={onRetry}>
+            <Icon name="refresh" size={14} /> {t("retry")}
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** A plan without the feature: the pack's own words. */
+function UpgradeNotice({ detail }: { readonly detail: string }) {
+  const t = useT();
+  return (
+    <div className="notice is-upgrade">
+      <Icon name="star" size={18} />
+      <div className="notice-text">
+        <strong>{t("upgrade.title")}</strong>
+        <p>{detail}</p>
+      </div>
+    </div>
+  );
+}
+
+interface EmptyProps {
+  readonly title: string;
+  readonly children?: ReactNode;
+}
+
+export function Empty({ title, children }: EmptyProps) {
+  return (
+    <div className="empty">
+      <svg className="empty-tide" viewBox="0 0 96 32" aria-hidden="true">
+        <path d="M2 12q11.500-12 23 0t23 0 23 0 23 0M2 24q11.500-12 23 0t23 0 23 0 23 0" />
+      </svg>
+      <p className="empty-title">{title}</p>
+      {children === undefined ? null : <div className="soft">{children}</div>}
+    </div>
+  );
+}
+
+export function Skeleton({ rows = 3, tall = false }: { readonly rows?: number; readonly tall?: boolean }) {
+  const t = useT();
+  return (
+    <output className={tall ? "skeleton is-tall" : "skeleton"} aria-label={t("loading")}>
+      {Array.from({ length: rows }, (_, row) => (
+        <span key={row} className="skeleton-row" />
+      ))}
+    </output>
+  );
+}

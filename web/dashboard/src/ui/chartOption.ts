@@ -1,0 +1,94 @@
+/** What ECharts is asked to draw. The tooltip is made of elements: the page's policy allows no style in text. */
+import type { EChartsCoreOption } from "echarts/core";
+import type { ChartProps, Line } from "./Chart.tsx";
+
+export interface Palette {
+  readonly series: readonly string[];
+  readonly text: string;
+  readonly line: string;
+  readonly before: string;
+  readonly ground: string;
+  readonly font: string;
+}
+
+interface Hovered {
+  readonly dataIndex?: number;
+}
+
+function element(name: string, className: string, text: string): HTMLElement {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function tooltipOf({ labels, lines, format }: ChartProps, index: number): HTMLElement {
+  const made = element("div", "tip", "");
+  made.append(element("div", "tip-head", labels[index] ?? ""));
+  lines.forEach((line, place) => {
+    const value = line.data[index];
+    const row = element("div", "tip-row", "");
+    row.append(
+      element("span", `tip-dot series-${line.before === true ? "before" : placeOf(lines, place) + 1}`, ""),
+      element("span", "tip-name", line.name),
+      element("span", "tip-value", value === null || value === undefined ? "—" : format(value)),
+    );
+    made.append(row);
+  });
+  return made;
+}
+
+/** Lines of the period before have the colour of their own line. */
+const placeOf = (lines: readonly Line[], place: number): number => lines.slice(0, place).filter((line) => line.before !== true).length % 8;
+
+function seriesOf({ lines, style, partial = 0 }: ChartProps, palette: Palette): object[] {
+  return lines.flatMap((line, place): object[] => {
+    const color = line.before === true ? (style === "line" ? palette.text : palette.before) : (palette.series[placeOf(lines, place)] ?? palette.text);
+    const whole = style === "line" && partial > 0 ? line.data.length - partial : line.data.length;
+    const base = { name: line.name, animationDuration: 250, emphasis: { disabled: true }, silent: true };
+    if (style !== "line") {
+      const bar = { ...base, type: "bar", barMaxWidth: 44, barGap: "8%", itemStyle: { color, borderRadius: style === "bar" ? [3, 3, 0, 0] : 0 } };
+      const faint = line.data.map((value, index) => (index >= line.data.length - partial ? { value, itemStyle: { opacity: 0.45 } } : value));
+      return [style === "stack" ? { ...bar, stack: "all", data: faint } : { ...bar, data: faint }];
+    }
+    const stroke = { ...base, type: "line", symbol: "circle", symbolSize: 5, showSymbol: line.data.length <= 2, itemStyle: { color } };
+    const solid = { ...stroke, lineStyle: { color, width: line.before === true ? 1.5 : 2, type: line.before === true ? "dashed" : "solid" }, data: line.data.slice(0, whole) };
+    const area = lines.length === 1 ? { areaStyle: { color, opacity: 0.1 } } : {};
+    if (whole === line.data.length || whole === 0) return [{ ...solid, ...area, data: line.data }];
+    // A period that has not ended continues the line, dotted, from the last one that has.
+    const rest = line.data.map((value, index) => (index >= whole - 1 ? value : null));
+    return [{ ...solid, ...area }, { ...stroke, lineStyle: { color, width: 2, type: "dotted" }, data: rest }];
+  });
+}
+
+export function optionOf(props: ChartProps, palette: Palette): EChartsCoreOption {
+  const text = { color: palette.text, fontSize: 11, fontFamily: palette.font };
+  return {
+    grid: { left: 4, right: 12, top: 12, bottom: 4, containLabel: true },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      className: "tip-place",
+      borderWidth: 0,
+      padding: 0,
+      transitionDuration: 0,
+      backgroundColor: "transparent",
+      extraCssText: "box-shadow: none",
+      axisPointer: { type: "line", lineStyle: { color: palette.text, type: "solid", opacity: 0.4 } },
+      formatter: (hovered: Hovered | readonly Hovered[]) => {
+        const [first] = Array.isArray(hovered) ? (hovered as readonly Hovered[]) : [hovered as Hovered];
+        return tooltipOf(props, first?.dataIndex ?? 0);
+      },
+    },
+    xAxis: {
+      type: "category",
+      data: [...props.labels],
+      boundaryGap: props.style !== "line",
+      axisLine: { lineStyle: { color: palette.line } },
+      axisTick: { show: false },
+      axisLabel: { ...text, hideOverlap: true, margin: 10 },
+    },
+    yAxis: { type: "value", splitLine: { lineStyle: { color: palette.line } }, axisLabel: { ...text, formatter: props.axis }, splitNumber: 4 },
+    series: seriesOf(props, palette),
+  };
+}
