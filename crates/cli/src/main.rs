@@ -31,6 +31,7 @@ mod query;
 mod report;
 mod serve;
 mod sql;
+mod sql_process;
 mod token;
 mod verify;
 
@@ -68,6 +69,8 @@ enum Command {
     Key(key::Key),
     Query(query::Query),
     Sql(sql::Sql),
+    #[command(hide = true)]
+    SqlProcess(sql_process::SqlProcess),
     Report(report::Report),
     Token(token::Token),
     Check(check::Check),
@@ -107,6 +110,7 @@ impl Command {
             | Self::Key(_)
             | Self::Query(_)
             | Self::Sql(_)
+            | Self::SqlProcess(_)
             | Self::Report(_)
             | Self::Token(_)
             | Self::Check(_)
@@ -117,8 +121,8 @@ impl Command {
     }
 
     fn run(self, logging: &Logging) -> Result<Outcome, Failure> {
-        // A server logs as its configuration says, once that is read.
-        if !matches!(self, Self::Serve(_)) {
+        // A server logs as its configuration says, once that is read; the process of a statement does not.
+        if !matches!(self, Self::Serve(_) | Self::SqlProcess(_)) {
             logging.start(self.log_level())?;
         }
         match self {
@@ -128,6 +132,7 @@ impl Command {
             Self::Key(key) => key.run(),
             Self::Query(query) => query.run(),
             Self::Sql(sql) => sql.run(),
+            Self::SqlProcess(process) => process.run(),
             Self::Report(report) => report.run(),
             Self::Token(token) => token.run(),
             Self::Check(check) => check.run(),

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
+use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
 use ebbtide_server::report::{Arguments, Asker, Engines, Evaluation, ReportError, choose_lists};
 
@@ -21,6 +22,8 @@ use crate::{Outcome, clock};
 /// What a statement of a report may use here: the operator waits, so there is more of it than over HTTP.
 const LIMITS: Limits =
     Limits { rows_max: usize::MAX, bytes_max: 1 << 30, time_max: Duration::from_secs(3_600) };
+/// Behavioural questions of it that are worked on at one time.
+const QUESTIONS_MAX: usize = 2;
 
 /// Print a report of the app's pack.
 #[derive(Debug, Args)]
@@ -108,7 +111,8 @@ impl Report {
         let sql = Arc::new(Sql::new(&SqlSettings::default()).map_err(Failure::new)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
-        let engines = Engines { sql: &sql, limits: LIMITS, query_time_max: LIMITS.time_max };
+        let turns = Turns::new(QUESTIONS_MAX, LIMITS.time_max, LIMITS.time_max);
+        let engines = Engines { sql: &sql, limits: LIMITS, turns: &turns };
         let of = Evaluation {
             pack: &pack,
             report,

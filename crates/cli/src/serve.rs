@@ -22,6 +22,7 @@ use crate::data::{HeldFolder, store_failure};
 use crate::failure::{Failure, print};
 use crate::logging::{self, Logging};
 use crate::secret::{ChosenBy, SignIn, VARIABLE};
+use crate::sql_process::launch;
 
 /// Serve apps over HTTP.
 #[derive(Debug, Args)]
@@ -97,7 +98,7 @@ pub(crate) fn serve(loaded: &Loaded, packs: Vec<Pack>) -> Result<(), Failure> {
     check_address(&sign_in, address)?;
     let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();
     let temporary = folder.temporary(data)?;
-    let sql = SqlSettings { spill: Some(temporary.spill()), ..config.sql.clone() };
+    let sql = SqlSettings { spill: Some(temporary.spill()), launch: Some(launch()?), ..config.sql.clone() };
     let sql = Sql::new(&sql).map_err(Failure::new)?;
     let mut settings = config.settings.clone();
     settings.temporary_folder.get_or_insert(temporary.path);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use ebbtide_engine::sql::{Limits, Sql as Engine, SqlRequest, SqlSettings, UnusedParameters, rows_to_json};
+use ebbtide_engine::sql::{
+    Limits, ProcessSettings, Sql as Engine, SqlRequest, SqlSettings, UnusedParameters, rows_to_json,
+};
 use ebbtide_model::{Instant, Value};
 use serde_json::{Map, Value as Json, json};
 
@@ -13,11 +15,14 @@ use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::draw::{self, Screen};
 use crate::failure::{Failure, print};
 use crate::query::{Asked, given};
+use crate::sql_process::launch;
 use crate::{Outcome, clock};
 
 /// The operator waits, so there is more of it than over HTTP.
 const LIMITS: Limits =
     Limits { rows_max: 1_000_000, bytes_max: 1 << 30, time_max: Duration::from_secs(3_600) };
+/// Of the statement's process.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
 
 /// Ask one read-only SQL statement (docs/sql.md).
 #[derive(Debug, Args)]
@@ -87,9 +92,14 @@ impl Sql {
             calendar,
             limits: LIMITS,
         };
-        let engine = Engine::new(&SqlSettings::default()).map_err(Failure::new)?;
+        let settings = SqlSettings {
+            launch: Some(launch()?),
+            processes: ProcessSettings { concurrent_max: 1, memory_bytes_max: MEMORY_BYTES_MAX, spare: 0 },
+            ..SqlSettings::default()
+        };
+        let engine = Engine::new(&settings).map_err(Failure::new)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let rows = runtime.map_err(Failure::new)?.block_on(engine.run(&snapshot, &scope, request));
+        let rows = runtime.map_err(Failure::new)?.block_on(engine.run_apart(&snapshot, &scope, request));
         let rows = rows.map_err(|error| Failure::new(error).hint("see docs/sql.md for what may be asked"))?;
         let columns: Vec<Json> = rows
             .columns

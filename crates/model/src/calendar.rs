@@ -37,7 +37,7 @@ impl Unit {
 }
 
 /// The day that a week starts with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeekStart {
     #[default]
@@ -59,6 +59,16 @@ impl Calendar {
 
     pub fn utc() -> Self {
         Self::new(TimeZone::UTC, WeekStart::Monday)
+    }
+
+    /// Of the name of a zone as [`zone_name`](Self::zone_name) gives it; `None` where no zone has it.
+    pub fn of_names(zone: &str, week_start: WeekStart) -> Option<Self> {
+        Some(Self::new(TimeZone::get(zone).ok()?, week_start))
+    }
+
+    /// The IANA name of its zone; `None` of one that has none.
+    pub fn zone_name(&self) -> Option<&str> {
+        self.zone.iana_name()
     }
 
     pub fn zone(&self) -> &TimeZone {

@@ -34,6 +34,7 @@ pub mod sources;
 mod stalled;
 mod warm;
 
+pub use asking::{AskError, Turns};
 pub use http::{CorsRules, own_paths, router};
 pub use metrics::RowCounts;
 pub use problem::{Code, PROBLEM_MEDIA_TYPE, Problem, status_of};

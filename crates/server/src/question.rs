@@ -158,5 +158,5 @@ impl Question {
 
 fn engines(server: &Server) -> Engines<'_> {
     let settings = &server.settings;
-    Engines { sql: &server.sql, limits: settings.report_limits(), query_time_max: settings.query_time_max }
+    Engines { sql: &server.sql, limits: settings.report_limits(), turns: &server.turns }
 }

@@ -7,6 +7,7 @@ use ebbtide_model::pack::ParamError;
 use ebbtide_model::{ErrorKind, Fault, TableName};
 use ebbtide_store::StoreError;
 
+use crate::asking::AskError;
 use crate::problem::{Code, Problem};
 use crate::report::ReportError;
 use crate::report::export::ExportError;
@@ -51,10 +52,26 @@ impl From<SqlError> for Problem {
         if let SqlError::Store(error) = error {
             return Self::from(error);
         }
+        let told = |code| Self::new(code, sentence(&error.to_string()));
+        if matches!(error, SqlError::Busy) {
+            return told(Code::Overloaded);
+        }
+        if matches!(error, SqlError::NoProcess { .. }) {
+            return told(Code::SqlUnavailable);
+        }
+        if matches!(error, SqlError::Fell { .. }) {
+            return told(Code::SqlFell);
+        }
         let kind = error.kind();
         let code = if kind == ErrorKind::Invalid { Code::SqlInvalid } else { Code::of_kind(kind) };
         Self::with_code(code, &error)
     }
+}
+
+/// An error's words as a sentence.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }
 
 /// A parameter of a path or a query string.
@@ -64,8 +81,21 @@ impl From<ParamError> for Problem {
     }
 }
 
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Engine(error) => Self::from(error),
+            AskError::Busy => Self::new(Code::Overloaded, sentence(&error.to_string())),
+            AskError::Unanswered(_) => Self::hidden(Code::Internal, error),
+        }
+    }
+}
+
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
+        if matches!(error, ReportError::Busy) {
+            return Self::from(AskError::Busy);
+        }
         // The statements are the pack's: a caller wrote nothing in them, and can mend nothing.
         if error.kind() == ErrorKind::Invalid {
             return Self::with_code(Code::Internal, &error);

@@ -6,8 +6,9 @@ use ebbtide_engine::sql::Sql;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
 use ebbtide_store::{Health, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use crate::asking::Turns;
 use crate::cache::{Decisions, ReportCache};
 use crate::capture::Joining;
 use crate::http::{BodyBudget, Gate, RequestIds};
@@ -52,7 +53,8 @@ pub struct Server {
     pub(crate) request_ids: RequestIds,
     pub(crate) gate: Gate,
     pub(crate) bodies: BodyBudget,
-    turns: Arc<Semaphore>,
+    /// Of behavioural questions.
+    pub(crate) turns: Turns,
     document: OnceLock<Arc<Document>>,
     /// Files of reports that may be written at one time.
     pub(crate) exports: Arc<Semaphore>,
@@ -130,7 +132,7 @@ impl Server {
             gate: Gate::new(settings.requests_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             document: OnceLock::new(),
-            turns: Arc::new(Semaphore::new(settings.questions_max)),
+            turns: Turns::new(settings.questions_max, settings.turn_wait_max, settings.query_time_max),
             exports: Arc::new(Semaphore::new(settings.exports_max)),
             settings,
         }))
@@ -172,12 +174,6 @@ impl Server {
 
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
-    }
-
-    /// A behavioural question's turn: as many at one time as the machine is to work on.
-    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = self.turns.clone().acquire_owned().await;
-        turn.map_err(|error| Problem::hidden(Code::Internal, error))
     }
 
     /// The app that a caller signed in to.

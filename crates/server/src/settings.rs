@@ -25,6 +25,8 @@ pub struct Settings {
     pub query_time_max: Duration,
     /// Behavioural questions that are worked on at one time; further ones wait their turn.
     pub questions_max: usize,
+    /// How long one of these may wait; past it it is answered 503.
+    pub turn_wait_max: Duration,
     /// Files of reports that are written at one time; further ones are answered 503.
     pub exports_max: usize,
     /// How long a file of a report may take to be written and taken.
@@ -72,6 +74,7 @@ impl Default for Settings {
             sql_limits: Limits { rows_max: 100_000, bytes_max: 64 << 20, time_max: Duration::from_secs(30) },
             query_time_max: Duration::from_secs(30),
             questions_max: 4,
+            turn_wait_max: Duration::from_secs(10),
             exports_max: 4,
             export_timeout: Duration::from_secs(600),
             temporary_folder: None,

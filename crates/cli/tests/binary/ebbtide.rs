@@ -22,7 +22,7 @@ pub(crate) struct Run {
 }
 
 /// What servers of these tests sign with.
-const SECRET: &str = "a secret for tests, longer than 32 bytes";
+pub(crate) const SECRET: &str = "a secret for tests, longer than 32 bytes";
 
 /// Shops and their orders.
 pub(crate) const SHOP: &str = r#"
@@ -141,6 +141,14 @@ impl Server {
             thread::yield_now();
         }
         server
+    }
+
+    /// A number of its own without labels, as it tells it now.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        let mut response = ureq::get(format!("{}/metrics", self.url)).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("{} "));
+        value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
     }
 
     /// Tells it to stop, and waits until it has.

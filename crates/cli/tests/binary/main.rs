@@ -27,4 +27,6 @@ mod operator;
 mod product;
 mod report;
 mod serve;
+mod sql_process;
+mod stop;
 mod write_keys;

@@ -9,6 +9,7 @@ use datafusion::common::{DataFusionError, Result};
 use ebbtide_model::{Instant, Scope, TableName, TableSchema};
 use ebbtide_store::Snapshot;
 
+use super::apart::Handed;
 use super::scan::{AliasedColumn, ScopedTable};
 use super::{Relation, SqlError};
 use crate::EngineError;
@@ -21,19 +22,34 @@ pub(super) const SCHEMA: &str = "public";
 /// Whose rows a statement reads, and up to when.
 #[derive(Clone, Debug)]
 pub(super) struct ScopedCatalog {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) scope: Scope,
+    pub(super) source: Source,
     pub(super) as_of: Instant,
     pub(super) partitions: usize,
     /// Rows of this request's own, each a table under its name.
     pub(super) relations: Vec<Relation>,
 }
 
+/// Where the app's tables are.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Stored {
+        snapshot: Arc<Snapshot>,
+        scope: Scope,
+    },
+    /// In the process that this one works for: it hands over rows of the scope, and no others.
+    Handed(Arc<Handed>),
+}
+
 impl ScopedCatalog {
     /// Whether it is a table of the app.
     pub(super) fn is_stored(&self, name: &str) -> bool {
-        let name = TableName::new(name);
-        !name.is_system() && self.snapshot.app().table(&name).is_some()
+        match &self.source {
+            Source::Stored { snapshot, .. } => {
+                let name = TableName::new(name);
+                !name.is_system() && snapshot.app().table(&name).is_some()
+            }
+            Source::Handed(handed) => handed.head(name).is_some(),
+        }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -42,22 +58,71 @@ impl ScopedCatalog {
 
     /// Every name that a statement may read.
     pub(super) fn names(&self) -> Vec<String> {
-        let stored = self.snapshot.app().declared_tables().map(|table| table.name.to_string());
-        stored.chain(self.relations.iter().map(|relation| relation.name.to_string())).collect()
+        let mut names: Vec<String> = match &self.source {
+            Source::Stored { snapshot, .. } => {
+                snapshot.app().declared_tables().map(|table| table.name.to_string()).collect()
+            }
+            Source::Handed(handed) => handed.names(),
+        };
+        names.extend(self.relations.iter().map(|relation| relation.name.to_string()));
+        names
     }
 
-    /// The column of a table's actors, where some of them have aliases.
-    fn actors(&self, table: &TableSchema) -> Result<Option<AliasedColumn>, EngineError> {
-        let Some((index, by)) = table.actor.zip(table.aliases.as_ref()) else {
+    /// The table that says whose the rows of this one are, where one does.
+    pub(super) fn aliases_of(&self, name: &TableName) -> Option<TableName> {
+        match &self.source {
+            Source::Stored { snapshot, .. } => {
+                Some(snapshot.app().table(name)?.aliases.as_ref()?.table.clone())
+            }
+            Source::Handed(handed) => handed.head(name.as_str())?.aliases.as_deref().map(TableName::new),
+        }
+    }
+
+    /// Whether a table has properties.
+    pub(super) fn has_open(&self) -> bool {
+        match &self.source {
+            Source::Stored { snapshot, .. } => snapshot.app().tables.iter().any(|table| table.open.is_some()),
+            Source::Handed(handed) => handed.has_open(),
+        }
+    }
+
+    /// The number of the last change of what the scope sees of these tables; 0 where they are elsewhere.
+    pub(super) fn watermark(&self, tables: &[TableName]) -> Result<u64, SqlError> {
+        match &self.source {
+            Source::Stored { snapshot, scope } => Ok(snapshot.watermark(scope, tables)?),
+            Source::Handed(_) => Ok(0),
+        }
+    }
+
+    /// A table of the app as the scope sees it.
+    pub(super) fn stored(&self, name: &str) -> Result<Option<ScopedTable>, SqlError> {
+        let Source::Stored { snapshot, scope } = &self.source else {
             return Ok(None);
         };
-        let aliases = Aliases::load(&self.snapshot, &self.scope, by)?;
-        Ok((!aliases.is_empty()).then(|| AliasedColumn { index, aliases }))
+        if !self.is_stored(name) {
+            return Ok(None);
+        }
+        let view = snapshot.table(scope, &TableName::new(name))?;
+        let table = ScopedTable::new(&view, self.as_of, self.partitions);
+        Ok(Some(table.with_actors(actors(snapshot, scope, view.schema())?)))
     }
 
     fn relation(&self, name: &str) -> Option<&Relation> {
         self.relations.iter().find(|relation| &*relation.name == name)
     }
+}
+
+/// The column of a table's actors, where some of them have aliases.
+fn actors(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    table: &TableSchema,
+) -> Result<Option<AliasedColumn>, EngineError> {
+    let Some((index, by)) = table.actor.zip(table.aliases.as_ref()) else {
+        return Ok(None);
+    };
+    let aliases = Aliases::load(snapshot, scope, by)?;
+    Ok((!aliases.is_empty()).then(|| AliasedColumn { index, aliases }))
 }
 
 #[async_trait]
@@ -71,15 +136,12 @@ impl SchemaProvider for ScopedCatalog {
             let table = relation.table().map_err(|error| DataFusionError::External(Box::new(error)))?;
             return Ok(Some(Arc::new(table)));
         }
-        if !self.is_stored(name) {
-            return Ok(None);
-        }
-        let view = self.snapshot.table(&self.scope, &TableName::new(name));
-        let view = view.map_err(|error| DataFusionError::External(Box::new(SqlError::Store(error))))?;
-        let table = ScopedTable::new(&view, self.as_of, self.partitions);
-        let actors = self.actors(view.schema());
-        let actors = actors.map_err(|error| DataFusionError::External(Box::new(SqlError::from(error))))?;
-        Ok(Some(Arc::new(table.with_actors(actors))))
+        let table = match &self.source {
+            Source::Stored { .. } => self.stored(name),
+            Source::Handed(handed) => handed.clone().table(name, self.as_of).await,
+        };
+        let table = table.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(table.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
     }
 
     fn table_exist(&self, name: &str) -> bool {

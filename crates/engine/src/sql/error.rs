@@ -1,11 +1,13 @@
 //! What can go wrong with a statement. A text here is shown to the caller: it may hold the statement's
 //! own words and values of the caller's own rows, never a path, nor anything of another query.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use datafusion::common::{DataFusionError, SchemaError};
 use ebbtide_model::{ErrorKind, nearest};
 use ebbtide_store::StoreError;
+use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
 
@@ -14,10 +16,11 @@ const MESSAGE_CHARS_MAX: usize = 500;
 /// As many names as a hint lists.
 const NAMES_MAX: usize = 40;
 
-#[derive(Debug, thiserror::Error)]
+/// One that has a text goes as it is from the process of a statement to the one that asked for it.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum SqlError {
     #[error("the statement has {given} {unit}; allowed are at most {allowed}")]
-    TooLong { given: usize, unit: &'static str, allowed: usize },
+    TooLong { given: usize, unit: Cow<'static, str>, allowed: usize },
     #[error("the statement does not parse: {0}")]
     Syntax(String),
     #[error("{given} statements were given; allowed is one")]
@@ -49,10 +52,24 @@ pub enum SqlError {
     Busy,
     #[error("a function would make a value of {given} bytes; allowed are at most {allowed}")]
     ValueTooLarge { given: u64, allowed: u64 },
+    #[error("the statement is too deep: planning it needed more stack than there is")]
+    TooDeep,
+    /// There is no process for a statement; why is for the log alone.
+    #[error("no process for the statement could be started")]
+    NoProcess {
+        #[source]
+        #[serde(skip)]
+        source: Option<std::io::Error>,
+    },
+    /// The process of the statement ended without an answer; how is for the log, too.
+    #[error("the statement's process ended before it had answered ({how})")]
+    Fell { how: String },
     #[error(transparent)]
+    #[serde(skip)]
     Store(#[from] StoreError),
     /// A defect of ours. What it was is for the log alone.
     #[error("the statement failed for a reason of the server's own")]
+    #[serde(skip)]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -78,6 +95,7 @@ impl SqlError {
             Self::TooLong { .. }
             | Self::TooManyRows { .. }
             | Self::OutOfMemory
+            | Self::TooDeep
             | Self::ValueTooLarge { .. } => ErrorKind::TooLarge,
             Self::Syntax(_)
             | Self::NotOneStatement { .. }
@@ -90,9 +108,9 @@ impl SqlError {
             | Self::NoJson { .. }
             | Self::Refused(_) => ErrorKind::Invalid,
             Self::Timeout(_) => ErrorKind::Timeout,
-            Self::Busy => ErrorKind::Unavailable,
+            Self::Busy | Self::NoProcess { .. } => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
-            Self::Internal(_) => ErrorKind::Internal,
+            Self::Internal(_) | Self::Fell { .. } => ErrorKind::Internal,
         }
     }
 }

@@ -9,6 +9,7 @@
     reason = "types, operators and errors of Arrow and DataFusion: what a function does not know, it refuses"
 )]
 
+mod apart;
 mod catalog;
 mod clock;
 mod error;
@@ -26,9 +27,10 @@ mod tests;
 mod time_range;
 mod types;
 
+pub use apart::{Launch, ProcessNumbers, ProcessSettings, ProcessTask, serve_one};
 pub use error::SqlError;
 pub(crate) use functions::window_funnel_level;
 pub use relation::Relation;
 pub use rows::{SqlColumn, SqlRows, batch_to_json, rows_to_json};
-pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, UnusedParameters};
+pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, StatementProcess, UnusedParameters};
 pub use stream::SqlStream;

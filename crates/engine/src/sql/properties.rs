@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{DataFusionError, Result};
 use ebbtide_model::{Property, PropertyKind, PropertyValue, canonical_json, write_text};
 use ebbtide_store::{ColumnRef, TableView};
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::functions::{Wanted, whole};
@@ -26,11 +27,11 @@ pub(super) struct Properties {
 }
 
 /// A member of the properties that has a column of its own.
-#[derive(Clone, Debug)]
-struct Member {
-    field: String,
-    name: Arc<str>,
-    wanted: Wanted,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Member {
+    pub(super) field: String,
+    pub(super) name: Arc<str>,
+    pub(super) wanted: Wanted,
 }
 
 impl Properties {
@@ -39,6 +40,15 @@ impl Properties {
         let open = view.schema().open.as_ref()?;
         let stored = view.properties().map(|(index, property)| (index, property.clone())).collect();
         Some(Self { field: Arc::from(open.field.as_str()), stored, members: Vec::new() })
+    }
+
+    /// As another process has them: what their columns are called, and not what they are made of.
+    pub(super) fn handed(field: &str) -> Self {
+        Self { field: Arc::from(field), stored: Arc::default(), members: Vec::new() }
+    }
+
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members
     }
 
     /// The column that holds them all.

@@ -25,10 +25,13 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use ebbtide_model::Instant;
 use ebbtide_store::{ColumnRef, Part, Scan, StoreError, TableView, declared_schema};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 
 use super::SqlError;
+use super::apart::HandedRows;
 use super::functions::Wanted;
-use super::properties::{Properties, Recipe};
+use super::properties::{Member, Properties, Recipe};
 use super::time_range::{Overlap, TimeColumn, TimeRange};
 use crate::aliases::Aliases;
 
@@ -38,9 +41,61 @@ pub(super) struct ScopedTable {
     schema: SchemaRef,
     time: Option<TimeColumn>,
     as_of: Instant,
-    groups: Vec<Arc<[Part]>>,
+    source: Source,
     actors: Option<AliasedColumn>,
     properties: Option<Properties>,
+}
+
+/// Where a table's rows are, partition by partition.
+#[derive(Clone, Debug)]
+enum Source {
+    Parts(Vec<Arc<[Part]>>),
+    /// In another process, which reads them.
+    Handed(HandedRows),
+}
+
+impl Source {
+    fn partitions(&self) -> usize {
+        match self {
+            Self::Parts(groups) => groups.len(),
+            Self::Handed(rows) => rows.partitions(),
+        }
+    }
+
+    /// About how many rows there are at most, in a partition or in all.
+    fn rows_max(&self, partition: Option<usize>) -> usize {
+        match self {
+            Self::Parts(groups) => {
+                let groups = match partition {
+                    Some(partition) => groups.get(partition..=partition).unwrap_or_default(),
+                    None => &groups[..],
+                };
+                groups.iter().flat_map(|parts| parts.iter()).map(Part::rows_max).sum()
+            }
+            Self::Handed(rows) => rows.rows_max(partition),
+        }
+    }
+}
+
+/// What another process must know of a table to plan over it. Its declared columns travel beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct TableTold {
+    time: Option<TimeColumn>,
+    /// The column of all properties, where the table is open.
+    properties: Option<String>,
+    /// About how many rows each partition has.
+    pub(super) rows: Vec<usize>,
+}
+
+/// What another process asks of a partition of a table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ScanAsked {
+    pub(super) table: String,
+    pub(super) partition: usize,
+    columns: Vec<usize>,
+    members: Vec<Member>,
+    range: Option<TimeRange>,
+    limit: Option<usize>,
 }
 
 /// A column whose aliases are shown as the actors that they are.
@@ -61,8 +116,63 @@ impl ScopedTable {
                 .time
                 .and_then(|index| Some(TimeColumn { index, nullable: table.columns.get(index)?.nullable })),
             as_of,
-            groups: grouped(view.parts(), partitions),
+            source: Source::Parts(grouped(view.parts(), partitions)),
             actors: None,
+        }
+    }
+
+    /// A table whose rows another process reads.
+    pub(super) fn handed(declared: &SchemaRef, told: &TableTold, as_of: Instant, rows: HandedRows) -> Self {
+        let properties = told.properties.as_deref().map(Properties::handed);
+        Self {
+            schema: with_properties(declared, properties.as_ref()),
+            properties,
+            time: told.time,
+            as_of,
+            source: Source::Handed(rows),
+            // Resolved where the rows are read.
+            actors: None,
+        }
+    }
+
+    /// What another process must know of it, and its declared columns.
+    pub(super) fn told(&self) -> (TableTold, SchemaRef) {
+        let told = TableTold {
+            time: self.time,
+            properties: self.properties_field().map(str::to_owned),
+            rows: (0..self.source.partitions()).map(|at| self.source.rows_max(Some(at))).collect(),
+        };
+        (told, Arc::new(self.declared_schema()))
+    }
+
+    /// The rows that another process asks for: of this table, up to `as_of`, whatever it asked. `None` where
+    /// it asks for what there is not.
+    pub(super) fn rows_asked(&self, asked: &ScanAsked) -> Option<PartitionRows> {
+        let Source::Parts(groups) = &self.source else {
+            return None;
+        };
+        let mut table = self.clone();
+        for Member { field, name, wanted } in &asked.members {
+            table = table.with_member(field, name, *wanted);
+        }
+        let schema = Arc::new(table.schema.project(&asked.columns).ok()?);
+        let plan = table.plan(asked.columns.clone(), asked.range.unwrap_or_else(TimeRange::any), asked.limit);
+        Some(PartitionRows::new(schema, plan, groups.get(asked.partition)?))
+    }
+
+    fn declared_schema(&self) -> Schema {
+        Schema::new(self.schema.fields().iter().take(self.declared()).cloned().collect::<Fields>())
+    }
+
+    fn plan(&self, columns: Vec<usize>, range: TimeRange, limit: Option<usize>) -> ScanPlan {
+        let range = TimeRange::up_to(self.as_of).meet(range);
+        ScanPlan {
+            columns,
+            time: self.time.map(|time| (time, range)),
+            limit,
+            actors: self.actors.clone(),
+            declared: self.declared(),
+            properties: self.properties.clone(),
         }
     }
 
@@ -90,10 +200,8 @@ impl ScopedTable {
     pub(super) fn with_member(&self, field: &str, name: &str, wanted: Wanted) -> Self {
         let mut table = self.clone();
         if let Some(properties) = &mut table.properties {
-            let declared = self.schema.fields().iter().take(self.declared()).cloned();
-            let declared = Schema::new(declared.collect::<Fields>());
             properties.add(field, name, wanted);
-            table.schema = with_properties(&Arc::new(declared), Some(properties));
+            table.schema = with_properties(&Arc::new(self.declared_schema()), Some(properties));
         }
         table
     }
@@ -164,17 +272,11 @@ impl TableProvider for ScopedTable {
             Some(indices) => indices.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let range = filters
-            .iter()
-            .filter_map(|filter| self.range_of(filter))
-            .fold(TimeRange::up_to(self.as_of), TimeRange::meet);
+        let range =
+            filters.iter().filter_map(|filter| self.range_of(filter)).fold(TimeRange::any(), TimeRange::meet);
         let schema = Arc::new(self.schema.project(&columns)?);
-        let time = self.time.map(|time| (time, range));
-        let actors = self.actors.clone();
-        let properties = self.properties.clone();
-        let declared = self.declared();
-        let plan = ScanPlan { columns, time, limit, actors, declared, properties };
-        Ok(Arc::new(ScanExec::new(schema, plan, self.groups.clone())))
+        let plan = self.plan(columns, range, limit);
+        Ok(Arc::new(ScanExec::new(schema, plan, self.source.clone())))
     }
 }
 
@@ -217,6 +319,18 @@ struct ActorPlaces {
 }
 
 impl ScanPlan {
+    /// The same as another process is asked for it.
+    fn asked(&self, table: &str, partition: usize) -> ScanAsked {
+        ScanAsked {
+            table: table.to_owned(),
+            partition,
+            columns: self.columns.clone(),
+            members: self.properties.as_ref().map_or(&[][..], Properties::members).to_vec(),
+            range: self.time.map(|(_, range)| range),
+            limit: self.limit,
+        }
+    }
+
     /// `None` where no row of the part is in the range. Times are costly to decode, so they are left
     /// where all are.
     fn reading(&self, part: &Part) -> Option<Reading> {
@@ -289,26 +403,26 @@ impl Reading {
 struct ScanExec {
     schema: SchemaRef,
     plan: ScanPlan,
-    groups: Vec<Arc<[Part]>>,
+    source: Source,
     properties: Arc<PlanProperties>,
 }
 
 impl ScanExec {
-    fn new(schema: SchemaRef, plan: ScanPlan, groups: Vec<Arc<[Part]>>) -> Self {
+    fn new(schema: SchemaRef, plan: ScanPlan, source: Source) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema.clone()),
-            Partitioning::UnknownPartitioning(groups.len()),
+            Partitioning::UnknownPartitioning(source.partitions()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Self { schema, plan, groups, properties: Arc::new(properties) }
+        Self { schema, plan, source, properties: Arc::new(properties) }
     }
 }
 
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ScanExec: partitions={}, plan={:?}", self.groups.len(), self.plan)
+        write!(formatter, "ScanExec: partitions={}, plan={:?}", self.source.partitions(), self.plan)
     }
 }
 
@@ -345,16 +459,20 @@ impl ExecutionPlan for ScanExec {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let parts = self.groups.get(partition).cloned().unwrap_or_default();
-        let rows = PartitionRows {
-            schema: self.schema.clone(),
-            rest: parts.iter().cloned().collect(),
-            scan: None,
-            left: self.plan.limit.unwrap_or(usize::MAX),
-            plan: self.plan.clone(),
+        let schema = self.schema.clone();
+        let rows = match &self.source {
+            Source::Parts(groups) => {
+                let none: Arc<[Part]> = Arc::default();
+                let rows = PartitionRows::new(
+                    schema.clone(),
+                    self.plan.clone(),
+                    groups.get(partition).unwrap_or(&none),
+                );
+                futures::stream::iter(rows).boxed()
+            }
+            Source::Handed(rows) => rows.stream(self.plan.asked(rows.table(), partition)).boxed(),
         };
-        let stream = RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(rows));
-        Ok(make_cooperative(Box::pin(stream)))
+        Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(schema, rows))))
     }
 
     /// Rough counts, by which a join builds its table from the smaller side.
@@ -363,11 +481,7 @@ impl ExecutionPlan for ScanExec {
         _: &[Arc<Statistics>],
         args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
-        let groups = match args.partition() {
-            Some(partition) => self.groups.get(partition..=partition).unwrap_or_default(),
-            None => &self.groups[..],
-        };
-        let rows = groups.iter().flat_map(|parts| parts.iter()).map(Part::rows_max).sum();
+        let rows = self.source.rows_max(args.partition());
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = Precision::Inexact(rows);
         Ok(Arc::new(statistics))
@@ -375,8 +489,8 @@ impl ExecutionPlan for ScanExec {
 }
 
 /// The rows of one partition, batch by batch.
-struct PartitionRows {
-    schema: SchemaRef,
+pub(super) struct PartitionRows {
+    pub(super) schema: SchemaRef,
     plan: ScanPlan,
     rest: VecDeque<Part>,
     scan: Option<(Scan, Reading)>,
@@ -384,6 +498,11 @@ struct PartitionRows {
 }
 
 impl PartitionRows {
+    fn new(schema: SchemaRef, plan: ScanPlan, parts: &Arc<[Part]>) -> Self {
+        let left = plan.limit.unwrap_or(usize::MAX);
+        Self { schema, rest: parts.iter().cloned().collect(), scan: None, left, plan }
+    }
+
     fn answer_next(&mut self) -> Result<Option<RecordBatch>> {
         let failed = |error: StoreError| DataFusionError::External(Box::new(SqlError::Store(error)));
         while self.left > 0 {

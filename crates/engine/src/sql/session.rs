@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -23,11 +23,13 @@ use datafusion::prelude::SessionConfig;
 use ebbtide_model::{AppSchema, Calendar, Instant, Scope, TableName, Tenants, Value};
 use ebbtide_store::Snapshot;
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
-use super::catalog::{CATALOG, SCHEMA, ScopedCatalog};
+use super::apart::{Launch, ProcessNumbers, ProcessSettings, Processes, StopOnDrop, conduct};
+use super::catalog::{CATALOG, SCHEMA, ScopedCatalog, Source};
 use super::functions::Ticks;
 use super::rows::columns_of;
 use super::{Relation, SqlColumn, SqlError, SqlRows, functions, members, statement, types};
@@ -38,6 +40,8 @@ const AS_OF: &str = "as_of";
 /// The stack of a thread that plans. Trees of expressions are walked and dropped by recursion, and a
 /// statement within its limits may be some thousand levels deep. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
+/// Threads that wait for the disk, or for processes.
+const BLOCKING_THREADS_MAX: usize = 512;
 /// Rows in a batch between operators.
 const BATCH_ROWS: usize = 8_192;
 /// The smaller side of a join is built into one table up to so many bytes, or rows where bytes are unknown.
@@ -59,10 +63,26 @@ pub struct SqlSettings {
     pub memory_bytes_max: usize,
     /// Where sorts and aggregates may spill; they fail without.
     pub spill: Option<Spill>,
+    /// How long a statement waits for its turn, at most.
+    pub wait_max: Duration,
+    /// Where [`Sql::run_apart`] runs statements.
+    pub process: StatementProcess,
+    pub processes: ProcessSettings,
+    /// How processes for statements are started; without it there are none.
+    pub launch: Option<Launch>,
+}
+
+/// Where a statement of a caller's own runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementProcess {
+    /// In a process that ends with it.
+    Child,
+    /// In this one, as the statements of packs: where it cannot be trusted to end.
+    InProcess,
 }
 
 /// A folder for temporary files, and how much they may hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spill {
     pub directory: PathBuf,
     pub bytes_max: u64,
@@ -74,8 +94,12 @@ impl Default for SqlSettings {
             threads: 2,
             partitions: 2,
             concurrent_max: 16,
-            memory_bytes_max: 512 * 1024 * 1024,
+            memory_bytes_max: 256 * 1024 * 1024,
             spill: None,
+            wait_max: Duration::from_secs(10),
+            process: StatementProcess::Child,
+            processes: ProcessSettings::default(),
+            launch: None,
         }
     }
 }
@@ -121,19 +145,40 @@ pub struct Sql {
     pub(super) base: SessionState,
     /// Statements that were begun.
     begun: AtomicU64,
-    partitions: usize,
+    pub(super) partitions: usize,
     turns: Arc<Semaphore>,
+    wait_max: Duration,
+    /// `None` where statements of callers run here, too.
+    processes: Option<Arc<Processes>>,
     /// Always there until the drop, which must not wait for it.
     runtime: Option<Runtime>,
 }
 
 impl Sql {
     pub fn new(settings: &SqlSettings) -> Result<Self, EngineError> {
+        let mut sql = Self::for_process(settings, STACK_BYTES, BLOCKING_THREADS_MAX)?;
+        if settings.process == StatementProcess::Child {
+            let processes = Processes::new(settings);
+            let own = processes.clone();
+            // Whoever makes this need not wait for what may be needed later.
+            drop(sql.runtime()?.spawn_blocking(move || own.prepare()));
+            sql.processes = Some(processes);
+        }
+        Ok(sql)
+    }
+
+    /// One that has no processes of its own.
+    pub(super) fn for_process(
+        settings: &SqlSettings,
+        stack_bytes: usize,
+        blocking_threads_max: usize,
+    ) -> Result<Self, EngineError> {
         let internal = |error: std::io::Error| SqlError::Internal(Box::new(error));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(settings.threads.max(1))
+            .max_blocking_threads(blocking_threads_max)
             .thread_name("sql")
-            .thread_stack_size(STACK_BYTES)
+            .thread_stack_size(stack_bytes)
             .enable_time()
             .build()
             .map_err(internal)?;
@@ -142,8 +187,15 @@ impl Sql {
             begun: AtomicU64::new(0),
             partitions: settings.partitions.max(1),
             turns: Arc::new(Semaphore::new(settings.concurrent_max.max(1))),
+            wait_max: settings.wait_max,
+            processes: None,
             runtime: Some(runtime),
         })
+    }
+
+    /// What became of the processes of statements.
+    pub fn process_numbers(&self) -> ProcessNumbers {
+        self.processes.as_ref().map_or_else(ProcessNumbers::default, |processes| processes.numbers())
     }
 
     /// How many statements were begun so far.
@@ -178,14 +230,51 @@ impl Sql {
         Ok(told(result)?)
     }
 
+    /// As [`Sql::run`], of a statement that a caller has written: it runs in a process of its own, so that
+    /// it ends when its time is up or its caller leaves, whatever it does, and its memory is its own.
+    ///
+    /// It reads no rows besides the app's.
+    pub async fn run_apart(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        request: SqlRequest,
+    ) -> Result<SqlRows, EngineError> {
+        let Some(processes) = self.processes.clone() else {
+            return self.run(snapshot, scope, request).await;
+        };
+        if !request.relations.is_empty() {
+            return Err(SqlError::Internal("a statement apart reads no rows of its own".into()).into());
+        }
+        let catalog = self.catalog(snapshot, scope, &request);
+        let time_max = request.limits.time_max;
+        let turn = self.turn_of(&processes.turns, time_max).await?;
+        let stop = StopOnDrop::default();
+        let handle = stop.handle();
+        let own = processes.clone();
+        let task = self.runtime()?.spawn_blocking(move || {
+            let result = conduct(&own, &catalog, &request, &handle);
+            // The process is gone: who waits for the turn gets one of the spare ones.
+            drop(turn);
+            own.prepare();
+            result
+        });
+        let result = match tokio::time::timeout(time_max, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panicked)) => Err(SqlError::Internal(Box::new(panicked))),
+            Err(_) => Err(SqlError::Timeout(time_max)),
+        };
+        drop(stop);
+        Ok(told(result)?)
+    }
+
     pub(super) fn runtime(&self) -> Result<&Runtime, SqlError> {
         self.runtime.as_ref().ok_or_else(|| SqlError::Internal("the runtime is gone".into()))
     }
 
     pub(super) fn catalog(&self, snapshot: &Snapshot, scope: &Scope, request: &SqlRequest) -> ScopedCatalog {
         ScopedCatalog {
-            snapshot: Arc::new(snapshot.clone()),
-            scope: scope.clone(),
+            source: Source::Stored { snapshot: Arc::new(snapshot.clone()), scope: scope.clone() },
             as_of: request.as_of,
             partitions: self.partitions,
             relations: request.relations.clone(),
@@ -193,7 +282,16 @@ impl Sql {
     }
 
     pub(super) async fn turn(&self, time_max: Duration) -> Result<OwnedSemaphorePermit, SqlError> {
-        let Ok(turn) = tokio::time::timeout(time_max, self.turns.clone().acquire_owned()).await else {
+        self.turn_of(&self.turns, time_max).await
+    }
+
+    async fn turn_of(
+        &self,
+        turns: &Arc<Semaphore>,
+        time_max: Duration,
+    ) -> Result<OwnedSemaphorePermit, SqlError> {
+        let wait_max = time_max.min(self.wait_max);
+        let Ok(turn) = tokio::time::timeout(wait_max, turns.clone().acquire_owned()).await else {
             return Err(SqlError::Busy);
         };
         let turn = turn.map_err(|error| SqlError::Internal(Box::new(error)))?;
@@ -226,8 +324,10 @@ impl Sql {
         #[expect(clippy::disallowed_methods, reason = "there is no row that it could show")]
         let scope = Scope::grant(app.app.clone(), Tenants::All);
         let catalog = ScopedCatalog {
-            snapshot: Arc::new(Snapshot::of_batches(Arc::new(app.clone()), Vec::new())?),
-            scope,
+            source: Source::Stored {
+                snapshot: Arc::new(Snapshot::of_batches(Arc::new(app.clone()), Vec::new())?),
+                scope,
+            },
             as_of: request.as_of,
             partitions: 1,
             relations: request.relations.clone(),
@@ -260,20 +360,56 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Plans and runs a statement in a session of its own.
+/// Plans and runs a statement in a session of its own, and keeps its rows.
 async fn answer(
-    mut state: SessionState,
+    state: SessionState,
     catalog: ScopedCatalog,
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
+    let (held, scoped) = (MemoryConsumer::new("answer"), catalog.clone());
+    let held = held.register(&state.runtime_env().memory_pool);
+    let mut kept = Keeping { limits: request.limits, held, schema: None, batches: Vec::new(), rows: 0 };
+    let Done { tables, changes_at } = run(state, catalog, request, &mut kept).await?;
+    let schema = kept.schema.unwrap_or_else(|| Arc::new(Schema::empty()));
+    let (columns, watermark) = (columns_of(&schema)?, scoped.watermark(&tables)?);
+    Ok(SqlRows { columns, schema, batches: kept.batches, watermark, changes_at })
+}
+
+/// Takes a statement's rows as they come.
+pub(super) trait Taker {
+    /// Once, before the first batch.
+    fn columns(&mut self, schema: &Schema) -> Result<(), SqlError>;
+    /// An error ends the statement.
+    fn batch(&mut self, batch: RecordBatch) -> Result<(), SqlError>;
+}
+
+/// What is known of a statement once it has run.
+pub(super) struct Done {
+    pub(super) tables: Vec<TableName>,
+    pub(super) changes_at: Option<Instant>,
+}
+
+/// Plans and runs a statement in a session of its own.
+pub(super) async fn run(
+    mut state: SessionState,
+    catalog: ScopedCatalog,
+    request: &SqlRequest,
+    taker: &mut impl Taker,
+) -> Result<Done, SqlError> {
     let checked = statement::check(&request.statement)?;
     let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
-    let watermark = catalog.snapshot.watermark(&catalog.scope, &tables)?;
     let clock = checked.clock;
     let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
-    let Collected { columns, schema, batches } = collect(&state, &plan, request.limits).await?;
+    let schema = plan.schema().inner().clone();
+    columns_of(&schema)?;
+    taker.columns(&schema)?;
+    let physical = state.create_physical_plan(&plan).await?;
+    let mut stream = execute_stream(physical, state.task_ctx())?;
+    while let Some(batch) = stream.next().await {
+        taker.batch(batch?)?;
+    }
     let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
-    Ok(SqlRows { columns, schema, batches, watermark, changes_at })
+    Ok(Done { tables, changes_at })
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -304,7 +440,7 @@ pub(super) async fn plan(
 ) -> Result<Bound, SqlError> {
     statement::check_tables(&checked.statement, state, &catalog)?;
     let ticks = bind(state, &checked, request)?;
-    let has_open = catalog.snapshot.app().tables.iter().any(|table| table.open.is_some());
+    let has_open = catalog.has_open();
     state.register_catalog_list(Arc::new(catalog));
     let plan = state.statement_to_plan(checked.statement).await?;
     read_only().verify_plan(&plan)?;
@@ -354,45 +490,42 @@ fn bind(
     Ok(ticks)
 }
 
-/// What a plan gave.
-struct Collected {
-    columns: Vec<SqlColumn>,
-    schema: SchemaRef,
+/// Keeps rows within the limits.
+struct Keeping {
+    limits: Limits,
+    held: MemoryReservation,
+    schema: Option<SchemaRef>,
     batches: Vec<RecordBatch>,
+    rows: usize,
 }
 
-/// Runs a plan to its end within the limits.
-async fn collect(state: &SessionState, plan: &LogicalPlan, limits: Limits) -> Result<Collected, SqlError> {
-    let schema = plan.schema().inner().clone();
-    let columns = columns_of(&schema)?;
-    let physical = state.create_physical_plan(plan).await?;
-    let held = MemoryConsumer::new("answer").register(&state.runtime_env().memory_pool);
-    let mut stream = execute_stream(physical, state.task_ctx())?;
-    let mut batches = Vec::new();
-    let mut rows = 0;
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
-        rows += batch.num_rows();
-        if rows > limits.rows_max {
-            return Err(SqlError::TooManyRows { allowed: limits.rows_max });
-        }
-        hold(&held, &batch, limits.bytes_max)?;
-        batches.push(batch);
+impl Taker for Keeping {
+    fn columns(&mut self, schema: &Schema) -> Result<(), SqlError> {
+        self.schema = Some(Arc::new(schema.clone()));
+        Ok(())
     }
-    Ok(Collected { columns, schema, batches })
+
+    fn batch(&mut self, batch: RecordBatch) -> Result<(), SqlError> {
+        self.rows += batch.num_rows();
+        if self.rows > self.limits.rows_max {
+            return Err(SqlError::TooManyRows { allowed: self.limits.rows_max });
+        }
+        self.held.try_grow(row_bytes(&batch)?)?;
+        if self.held.size() > self.limits.bytes_max {
+            return Err(SqlError::OutOfMemory);
+        }
+        self.batches.push(batch);
+        Ok(())
+    }
 }
 
-/// Counts a batch's own bytes: a slice does not count the whole that it is of.
-fn hold(held: &MemoryReservation, batch: &RecordBatch, bytes_max: usize) -> Result<(), SqlError> {
+/// A batch's own bytes: a slice does not count the whole that it is of.
+pub(super) fn row_bytes(batch: &RecordBatch) -> Result<usize, SqlError> {
     let mut bytes = 0;
     for column in batch.columns() {
         bytes += column.to_data().get_slice_memory_size()?;
     }
-    held.try_grow(bytes)?;
-    if held.size() > bytes_max {
-        return Err(SqlError::OutOfMemory);
-    }
-    Ok(())
+    Ok(bytes)
 }
 
 /// A session without a catalog: what all statements have in common.

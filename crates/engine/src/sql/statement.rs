@@ -67,13 +67,13 @@ pub(super) fn check(text: &str) -> Result<Checked, SqlError> {
 
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     if text.len() > BYTES_MAX {
-        return Err(SqlError::TooLong { given: text.len(), unit: "bytes", allowed: BYTES_MAX });
+        return Err(SqlError::TooLong { given: text.len(), unit: "bytes".into(), allowed: BYTES_MAX });
     }
     let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
     let tokens = tokens.map_err(|error| SqlError::Syntax(ParserError::from(error).to_string()))?;
     let words = tokens.iter().filter(|token| is_word(&token.token)).count();
     if words > WORDS_MAX {
-        return Err(SqlError::TooLong { given: words, unit: "words and signs", allowed: WORDS_MAX });
+        return Err(SqlError::TooLong { given: words, unit: "words and signs".into(), allowed: WORDS_MAX });
     }
     Ok(tokens)
 }
@@ -198,8 +198,7 @@ pub(super) fn tables_of(
         named.iter().map(|reference| TableName::new(reference.table())).collect();
     tables.retain(|table| catalog.is_stored(table.as_str()));
     // Whose a row is, is said there.
-    let app = catalog.snapshot.app();
-    let aliases = tables.iter().filter_map(|table| Some(app.table(table)?.aliases.as_ref()?.table.clone()));
+    let aliases = tables.iter().filter_map(|table| catalog.aliases_of(table));
     tables.extend(aliases.collect::<Vec<_>>());
     tables.sort();
     tables.dedup();

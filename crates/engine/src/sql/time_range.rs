@@ -7,16 +7,17 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::Between;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use ebbtide_model::Instant;
+use serde::{Deserialize, Serialize};
 
 /// The column by which a row exists at an `as_of`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct TimeColumn {
     pub(super) index: usize,
     pub(super) nullable: bool,
 }
 
 /// The times of rows that exist, both ends inclusive, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TimeRange {
     from: i64,
     to: i64,
@@ -26,6 +27,11 @@ pub(super) struct TimeRange {
 
 impl TimeRange {
     const EMPTY: Self = Self { from: 0, to: -1, nulls: false };
+
+    /// All rows.
+    pub(super) fn any() -> Self {
+        Self { from: i64::MIN, to: i64::MAX, nulls: true }
+    }
 
     pub(super) fn up_to(as_of: Instant) -> Self {
         Self { from: i64::MIN, to: as_of.micros(), nulls: true }

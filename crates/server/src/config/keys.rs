@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ebbtide_engine::sql::StatementProcess;
 use ebbtide_model::nearest;
 
 use super::kinds::{
@@ -135,6 +136,8 @@ keys! {
 
     "queries.concurrent_max", "Behavioural questions that are worked on at one time; further ones wait their turn.",
         |c| Count(&mut c.settings.questions_max, 1..=1_024);
+    "queries.wait_max", "How long a behavioural question waits for its turn; past it the answer is 503.",
+        |c| Time(&mut c.settings.turn_wait_max, WAIT);
     "queries.time_max", "How long one behavioural question may be worked on.", |c| Time(&mut c.settings.query_time_max, WAIT);
 
     "cache.bytes_max", "Bytes of all answers of reports that are kept.",
@@ -155,8 +158,17 @@ keys! {
     "sql.partitions", "Into how many streams a statement's work is split.", |c| Count(&mut c.sql.partitions, 1..=1_024);
     "sql.concurrent_max", "Statements that run at one time; further ones wait their turn.",
         |c| Count(&mut c.sql.concurrent_max, 1..=10_000);
-    "sql.memory_bytes_max", "Memory of all statements together.",
+    "sql.memory_bytes_max", "Memory of all statements of packs together.",
         |c| Bytes(&mut c.sql.memory_bytes_max, 16 * MIB..=1_024 * GIB);
+    "sql.wait_max", "How long a statement waits for its turn; past it the answer is 503.", |c| Time(&mut c.sql.wait_max, WAIT);
+    "sql.process", "Where statements of callers (`POST /v1/sql`) run: each in a process of its own, which is killed with it; or in the server's, where one that does not yield goes on after its time.",
+        |c| OneOf(&mut c.sql.process, &[("child", StatementProcess::Child), ("in-process", StatementProcess::InProcess)]);
+    "sql.process_concurrent_max", "Such processes at work at one time; further statements wait their turn.",
+        |c| Count(&mut c.sql.processes.concurrent_max, 1..=1_024);
+    "sql.process_memory_bytes_max", "Memory of one such process.",
+        |c| Bytes(&mut c.sql.processes.memory_bytes_max, 32 * MIB..=1_024 * GIB);
+    "sql.process_spare", "Such processes that are started before they are needed.",
+        |c| Count(&mut c.sql.processes.spare, 0..=64);
 
     "store.flush_bytes", "Rows in memory are written to segments once they take this much.",
         |c| Bytes(&mut c.store.flush_bytes, 64 * KIB..=64 * GIB);

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ebbtide_engine::sql::Limits;
+use ebbtide_engine::sql::{Limits, ProcessSettings};
 
 use super::*;
 use crate::http::CorsRules;
@@ -71,6 +71,7 @@ fn every_field_has_a_key() {
         sql_limits: Limits { rows_max: _, bytes_max: _, time_max: _ },
         query_time_max: _,
         questions_max: _,
+        turn_wait_max: _,
         exports_max: _,
         export_timeout: _,
         temporary_folder: _,
@@ -85,8 +86,18 @@ fn every_field_has_a_key() {
         token: TokenRules { leeway_s: _, issuers: _ },
         cors: CorsRules { origins: _, credentials: _, max_age: _ },
     } = settings;
-    // `spill` is the data folder's own matter.
-    let SqlSettings { threads: _, partitions: _, concurrent_max: _, memory_bytes_max: _, spill: _ } = sql;
+    // `spill` and `launch` are the binary's own matter.
+    let SqlSettings {
+        threads: _,
+        partitions: _,
+        concurrent_max: _,
+        memory_bytes_max: _,
+        spill: _,
+        wait_max: _,
+        process: _,
+        processes: ProcessSettings { concurrent_max: _, memory_bytes_max: _, spare: _ },
+        launch: _,
+    } = sql;
     let ebbtide_store::Settings {
         flush_bytes: _,
         log_bytes_max: _,

@@ -18,7 +18,7 @@ use serde_json::{Value as JsonValue, json};
 
 use super::access::{self, PathParams};
 use super::body::read_body;
-use crate::asking::{AskError, ask_within};
+use crate::asking::AskError;
 use crate::problem::{Code, Problem, shortened};
 use crate::server::{App, Server};
 use crate::sign_in::Caller;
@@ -46,18 +46,12 @@ impl Rows {
         let snapshot = self.snapshot.evolved(&self.scope, query.texts().iter().map(String::as_str));
         let query = bind(&query, snapshot.app()).map_err(in_query)?;
         let (scope, from) = (self.scope.clone(), cohort.from.clone());
-        let turn = self.server.turn().await?;
-        let asking = ask_within(self.server.settings.query_time_max, move |flag| {
-            // Held until the question is answered or given up, even where its caller has gone.
-            let _turn = turn;
-            select(&snapshot, &scope, &query, &from, as_of, flag)
-        });
+        let asking = self.server.turns.ask(move |flag| select(&snapshot, &scope, &query, &from, as_of, flag));
         asking.await.map_err(|error| match error {
             AskError::Engine(EngineError::Query(fault)) if !fault.path.starts_with("from.") => {
                 Problem::from(EngineError::Query(in_query(fault)))
             }
-            AskError::Engine(error) => Problem::from(error),
-            AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
+            error => Problem::from(error),
         })
     }
 

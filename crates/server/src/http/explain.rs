@@ -13,8 +13,7 @@ use super::access;
 use super::answer::{Stopwatch, json_answer};
 use super::body::read_body;
 use super::query::bound;
-use crate::asking::{AskError, ask_within};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::server::Server;
 
 pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
@@ -27,16 +26,10 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let asked = Asked::decode(&body.json()?)?;
     let (query, snapshot) = bound(&server, &app, &scope, &asked.query, in_query).await?;
-    let turn = server.turn().await?;
-    let asking = ask_within(settings.query_time_max, move |flag| {
-        // Held until the question is answered or given up, even where its caller has gone.
-        let _turn = turn;
-        explain(&snapshot, &scope, &query, &asked.actor, query.as_of.unwrap_or(now), flag)
-    });
-    let explanation = asking.await.map_err(|error| match error {
-        AskError::Engine(error) => Problem::from(error),
-        AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
-    })?;
+    let asking = server
+        .turns
+        .ask(move |flag| explain(&snapshot, &scope, &query, &asked.actor, query.as_of.unwrap_or(now), flag));
+    let explanation = asking.await?;
     watch.lap("engine");
     json_answer(watch, move || Ok(explanation.to_json())).await
 }

@@ -57,11 +57,35 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         labels: vec![("phase", name.to_owned())],
         value: f64::from(u8::from(one == phase)),
     }));
+    gauges.extend(heavy_work(&server));
     gauges.extend(fetched_keys(&server));
     gauges.extend(stored(&server).await?);
     server.cache.settle().await;
     let text = server.metrics.render(&gauges, &server.cache.numbers());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// What runs for callers, and what became of it.
+fn heavy_work(server: &Server) -> [Gauge; 6] {
+    let numbers = server.sql.process_numbers();
+    let of = [
+        (
+            "ebbtide_questions_running",
+            "Behavioural questions that are worked on.",
+            server.turns.running() as u64,
+        ),
+        (
+            "ebbtide_questions_given_up_total",
+            "Behavioural questions stopped before they were answered.",
+            server.turns.given_up(),
+        ),
+        ("ebbtide_sql_processes_running", "Callers' statements that run now.", numbers.running),
+        ("ebbtide_sql_processes_started_total", "Processes started for statements.", numbers.started),
+        ("ebbtide_sql_processes_killed_total", "Statements killed before they had answered.", numbers.killed),
+        ("ebbtide_sql_processes_fallen_total", "Processes that ended without an answer.", numbers.fallen),
+    ];
+    #[expect(clippy::cast_precision_loss, reason = "as many processes as were started")]
+    of.map(|(name, help, value)| Gauge { name, help, labels: Vec::new(), value: value as f64 })
 }
 
 /// How many keys of the fetched set there are, where one is fetched.

@@ -12,7 +12,6 @@ use ebbtide_store::Snapshot;
 use super::answer::Stopwatch;
 use super::body::read_body;
 use super::{access, conditional};
-use crate::asking::{AskError, ask_within};
 use crate::cache::{Entry, Freshness, Key, Lifetime, Source, Versions, Wanted, next_row};
 use crate::problem::{Code, Problem};
 use crate::report::Answer;
@@ -83,10 +82,7 @@ impl Question {
 
     async fn computed(self, tables: Vec<TableName>, versions: Versions) -> Result<Entry, Problem> {
         let Self { server, scope, query, snapshot, now } = self;
-        let turn = server.turn().await?;
-        let asking = ask_within(server.settings.query_time_max, move |flag| {
-            // Held until the question is answered or given up, even where its caller has gone.
-            let _turn = turn;
+        let asking = server.turns.ask(move |flag| {
             let as_of = query.as_of.unwrap_or(now);
             let answer = ebbtide_engine::ask(&snapshot, &scope, &query, as_of, flag)?;
             let mut lifetime = Lifetime::new(now, KEPT_FOR);
@@ -97,10 +93,7 @@ impl Question {
             let answer = Answer { body: answer.to_json(), lists: Vec::new(), changes_at: lifetime.end() };
             Ok((answer, lifetime))
         });
-        let (answer, lifetime) = asking.await.map_err(|error| match error {
-            AskError::Engine(error) => Problem::from(error),
-            AskError::Unanswered(_) => Problem::hidden(Code::Internal, error),
-        })?;
+        let (answer, lifetime) = asking.await?;
         let encoding = tokio::task::spawn_blocking(move || Entry::new(answer, lifetime, versions));
         encoding.await.map_err(|error| Problem::hidden(Code::Internal, error))?
     }

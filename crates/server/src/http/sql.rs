@@ -47,7 +47,7 @@ pub(super) async fn ask(State(server): State<Arc<Server>>, request: Request) -> 
         calendar: calendar.clone(),
         limits: settings.sql_limits,
     };
-    let rows = server.sql.run(&snapshot, &scope, request).await?;
+    let rows = server.sql.run_apart(&snapshot, &scope, request).await?;
     watch.lap("engine");
     let columns: Vec<Json> =
         rows.columns.iter().map(|column| json!({"name": column.name, "type": column.type_name})).collect();

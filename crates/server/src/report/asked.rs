@@ -16,7 +16,6 @@ use super::cells::{Given, Split, objects_of};
 use super::columns::ListColumn;
 use super::values::Values;
 use super::{Evaluation, ReportError, shape};
-use crate::asking::{AskError, ask_within};
 
 /// Something of a response that is asked.
 pub(super) struct Leaf<'t> {
@@ -247,11 +246,7 @@ impl<'e> Asked<'e> {
         let (scope, as_of) = (self.of.scope.clone(), self.of.arguments.as_of());
         let asked = query.clone();
         let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
-        let answer = ask_within(self.of.engines.query_time_max, work).await.map_err(|error| match error {
-            AskError::Engine(error) => ReportError::Engine(error),
-            AskError::Unanswered(why) => ReportError::Unanswered(why),
-        })?;
-        Ok((query, answer))
+        Ok((query, self.of.engines.turns.ask(work).await?))
     }
 }
 

@@ -1,8 +1,6 @@
 //! From a report's response tree to its JSON: every leaf is asked over one snapshot as of one instant,
 //! then the answers are put where the leaves stand.
 
-use std::time::Duration;
-
 use ebbtide_engine::EngineError;
 use ebbtide_engine::sql::{Limits, Sql};
 use ebbtide_model::pack::{Pack, Report, WHOLE};
@@ -16,14 +14,15 @@ use super::asked::{Asked, leaves_of};
 use super::assemble::{Assembly, Source};
 use super::columns::ListColumn;
 use super::values::Values;
+use crate::asking::{AskError, Turns};
 
 /// What leaves are asked of.
 pub struct Engines<'e> {
     pub sql: &'e Sql,
     /// For each statement.
     pub limits: Limits,
-    /// How long each behavioural query may take.
-    pub query_time_max: Duration,
+    /// Of behavioural queries.
+    pub turns: &'e Turns,
 }
 
 /// A report's answer.
@@ -71,8 +70,20 @@ pub enum ReportError {
     Missing(String),
     #[error("the report names {name:?}, which has no value")]
     NoValue { name: String },
+    #[error("as many questions are worked on as may be")]
+    Busy,
     #[error("a leaf of the report was not answered: {0}")]
     Unanswered(String),
+}
+
+impl From<AskError> for ReportError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Engine(error) => Self::Engine(error),
+            AskError::Busy => Self::Busy,
+            AskError::Unanswered(why) => Self::Unanswered(why),
+        }
+    }
 }
 
 impl ReportError {
@@ -80,6 +91,7 @@ impl ReportError {
         match self {
             Self::Engine(error) => error.kind(),
             Self::Missing(_) => ErrorKind::NotFound,
+            Self::Busy => ErrorKind::Unavailable,
             // The pack's author wrote a statement that does not fit, which no caller can mend.
             Self::Shape { .. } | Self::NoValue { .. } | Self::Unanswered(_) => ErrorKind::Internal,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use ebbtide_engine::sql::{Sql, SqlSettings};
+use ebbtide_engine::sql::{Sql, SqlSettings, StatementProcess};
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Clock, Instant};
 use ebbtide_server::apps::{bundled, bundled_names};
@@ -32,6 +32,11 @@ impl Clock for FixedClock {
 
 pub(crate) fn now() -> Instant {
     Instant::parse(NOW).unwrap()
+}
+
+/// Statements of callers run here, too: this is not the binary that their processes are of.
+fn here() -> SqlSettings {
+    SqlSettings { process: StatementProcess::InProcess, ..SqlSettings::default() }
 }
 
 /// Every bundled pack.
@@ -89,7 +94,7 @@ impl World {
             clock: Arc::new(FixedClock(now())),
             keys: Keys::hs256(SECRET).unwrap(),
             write_keys: WriteKeys::in_memory(entropy),
-            sql: Sql::new(&SqlSettings::default()).unwrap(),
+            sql: Sql::new(&here()).unwrap(),
             seed: 7,
         };
         let schemas = packs.iter().map(|pack| pack.schema.clone()).collect();

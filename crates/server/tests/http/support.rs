@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use ebbtide_engine::sql::{Sql, SqlSettings};
+use ebbtide_engine::sql::{Sql, SqlSettings, StatementProcess};
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Clock, Instant};
 use ebbtide_server::sign_in::{Keys, SigningKey, WriteKeys};
@@ -70,12 +70,17 @@ pub(crate) fn entropy(bytes: &mut [u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// Statements of callers run here, too: this is not the binary that their processes are of.
+fn here() -> SqlSettings {
+    SqlSettings { process: StatementProcess::InProcess, ..SqlSettings::default() }
+}
+
 pub(crate) fn components() -> Components {
     Components {
         clock: Arc::new(FixedClock(now())),
         keys: Keys::hs256(SECRET).unwrap(),
         write_keys: WriteKeys::in_memory(entropy),
-        sql: Sql::new(&SqlSettings::default()).unwrap(),
+        sql: Sql::new(&here()).unwrap(),
         seed: 7,
     }
 }

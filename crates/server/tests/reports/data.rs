@@ -7,6 +7,7 @@ use std::time::Duration;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
+use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
 use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements};
 use ebbtide_server::sources::{Source, plan_file};
@@ -136,7 +137,8 @@ impl App {
         let all = self.everything();
         let scope = tenant.map_or(Some(all.clone()), |tenant| all.narrowed_to(&TenantId::new(&tenant)));
         let limits = Limits { rows_max: 1_000_000, bytes_max: 1 << 28, time_max: Duration::from_secs(60) };
-        let engines = Engines { sql: &self.sql, limits, query_time_max: Duration::from_secs(60) };
+        let turns = Turns::new(4, Duration::from_secs(60), Duration::from_secs(60));
+        let engines = Engines { sql: &self.sql, limits, turns: &turns };
         let evaluation = Evaluation {
             pack: &self.pack,
             report,

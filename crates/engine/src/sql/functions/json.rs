@@ -26,7 +26,7 @@ pub(super) fn json_functions() -> Vec<ScalarUDF> {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub(in crate::sql) enum Wanted {
     Text,
     Int,
