@@ -39,6 +39,15 @@ impl std::fmt::Debug for FolderSecret {
     }
 }
 
+/// What tells rows without a key apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keyless {
+    /// What they contain, and how many of the same came before in their file.
+    Contents,
+    /// That they arrived: their fingerprints are made once their numbers are known.
+    Arrival,
+}
+
 /// Hashes rows of one table.
 #[derive(Clone, Debug)]
 pub(crate) struct RowHasher {
@@ -83,6 +92,7 @@ impl RowHasher {
         table: &TableSchema,
         rows: &RecordBatch,
         tenant_of: impl Fn(usize) -> &'t str,
+        by: Keyless,
     ) -> Result<RowHashes, StoreError> {
         let mut cells = Vec::with_capacity(table.columns.len());
         for (array, column) in rows.columns().iter().zip(&table.columns) {
@@ -100,7 +110,9 @@ impl RowHasher {
         for row in 0..rows.num_rows() {
             bytes.clear();
             let is_keyless = self.key.is_empty() || self.key.iter().any(|&index| cells[index].is_null(row));
-            if is_keyless {
+            if is_keyless && by == Keyless::Arrival {
+                hashes.keyless.push(u32::try_from(row).unwrap_or(u32::MAX));
+            } else if is_keyless {
                 write_text(tenant_of(row), &mut bytes);
                 self.write_contents(&cells, row, &mut bytes);
                 for (name, cells) in properties.iter().filter(|(_, cells)| !cells.is_null(row)) {

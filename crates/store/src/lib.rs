@@ -81,7 +81,7 @@ pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
 pub use statistics::{Arrivals, Statistics, TableStatistics};
 pub use store::{Components, FreshIds, Store};
-pub use verify::{Verified, verify};
+pub use verify::{Repaired, Verified, repair, verify};
 
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,7 @@ impl Unsettled {
         let rows = u32::try_from(by_key.len()).map_err(|_| too_many())?;
         let mut by = vec![tenants.codes.iter().map(|&code| u64::from(code)).collect()];
         for index in order_columns(&info.schema) {
-            by.push(codes(&Cells::of(all.column(index), &info.schema.columns[index])?, by_key.len()));
+            by.extend(codes(&Cells::of(all.column(index), &info.schema.columns[index])?, by_key.len()));
         }
         let order = sorted(rows, by);
         Ok(Self { rows: all, tenants, contents, origins, positions, by_key, order })

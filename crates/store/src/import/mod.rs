@@ -2,8 +2,8 @@
 //! that nobody sees yet; at the end those are merged to few that share no actor, and shown at once. While one
 //! chunk is written in a thread of its own, the next is parsed and hashed.
 //!
-//! Of a table whose tenants are found through a parent each chunk is shown when it is written: what waits for
-//! its parent is durable at once, too.
+//! Of a table whose tenants are found through a parent, and of such a parent, each chunk is shown when it is
+//! written: what waits is durable at once, too, and placed in the order in which parents come.
 
 mod chunk;
 mod pieces;
@@ -20,7 +20,7 @@ use ebbtide_model::Scope;
 
 use crate::admission::{Prepared, prepare};
 use crate::chunk::row_bytes;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Keyless};
 use crate::group::Group;
 use crate::maintenance::{Job, Shared};
 use crate::orphans::Orphans;
@@ -129,7 +129,7 @@ impl Importer {
     /// this call, rows of earlier calls among them; rejected rows are numbered from the first row of the
     /// import.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<Receipt, StoreError> {
-        let mut prepared = prepare(&self.info, &self.scope, batch)?;
+        let mut prepared = prepare(&self.info, &self.scope, batch, Keyless::Contents)?;
         let mut receipt = Receipt { rejected: std::mem::take(&mut prepared.rejected), ..Receipt::default() };
         for rejection in &mut receipt.rejected {
             rejection.row += self.pushed;
@@ -163,9 +163,9 @@ impl Importer {
         Ok(receipt)
     }
 
-    /// Whether each chunk is shown when it is written.
+    /// Whether each chunk is shown when it is written: what waits is placed parent by parent.
     fn shows_chunks(&self) -> bool {
-        self.info.lineage.is_some()
+        self.info.lineage.is_some() || self.info.parent
     }
 
     /// Decides on the gathered rows and has them written; what became of those before.

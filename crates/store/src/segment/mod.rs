@@ -23,7 +23,6 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
 use crate::columns::stored_fields;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
@@ -32,6 +31,7 @@ use crate::owners::{Owner, Owners};
 use crate::properties::is_property;
 use crate::scan::BATCH_ROWS_MAX;
 use crate::table::{Live, Place};
+use crate::{StoreError, stored_schema};
 
 pub use blocks::Damage;
 pub(crate) use contents::ContentEntry;
@@ -45,12 +45,12 @@ pub(crate) use write::{GROUP_ROWS, Lifetime, SegmentKeyWriter, SegmentWriter};
 use blocks::Blocks;
 use keys::OpenKeyFile;
 use scan::RowFile;
-use spine::{Places, Spine, SpineWriter};
+use spine::{Compared, Places, Spine, SpineWriter};
 
 pub(crate) const DIRECTORY: &str = "segments";
 const ROWS_SUFFIX: &str = "parquet";
 const KEYS_SUFFIX: &str = "keys";
-const SPINE_SUFFIX: &str = "spine";
+pub(crate) const SPINE_SUFFIX: &str = "spine";
 /// What a batch takes in memory, about, at most.
 const BATCH_BYTES: u64 = 32 << 20;
 /// Of the layout of both files, which is that of the key file.
@@ -200,12 +200,10 @@ impl Segment {
             self.set_spine(SpineState::Unfit);
             return Ok(());
         };
-        let Descriptor { id, checksum, rows, .. } = self.descriptor;
+        let Descriptor { id, checksum, .. } = self.descriptor;
         remove_if_there(fs.as_ref(), &spine_path(id))?;
         let mut writer = SpineWriter::create(fs, id, table, &columns, Places::projected(&columns))?;
-        let whole = LiveSegment { segment: self.clone(), dead: Arc::default(), owners: Arc::default() };
-        let fields = stored_fields(stored, &columns.projection());
-        for batch in SegmentScan::new(&whole, 0..rows, &fields, None)? {
+        for batch in self.spine_rows(&columns, stored)? {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -217,6 +215,46 @@ impl Segment {
         }
         fs.sync_dir(Path::new(DIRECTORY))?;
         self.open_spine(fs.as_ref())
+    }
+
+    /// What a spine is made of.
+    fn spine_rows(
+        self: &Arc<Self>,
+        columns: &SpineColumns,
+        stored: &SchemaRef,
+    ) -> Result<SegmentScan, StoreError> {
+        let whole = LiveSegment { segment: self.clone(), dead: Arc::default(), owners: Arc::default() };
+        SegmentScan::new(&whole, 0..self.descriptor.rows, &stored_fields(stored, &columns.projection()), None)
+    }
+
+    /// Whether its spine says what its rows say; nothing where it has none. `table` is as it was last
+    /// declared; which column names its events the spine itself says.
+    pub(crate) fn verify_spine(
+        self: &Arc<Self>,
+        fs: &dyn FileSystem,
+        table: &TableSchema,
+    ) -> Result<Option<Damage>, StoreError> {
+        let SpineState::Sound(spine) = self.spine() else { return Ok(None) };
+        let Descriptor { id, checksum, .. } = self.descriptor;
+        let path = spine_path(id);
+        let damage = |offset, detail: &str| Some(Damage::new(&fs.root().join(&path), offset, detail));
+        let event_name = spine.name_column().and_then(|name| table.column_index(name));
+        let table = TableSchema { event_name, ..table.clone() };
+        let Some(columns) = SpineColumns::of(&table) else {
+            return Ok(damage(0, "its table has no spines"));
+        };
+        let (file, differs) = Compared::new(fs.read(&path)?);
+        let mut writer = SpineWriter::new(Box::new(file), &table, &columns, Places::projected(&columns));
+        for batch in self.spine_rows(&columns, &stored_schema(&table))? {
+            writer.write(&batch?)?;
+        }
+        writer.finish(id, checksum)?;
+        Ok(differs.get().and_then(|offset| damage(*offset, "it does not say what the rows say")))
+    }
+
+    /// Whether it has a file with its spine.
+    pub(crate) fn has_spine(&self) -> bool {
+        matches!(self.spine(), SpineState::Sound(_) | SpineState::Damaged(_))
     }
 
     /// The Parquet footer, read when it is first needed.
