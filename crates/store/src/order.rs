@@ -180,10 +180,10 @@ mod tests {
             Arc::new(StringArray::from(vec![Some("b"), None, Some(""), Some("ab"), Some("b")])),
         );
         for bytes in [7, 15, 30] {
+            let long = "z".repeat(bytes);
             let texts =
                 ["b", "a", "a\0", "a\0\0", "ab", "abcdefg", "abcdefgh", "abcdefgh\0", "abcdefghi", "é"];
             let texts = texts.into_iter().filter(|text| text.len() <= bytes).rev();
-            let long = "z".repeat(bytes);
             let cells =
                 [None, Some(""), Some(&*long)].into_iter().chain(texts.map(Some)).chain([None, Some("b")]);
             check(ColumnType::Text, Arc::new(cells.collect::<StringArray>()));

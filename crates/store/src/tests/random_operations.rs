@@ -150,14 +150,6 @@ fn apply(machine: Machine, model: &mut Model, operation: Operation) -> Machine {
     machine
 }
 
-#[test]
-fn parents_that_wait_themselves_are_counted_chunk_by_chunk() {
-    let (machine, mut model) = (Machine::open(&SimFs::new(1)).unwrap(), Model::default());
-    append(&machine, &mut model, 3, 5_342_964_589_794_515_886, 3);
-    import(&machine, &mut model, 4, 8_207_900_000_689_387_442, 9);
-    check(&machine, &model);
-}
-
 fn check(machine: &Machine, model: &Model) {
     for table in 0..TABLES.len() {
         for tenant in [None, Some("a"), Some("b"), Some("c"), Some("nobody")] {
