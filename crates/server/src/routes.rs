@@ -9,7 +9,7 @@ use ebbtide_model::pack::{Report, Route};
 use crate::server::App;
 
 /// Paths that are the server's own, with all below them.
-const RESERVED: [&str; 6] = ["/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+const RESERVED: [&str; 7] = ["/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/app"];
 
 /// One way to one report of one app.
 pub(crate) struct ReportRoute {

@@ -110,7 +110,7 @@ fn invitation(tours: &[&Tour], loaded: &Loaded, data: &Path, now: Instant) -> Re
     let issuer = loaded.config.settings.token.issuers.first();
     let url = format!("http://{listen}");
     let mut text = format!(
-        "\n{url}\nThe demo's data is synthetic: nothing and nobody in it exists. Tokens are good for {TOKEN_DAYS} days.\n"
+        "\n{url}/app (paste any of the tokens there)\nThe demo's data is synthetic: nothing and nobody in it exists. Tokens are good for {TOKEN_DAYS} days.\n"
     );
     for tour in tours {
         text.push_str(&format!("\n# {}: {}\n", tour.app, tour.about));

@@ -10,7 +10,7 @@ const ROUTES_MAX: usize = 20;
 const ROLES_MAX: usize = 50;
 const PATH_CHARS_MAX: usize = 300;
 /// First parts of paths that are the server's own.
-const RESERVED_PATHS: [&str; 6] = ["v1", "healthz", "readyz", "metrics", "openapi.json", "docs"];
+const RESERVED_PATHS: [&str; 7] = ["v1", "healthz", "readyz", "metrics", "openapi.json", "docs", "app"];
 
 /// A path that was declared: its pattern, and the report's name.
 pub(super) type Declared = (String, String);

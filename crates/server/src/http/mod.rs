@@ -7,6 +7,7 @@ mod capture;
 mod cohorts;
 mod conditional;
 mod cors;
+mod dashboard;
 mod explain;
 mod export;
 mod gate;
@@ -65,6 +66,7 @@ pub fn router(server: &Arc<Server>) -> Router {
         let path = route.route.path.clone();
         work = work.route(&path, only(reports::handler(route.clone()), Verb::Get.methods().to_owned()));
     }
+    let work = work.merge(dashboard::routes());
     let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
     let mut work = work.layer(from_fn(observe::catch_panic));
     if let Some(cors) = server.settings.cors.layer() {

@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use serde_json::{Map, Value as Json, json};
 
-use super::reports;
 use super::schemas::of_row;
+use super::{described, reports};
 use crate::http::OWN_PATHS;
 use crate::report::export::ExportFormat;
 use crate::server::Server;
@@ -213,13 +213,6 @@ fn shared_schemas() -> Map<String, Json> {
         "rows": {"type": "array", "items": {"type": "object"}},
         "meta": of_meta,
     }));
-    let schema = required(json!({
-        "app": text(),
-        "title": {"type": ["string", "null"]},
-        "timezone": {"type": ["string", "null"]},
-        "tables": {"type": "array", "items": {"type": "object"}},
-        "reports": {"type": "array", "items": {"type": "object"}},
-    }));
     let named = [
         ("AsOf", of_instant()),
         ("Problem", problem),
@@ -229,7 +222,6 @@ fn shared_schemas() -> Map<String, Json> {
         ("Meta", meta),
         ("QueryAnswer", query),
         ("SqlAnswer", sql),
-        ("Schema", schema),
     ];
-    named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    named.into_iter().chain(described::schemas()).map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

@@ -2,6 +2,7 @@
 //! declarations that answer them.
 
 pub(crate) mod capture;
+mod described;
 mod document;
 mod operation;
 pub(crate) mod own;

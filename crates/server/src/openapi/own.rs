@@ -109,10 +109,7 @@ pub(crate) fn explain(_: &Server) -> Operation {
             },
         },
     });
-    let schema = json!({
-        "type": "object",
-        "required": ["actor", "counted", "rule", "events", "events_total", "elsewhere", "query", "meta"],
-    });
+    let schema = json!({"$ref": "#/components/schemas/Explanation"});
     Operation {
         id: "explain".to_owned(),
         tag: QUESTIONS.to_owned(),

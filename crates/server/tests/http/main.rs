@@ -26,6 +26,8 @@ mod capture;
 #[cfg(test)]
 mod cohorts;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod explained;

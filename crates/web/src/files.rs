@@ -1,0 +1,32 @@
+files! {
+    "assets/AccessPage-COeGGdEP.js", "text/javascript; charset=utf-8", "826023101854d1b9";
+    "assets/Chart-DgGVjmYK.js", "text/javascript; charset=utf-8", "c75c386b38c8335e";
+    "assets/ChartDrawing-C-M846C2.js", "text/javascript; charset=utf-8", "c3ee0e4c987b1958";
+    "assets/CopyButton-D3cT2gyL.js", "text/javascript; charset=utf-8", "793696b10d9819b5";
+    "assets/DataPage-BJD7w7r6.js", "text/javascript; charset=utf-8", "e7f77546b801f189";
+    "assets/DataTable-s1y3GFXz.js", "text/javascript; charset=utf-8", "6abc89f337ac441f";
+    "assets/ExplorePage-Do0TxIUE.js", "text/javascript; charset=utf-8", "d21a7d81511cdbcf";
+    "assets/Heatmap-Cwlgt3Qj.js", "text/javascript; charset=utf-8", "e9024e8e83c982aa";
+    "assets/HomePage-z9jWNhn5.js", "text/javascript; charset=utf-8", "2ff1c3774ab7a834";
+    "assets/Notice-DtPJO_XZ.js", "text/javascript; charset=utf-8", "cebe50ecff305158";
+    "assets/OpenedMenu-B3IYBeQg.js", "text/javascript; charset=utf-8", "1e592767b577e847";
+    "assets/OpenedSheet-BiNAyuRd.js", "text/javascript; charset=utf-8", "e8f44b8d30b96eee";
+    "assets/PackPage-CxlBPpzz.js", "text/javascript; charset=utf-8", "9136db170740dfd0";
+    "assets/SignInPage-Dt8gcmeG.js", "text/javascript; charset=utf-8", "5b312b63c527b077";
+    "assets/SqlPage-DeXvntmY.js", "text/javascript; charset=utf-8", "0c7f13ae0b678c1d";
+    "assets/download-DuK41gMP.js", "text/javascript; charset=utf-8", "8a13b35b397653df";
+    "assets/i18n-4VJZNUzy.js", "text/javascript; charset=utf-8", "50bc6c024e531da9";
+    "assets/icons-CUmWeiPT.js", "text/javascript; charset=utf-8", "75b95ba1e10a7ada";
+    "assets/index-BnFBzOH5.css", "text/css; charset=utf-8", "38536d563af4889f";
+    "assets/index-DtkjNuBE.js", "text/javascript; charset=utf-8", "2937037c2f3810cd";
+    "assets/jsx-runtime-Wy9s6hX0.js", "text/javascript; charset=utf-8", "bcb9f6586cd973c2";
+    "assets/ko-CyY4yqmZ.js", "text/javascript; charset=utf-8", "3e23f329aec59088";
+    "assets/results-Dpl8BpRz.js", "text/javascript; charset=utf-8", "a3b2c0804aba6562";
+    "assets/ru-DpN7LJ7P.js", "text/javascript; charset=utf-8", "e01db8a4eee895f6";
+    "assets/shape-DqKrTy2q.js", "text/javascript; charset=utf-8", "dcb02860864265bb";
+    "assets/useScrollLock-LeSxG9Ez.js", "text/javascript; charset=utf-8", "88322c6ac16da450";
+    "assets/with-selector-b7q86Bem.js", "text/javascript; charset=utf-8", "24fe26c99c70dcd9";
+    "icon.svg", "image/svg+xml", "e818bc13bba5bf06";
+    "index.html", "text/html; charset=utf-8", "eac9e28690edb231";
+    "theme.js", "text/javascript; charset=utf-8", "6fa5bc07b3d6c2f1";
+}
