@@ -145,7 +145,7 @@ impl Store {
     /// [`StoreError::Failed`] it is not known whether it was, and a restart tells.
     pub fn append(&self, scope: &Scope, rows: NewRows) -> Result<Receipt, StoreError> {
         let (table, info) = self.table_to_write(scope, &rows.table)?;
-        let prepared = prepare(info, scope, &rows.batch)?;
+        let prepared = prepare(info, scope, &rows.batch, rows.occurrences.keyless())?;
         match self.ask(Request::Append {
             table,
             prepared: Box::new(prepared),

@@ -13,6 +13,7 @@ mod props;
 mod rows;
 
 pub(crate) use actors::type_actors;
+pub(crate) use columns::Cell;
 pub(crate) use events::CaptureStream;
 pub(crate) use ids::RowIds;
 pub(crate) use item::ItemRejection;
