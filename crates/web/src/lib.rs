@@ -41,6 +41,3 @@ pub const FILES: &[File] = include!("files.rs");
 pub fn file(name: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.name == name)
 }
-
-/// The licences of what others have written of it.
-pub const LICENSES: &str = include_str!("../THIRD-PARTY-LICENSES");

@@ -13,7 +13,7 @@ const built = join(here, "../dist");
 const crate = join(here, "../../../crates/web");
 const modules = join(here, "../../node_modules");
 
-const MEDIA_TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
+const MEDIA_TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8" };
 
 /** What all files may be together, and what the first page may need, compressed. */
 const BYTES_MAX = 450_000;
@@ -27,14 +27,13 @@ function filesIn(folder) {
 }
 
 function read() {
-  const paths = filesIn(built).sort();
-  return paths.map((path) => {
-    const name = relative(built, path).replaceAll("\\", "/");
-    const mediaType = MEDIA_TYPES[extname(name)];
-    if (mediaType === undefined) throw new Error(`${name}: of no known type`);
-    const bytes = readFileSync(path);
-    return { name, mediaType, bytes, gzip: gzipSync(bytes, { level: 9 }), etag: createHash("sha256").update(bytes).digest("hex").slice(0, 16) };
-  });
+  return filesIn(built).map((path) => fileOf(relative(built, path).replaceAll("\\", "/"), readFileSync(path)));
+}
+
+function fileOf(name, bytes) {
+  const mediaType = MEDIA_TYPES[extname(name)];
+  if (mediaType === undefined) throw new Error(`${name}: of no known type`);
+  return { name, mediaType, bytes, gzip: gzipSync(bytes, { level: 9 }), etag: createHash("sha256").update(bytes).digest("hex").slice(0, 16) };
 }
 
 function listOf(files) {
@@ -42,12 +41,13 @@ function listOf(files) {
   return `files! {\n${lines.join("\n")}\n}\n`;
 }
 
+const bytesOf = (files) => files.reduce((total, file) => total + file.gzip.length, 0);
+
 /** What the page names, and so is fetched before anything is drawn; with Home, which most visits begin at. */
 function checkBudget(files) {
   const page = files.find((file) => file.name === "index.html").bytes.toString();
   const isFirst = ({ name }) => name === "index.html" || page.includes(`/app/${name}"`) || /HomePage/.test(name);
-  const sum = (some) => some.reduce((total, file) => total + file.gzip.length, 0);
-  const [first, all] = [sum(files.filter(isFirst)), sum(files)];
+  const [first, all] = [bytesOf(files.filter(isFirst)), bytesOf(files)];
   console.log(`first load ${(first / 1000).toFixed(1)} kB, all ${(all / 1000).toFixed(1)} kB, compressed`);
   if (first > FIRST_BYTES_MAX || all > BYTES_MAX) throw new Error(`more than the budget: ${FIRST_BYTES_MAX} bytes at first, ${BYTES_MAX} in all`);
 }
@@ -76,9 +76,11 @@ function licences() {
   return `What the dashboard is made of besides our own work, and under which licences.${rule}${told.join(rule)}\n`;
 }
 
-const files = read();
-checkBudget(files);
-const wanted = new Map([["src/files.rs", listOf(files)], ["THIRD-PARTY-LICENSES", licences()]]);
+const pages = read();
+checkBudget(pages);
+const licencesText = licences();
+const files = [...pages, fileOf("licenses.txt", Buffer.from(licencesText))].sort((a, b) => (a.name < b.name ? -1 : 1));
+const wanted = new Map([["src/files.rs", listOf(files)], ["THIRD-PARTY-LICENSES", licencesText]]);
 
 if (process.argv.includes("--check")) {
   const faults = [...wanted].filter(([name, text]) => readFileSync(join(crate, name), "utf8") !== text).map(([name]) => name);

@@ -5,6 +5,12 @@ export type Kind = (typeof KINDS)[number];
 
 export const OPS = ["eq", "neq", "in", "not_in", "contains", "not_contains", "matches", "is_set", "is_not_set", "lt", "lte", "gt", "gte"] as const;
 export type Op = (typeof OPS)[number];
+/** Of somebody saved as a member of a cohort, or of anybody else. */
+export interface CohortFilter {
+  readonly cohort: string;
+  readonly op?: "not_in";
+}
+
 export type Plain = string | number | boolean | null;
 
 export interface Filter {
@@ -41,7 +47,9 @@ export interface Breakdown {
 export interface Query {
   readonly kind: Kind;
   readonly stream?: string;
-  readonly filters?: readonly Filter[];
+  readonly filters?: readonly (Filter | CohortFilter)[];
+  readonly entities?: readonly Matcher[];
+  readonly formula?: string;
   readonly breakdown?: Breakdown;
   readonly interval?: Interval | "all";
   readonly entity?: Matcher;

@@ -175,6 +175,9 @@ function Preferences() {
       <a className="button is-bare" href="/docs">
         {t("docs")}
       </a>
+      <a className="button is-bare is-small" href="/app/licenses.txt">
+        {t("licences")}
+      </a>
     </div>
   );
 }

@@ -151,11 +151,15 @@ function Tables({ tables, onInsert }: { readonly tables: readonly Table[]; reado
       {tables.map((table, index) => (
         <details key={table.name} open={index === 0}>
           <summary>
-            <button type="button" className="link" onClick={() => onInsert(table.name)}>
-              <code>{table.name}</code>
-            </button>
+            <code>{table.name}</code>
           </summary>
           <ul>
+            <li>
+              <button type="button" className="sql-column" onClick={() => onInsert(table.name)}>
+                <code>{table.name}</code>
+                <span className="soft">{t("data.table")}</span>
+              </button>
+            </li>
             {table.columns.map((column) => (
               <li key={column.name}>
                 <button type="button" className="sql-column" onClick={() => onInsert(column.name)}>

@@ -2,9 +2,11 @@
 import type { ReactNode } from "react";
 import type { Table } from "../../api/client.ts";
 import { useT } from "../../i18n/i18n.tsx";
+import { Icon } from "../../ui/icons.tsx";
 import type { Named } from "../names.ts";
 import { propertiesOf } from "../names.ts";
 import { INTERVALS, type Matcher, type Query, takesInterval, withField } from "../query.ts";
+import { CohortFields, isPlain } from "./CohortFields.tsx";
 import { FilterList } from "./Filters.tsx";
 import { FunnelFields } from "./FunnelFields.tsx";
 import { NumberField, PropField, SelectField, TextField, ToggleField } from "./fields.tsx";
@@ -24,12 +26,13 @@ export interface FieldsProps {
   readonly stream: Table;
   readonly events: readonly Named[];
   readonly set: (field: string, value: unknown) => void;
+  readonly onChange: (query: Query) => void;
 }
 
 export function Builder({ query, stream, streams, events, onChange }: BuilderProps) {
   const t = useT();
   const set = (field: string, value: unknown) => onChange(withField(query, field, value));
-  const fields: FieldsProps = { query, stream, events, set };
+  const fields: FieldsProps = { query, stream, events, set, onChange };
   return (
     <div className="builder">
       {streams.length < 2 ? null : (
@@ -50,7 +53,8 @@ export function Builder({ query, stream, streams, events, onChange }: BuilderPro
         />
       ) : null}
       <Group title={t("q.filters")}>
-        <FilterList stream={stream} filters={query.filters ?? []} onChange={(filters) => set("filters", filters)} />
+        <CohortFields filters={query.filters ?? []} onChange={(filters) => set("filters", filters)} />
+        <FilterList stream={stream} filters={(query.filters ?? []).filter(isPlain)} onChange={(filters) => set("filters", [...(query.filters ?? []).filter((own) => !isPlain(own)), ...filters])} />
       </Group>
       {query.kind === "funnel" || query.kind === "trend" || query.kind === "retention" ? <BreakdownField {...fields} /> : null}
     </div>
@@ -101,12 +105,17 @@ const isAny = (matcher: Matcher): boolean => (matcher.event ?? null) === null &&
 
 function TrendFields(props: FieldsProps) {
   const t = useT();
-  const { query, stream, set } = props;
+  const { query, stream, set, onChange } = props;
   const measure = query.measure ?? "total";
   const needsProp = measure !== "total" && measure !== "unique";
   return (
     <>
-      <EntityField {...props} />
+      {query.entities === undefined ? <EntityField {...props} /> : <EntitiesField {...props} />}
+      {query.entities === undefined ? (
+        <button type="button" className="button is-bare is-small builder-add" onClick={() => onChange({ ...withField(query, "entity", undefined), entities: [query.entity ?? {}, {}], formula: "A / B" })}>
+          <Icon name="plus" size={12} /> {t("q.formula.add")}
+        </button>
+      ) : null}
       <SelectField
         label={t("q.measure")}
         value={measure}
@@ -117,6 +126,40 @@ function TrendFields(props: FieldsProps) {
       <ToggleField label={t("q.compare")} value={query.compare !== undefined} onChange={(on) => set("compare", on ? "previous_period" : undefined)} />
       <ToggleField label={t("q.cumulative")} value={query.cumulative === true} onChange={(on) => set("cumulative", on ? true : undefined)} />
     </>
+  );
+}
+
+/** Several kinds of events, called A, B, C …, and what is computed of them. */
+function EntitiesField({ query, stream, events, set, onChange }: FieldsProps) {
+  const t = useT();
+  const entities = query.entities ?? [];
+  const put = (index: number, entity: Matcher | null) => {
+    const next = entities.flatMap((own, place) => (place !== index ? [own] : entity === null ? [] : [entity]));
+    if (next.length > 1) return set("entities", next);
+    const { entities: _, formula: __, ...others } = query;
+    return onChange({ ...others, entity: next[0] ?? {} });
+  };
+  return (
+    <Group title={t("q.entity")}>
+      {entities.map((entity, index) => {
+        const letter = String.fromCodePoint(65 + index);
+        return (
+          <div key={letter} className="step">
+            <span className="step-number">{letter}</span>
+            <MatcherField label={letter} matcher={entity} stream={stream} events={events} onChange={(next) => put(index, next)} />
+            <button type="button" className="button is-bare is-square" aria-label={t("q.filter.remove")} onClick={() => put(index, null)}>
+              <Icon name="close" size={12} />
+            </button>
+          </div>
+        );
+      })}
+      {entities.length >= 26 ? null : (
+        <button type="button" className="button is-bare is-small" onClick={() => set("entities", [...entities, {}])}>
+          <Icon name="plus" size={12} /> {t("q.entity.add")}
+        </button>
+      )}
+      <TextField label={t("q.formula")} value={query.formula ?? ""} placeholder="A / B * 100" onChange={(value) => set("formula", value)} />
+    </Group>
   );
 }
 

@@ -51,7 +51,7 @@ function FilterRow({ stream, filter, onChange, onRemove }: FilterRowProps) {
   const values = useValues(stream, filter.prop, filter.scope, wanted);
   const properties = propertiesOf(stream);
   const { scope: _, ...unscoped } = filter;
-  if ("any" in filter || "all" in filter || "cohort" in filter) {
+  if ("any" in filter || "all" in filter) {
     return (
       <div className="filter">
         <code className="filter-code">{JSON.stringify(filter)}</code>
