@@ -82,15 +82,51 @@ impl Asked {
 
 impl Assembly {
     pub(crate) fn assemble(&self, read: &RecordBatch) -> Result<RecordBatch, StoreError> {
-        let mut columns = Vec::with_capacity(self.outputs.len());
-        for output in &self.outputs {
-            columns.push(match output {
-                Output::Read(place) => read.column(*place).clone(),
-                Output::Property(parts) => parts.assemble(read)?,
-            });
-        }
         let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), self.columns(read)?, &options)?)
+    }
+
+    /// The same, where some texts are read as codes.
+    pub(crate) fn assemble_coded(&self, read: &RecordBatch) -> Result<RecordBatch, StoreError> {
+        let columns = self.columns(read)?;
+        let fields = self.schema.fields().iter().zip(&columns);
+        let fields = fields.map(|(field, column)| {
+            let data_type = column.data_type().clone();
+            Field::new(field.name(), data_type, true)
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
+        let options = RecordBatchOptions::new().with_row_count(Some(read.num_rows()));
+        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+    }
+
+    fn columns(&self, read: &RecordBatch) -> Result<Vec<ArrayRef>, StoreError> {
+        let column = |output: &Output| match output {
+            Output::Read(place) => Ok(read.column(*place).clone()),
+            Output::Property(parts) => parts.assemble(read),
+        };
+        self.outputs.iter().map(column).collect()
+    }
+
+    /// Where, among what is read, is what an asked column is as it stands; `None` where it has to be made.
+    pub(crate) fn as_it_stands(&self, column: usize) -> Option<usize> {
+        match self.outputs.get(column)? {
+            Output::Read(place) => Some(*place),
+            Output::Property(parts) => {
+                let [(place, property)] = parts.kinds.as_slice() else { return None };
+                (property.kind.column_type() == parts.column_type).then_some(*place)
+            }
+        }
+    }
+
+    /// Whether a text that is read goes into what is made of several columns.
+    pub(crate) fn reads_text(&self, place: usize) -> bool {
+        self.outputs.iter().any(|output| match output {
+            Output::Read(_) => false,
+            Output::Property(parts) => {
+                let mut places = parts.kinds.iter().map(|(place, _)| *place).chain(parts.overflow);
+                parts.column_type == ColumnType::Mixed && places.any(|own| own == place)
+            }
+        })
     }
 }
 

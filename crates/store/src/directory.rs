@@ -103,6 +103,16 @@ impl Directory {
         self.tenants.partition_point(|own| own.first <= row).checked_sub(1)
     }
 
+    /// The tenant column of some rows, whatever their order.
+    pub(crate) fn column_of(&self, rows: &[u32]) -> Result<ArrayRef, StoreError> {
+        let owners: Vec<usize> = rows.iter().filter_map(|row| self.owner_of(*row)).collect();
+        let first = owners.iter().min().copied().unwrap_or(0);
+        let end = owners.iter().max().map_or(first, |last| last + 1);
+        let keys = owners.iter().map(|owner| i32::try_from(owner - first).unwrap_or(i32::MAX));
+        let names = self.tenants[first..end].iter().map(|own| Some(&*own.tenant)).collect::<StringArray>();
+        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys.collect(), Arc::new(names))?))
+    }
+
     /// The tenant column of these rows.
     pub(crate) fn column(&self, rows: Range<u32>) -> Result<ArrayRef, StoreError> {
         let first = self.tenants.partition_point(|own| own.first <= rows.start).saturating_sub(1);

@@ -32,6 +32,7 @@ mod flush;
 pub mod fs;
 mod group;
 mod import;
+mod lanes;
 pub mod lock;
 pub mod log;
 mod maintenance;
@@ -71,11 +72,14 @@ pub use columns::{
 };
 pub use error::StoreError;
 pub use import::Importer;
+pub use lanes::{LaneRows, Lanes};
 pub use maintenance::Health;
 pub use occurrences::Occurrences;
 pub use rows::{NewRows, Receipt, Rejection, RejectionCode};
 pub use scan::Scan;
-pub use segment::{Damage, NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineCut, SpineRows, SpineScan};
+pub use segment::{
+    Coded, Codes, Damage, NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineCut, SpineRows, SpineScan,
+};
 pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
 pub use statistics::{Arrivals, Statistics, TableStatistics};

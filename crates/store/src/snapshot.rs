@@ -26,6 +26,7 @@ use crate::columns::{DECLARED_INDEX, SEQUENCE_INDEX, TENANT_INDEX, property_fiel
 use crate::derived::Derived;
 use crate::directory::Directory;
 use crate::fs::FileSystem;
+use crate::lanes::Lanes;
 use crate::owners::Owners;
 use crate::properties::{Properties, Visible};
 use crate::scan::Scan;
@@ -443,6 +444,27 @@ impl Part {
             }
         }?;
         Ok(scan.assembled(asked.assembly()))
+    }
+
+    /// These columns of its rows, for a reader of some of them; `None` where the rows are in memory.
+    pub fn lanes(&self, columns: &[ColumnRef]) -> Result<Option<Lanes>, StoreError> {
+        let asked = self.columns.ask(columns)?;
+        match &self.run {
+            Run::Memory { .. } => Ok(None),
+            Run::Segment { live, decoded } => Lanes::new(live, &self.rows, asked, decoded).map(Some),
+        }
+    }
+
+    /// Those of its rows whose file says that all have a time in this column, and which the lowest and highest
+    /// are, perhaps of some more.
+    pub fn timed_rows(&self, time: usize) -> Result<Vec<(Range<u32>, (i64, i64))>, StoreError> {
+        let Run::Segment { live, .. } = &self.run else { return Ok(Vec::new()) };
+        let field = self.columns.stored_field(DECLARED_INDEX + time)?;
+        let groups = live.segment.times_of(&self.rows, field.name())?.into_iter();
+        Ok(groups
+            .filter(|group| group.all_timed)
+            .filter_map(|group| Some((group.rows, group.times?)))
+            .collect())
     }
 
     /// The part's rows in order, as the spine of its segment has them, where there is one. What is found

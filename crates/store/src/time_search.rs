@@ -58,7 +58,7 @@ impl TimeSearch {
         let mut groups = live.segment.times_of(rows, time.name())?;
         // The most promising first: what it has may spare the others.
         groups.sort_by_key(|group| group.times.map_or(i64::MIN, |(first, _)| first));
-        for TimedRows { rows, times } in groups {
+        for TimedRows { rows, times, .. } in groups {
             let first = match times {
                 Some((_, last)) if last <= self.after => continue,
                 Some((first, _)) => first.max(self.after.saturating_add(1)),

@@ -4,8 +4,10 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
     RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use arrow::compute::cast;
 use arrow::datatypes::{
-    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt64Type,
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    UInt64Type,
 };
 use ebbtide_model::query::{Condition, EventSource};
 use ebbtide_store::ColumnRef;
@@ -32,14 +34,28 @@ pub(crate) enum Arrivals {
 impl Projection {
     pub(crate) fn of(source: &EventSource) -> Self {
         let mut declared = vec![source.time];
-        let value = source.value.map(|value| value.column);
-        declared.extend([source.actor, source.number, value].into_iter().flatten());
-        declared.extend(source.breakdown.iter().copied().flatten());
-        collect(&source.filters, &mut declared);
-        for matcher in &source.matchers {
-            declared.extend(matcher.event.as_ref().map(|(column, _)| *column));
-            collect(&matcher.filters, &mut declared);
-        }
+        declared.extend(source.actor);
+        collect_told(source, &mut declared);
+        collect_asked(source, &mut declared);
+        declared.extend(source.matchers.iter().filter_map(|matcher| Some(matcher.event.as_ref()?.0)));
+        Self::of_columns(source, declared)
+    }
+
+    /// What the source's conditions are about.
+    pub(crate) fn of_conditions(source: &EventSource) -> Self {
+        let mut declared = Vec::new();
+        collect_asked(source, &mut declared);
+        Self::of_columns(source, declared)
+    }
+
+    /// What its events are told by: groups, values and numbers.
+    pub(crate) fn of_told(source: &EventSource) -> Self {
+        let mut declared = Vec::new();
+        collect_told(source, &mut declared);
+        Self::of_columns(source, declared)
+    }
+
+    fn of_columns(source: &EventSource, mut declared: Vec<usize>) -> Self {
         let mut of_actors = Vec::new();
         if let Some(props) = &source.actor_props {
             of_actors = declared.iter().copied().filter(|column| *column >= props.first).collect();
@@ -88,6 +104,17 @@ impl Projection {
         let last = (self.arrivals == Arrivals::Read).then_some(ColumnRef::Sequence);
         std::iter::once(ColumnRef::Tenant).chain(declared).chain(last).collect()
     }
+}
+
+fn collect_told(source: &EventSource, into: &mut Vec<usize>) {
+    let value = source.value.map(|value| value.column);
+    into.extend([source.number, value].into_iter().flatten());
+    into.extend(source.breakdown.iter().copied().flatten());
+}
+
+fn collect_asked(source: &EventSource, into: &mut Vec<usize>) {
+    collect(&source.filters, into);
+    source.matchers.iter().for_each(|matcher| collect(&matcher.filters, into));
 }
 
 fn collect(conditions: &[Condition], into: &mut Vec<usize>) {
@@ -175,6 +202,14 @@ impl<'a> Typed<'a> {
             .or_else(|| array.as_primitive_opt::<Date32Type>().map(Self::Date));
         typed.ok_or_else(|| unexpected(array))
     }
+}
+
+/// Texts that are read as codes, as texts; any other column as it is.
+pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef, EngineError> {
+    if array.as_any_dictionary_opt().is_none() {
+        return Ok(array.clone());
+    }
+    cast(array, &DataType::Utf8).map_err(|_| unexpected(array))
 }
 
 pub(crate) fn unexpected(array: &ArrayRef) -> EngineError {

@@ -10,7 +10,7 @@ use ebbtide_model::query::{BoundQuery, EventSource};
 use ebbtide_model::{Scope, TableName};
 use ebbtide_store::Snapshot;
 
-use super::columns::Projection;
+use super::columns::{Projection, plain};
 use super::key::OwnedKey;
 use super::membership::{self, Memberships};
 use crate::EngineError;
@@ -149,16 +149,18 @@ impl OfSource<'_> {
         let tenants = batch.column(0);
         if let Some((column, aliases)) = self.aliases
             && let Some(place) = projection.place(column)
-            && let Some(resolved) = aliases.resolved(tenants, &columns[place])?
+            && let Some(resolved) = aliases.resolved(tenants, &plain(&columns[place])?)?
         {
             columns[place] = resolved;
         }
-        let mut schema = batch.schema();
+        let fields = batch.schema_ref().fields().iter().zip(&columns);
+        let fields = fields.map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
+        let mut schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
         if let Some(Props { actor, first, values }) = &self.props
             && let Some(place) = projection.place(*actor)
         {
             let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
-            let actors = columns[place].clone();
+            let actors = plain(&columns[place])?;
             for column in projection.of_actors() {
                 let Some(values) = values.get(column - first) else {
                     continue;

@@ -3,12 +3,13 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::Int32Type;
 use ebbtide_model::{ColumnType, Instant, Value};
 use hashbrown::HashMap;
 
-use super::columns::Typed;
+use super::columns::{Typed, unexpected};
 use crate::EngineError;
 
 /// A value of a column; which type it has, the column knows.
@@ -116,10 +117,17 @@ enum KeyValues {
     Int(ScalarBuffer<i64>),
     Decimal(ScalarBuffer<i128>),
     Text(StringArray),
+    /// By row: a place among texts, of which some may be null.
+    Coded(ScalarBuffer<i32>, StringArray),
 }
 
 impl KeyColumn {
     pub(crate) fn of(array: &ArrayRef) -> Result<Self, EngineError> {
+        if let Some(coded) = array.as_dictionary_opt::<Int32Type>() {
+            let texts = coded.values().as_string_opt::<i32>().ok_or_else(|| unexpected(array))?;
+            let values = KeyValues::Coded(coded.keys().values().clone(), texts.clone());
+            return Ok(Self { values, nulls: coded.keys().nulls().cloned() });
+        }
         let values = match Typed::of(array)? {
             Typed::Int(values) => KeyValues::Int(values.values().clone()),
             Typed::Timestamp(values) => KeyValues::Int(values.values().clone()),
@@ -142,6 +150,10 @@ impl KeyColumn {
             KeyValues::Int(values) => Key::Int(values[row]),
             KeyValues::Decimal(values) => Key::Decimal(values[row]),
             KeyValues::Text(values) => Key::Text(values.value(row)),
+            KeyValues::Coded(codes, texts) => match usize::try_from(codes[row]) {
+                Ok(code) if texts.is_valid(code) => Key::Text(texts.value(code)),
+                Ok(_) | Err(_) => Key::Null,
+            },
         }
     }
 }

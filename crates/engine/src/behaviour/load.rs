@@ -2,7 +2,7 @@
 //! matcher is put to whole batches, and what no matcher wants is dropped.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use ebbtide_model::query::{BoundMatcher, EventSource, ValueColumn};
 use ebbtide_store::{Part, SpineColumns};
 use hashbrown::HashSet;
@@ -128,11 +128,8 @@ pub(crate) struct Loader<'a> {
 
 impl Loader<'_> {
     pub(crate) fn load(&self, part: &Part) -> Result<Events, EngineError> {
-        match self.spine_of(part) {
-            Some(scan) => {
-                let mut codes = self.codes(&scan.names());
-                self.load_spine(scan, &mut codes)
-            }
+        match self.spined(part)? {
+            Some(spined) => self.load_spine(spined),
             None => self.load_rows(part),
         }
     }
@@ -201,12 +198,27 @@ impl Loader<'_> {
         let times = columns.times(self.source.time)?;
         into.times.extend(kept.iter().filter_map(|row| times.at(*row)));
         into.marks.extend(kept.iter().map(|row| marks[*row]));
-        let source = self.source;
         let arrivals = columns.arrivals()?;
         if !arrivals.is_empty() {
             into.arrivals.extend(kept.iter().map(|row| arrivals[*row]));
         }
-        self.append_groups(columns, &kept, into)?;
+        self.append_columns(columns, &kept, marks, into)?;
+        if !self.ties.is_empty() {
+            self.append_keys(columns, &kept, into)?;
+        }
+        Ok(())
+    }
+
+    /// The groups, values and numbers of rows, which have these marks.
+    pub(super) fn append_columns(
+        &self,
+        columns: &Columns<'_>,
+        kept: &[usize],
+        marks: &[u64],
+        into: &mut Events,
+    ) -> Result<(), EngineError> {
+        let source = self.source;
+        self.append_groups(columns, kept, into)?;
         if let Some(value) = &source.value {
             let keys = KeyColumn::of(columns.declared(value.column)?)?;
             let wanted = |row: usize| value.of.is_none_or(|bit| marks[row] & (1 << bit) != 0);
@@ -215,9 +227,9 @@ impl Loader<'_> {
                 Some(key).filter(|key| *key != Key::Null)
             };
             match self.values {
-                Values::Ranked => append_codes(&kept, &mut into.values, present, &mut into.value_keys),
+                Values::Ranked => append_codes(kept, &mut into.values, present, &mut into.value_keys),
                 Values::Unranked => {
-                    for row in &kept {
+                    for row in kept {
                         let code = present(*row).map_or(NO_CODE, |key| into.code_of(key, self.values));
                         into.values.push(code);
                     }
@@ -225,10 +237,7 @@ impl Loader<'_> {
             }
         }
         if let Some(column) = source.number {
-            append_numbers(columns.declared(column)?, &kept, &mut into.numbers)?;
-        }
-        if !self.ties.is_empty() {
-            self.append_keys(columns, &kept, into)?;
+            append_numbers(columns.declared(column)?, kept, &mut into.numbers)?;
         }
         Ok(())
     }
@@ -440,24 +449,40 @@ fn append_numbers(
     kept: &[usize],
     into: &mut Vec<Option<Number>>,
 ) -> Result<(), EngineError> {
-    let number: Box<dyn Fn(usize) -> Number> = match Typed::of(array)? {
-        Typed::Int(values) => Box::new(|row| Number::Int(values.value(row))),
-        Typed::Float(values) => Box::new(|row| Number::Float(values.value(row))),
-        Typed::Decimal(values) => Box::new(|row| Number::Decimal(values.value(row))),
-        // A property of several types: the texts are JSON.
-        Typed::Text(values) => {
-            into.extend(kept.iter().map(|row| {
-                let text = values.is_valid(*row).then(|| values.value(*row))?;
-                json_number(text)
-            }));
-            return Ok(());
-        }
-        Typed::Bool(_) | Typed::Timestamp(_) | Typed::Date(_) => {
-            return Err(unexpected(array));
-        }
-    };
-    into.extend(kept.iter().map(|row| array.is_valid(*row).then(|| number(*row))));
+    let numbers = NumberColumn::of(array)?;
+    into.extend(kept.iter().map(|row| numbers.at(*row)));
     Ok(())
+}
+
+/// A column of a batch, read as numbers.
+pub(super) struct NumberColumn<'a> {
+    values: Typed<'a>,
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl<'a> NumberColumn<'a> {
+    pub(super) fn of(array: &'a ArrayRef) -> Result<Self, EngineError> {
+        let values = Typed::of(array)?;
+        match values {
+            Typed::Int(_) | Typed::Float(_) | Typed::Decimal(_) | Typed::Text(_) => {}
+            Typed::Bool(_) | Typed::Timestamp(_) | Typed::Date(_) => return Err(unexpected(array)),
+        }
+        Ok(Self { values, nulls: array.nulls() })
+    }
+
+    pub(super) fn at(&self, row: usize) -> Option<Number> {
+        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            return None;
+        }
+        match self.values {
+            Typed::Int(values) => Some(Number::Int(values.value(row))),
+            Typed::Float(values) => Some(Number::Float(values.value(row))),
+            Typed::Decimal(values) => Some(Number::Decimal(values.value(row))),
+            // A property of several types: the texts are JSON.
+            Typed::Text(values) => json_number(values.value(row)),
+            Typed::Bool(_) | Typed::Timestamp(_) | Typed::Date(_) => None,
+        }
+    }
 }
 
 /// The number that a text of JSON says: a float, as integers among floats are.

@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Int32Type;
 use ebbtide_model::query::{Condition, Num, Operand, Probe};
 use hashbrown::HashSet;
 use serde_json::Value as Json;
 
-use super::columns::{Columns, Typed, unexpected};
+use super::columns::{Columns, Typed, plain, unexpected};
 use crate::EngineError;
 
 /// Past so many texts in a list, looking one up beats comparing with each.
@@ -42,6 +43,16 @@ fn evaluate(condition: &Condition, columns: &Columns<'_>) -> Result<BooleanBuffe
 }
 
 fn probe_column(probe: &Probe, array: &ArrayRef) -> Result<BooleanBuffer, EngineError> {
+    if let Some(coded) = array.as_dictionary_opt::<Int32Type>().filter(|coded| coded.keys().null_count() == 0)
+    {
+        // Each value is asked once.
+        let holds = probe_column(probe, coded.values())?;
+        let keys = coded.keys().values();
+        return Ok(BooleanBuffer::collect_bool(keys.len(), |row| {
+            usize::try_from(keys[row]).is_ok_and(|key| holds.value(key))
+        }));
+    }
+    let array = &plain(array)?;
     let set =
         array.nulls().map_or_else(|| BooleanBuffer::new_set(array.len()), |nulls| nulls.inner().clone());
     Ok(match probe {

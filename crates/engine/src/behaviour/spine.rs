@@ -1,5 +1,6 @@
 //! The same events from a spine: names are looked up once for each code, rows that no matcher wants cost
-//! a load and a look, and nothing is read but runs, codes and times.
+//! a load and a look, and of columns nothing is read but what conditions, groups, values and numbers are of, for
+//! the rows that have them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,25 +8,53 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, DictionaryArray};
 use arrow::datatypes::Int32Type;
 use ebbtide_model::query::EventSource;
-use ebbtide_store::{NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, StoreError};
+use ebbtide_store::{Lanes, NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, StoreError};
 
-use super::columns::Arrivals;
-use super::gathered::Columns;
+use super::columns::{Arrivals, Columns, Projection};
+use super::gathered::Columns as Lists;
 use super::joined::OfSource;
 use super::kernel::{CodeRun, Meaning};
 use super::key::{Key, KeyColumn};
 use super::load::{Actors, Events, Loader, NO_CODE, Times, Values, shorten};
 use super::membership::Memberships;
+use super::refine::{Knowing, Refinement, has_conditions};
 use crate::{EngineError, stop};
 
 /// What the events of each code are to the query.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Codes {
+    names: Arc<[Box<str>]>,
+    /// The code in the spine; empty where conditions make none finer.
+    bases: Vec<u16>,
     /// The bits of the matchers that want them.
     pub(super) marks: Vec<u64>,
     /// In the events' groups and values, once there is one; empty where those are not asked for.
     pub(super) groups: Vec<Option<u32>>,
     pub(super) values: Vec<Option<u32>>,
+}
+
+impl Codes {
+    /// The name that a code stands for.
+    pub(super) fn name(&self, code: usize) -> Key<'_> {
+        let base = self.bases.get(code).map_or(code, |base| usize::from(*base));
+        let name = base.checked_sub(1).and_then(|place| self.names.get(place));
+        name.map_or(Key::Null, |name| Key::Text(name))
+    }
+}
+
+/// A part's spine, as a query reads it.
+pub(super) struct Spined {
+    pub(super) scan: SpineScan,
+    /// Where the query has conditions.
+    pub(super) refinement: Option<Refinement>,
+    /// Where it reads more of events than their names.
+    pub(super) told: Option<Told>,
+}
+
+/// The columns by which a query tells events apart.
+pub(super) struct Told {
+    pub(super) lanes: Lanes,
+    pub(super) projection: Projection,
 }
 
 /// What times matter.
@@ -41,7 +70,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    fn of(source: &EventSource, times: &Times) -> Self {
+    pub(super) fn of(source: &EventSource, times: &Times) -> Self {
         let since = |bit: u8| times.since.get(usize::from(bit)).copied().unwrap_or(i64::MIN);
         let since: Vec<(u64, i64)> =
             source.matchers.iter().map(|matcher| (1 << matcher.bit, since(matcher.bit))).collect();
@@ -68,63 +97,148 @@ pub(super) fn lost(error: StoreError) -> EngineError {
 }
 
 impl Loader<'_> {
-    /// The part's spine, where it has all that the query asks of the part.
-    pub(super) fn spine_of(&self, part: &Part) -> Option<SpineScan> {
-        part.spine(&self.spine.filter(|columns| self.is_enough(columns))?)
+    /// The part's spine, and what the query reads of the part besides, where the query can be answered so.
+    pub(super) fn spined(&self, part: &Part) -> Result<Option<Spined>, EngineError> {
+        let Some(columns) = self.spine.filter(|columns| self.fits(columns)) else { return Ok(None) };
+        let Some(scan) = part.spine(&columns) else { return Ok(None) };
+        let refinement = if has_conditions(self.source) {
+            let Some(refinement) = Refinement::of(self.source, part, &scan.names())? else { return Ok(None) };
+            Some(refinement)
+        } else {
+            None
+        };
+        let mut spined = Spined { scan, refinement, told: None };
+        if !self.names_tell(&columns) {
+            let projection = Projection::of_told(self.source);
+            let Some(lanes) = part.lanes(&projection.columns())? else { return Ok(None) };
+            spined.told = Some(Told { lanes, projection });
+        }
+        Ok(Some(spined))
+    }
+
+    /// The part's spine as it is.
+    pub(super) fn scan(&self, part: &Part) -> Option<SpineScan> {
+        part.spine(&self.spine?)
     }
 
     /// The part's spine, where the part can be read while it is folded.
     pub(super) fn streamed(&self, part: &Part) -> Option<SpineScan> {
         // An alias and its actor lie apart.
         let is_joined = self.joined.as_ref().and_then(OfSource::aliases).is_some();
-        if is_joined { None } else { self.spine_of(part) }
+        let columns = self.spine.filter(|columns| self.fits(columns) && self.names_tell(columns))?;
+        let asks_rows = self.source.cohort_tests().is_empty()
+            && Projection::of_conditions(self.source).of_actors().is_empty();
+        if is_joined || !asks_rows { None } else { part.spine(&columns) }
     }
 
-    /// Whether nothing is asked for but whose an event is, when it was, and what it is called.
-    fn is_enough(&self, columns: &SpineColumns) -> bool {
-        let EventSource { time, actor, filters, matchers, breakdown, value, number, .. } = self.source;
+    /// Whether a spine says whose an event is, when it was, and what it is called, and no more than that is asked
+    /// save by way of columns.
+    fn fits(&self, columns: &SpineColumns) -> bool {
+        let EventSource { time, actor, matchers, .. } = self.source;
         let is_name = |column: usize| columns.name == Some(column);
-        let matchers_fit = matchers.iter().all(|matcher| {
-            matcher.filters.is_empty() && matcher.event.as_ref().is_none_or(|(column, _)| is_name(*column))
-        });
+        let named = matchers.iter().filter_map(|matcher| matcher.event.as_ref());
         let actor_fits = self.actors == Actors::Ignored || *actor == Some(columns.actor);
+        let is_untied = self.ties.is_empty() && self.arrivals == Arrivals::Unread;
+        *time == columns.time && actor_fits && named.map(|(column, _)| *column).all(is_name) && is_untied
+    }
+
+    /// The column with the names of events, as spines have it.
+    pub(super) fn name_column(&self) -> Option<usize> {
+        self.spine?.name
+    }
+
+    /// Whether events are told apart by their names alone.
+    fn names_tell(&self, columns: &SpineColumns) -> bool {
+        let EventSource { breakdown, value, number, .. } = self.source;
+        let is_name = |column: usize| columns.name == Some(column);
         let breakdown_fits = match breakdown.as_slice() {
             [] => true,
             [column] => column.is_some_and(is_name),
             _ => false,
         };
-        let is_small = number.is_none() && self.ties.is_empty() && self.arrivals == Arrivals::Unread;
-        let value_fits = value.as_ref().is_none_or(|value| is_name(value.column));
-        *time == columns.time
-            && actor_fits
-            && filters.is_empty()
-            && matchers_fit
-            && breakdown_fits
-            && value_fits
-            && is_small
+        breakdown_fits && number.is_none() && value.as_ref().is_none_or(|value| is_name(value.column))
+    }
+
+    /// The rows of a spine, by finer codes where there are some.
+    pub(super) fn rows_of<'s>(
+        &'s self,
+        scan: SpineScan,
+        refinement: Option<&'s Refinement>,
+    ) -> impl Iterator<Item = Result<SpineRows, EngineError>> + 's {
+        let bounds = Bounds::of(self.source, self.times);
+        scan.map(move |rows| {
+            stop::check(self.interrupt)?;
+            let rows = rows.map_err(lost)?;
+            let Some(refinement) = refinement else { return Ok(rows) };
+            let (joined, memberships) = (self.joined.as_ref(), self.memberships);
+            refinement.refine(rows, Knowing { joined, memberships, times: (bounds.earliest, bounds.until) })
+        })
     }
 
     /// The spine's marked events.
-    pub(super) fn load_spine(&self, scan: SpineScan, codes: &mut Codes) -> Result<Events, EngineError> {
+    pub(super) fn load_spine(&self, spined: Spined) -> Result<Events, EngineError> {
+        let Spined { scan, refinement, told } = spined;
+        let mut codes = self.codes(&scan.names(), refinement.as_ref());
         let mut events = Events::default();
-        let bounds = Bounds::of(self.source, self.times);
-        for rows in scan {
-            stop::check(self.interrupt)?;
-            self.append_spine(&rows.map_err(lost)?, codes, &bounds, &mut events)?;
-        }
+        self.append_rows(scan, (refinement.as_ref(), told.as_ref()), &mut codes, &mut events)?;
         Ok(events)
     }
 
+    fn append_rows(
+        &self,
+        scan: SpineScan,
+        (refinement, told): (Option<&Refinement>, Option<&Told>),
+        codes: &mut Codes,
+        events: &mut Events,
+    ) -> Result<(), EngineError> {
+        let bounds = Bounds::of(self.source, self.times);
+        let mut taken = Vec::new();
+        for rows in self.rows_of(scan, refinement) {
+            let rows = rows?;
+            taken.clear();
+            self.append_spine(&rows, codes, &bounds, &mut taken, events)?;
+            if let Some(told) = told {
+                self.append_told(told, &taken, events)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last events, which are these rows, are told apart by.
+    fn append_told(&self, told: &Told, taken: &[u32], into: &mut Events) -> Result<(), EngineError> {
+        let mut rest = taken;
+        let mut place = into.times.len() - taken.len();
+        while let Some(row) = rest.first() {
+            let lanes = told.lanes.at(*row)?;
+            let (own, after) = rest.split_at(rest.partition_point(|row| *row < lanes.rows().end));
+            let batch = lanes.take(own)?;
+            let batch = match &self.joined {
+                Some(joined) => joined.tell(&told.projection, batch)?,
+                None => batch,
+            };
+            let columns = Columns::new(&told.projection, &batch, self.memberships);
+            let marks = into.marks[place..place + own.len()].to_vec();
+            let kept: Vec<usize> = (0..own.len()).collect();
+            self.append_columns(&columns, &kept, &marks, into)?;
+            (rest, place) = (after, place + own.len());
+        }
+        Ok(())
+    }
+
     /// How many events of each code are marked.
-    pub(super) fn count_codes(&self, scan: SpineScan, codes: &Codes) -> Result<Vec<u64>, EngineError> {
+    fn count_codes(
+        &self,
+        scan: SpineScan,
+        refinement: Option<&Refinement>,
+        codes: &Codes,
+    ) -> Result<Vec<u64>, EngineError> {
         let mut counts = vec![0; codes.marks.len()];
         let bounds = Bounds::of(self.source, self.times);
-        for rows in scan {
-            stop::check(self.interrupt)?;
-            let rows = rows.map_err(lost)?;
+        for rows in self.rows_of(scan, refinement) {
+            let rows = rows?;
             for run in 0..rows.starts.len() {
                 if self.actors != Actors::Required || rows.actors.is_valid(run) {
-                    self.walk(&rows, run, &codes.marks, &bounds, |code, _, _| counts[code] += 1);
+                    self.walk(&rows, run, &codes.marks, &bounds, |_, code, _, _| counts[code] += 1);
                 }
             }
         }
@@ -132,7 +246,7 @@ impl Loader<'_> {
     }
 
     /// What the query wants of events of these names, given by code from 1 on.
-    pub(super) fn codes(&self, names: &[Box<str>]) -> Codes {
+    pub(super) fn codes(&self, names: &Arc<[Box<str>]>, refinement: Option<&Refinement>) -> Codes {
         let name = |code: usize| code.checked_sub(1).and_then(|place| names.get(place));
         let marks = |code: usize| {
             let wanting = self.source.matchers.iter().filter(|matcher| match &matcher.event {
@@ -141,12 +255,18 @@ impl Loader<'_> {
             });
             wanting.fold(0, |marks, matcher| marks | 1 << matcher.bit)
         };
-        let count = names.len() + 1;
-        let of = |asked: bool| if asked { vec![None; count] } else { Vec::new() };
+        let marks = match refinement {
+            Some(refinement) => refinement.marks.clone(),
+            None => (0..=names.len()).map(marks).collect(),
+        };
+        let by_name = self.spine.is_some_and(|columns| self.names_tell(&columns));
+        let of = |asked: bool| if asked && by_name { vec![None; marks.len()] } else { Vec::new() };
         Codes {
-            marks: (0..count).map(marks).collect(),
+            names: names.clone(),
+            bases: refinement.map_or_else(Vec::new, |refinement| refinement.bases.clone()),
             groups: of(!self.source.breakdown.is_empty()),
             values: of(self.source.value.is_some()),
+            marks,
         }
     }
 
@@ -155,6 +275,7 @@ impl Loader<'_> {
         rows: &SpineRows,
         codes: &mut Codes,
         bounds: &Bounds,
+        taken: &mut Vec<u32>,
         into: &mut Events,
     ) -> Result<(), EngineError> {
         let actors = self.actors_of(rows)?;
@@ -175,7 +296,7 @@ impl Loader<'_> {
                 continue;
             }
             let first = into.times.len();
-            self.append_run(rows, run, codes, bounds, into);
+            self.append_run(rows, run, codes, bounds, taken, into);
             if is_anonymous || into.times.len() == first {
                 continue;
             }
@@ -209,36 +330,46 @@ impl Loader<'_> {
         run: usize,
         codes: &mut Codes,
         bounds: &Bounds,
+        taken: &mut Vec<u32>,
         into: &mut Events,
     ) {
-        let Codes { marks, groups, values } = codes;
-        self.walk(rows, run, marks, bounds, |code, time, marks| {
+        let Codes { marks, .. } = codes;
+        let marks = std::mem::take(marks);
+        self.walk(rows, run, &marks, bounds, |row, code, time, marks| {
+            taken.push(rows.rows.start + u32::try_from(row).unwrap_or(u32::MAX));
             into.times.push(time);
             into.marks.push(marks);
-            if let Some(group) = groups.get_mut(code) {
-                let key = || std::iter::once(name_of(&rows.names, code));
-                into.groups.push(*group.get_or_insert_with(|| into.group_keys.code(key())));
+            if !codes.groups.is_empty() {
+                let group = codes.groups[code];
+                let group = group.unwrap_or_else(|| into.group_keys.code(std::iter::once(codes.name(code))));
+                codes.groups[code] = Some(group);
+                into.groups.push(group);
             }
-            if let Some(value) = &self.source.value {
+            if let Some(value) = self.source.value.as_ref().filter(|_| !codes.values.is_empty()) {
                 let is_wanted = value.of.is_none_or(|bit| marks & (1 << bit) != 0);
-                let known = values.get_mut(code).filter(|_| is_wanted && code != usize::from(NO_NAME));
-                let code = known.map_or(NO_CODE, |known| {
-                    let key = || shorten(name_of(&rows.names, code), value);
-                    *known.get_or_insert_with(|| into.code_of(key(), self.values))
-                });
+                let key = codes.name(code);
+                let code = if is_wanted && key != Key::Null {
+                    let known = codes.values[code];
+                    let known = known.unwrap_or_else(|| into.code_of(shorten(key, value), self.values));
+                    codes.values[code] = Some(known);
+                    known
+                } else {
+                    NO_CODE
+                };
                 into.values.push(code);
             }
         });
+        codes.marks = marks;
     }
 
-    /// Calls `take` with the code, time and marks of each marked event of a run.
+    /// Calls `take` with the row, code, time and marks of each marked event of a run.
     fn walk(
         &self,
         rows: &SpineRows,
         run: usize,
         marks_of: &[u64],
         bounds: &Bounds,
-        mut take: impl FnMut(usize, i64, u64),
+        mut take: impl FnMut(usize, usize, i64, u64),
     ) {
         let run = rows.run(run);
         let mut look = |row: usize, code: usize, time: i64| {
@@ -250,7 +381,7 @@ impl Loader<'_> {
                 marks = bounds.in_time(marks, time);
             }
             if marks != 0 && rows.alive.as_ref().is_none_or(|alive| alive.value(row)) {
-                take(code, time, marks);
+                take(row, code, time, marks);
             }
         };
         let times = run.clone().zip(&rows.times[run.clone()]);
@@ -263,12 +394,6 @@ impl Loader<'_> {
     }
 }
 
-/// The name that a code stands for.
-pub(super) fn name_of(names: &[Box<str>], code: usize) -> Key<'_> {
-    let name = code.checked_sub(1).and_then(|place| names.get(place));
-    name.map_or(Key::Null, |name| Key::Text(name))
-}
-
 /// Rows of a spine that are read when they are folded, some actors at a time.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -278,6 +403,7 @@ pub(super) struct Stream {
     actors: Actors,
     values: Values,
     pub(super) part: Part,
+    refinement: Option<Refinement>,
     codes: Codes,
     /// Events by code; empty where groups are not asked for.
     counts: Vec<u64>,
@@ -287,8 +413,13 @@ impl Stream {
     /// `None` where the part's rows have to be read at once.
     pub(super) fn of(loader: &Loader<'_>, part: &Part) -> Result<Option<Self>, EngineError> {
         let (Some(scan), Some(columns)) = (loader.streamed(part), loader.spine) else { return Ok(None) };
-        let codes = loader.codes(&scan.names());
-        let counts = if codes.groups.is_empty() { Vec::new() } else { loader.count_codes(scan, &codes)? };
+        let Some(spined) = loader.spined(part)? else { return Ok(None) };
+        let codes = loader.codes(&scan.names(), spined.refinement.as_ref());
+        let counts = if codes.groups.is_empty() {
+            Vec::new()
+        } else {
+            loader.count_codes(scan, spined.refinement.as_ref(), &codes)?
+        };
         Ok(Some(Self {
             source: loader.source.clone(),
             columns,
@@ -296,6 +427,7 @@ impl Stream {
             actors: loader.actors,
             values: loader.values,
             part: part.clone(),
+            refinement: spined.refinement,
             codes,
             counts,
         }))
@@ -308,15 +440,14 @@ impl Stream {
     /// No events, with the groups and values that its events have: one for each code.
     pub(super) fn keys(&self) -> Events {
         let mut events = Events::default();
-        let names = self.scan(&self.part).map(|scan| scan.names()).unwrap_or_default();
         for (code, count) in self.counts.iter().enumerate() {
-            let key = || std::iter::once(name_of(&names, code));
+            let key = || std::iter::once(self.codes.name(code));
             events.groups.push(if *count > 0 { events.group_keys.code(key()) } else { NO_CODE });
         }
         if let Some(value) = &self.source.value {
             for (code, marks) in self.codes.marks.iter().enumerate() {
-                let is_wanted = *marks != 0 && code != usize::from(NO_NAME);
-                let key = || shorten(name_of(&names, code), value);
+                let is_wanted = *marks != 0 && self.codes.name(code) != Key::Null;
+                let key = || shorten(self.codes.name(code), value);
                 let code = if is_wanted { events.code_of(key(), self.values) } else { NO_CODE };
                 events.values.push(code);
             }
@@ -339,9 +470,18 @@ impl Stream {
         }
     }
 
+    /// The rows of a scan, by finer codes where there are some.
+    pub(super) fn refined(&self, rows: SpineRows) -> Result<SpineRows, EngineError> {
+        let Some(refinement) = &self.refinement else { return Ok(rows) };
+        let bounds = self.bounds();
+        let times = (bounds.earliest, bounds.until);
+        // What is streamed asks nothing but rows.
+        refinement.refine(rows, Knowing { joined: None, memberships: &Memberships::default(), times })
+    }
+
     /// By code.
     pub(super) fn meanings(&self) -> Vec<Meaning> {
-        let Codes { marks, groups, values } = &self.codes;
+        let Codes { marks, groups, values, .. } = &self.codes;
         let wanting = self.source.value.as_ref().and_then(|value| value.of).map_or(u64::MAX, |bit| 1 << bit);
         let meaning = |(code, marks): (usize, &u64)| Meaning {
             marks: *marks,
@@ -356,8 +496,8 @@ impl Stream {
     }
 
     /// The marked ones of these rows as events.
-    pub(super) fn expand(&self, run: CodeRun<'_>, bounds: &Bounds, into: &mut Columns) {
-        let Codes { marks, groups, values } = &self.codes;
+    pub(super) fn expand(&self, run: CodeRun<'_>, bounds: &Bounds, into: &mut Lists) {
+        let Codes { marks, groups, values, .. } = &self.codes;
         let wanting = self.source.value.as_ref().and_then(|value| value.of);
         for (time, code) in run.times.iter().zip(run.codes) {
             let code = usize::from(*code);
@@ -397,8 +537,8 @@ impl Stream {
             interrupt,
         };
         let scan = self.scan(&part).ok_or(EngineError::SpineLost)?;
-        let Codes { marks, groups, values } = &self.codes;
-        let mut codes = Codes { marks: marks.clone(), groups: groups.clone(), values: values.clone() };
-        loader.load_spine(scan, &mut codes)
+        let mut events = Events::default();
+        loader.append_rows(scan, (self.refinement.as_ref(), None), &mut self.codes.clone(), &mut events)?;
+        Ok(events)
     }
 }

@@ -15,6 +15,7 @@ use crate::EngineError;
 /// A place in a stream: a run, until there is none.
 pub(super) struct Walk<'l> {
     loaded: &'l Loaded<'l>,
+    stream: &'l Stream,
     scan: SpineScan,
     group: Option<Group>,
     /// The group after it, if it has been read.
@@ -68,12 +69,13 @@ impl<'l> Walk<'l> {
     /// Over some of the rows of a stream.
     pub(super) fn new(
         loaded: &'l Loaded<'l>,
-        stream: &Stream,
+        stream: &'l Stream,
         rows: Range<u32>,
     ) -> Result<Self, EngineError> {
         let part = stream.part.between(rows);
         let mut walk = Self {
             loaded,
+            stream,
             scan: stream.scan(&part).ok_or(EngineError::SpineLost)?,
             group: None,
             ahead: None,
@@ -156,7 +158,7 @@ impl<'l> Walk<'l> {
     fn look_ahead(&mut self) -> Result<(), EngineError> {
         while self.ahead.is_none() {
             let Some(rows) = self.scan.next() else { return Ok(()) };
-            let rows = rows.map_err(lost)?;
+            let rows = self.stream.refined(rows.map_err(lost)?)?;
             if !rows.starts.is_empty() {
                 self.ahead = Some(Group::new(rows)?);
             }

@@ -29,14 +29,49 @@ fn events(table: &'static str, actors: u64) -> Vec<Event> {
             ("views", Value::Int(actor)) => text(&format!("u{actor}")),
             (_, who) => who,
         };
-        let values = BTreeMap::from([
+        let mut values = BTreeMap::from([
             (if table == "views" { "who" } else { "card" }, who),
             ("at", Value::Timestamp(Instant::from_micros(time))),
             ("type", name),
         ]);
+        if random.one_in(2) {
+            values.insert("place", text(random.pick(&["north", "south", "east", "west", ""])));
+        }
+        if table == "sales" {
+            if random.one_in(20) {
+                values.insert("amount", Value::Float(random.pick(&[0.1, 0.2, 19.99, -4.0, 1e-7])));
+            }
+            values.insert("receipt", text(&format!("r{}", random.below(1_000_000))));
+        }
         Event { table, tenant: random.pick(&["a", "b", "c"]), values }
     };
     (0..EVENTS).map(event).collect()
+}
+
+/// Of columns that spines do not have.
+fn questions_of_columns(table: &str) -> Vec<Json> {
+    let north = json!({"prop": "place", "op": "eq", "value": "north"});
+    let steps = json!([{"event": "view"}, {"event": "cart", "where": [north]}, {"event": "buy"}]);
+    let nowhere = json!({"any": [{"prop": "place", "op": "is_not_set"}, {"prop": "place", "op": "contains", "value": "TH"}]});
+    let mut questions = vec![
+        json!({"kind": "funnel", "stream": table, "steps": steps, "window": "7d"}),
+        json!({"kind": "funnel", "stream": table, "steps": steps, "window": "2d", "filters": [nowhere]}),
+        json!({"kind": "funnel", "stream": table, "steps": steps, "window": "7d", "breakdown": {"props": ["place"], "attribution": "first_touch"}}),
+        json!({"kind": "retention", "stream": table, "start": {"event": null, "where": [north]}, "return": {"event": "buy", "where": [nowhere]}, "period": "week", "periods": 8, "from": "2024-01-01"}),
+        json!({"kind": "trend", "stream": table, "entity": {"event": "buy", "where": [nowhere]}, "measure": ["total", "unique"], "interval": "week", "from": "2024-01-10", "to": "2024-03-03", "breakdown": {"prop": "event"}}),
+        json!({"kind": "trend", "stream": table, "measure": "total", "interval": "all", "breakdown": {"prop": "place", "limit": 3}}),
+        json!({"kind": "trend", "stream": table, "entity": {"event": "cart"}, "measure": "total", "interval": "week", "from": "2024-01-10", "to": "2024-03-03", "compare": "previous_period", "breakdown": {"prop": "place"}}),
+        json!({"kind": "trend", "stream": table, "entity": {"event": null, "where": [north]}, "measure": ["unique", "unique_prop"], "prop": "place", "interval": "month"}),
+    ];
+    if table == "sales" {
+        questions.extend([
+            json!({"kind": "trend", "stream": table, "entity": {"event": "buy"}, "measure": ["sum", "avg", "min", "max", "total"], "prop": "amount", "interval": "month", "breakdown": {"prop": "place"}}),
+            json!({"kind": "trend", "stream": table, "entity": {"event": "buy", "where": [{"prop": "amount", "op": "gt", "value": 0.1}]}, "measure": ["sum", "median"], "prop": "amount", "interval": "month"}),
+            json!({"kind": "trend", "stream": table, "entity": {"event": null, "where": [{"prop": "receipt", "op": "matches", "value": "^r12"}]}, "measure": "total", "interval": "week", "cumulative": true}),
+            json!({"kind": "trend", "stream": table, "measure": ["total", "sum"], "prop": "amount", "interval": "all", "breakdown": {"prop": "receipt", "limit": 5}}),
+        ]);
+    }
+    questions
 }
 
 fn questions(table: &str) -> Vec<Json> {
@@ -60,9 +95,10 @@ fn check(table: &'static str, actors: u64) {
     let disk: Arc<dyn FileSystem> = Arc::new(SimFs::new(1));
     // One part is large enough to be shared out, and the other's runs are in other places.
     let in_segments = in_segments(&app, &events, 2, &disk);
-    for query in questions(table) {
+    for (number, query) in questions(table).into_iter().chain(questions_of_columns(table)).enumerate() {
         for tenant in [None, Some("b")] {
-            let ask = |snapshot| try_ask(snapshot, tenant, &query, at("2024-04-01")).unwrap();
+            let as_of = at(if number % 3 == 2 { "2024-03-01" } else { "2024-04-01" });
+            let ask = |snapshot| try_ask(snapshot, tenant, &query, as_of).unwrap();
             let (got, want) = (ask(&in_segments), ask(&in_memory));
             assert_eq!(got.result(), want.result(), "{query} of {tenant:?}");
         }

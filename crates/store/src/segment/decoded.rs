@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::array::{Array, ArrayRef};
 
-use super::Segment;
+use super::{Lane, Segment};
 
 /// What a kept array takes besides its values, about.
 const ENTRY_BYTES: usize = 512;
@@ -19,9 +19,23 @@ pub(crate) struct DecodedColumns {
     kept: Mutex<Kept>,
 }
 
+/// Rows of a column, as one kind of reader wants them.
+#[derive(Clone, Debug)]
+pub(crate) enum Decoded {
+    Rows(ArrayRef),
+    Lane(Arc<Lane>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Form {
+    Rows,
+    Lane,
+}
+
 /// Rows of a column that are decoded together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Place {
+    form: Form,
     segment: u64,
     /// Its index in the file.
     column: usize,
@@ -39,7 +53,7 @@ struct Kept {
 
 #[derive(Debug)]
 struct Entry {
-    array: ArrayRef,
+    decoded: Decoded,
     segment: Weak<Segment>,
     bytes: usize,
     /// Since it was last at the front.
@@ -57,19 +71,37 @@ impl DecodedColumns {
         bytes <= self.bytes_max as u64 / 2
     }
 
-    pub(crate) fn get(&self, segment: &Segment, column: usize, rows: &Range<u32>) -> Option<ArrayRef> {
-        let entry = &mut self.lock().entries;
-        let entry = entry.get_mut(&Place::of(segment, column, rows))?;
-        entry.used = true;
-        Some(entry.array.clone())
+    pub(crate) fn rows(&self, segment: &Segment, column: usize, rows: &Range<u32>) -> Option<ArrayRef> {
+        match self.get(Place::of(Form::Rows, segment, column, rows))? {
+            Decoded::Rows(array) => Some(array),
+            Decoded::Lane(_) => None,
+        }
     }
 
-    pub(crate) fn keep(&self, segment: &Arc<Segment>, column: usize, rows: &Range<u32>, array: &ArrayRef) {
-        let bytes = array.get_array_memory_size() + ENTRY_BYTES;
+    pub(crate) fn lane(&self, segment: &Segment, column: usize, rows: &Range<u32>) -> Option<Arc<Lane>> {
+        match self.get(Place::of(Form::Lane, segment, column, rows))? {
+            Decoded::Lane(lane) => Some(lane),
+            Decoded::Rows(_) => None,
+        }
+    }
+
+    fn get(&self, place: Place) -> Option<Decoded> {
+        let entry = &mut self.lock().entries;
+        let entry = entry.get_mut(&place)?;
+        entry.used = true;
+        Some(entry.decoded.clone())
+    }
+
+    pub(crate) fn keep(&self, segment: &Arc<Segment>, column: usize, rows: &Range<u32>, decoded: &Decoded) {
+        let (form, bytes) = match decoded {
+            Decoded::Rows(array) => (Form::Rows, array.get_array_memory_size()),
+            Decoded::Lane(lane) => (Form::Lane, lane.bytes()),
+        };
+        let bytes = bytes + ENTRY_BYTES;
         if bytes > self.bytes_max {
             return;
         }
-        let place = Place::of(segment, column, rows);
+        let place = Place::of(form, segment, column, rows);
         let mut kept = self.lock();
         // Two readers may have decoded it side by side.
         if kept.entries.contains_key(&place) {
@@ -77,7 +109,7 @@ impl DecodedColumns {
         }
         kept.shrink(self.bytes_max - bytes);
         let segment = Arc::downgrade(segment);
-        kept.entries.insert(place, Entry { array: array.clone(), segment, bytes, used: false });
+        kept.entries.insert(place, Entry { decoded: decoded.clone(), segment, bytes, used: false });
         kept.queue.push_back(place);
         kept.bytes += bytes;
     }
@@ -95,8 +127,8 @@ impl DecodedColumns {
 }
 
 impl Place {
-    fn of(segment: &Segment, column: usize, rows: &Range<u32>) -> Self {
-        Self { segment: segment.descriptor.id, column, start: rows.start, end: rows.end }
+    fn of(form: Form, segment: &Segment, column: usize, rows: &Range<u32>) -> Self {
+        Self { form, segment: segment.descriptor.id, column, start: rows.start, end: rows.end }
     }
 }
 

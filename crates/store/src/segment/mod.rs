@@ -4,6 +4,7 @@
 mod blocks;
 mod decoded;
 mod keys;
+mod lane;
 mod scan;
 mod spine;
 mod spine_scan;
@@ -32,9 +33,13 @@ use crate::properties::is_property;
 use crate::scan::BATCH_ROWS_MAX;
 
 pub use blocks::Damage;
+#[cfg(test)]
+pub(crate) use decoded::Decoded;
 pub(crate) use decoded::DecodedColumns;
 pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
-pub(crate) use scan::SegmentScan;
+pub(crate) use lane::Lane;
+pub use lane::{Coded, Codes};
+pub(crate) use scan::{SegmentScan, Source, Wanted};
 pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows};
 pub use spine_scan::{SpineCut, SpineScan};
 pub(crate) use write::{GROUP_ROWS, SegmentKeyWriter, SegmentWriter};
@@ -80,6 +85,8 @@ pub(crate) struct Descriptor {
 pub(crate) struct TimedRows {
     pub(crate) rows: Range<u32>,
     pub(crate) times: Option<(i64, i64)>,
+    /// Whether each row is known to have a time.
+    pub(crate) all_timed: bool,
 }
 
 /// A segment that is read.
@@ -90,6 +97,8 @@ pub(crate) struct Segment {
     pub(crate) directory: Directory,
     rows: RowFile,
     metadata: OnceLock<ArrowReaderMetadata>,
+    /// By which texts are read as codes.
+    coded_metadata: OnceLock<ArrowReaderMetadata>,
     spine: Mutex<SpineState>,
 }
 
@@ -145,6 +154,7 @@ impl Segment {
             directory: open.directory,
             rows: RowFile::new(blocks),
             metadata: OnceLock::new(),
+            coded_metadata: OnceLock::new(),
             spine: Mutex::new(SpineState::Absent),
         };
         segment.open_spine(fs)?;
@@ -229,6 +239,17 @@ impl Segment {
         Ok(self.metadata.get_or_init(|| loaded))
     }
 
+    /// The rows of each group of the file.
+    pub(crate) fn group_rows(&self) -> Result<Vec<Range<u32>>, StoreError> {
+        let mut first = 0_u32;
+        let groups = self.metadata()?.metadata().row_groups().iter().map(|group| {
+            let rows = first..first.saturating_add(u32::try_from(group.num_rows()).unwrap_or(u32::MAX));
+            first = rows.end;
+            rows
+        });
+        Ok(groups.collect())
+    }
+
     /// The columns of properties that its rows have.
     pub(crate) fn properties(&self) -> Result<Vec<FieldRef>, StoreError> {
         let fields = self.metadata()?.schema().fields();
@@ -249,13 +270,20 @@ impl Segment {
             if own.is_empty() {
                 continue;
             }
-            let times = match group.columns().get(column).and_then(|chunk| chunk.statistics()) {
+            let statistics = group.columns().get(column).and_then(|chunk| chunk.statistics());
+            let times = match statistics {
                 Some(Statistics::Int64(times)) => times.min_opt().copied().zip(times.max_opt().copied()),
                 _ => None,
             };
-            groups.push(TimedRows { rows: own, times });
+            let all_timed = statistics.and_then(Statistics::null_count_opt) == Some(0);
+            groups.push(TimedRows { rows: own, times, all_timed });
         }
         Ok(groups)
+    }
+
+    fn short(&self) -> StoreError {
+        let detail = "it does not have the rows that the manifest says";
+        StoreError::Damaged(Damage::new(&rows_path(self.descriptor.id), 0, detail))
     }
 
     /// Every damaged place of its files.

@@ -10,7 +10,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
@@ -19,7 +19,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use roaring::RoaringBitmap;
 
 use super::blocks::{BLOCK_BYTES, Blocks, Damage};
-use super::decoded::DecodedColumns;
+use super::decoded::{Decoded, DecodedColumns};
 use super::{BATCH_BYTES, LiveSegment, Segment};
 use crate::scan::BATCH_ROWS_MAX;
 use crate::{StoreError, TENANT_COLUMN};
@@ -90,13 +90,43 @@ impl Read for RowReader {
 
 /// Where a column that was asked for comes from.
 #[derive(Clone, Copy, Debug)]
-enum Source {
+pub(crate) enum Source {
     /// Whose the rows are, from the directory.
     Directory,
     /// This column of what the Parquet reader yields.
     Read(usize),
     /// The segment is older than the column.
     Absent,
+}
+
+/// What is read of a segment for columns of today, some of which it may lack.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Columns of the file, each once, in its order.
+    pub(crate) columns: Vec<usize>,
+    /// By column that was asked for.
+    pub(crate) sources: Vec<Source>,
+}
+
+impl Wanted {
+    pub(crate) fn of(segment: &Segment, fields: &[FieldRef]) -> Result<Self, StoreError> {
+        let in_file = segment.metadata()?.schema();
+        let find = |field: &FieldRef| match field.name().as_str() {
+            TENANT_COLUMN => None,
+            name => in_file.index_of(name).ok(),
+        };
+        let mut columns: Vec<usize> = fields.iter().filter_map(find).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let source = |field: &FieldRef| match field.name().as_str() {
+            TENANT_COLUMN => Source::Directory,
+            _ => find(field)
+                .and_then(|index| columns.binary_search(&index).ok())
+                .map_or(Source::Absent, Source::Read),
+        };
+        let sources = fields.iter().map(source).collect();
+        Ok(Self { columns, sources })
+    }
 }
 
 /// Batches of a segment's live rows.
@@ -137,24 +167,8 @@ impl SegmentScan {
     ) -> Result<Self, StoreError> {
         let segment = live.segment.clone();
         let schema = Arc::new(Schema::new(fields.to_vec()));
-        let in_file = segment.metadata()?.schema().clone();
-        // The file's columns are read once each, in the order of the file.
-        let mut wanted: Vec<usize> = Vec::new();
-        let find = |field: &FieldRef| match field.name().as_str() {
-            TENANT_COLUMN => None,
-            name => in_file.index_of(name).ok(),
-        };
-        wanted.extend(fields.iter().filter_map(find));
-        wanted.sort_unstable();
-        wanted.dedup();
-        let source = |field: &FieldRef| match field.name().as_str() {
-            TENANT_COLUMN => Source::Directory,
-            _ => find(field)
-                .and_then(|index| wanted.binary_search(&index).ok())
-                .map_or(Source::Absent, Source::Read),
-        };
-        let sources = fields.iter().map(source).collect();
-        let reading = Reading::of(&segment, &rows, wanted, decoded)?;
+        let Wanted { columns, sources } = Wanted::of(&segment, fields)?;
+        let reading = Reading::of(&segment, &rows, columns, decoded)?;
         Ok(Self { segment, dead: live.dead.clone(), rows, schema, sources, reading })
     }
 
@@ -165,7 +179,7 @@ impl SegmentScan {
         let (count, read) = self.read_columns()?;
         let range = self.rows.start..self.rows.start.saturating_add(count);
         if range.end > self.rows.end || count == 0 {
-            return Err(self.short());
+            return Err(self.segment.short());
         }
         self.rows.start = range.end;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.sources.len());
@@ -190,7 +204,7 @@ impl SegmentScan {
                 Ok((rows_max.min(self.rows.end - self.rows.start), Vec::new()))
             }
             Reading::Streamed(reader) => {
-                let Some(batch) = reader.next() else { return Err(self.short()) };
+                let Some(batch) = reader.next() else { return Err(self.segment.short()) };
                 let batch = batch.map_err(|error| self.segment.rows.explain(error.into()))?;
                 let count = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
                 Ok((count, batch.columns().to_vec()))
@@ -200,7 +214,7 @@ impl SegmentScan {
                 let piece = self.rows.start..end;
                 let arrays = kept_columns(&self.segment, &piece, wanted, decoded)?;
                 if arrays.iter().any(|array| array.len() != piece.len()) {
-                    return Err(self.short());
+                    return Err(self.segment.short());
                 }
                 Ok((u32::try_from(piece.len()).unwrap_or(u32::MAX), arrays))
             }
@@ -216,11 +230,6 @@ impl SegmentScan {
             alive[(row - range.start) as usize] = false;
         }
         Ok(filter_record_batch(&batch, &BooleanArray::from(alive))?)
-    }
-
-    fn short(&self) -> StoreError {
-        let detail = "it does not have the rows that the manifest says";
-        StoreError::Damaged(Damage::new(&super::rows_path(self.segment.descriptor.id), 0, detail))
     }
 }
 
@@ -251,7 +260,7 @@ impl Reading {
         {
             return Ok(Self::Kept(decoded.clone(), wanted));
         }
-        Ok(Self::Streamed(reader(segment, rows, wanted, segment.batch_rows())?))
+        Ok(Self::Streamed(reader(segment, segment.metadata()?, rows, wanted, segment.batch_rows())?))
     }
 }
 
@@ -263,11 +272,12 @@ fn kept_columns(
     decoded: &DecodedColumns,
 ) -> Result<Vec<ArrayRef>, StoreError> {
     let mut arrays: Vec<Option<ArrayRef>> =
-        wanted.iter().map(|column| decoded.get(segment, *column, piece)).collect();
+        wanted.iter().map(|column| decoded.rows(segment, *column, piece)).collect();
     let absent = wanted.iter().zip(&arrays).filter(|(_, array)| array.is_none());
     let absent: Vec<usize> = absent.map(|(column, _)| *column).collect();
     if !absent.is_empty() {
-        let batches = reader(segment, piece, absent, BATCH_ROWS_MAX)?.collect::<Result<Vec<_>, _>>();
+        let batches = reader(segment, segment.metadata()?, piece, absent, BATCH_ROWS_MAX)?
+            .collect::<Result<Vec<_>, _>>();
         let batches = batches.map_err(|error| segment.rows.explain(error.into()))?;
         let Some(schema) = batches.first().map(RecordBatch::schema) else { return Ok(Vec::new()) };
         let (_, read, _) = concat_batches(&schema, &batches)?.into_parts();
@@ -276,7 +286,7 @@ fn kept_columns(
         for ((column, place), mut array) in places.zip(read) {
             // Decoders grow their buffers by doubling.
             array.shrink_to_fit();
-            decoded.keep(segment, *column, piece, &array);
+            decoded.keep(segment, *column, piece, &Decoded::Rows(array.clone()));
             *place = Some(array);
         }
     }
@@ -322,7 +332,7 @@ impl Segment {
 }
 
 /// What a column of a row group takes in memory, about.
-fn decoded_chunk_bytes(chunk: &ColumnChunkMetaData, rows: u64) -> u64 {
+pub(super) fn decoded_chunk_bytes(chunk: &ColumnChunkMetaData, rows: u64) -> u64 {
     let width = match chunk.column_type() {
         PhysicalType::BOOLEAN => 1,
         PhysicalType::INT32 | PhysicalType::FLOAT => 4,
@@ -339,13 +349,14 @@ fn decoded_chunk_bytes(chunk: &ColumnChunkMetaData, rows: u64) -> u64 {
 }
 
 /// A reader of these rows and columns, with only the row groups that hold some of them.
-fn reader(
+pub(super) fn reader(
     segment: &Segment,
+    metadata: &ArrowReaderMetadata,
     rows: &Range<u32>,
     columns: Vec<usize>,
     batch_rows: usize,
 ) -> Result<ParquetRecordBatchReader, StoreError> {
-    let metadata = segment.metadata()?.clone();
+    let metadata = metadata.clone();
     let (start, end) = (rows.start as usize, rows.end as usize);
     let (mut groups, mut skipped, mut group_start) = (Vec::new(), 0, 0);
     for (index, group) in metadata.metadata().row_groups().iter().enumerate() {

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use ebbtide_model::query::{Breakdown, Compare, Formula, Measure, Operator, Trend};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use num_bigint::BigUint;
 
 use super::Asking;
 use crate::EngineError;
 use crate::answer::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
 use crate::behaviour::drive::Loaded;
+use crate::behaviour::fold::Fold;
 use crate::behaviour::key::{Group, compare_groups};
 use crate::behaviour::load::Actors;
 use crate::behaviour::span::Span;
+use crate::behaviour::tally::{Tally, Wanted};
 use crate::behaviour::trend::{NO_SERIES, TrendFold, TrendState, percentile, widen};
 use crate::exact::{ExactSum, Ratio};
 
@@ -56,38 +58,50 @@ impl Asking<'_> {
     }
 
     /// The events of each entity, with those of all groups.
-    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Loaded<'_>>, EngineError> {
+    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Measured<'_>>, EngineError> {
         let aggregated = self.query.query.aggregate_by.is_some();
         let load = |(index, source)| {
+            let measures = trend.measured(index).0;
+            let (times, none) = (span.times(self.as_of), HashSet::new());
             let actors = if aggregated {
                 Actors::Required
-            } else if trend.measured(index).0.contains(&Measure::Unique) {
+            } else if measures.contains(&Measure::Unique) {
                 Actors::Optional
             } else {
                 Actors::Ignored
             };
-            self.load_of(std::slice::from_ref(source), &span.times(self.as_of), actors)
+            if actors == Actors::Ignored
+                && let Some(wanted) = Wanted::of(measures)
+                && let Some(tally) = self.loading(&times, actors, &none).tally(source, span, wanted)?
+            {
+                return Ok(Measured::Tallied(tally));
+            }
+            Ok(Measured::Loaded(self.load_of(std::slice::from_ref(source), &times, actors)?))
         };
         self.query.sources.iter().enumerate().map(load).collect()
     }
 
-    /// Folds the events of each entity into the series of all, then of each kept group.
+    /// The series of all events of each entity, then of each kept group.
     fn lines(
         &self,
         trend: &Trend,
         span: &Span,
-        entities: &[Loaded<'_>],
+        entities: &[Measured<'_>],
         kept: &[Group],
     ) -> Result<Lines, EngineError> {
-        let places: BTreeMap<&Group, u32> = kept.iter().zip(1..).collect();
         let mut by_entity = Vec::new();
-        for (index, loaded) in entities.iter().enumerate() {
+        for (index, measured) in entities.iter().enumerate() {
             let measures = trend.measured(index).0;
-            let place = |key: &Group| places.get(key).copied().unwrap_or(NO_SERIES);
-            let series = loaded.groups.iter().map(place).collect();
             let fold = TrendFold::new(span, measures, trend.cumulative, self.number_type(index));
-            let fold = fold.with_series(series, kept.len())?;
-            let mut state = loaded.fold(&fold)?;
+            let fold = fold.with_series(measured.series(kept), kept.len())?;
+            let mut state = match measured {
+                Measured::Loaded(loaded) => loaded.fold(&fold)?,
+                Measured::Tallied(tally) => {
+                    let mut state = fold.fresh();
+                    tally.fill(&mut state, kept);
+                    state
+                }
+            };
             let mut reading = Reading::new(&fold, span, trend.cumulative, &mut state, self.as_of.micros());
             by_entity.push((0..=kept.len()).map(|series| reading.series(series, measures)).collect());
         }
@@ -95,20 +109,45 @@ impl Asking<'_> {
     }
 }
 
+/// The events of an entity.
+enum Measured<'i> {
+    Loaded(Loaded<'i>),
+    Tallied(Tally),
+}
+
+impl Measured<'_> {
+    fn sizes(&self) -> Vec<(&Group, u64)> {
+        match self {
+            Self::Loaded(loaded) => loaded.groups.iter().zip(loaded.group_sizes()).collect(),
+            Self::Tallied(tally) => tally.sizes().collect(),
+        }
+    }
+
+    /// By rank of a loaded group: the series of it.
+    fn series(&self, kept: &[Group]) -> Vec<u32> {
+        let places: BTreeMap<&Group, u32> = kept.iter().zip(1..).collect();
+        match self {
+            Self::Loaded(loaded) => {
+                let place = |key: &Group| places.get(key).copied().unwrap_or(NO_SERIES);
+                loaded.groups.iter().map(place).collect()
+            }
+            Self::Tallied(_) => Vec::new(),
+        }
+    }
+}
+
 /// The values of the breakdown that are kept, in the order of the answer: the commonest first, then by
 /// value. Those that are in an earlier period only come last.
 fn commonest<'l>(
     breakdown: &Breakdown,
-    now: &'l [Loaded<'_>],
-    earlier: impl Iterator<Item = &'l Loaded<'l>>,
+    now: &'l [Measured<'_>],
+    earlier: impl Iterator<Item = &'l Measured<'l>>,
 ) -> Vec<Group> {
     let mut sizes: BTreeMap<&Group, u64> = BTreeMap::new();
-    for loaded in now {
-        for (key, size) in loaded.groups.iter().zip(loaded.group_sizes()) {
-            *sizes.entry(key).or_default() += size;
-        }
+    for (key, size) in now.iter().flat_map(Measured::sizes) {
+        *sizes.entry(key).or_default() += size;
     }
-    for key in earlier.flat_map(|loaded| &loaded.groups) {
+    for (key, _) in earlier.flat_map(Measured::sizes) {
         sizes.entry(key).or_default();
     }
     let mut keys: Vec<(&Group, u64)> = sizes.into_iter().collect();
