@@ -49,21 +49,21 @@ impl Capture {
         let token = server.token(APP, "writer", Some("bench"))?;
         let times = Mutex::new(Vec::new());
         let started = Stopwatch::now();
+        let write = |writer: usize| {
+            let mut connection = server.connect(&token)?;
+            let mut own = Vec::new();
+            let mut number = 0;
+            while started.elapsed() < self.time {
+                let body = self.body(writer, number);
+                number += 1;
+                let sent = Stopwatch::now();
+                connection.post("/v1/capture", &body)?;
+                own.push(sent.elapsed());
+            }
+            times.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&mut own);
+            Ok(())
+        };
         let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
-            let write = |writer: usize| {
-                let mut connection = server.connect(&token)?;
-                let mut own = Vec::new();
-                let mut number = 0;
-                while started.elapsed() < self.time {
-                    let body = self.body(writer, number);
-                    number += 1;
-                    let sent = Stopwatch::now();
-                    connection.post("/v1/capture", &body)?;
-                    own.push(sent.elapsed());
-                }
-                times.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&mut own);
-                Ok(())
-            };
             let write = &write;
             let writers: Vec<_> =
                 (0..self.writers).map(|writer| scope.spawn(move || write(writer))).collect();
