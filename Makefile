@@ -12,7 +12,7 @@ EBBTIDE_TEST_BIN = $(CARGO_TARGET_DIR)/debug/ebbtide
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 RUN_TESTS = $(if $(NEXTEST),$(CARGO) nextest run --no-fail-fast,$(CARGO) test --no-fail-fast)
 
-.PHONY: help demo build test test-fast lint deny conformance openapi tools fmt
+.PHONY: help demo build test test-fast lint deny conformance openapi web web-check web-browser tools fmt
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,9 +24,9 @@ build: ## The binary, optimised
 demo: build ## Build, load generated (synthetic) data, serve; prints the URL and tokens
 	$(CARGO_TARGET_DIR)/release/ebbtide demo --data $(DEMO_DATA) --listen $(LISTEN)
 
-test: lint deny ## Everything: formatting, lints, licences, tests, conformance, openapi
+test: lint deny ## Everything: formatting, lints, licences, tests, conformance, openapi, the dashboard
 	$(RUN_TESTS) --locked --workspace
-	$(MAKE) --no-print-directory conformance openapi
+	$(MAKE) --no-print-directory conformance openapi web-check web-browser
 
 test-fast: ## The tests alone, with fewer random cases
 	EBBTIDE_TEST_CASES=quick $(RUN_TESTS) --locked --workspace
@@ -60,6 +60,19 @@ conformance: ## The data sets and query cases with known answers, against the bi
 openapi: ## What the server answers against its own OpenAPI document, by schemathesis
 	$(CARGO) test --quiet --locked --workspace --no-run
 	./tests/openapi.sh "$(EBBTIDE_TEST_BIN)"
+
+web: ## Build the dashboard and put it into the crate that embeds it (needs Node)
+	cd web && npm ci --no-audit --no-fund && npm run check && npm run build
+	node web/dashboard/scripts/embed.mjs
+
+web-check: ## The dashboard's types, lints and unit tests, and that what is embedded is what it builds to
+	@if ! command -v npm >/dev/null; then echo "the dashboard NOT checked: Node is missing"; \
+	else cd web && npm ci --silent --no-audit --no-fund && npm run check && npm run build && node dashboard/scripts/embed.mjs --check; fi
+
+web-browser: ## The dashboard in a browser, with the demo's data (needs Node and Chromium)
+	@if ! command -v npm >/dev/null || ! command -v chromium >/dev/null; then \
+		echo "the dashboard NOT tried in a browser: Node or Chromium is missing"; \
+	else ./web/dashboard/tests/browser.sh "$(EBBTIDE_TEST_BIN)"; fi
 
 tools: ## Install what the test run can use: cargo-nextest and cargo-deny
 	$(CARGO) install --locked cargo-nextest cargo-deny

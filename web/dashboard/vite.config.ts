@@ -4,11 +4,11 @@ import { CONTENT_SECURITY_POLICY } from "./scripts/policy.ts";
 
 const server = process.env["EBBTIDE_SERVER"] ?? "http://127.0.0.1:8080";
 
-// All that is not the dashboard's own is the server's: packs may declare any path.
-const own = /^\/(?:@|src\/|node_modules\/|assets\/|app(?:\/|$|\?)|icon\.svg|theme\.js|index\.html|$|\?)/;
-const proxy = { [`^(?!${own.source.slice(1)}).*`]: { target: server, changeOrigin: false } };
+// What is below /app is the dashboard's; all else is the server's, since packs may declare any other path.
+const proxy = { "^/(?!app(?:/|$|\\?)|$).*": { target: server, changeOrigin: false } };
 
 export default defineConfig({
+  base: "/app/",
   plugins: [react()],
   build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
   server: { port: 18151, strictPort: true, proxy },

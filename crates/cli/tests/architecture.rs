@@ -21,11 +21,12 @@ use std::process::Command;
 use serde_json::Value as Json;
 
 /// Crate, the crates of ours it may use, the libraries it must not.
-const LAYERS: [(&str, &[&str], &[&str]); 5] = [
+const LAYERS: [(&str, &[&str], &[&str]); 6] = [
     ("ebbtide-model", &[], &["arrow", "parquet", "datafusion", "tokio", "axum", "memmap2"]),
     ("ebbtide-store", &["ebbtide-model"], &["datafusion", "tokio", "axum"]),
     ("ebbtide-engine", &["ebbtide-model", "ebbtide-store"], &["parquet", "axum"]),
-    ("ebbtide-server", &["ebbtide-model", "ebbtide-store", "ebbtide-engine"], &["datafusion"]),
+    ("ebbtide-web", &[], &["arrow", "parquet", "datafusion", "tokio", "axum"]),
+    ("ebbtide-server", &["ebbtide-model", "ebbtide-store", "ebbtide-engine", "ebbtide-web"], &["datafusion"]),
     (
         "ebbtide-cli",
         &["ebbtide-model", "ebbtide-store", "ebbtide-engine", "ebbtide-server"],

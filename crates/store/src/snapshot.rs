@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{FieldRef, SchemaRef, UInt64Type};
 use ebbtide_model::{
     AppSchema, Column, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId, Tenants,
     type_of_kinds,
@@ -31,7 +31,7 @@ use crate::owners::Owners;
 use crate::properties::{Properties, Visible};
 use crate::scan::Scan;
 use crate::segment::{
-    self, DecodedColumns, GROUP_ROWS, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan,
+    self, DecodedColumns, GROUP_ROWS, Lifetime, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan,
 };
 use crate::time_search::TimeSearch;
 use crate::{ColumnRef, Settings, StoreError, stored_schema};
@@ -93,34 +93,64 @@ impl Snapshot {
         Ok(Self { app, tables: Arc::new(sorted) })
     }
 
-    /// The same rows in segments of a folder: each batch is one.
+    /// The same rows, of which each batch that is to be `written`, by its place among its table's, is a segment of
+    /// a folder.
     pub fn of_segments(
         app: Arc<AppSchema>,
         tables: Vec<(TableName, Vec<RecordBatch>)>,
         fs: &Arc<dyn FileSystem>,
+        written: impl Fn(usize) -> bool,
     ) -> Result<Self, StoreError> {
         let mut snapshot = Self::of_batches(app, tables)?;
         let (mut owners, mut id) = (Owners::default(), 0);
         let decoded = Arc::new(DecodedColumns::new(Settings::default().decoded_bytes_max));
-        let mut written = HashMap::new();
+        let mut tables = HashMap::new();
         fs.create_dir_all(Path::new(segment::DIRECTORY))?;
         for (name, rows) in snapshot.tables.iter() {
             let table = known(&snapshot.app, name)?;
             let mut rows = TableRows::clone(rows);
-            for run in &mut rows.runs {
+            for (_, run) in rows.runs.iter_mut().enumerate().filter(|(place, _)| written(*place)) {
                 let Run::Memory { chunk, .. } = run else { continue };
                 id += 1;
-                let mut writer = SegmentWriter::create(fs.clone(), id, table, &chunk.batch)?;
+                let mut writer =
+                    SegmentWriter::create(fs.clone(), id, table, &chunk.batch, Lifetime::Lasting)?;
                 writer.write(&chunk.batch)?;
                 let descriptor = writer.finish_rows()?.finish(&chunk.directory)?;
                 let segment = Arc::new(Segment::open(fs.as_ref(), descriptor)?);
                 let live = LiveSegment::new(segment, &mut owners);
                 *run = Run::Segment { live, decoded: decoded.clone() };
             }
-            written.insert(name.clone(), Arc::new(rows));
+            tables.insert(name.clone(), Arc::new(rows));
         }
-        snapshot.tables = Arc::new(written);
+        snapshot.tables = Arc::new(tables);
         Ok(snapshot)
+    }
+
+    /// The same rows but for some, named by their arrival numbers, that have died. For the oracles of tests.
+    pub fn without(&self, is_dead: impl Fn(u64) -> bool) -> Result<Self, StoreError> {
+        let mut tables = (*self.tables).clone();
+        for (name, rows) in &mut tables {
+            let columns = Arc::new(ViewColumns::closed(
+                &Arc::new(known(&self.app, name)?.clone()),
+                &stored_schema(known(&self.app, name)?),
+            ));
+            for run in &mut Arc::make_mut(rows).runs {
+                let mut numbers: Vec<u64> = Vec::new();
+                for batch in Part::whole(run, &columns).scan(&[ColumnRef::Sequence])? {
+                    numbers.extend(batch?.column(0).as_primitive::<UInt64Type>().values());
+                }
+                match run {
+                    Run::Memory { dead, .. } => {
+                        Arc::make_mut(dead).extend(numbers.into_iter().filter(|number| is_dead(*number)));
+                    }
+                    Run::Segment { live, .. } => {
+                        let dying = (0..).zip(numbers).filter(|(_, number)| is_dead(*number));
+                        dying.for_each(|(row, _)| live.kill(row));
+                    }
+                }
+            }
+        }
+        Ok(Self { tables: Arc::new(tables), ..self.clone() })
     }
 
     /// The app's tables: those that its packs declare, or as [`Snapshot::evolved`] has made them.

@@ -8,7 +8,7 @@ use ebbtide_model::{Calendar, Instant, Unit};
 
 use super::bg_nbd::Recency;
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken};
+use super::kernel::{CodeRun, Kernel, Marked, Meaning, Taken};
 use super::key::OwnedKey;
 use super::wire::wire;
 use crate::exact::compare_ratios;
@@ -220,22 +220,11 @@ impl Fold for ChurnFold {
     }
 }
 
-/// What each code is to a churn.
-pub(crate) struct ChurnTable {
-    marked: ByCode<bool>,
-    /// Whether all are marked.
-    all: bool,
-}
-
 impl Kernel for ChurnFold {
-    type Table = ChurnTable;
+    type Table = Marked;
 
-    fn table(&self, meanings: &[Meaning]) -> Option<ChurnTable> {
-        let marked = |meaning: &Meaning| meaning.marks != 0;
-        let table = ChurnTable {
-            marked: ByCode::new(meanings.iter().map(marked), false),
-            all: meanings.iter().all(marked),
-        };
+    fn table(&self, meanings: &[Meaning]) -> Option<Marked> {
+        let table = Marked::new(meanings);
         (table.all || self.calendar.is_none()).then_some(table)
     }
 
@@ -243,15 +232,15 @@ impl Kernel for ChurnFold {
     fn take_codes(
         &self,
         state: &mut ChurnState,
-        table: &ChurnTable,
+        table: &Marked,
         actor: Actor<'_>,
         run: CodeRun<'_>,
     ) -> Taken {
-        let is_marked = |code: &u16| table.marked.get(*code);
+        let is_marked = |code: &u16| table.has(*code);
         let (first, last, events) = if table.all {
             (0, run.times.len() - 1, run.times.len())
         } else {
-            let Some(first) = run.codes.iter().position(is_marked) else { return Taken::Whole };
+            let Some(first) = table.first(run.codes) else { return Taken::Whole };
             let last = run.codes.iter().rposition(is_marked).unwrap_or(first);
             let events = run.codes[first..=last].iter().map(|code| usize::from(is_marked(code))).sum();
             (first, last, events)

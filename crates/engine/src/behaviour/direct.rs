@@ -2,6 +2,8 @@
 //! in several, their rows are brought into one order first, under codes that are common to all. Who has events that
 //! were read as columns, too, is folded as all are where there is no kernel.
 
+use std::cmp::Ordering;
+
 use ebbtide_store::NO_TIME;
 use hashbrown::HashMap;
 
@@ -142,16 +144,14 @@ impl<'l, K: Kernel> Direct<'l, K> {
         mut walks: Vec<(usize, Walk<'l>)>,
         mut cursors: Vec<Cursor<'l>>,
     ) -> Result<(), EngineError> {
+        walks.iter_mut().for_each(|(_, walk)| walk.look());
         loop {
             walks.retain(|(_, walk)| !walk.is_over());
             cursors.retain(|cursor| cursor.id().is_some());
             if let ([(index, walk)], []) = (walks.as_mut_slice(), cursors.as_slice()) {
                 return self.alone(state, scratch, *index, walk);
             }
-            let ids = walks.iter().filter_map(|(_, walk)| walk.id());
-            let Some(id) = ids.chain(cursors.iter().filter_map(Cursor::id)).min() else { return Ok(()) };
-            scratch.walks.clear();
-            scratch.walks.extend((0..walks.len()).filter(|walk| walks[*walk].1.id() == Some(id)));
+            let Some(id) = first_of(&walks, &cursors, &mut scratch.walks) else { return Ok(()) };
             scratch.runs.clear();
             for cursor in &mut cursors {
                 while cursor.id() == Some(id) {
@@ -163,7 +163,9 @@ impl<'l, K: Kernel> Direct<'l, K> {
             self.take_all(state, scratch, self.actor(id), &walks);
             self.note(scratch, rows)?;
             for walk in &scratch.walks {
-                walks[*walk].1.advance()?;
+                let (_, walk) = &mut walks[*walk];
+                walk.advance()?;
+                walk.look();
             }
         }
     }
@@ -277,6 +279,34 @@ impl<'l, K: Kernel> Direct<'l, K> {
             }
         }
         CodeRun { times: &merged.times, codes: &merged.codes }
+    }
+}
+
+/// Whose turn it is, and which walks are at a run of theirs.
+fn first_of<'w>(
+    walks: &'w [(usize, Walk<'_>)],
+    cursors: &[Cursor<'w>],
+    own: &mut Vec<usize>,
+) -> Option<(u32, Key<'w>)> {
+    own.clear();
+    for (place, (_, walk)) in walks.iter().enumerate() {
+        match own.first().map_or(Ordering::Less, |first| walk.compare(&walks[*first].1)) {
+            Ordering::Less => {
+                own.clear();
+                own.push(place);
+            }
+            Ordering::Equal => own.push(place),
+            Ordering::Greater => {}
+        }
+    }
+    let first = own.first().and_then(|first| walks[*first].1.id());
+    let other = cursors.iter().filter_map(Cursor::id).min();
+    match (first, other) {
+        (Some(first), Some(other)) if other < first => {
+            own.clear();
+            Some(other)
+        }
+        (first, other) => first.or(other),
     }
 }
 

@@ -14,7 +14,7 @@ use super::fold::{Actor, Fold, Run};
 use super::gathered::Gathered;
 use super::joined::Joined;
 use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
-use super::load::{Actors, Events, Loader, NO_CODE, Times, Values};
+use super::load::{Actors, Events, Groups, Loader, NO_CODE, Times, Values};
 use super::share::SHARE_ROWS;
 use super::spine::Stream;
 use super::workers::{in_turn, side_by_side, workers};
@@ -58,6 +58,7 @@ pub(crate) struct Loading<'a, 'i> {
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
     pub(crate) values: Values,
+    pub(crate) groups: Groups,
     pub(crate) arrivals: Arrivals,
     pub(crate) interrupt: &'i dyn Interrupt,
 }
@@ -72,7 +73,7 @@ impl<'i> Loading<'_, 'i> {
         }
         let rows: usize = parts.iter().map(|(.., part)| part.rows_max()).sum();
         let workers = workers(rows);
-        let Self { joined, times, actors, ties, values, arrivals, interrupt, .. } = self;
+        let Self { joined, times, actors, ties, values, groups, arrivals, interrupt, .. } = self;
         let loader = |source: &'s EventSource, spine: Option<SpineColumns>| Loader {
             source,
             joined: joined.of(source),
@@ -81,6 +82,7 @@ impl<'i> Loading<'_, 'i> {
             actors,
             ties,
             values,
+            groups,
             arrivals,
             spine,
             interrupt,
@@ -179,7 +181,13 @@ impl Loaded<'_> {
         }
     }
 
-    /// How many events there are of each group, by rank.
+    /// Whether some of it is read while it is folded.
+    pub(crate) fn has_streams(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    /// How many events there are of each group, by rank, where just those were loaded that are
+    /// [met](super::load::Groups::Met).
     pub(crate) fn group_sizes(&self) -> Vec<u64> {
         let mut sizes = vec![0; self.groups.len()];
         for group in self.parts.iter().flat_map(|part| &part.events.groups) {

@@ -49,6 +49,34 @@ impl<T: Copy> ByCode<T> {
     }
 }
 
+/// Which codes some matcher wants.
+pub(crate) struct Marked {
+    codes: ByCode<bool>,
+    /// Whether that is all of them.
+    pub(crate) all: bool,
+}
+
+impl Marked {
+    pub(crate) fn new(meanings: &[Meaning]) -> Self {
+        let marked = |meaning: &Meaning| meaning.marks != 0;
+        Self { codes: ByCode::new(meanings.iter().map(marked), false), all: meanings.iter().all(marked) }
+    }
+
+    pub(crate) fn has(&self, code: u16) -> bool {
+        self.codes.get(code)
+    }
+
+    /// Whether one of some rows is wanted.
+    pub(crate) fn any(&self, codes: &[u16]) -> bool {
+        if self.all { !codes.is_empty() } else { codes.iter().any(|code| self.has(*code)) }
+    }
+
+    /// The first row that is wanted.
+    pub(crate) fn first(&self, codes: &[u16]) -> Option<usize> {
+        codes.iter().position(|code| self.has(*code))
+    }
+}
+
 /// Whether a kernel could take a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {

@@ -1,6 +1,7 @@
 //! The lifecycle fold: in which periods an actor is active, and what that makes of it in each.
 
 use super::fold::{Actor, Fold, Run};
+use super::kernel::{CodeRun, Kernel, Marked, Meaning, Taken, first_from};
 use super::key::OwnedKey;
 use super::load::Times;
 use super::span::Span;
@@ -56,6 +57,27 @@ impl<'a> LifecycleFold<'a> {
     }
 }
 
+impl LifecycleFold<'_> {
+    /// What an actor with events in these places is in each bucket.
+    fn count_actor(&self, state: &mut LifecycleState, active: &[usize], is_new: bool, actor: Actor<'_>) {
+        for (index, place) in active.iter().enumerate() {
+            if let Some(bucket) = place.checked_sub(1) {
+                let earlier = index.checked_sub(1).map(|index| active[index]);
+                let status = match earlier {
+                    None if is_new => NEW,
+                    Some(earlier) if earlier == bucket => RETURNING,
+                    _ => RESURRECTING,
+                };
+                self.count(state, bucket, status, actor);
+            }
+            // The place of a bucket is the bucket after it.
+            if *place < self.span.buckets() && active.get(index + 1) != Some(&(place + 1)) {
+                self.count(state, *place, DORMANT, actor);
+            }
+        }
+    }
+}
+
 impl Fold for LifecycleFold<'_> {
     type State = LifecycleState;
 
@@ -84,27 +106,52 @@ impl Fold for LifecycleFold<'_> {
                 active.push(place);
             }
         }
-        let is_new = first_ever >= start;
-        for (index, place) in active.iter().enumerate() {
-            if let Some(bucket) = place.checked_sub(1) {
-                let earlier = index.checked_sub(1).map(|index| active[index]);
-                let status = match earlier {
-                    None if is_new => NEW,
-                    Some(earlier) if earlier == bucket => RETURNING,
-                    _ => RESURRECTING,
-                };
-                self.count(state, bucket, status, actor);
-            }
-            // The place of a bucket is the bucket after it.
-            if *place < self.span.buckets() && active.get(index + 1) != Some(&(place + 1)) {
-                self.count(state, *place, DORMANT, actor);
-            }
-        }
+        self.count_actor(state, &active, first_ever >= start, actor);
         state.active = active;
     }
 
     fn merge(&self, into: &mut LifecycleState, other: LifecycleState) {
         into.counts.iter_mut().zip(other.counts).for_each(|(own, theirs)| *own += theirs);
         into.members.iter_mut().zip(other.members).for_each(|(own, theirs)| own.extend(theirs));
+    }
+}
+
+impl Kernel for LifecycleFold<'_> {
+    type Table = Marked;
+
+    fn table(&self, meanings: &[Meaning]) -> Option<Marked> {
+        Some(Marked::new(meanings))
+    }
+
+    fn take_codes(
+        &self,
+        state: &mut LifecycleState,
+        table: &Marked,
+        actor: Actor<'_>,
+        run: CodeRun<'_>,
+    ) -> Taken {
+        let (Some(start), Some(first)) = (self.span.bounds.first().copied(), table.first(run.codes)) else {
+            return Taken::Whole;
+        };
+        let mut active = std::mem::take(&mut state.active);
+        active.clear();
+        let mut row = first_from(run.times, first, self.before);
+        let mut bucket = 0;
+        while let Some(time) = run.times.get(row) {
+            let (place, end) = if *time < start {
+                (0, start)
+            } else {
+                bucket = self.span.bucket_of(*time, bucket);
+                (bucket + 1, self.span.bounds[bucket + 1])
+            };
+            let end = first_from(run.times, row + 1, end);
+            if table.any(&run.codes[row..end]) {
+                active.push(place);
+            }
+            row = end;
+        }
+        self.count_actor(state, &active, run.times[first] >= start, actor);
+        state.active = active;
+        Taken::Whole
     }
 }

@@ -52,6 +52,15 @@ pub(crate) enum Values {
     Unranked,
 }
 
+/// Which values of a breakdown are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Groups {
+    /// Those that marked events have.
+    Met,
+    /// Perhaps some more, where it would take another look at every event to tell.
+    Possible,
+}
+
 /// What is kept of events besides time and marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Actors {
@@ -120,6 +129,7 @@ pub(crate) struct Loader<'a> {
     /// The times at which events have their keys read; empty: keys are not read.
     pub(crate) ties: &'a HashSet<i64>,
     pub(crate) values: Values,
+    pub(crate) groups: Groups,
     pub(crate) arrivals: Arrivals,
     /// What spines of the source's table have.
     pub(crate) spine: Option<SpineColumns>,

@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::drive::Loaded;
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken};
+use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken, first_from};
 use super::key::{Key, OwnedKey};
 use super::load::{NO_CODE, Times};
 use super::wire::wire;
@@ -26,7 +26,7 @@ pub(crate) struct PrecedingState {
     pub(crate) total: u64,
     /// By code of the value, where that is asked for; [`NO_CODE`]: none, or null. Where values are not ranked,
     /// equal ones may have several codes.
-    pub(crate) counts: HashMap<u32, u64>,
+    pub(crate) counts: Counts,
     /// Where they are asked for: by actor, then in the order of values.
     pub(crate) actors: Vec<ActorCount>,
     /// Times of simultaneous events that differ in value, where their keys would have to say which is
@@ -34,6 +34,36 @@ pub(crate) struct PrecedingState {
     pub(crate) ties: HashSet<i64>,
     /// Counts of the actor at hand.
     own: Vec<(u32, u64)>,
+}
+
+/// How often each code was met.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// By code, as far as that goes: names have low ones.
+    low: Vec<u64>,
+    high: HashMap<u32, u64>,
+}
+
+impl Counts {
+    const LOW_MAX: u32 = 1 << 16;
+
+    fn add(&mut self, code: u32, count: u64) {
+        if code >= Self::LOW_MAX {
+            *self.high.entry(code).or_default() += count;
+            return;
+        }
+        let place = code as usize;
+        if place >= self.low.len() {
+            self.low.resize(place + 1, 0);
+        }
+        self.low[place] += count;
+    }
+
+    /// The codes that were met.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+        let low = (0..).zip(self.low.iter().copied()).filter(|(_, count)| *count > 0);
+        low.chain(self.high.iter().map(|(code, count)| (*code, *count)))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +74,7 @@ pub(crate) struct ActorCount {
     pub(crate) count: u64,
 }
 
+wire!(Counts { low, high });
 wire!(ActorCount { tenant, actor, value, count });
 wire!(PrecedingState { total, counts, actors, ties; own });
 
@@ -96,11 +127,16 @@ impl PrecedingFold<'_> {
         if self.by_actor {
             own.sort_unstable_by(|left, right| self.compare(left.0, right.0));
         }
-        for same in own.chunk_by(|left, right| self.compare(left.0, right.0).is_eq()) {
+        // Only to one who is told of actors does it matter which codes are of one value.
+        let is_same = |left: &(u32, u64), right: &(u32, u64)| match self.by_actor {
+            true => self.compare(left.0, right.0).is_eq(),
+            false => left.0 == right.0,
+        };
+        for same in own.chunk_by(is_same) {
             let (value, count) = (same[0].0, same.iter().map(|(_, count)| count).sum::<u64>());
             state.total += count;
             if self.by_value {
-                *state.counts.entry(value).or_default() += count;
+                state.counts.add(value, count);
             }
             if self.by_actor {
                 let (tenant, actor) = (Box::from(actor.tenant), actor.key.to_owned());
@@ -146,9 +182,7 @@ impl Fold for PrecedingFold<'_> {
 
     fn merge(&self, into: &mut PrecedingState, other: PrecedingState) {
         into.total += other.total;
-        for (value, count) in other.counts {
-            *into.counts.entry(value).or_default() += count;
-        }
+        other.counts.iter().for_each(|(value, count)| into.counts.add(value, count));
         into.actors.extend(other.actors);
         into.ties.extend(other.ties);
     }
@@ -159,6 +193,8 @@ pub(crate) struct PrecedingTable {
     before: ByCode<bool>,
     of: ByCode<bool>,
     values: ByCode<u32>,
+    /// Whether every event is an `of` event.
+    of_all: bool,
 }
 
 impl Kernel for PrecedingFold<'_> {
@@ -170,6 +206,7 @@ impl Kernel for PrecedingFold<'_> {
             before: ByCode::new(bits(BoundQuery::BEFORE), false),
             of: ByCode::new(bits(BoundQuery::OF), false),
             values: ByCode::new(meanings.iter().map(|meaning| meaning.value), NO_CODE),
+            of_all: bits(BoundQuery::OF).all(|of| of),
         })
     }
 
@@ -181,11 +218,15 @@ impl Kernel for PrecedingFold<'_> {
         run: CodeRun<'_>,
     ) -> Taken {
         let mut own = std::mem::take(&mut state.own);
-        own.clear();
-        let taken = self.read(table, run, &mut own);
+        let taken = if table.of_all {
+            self.read_neighbours(table, run, &mut own)
+        } else {
+            self.read(table, run, &mut own)
+        };
         if taken == Taken::Whole {
             self.count(state, &mut own, actor);
         }
+        own.clear();
         state.own = own;
         taken
     }
@@ -198,7 +239,34 @@ struct LatestRow {
     undecided: bool,
 }
 
+/// Rows of one time that are looked at one by one; more of them are left to the other way.
+const TOGETHER_MAX: usize = 32;
+
 impl PrecedingFold<'_> {
+    /// Where every event is an `of` event, only the rows right before a `before` event are looked at.
+    fn read_neighbours(&self, table: &PrecedingTable, run: CodeRun<'_>, own: &mut Vec<(u32, u64)>) -> Taken {
+        let CodeRun { times, codes } = run;
+        let first = first_from(times, 0, self.since);
+        for (row, _) in codes.iter().enumerate().skip(first).filter(|(_, code)| table.before.get(**code)) {
+            let rows_of = |end: usize, time: i64| {
+                times[..end].iter().rev().take(TOGETHER_MAX).take_while(|other| **other == time).count()
+            };
+            let Some(latest) = (row - rows_of(row, times[row])).checked_sub(1) else {
+                own.push((NO_CODE, 1));
+                continue;
+            };
+            let value = table.values.get(codes[latest]);
+            let together = rows_of(latest, times[latest]);
+            let undecided =
+                || codes[latest - together..latest].iter().any(|code| table.values.get(*code) != value);
+            if times[latest] == times[row] || together == TOGETHER_MAX || undecided() {
+                return Taken::Not;
+            }
+            own.push((value, 1));
+        }
+        Taken::Whole
+    }
+
     /// Values that simultaneous events leave undecided are left to the other way.
     fn read(&self, table: &PrecedingTable, run: CodeRun<'_>, own: &mut Vec<(u32, u64)>) -> Taken {
         // The latest two times that have `of` events: one of them is strictly earlier.

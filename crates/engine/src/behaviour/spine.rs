@@ -15,7 +15,7 @@ use super::gathered::Columns as Lists;
 use super::joined::OfSource;
 use super::kernel::{CodeRun, Meaning};
 use super::key::{Key, KeyColumn};
-use super::load::{Actors, Events, Loader, NO_CODE, Times, Values, shorten};
+use super::load::{Actors, Events, Groups, Loader, NO_CODE, Times, Values, shorten};
 use super::membership::Memberships;
 use super::refine::{Knowing, Refinement, has_conditions};
 use crate::{EngineError, stop};
@@ -405,8 +405,8 @@ pub(super) struct Stream {
     pub(super) part: Part,
     refinement: Option<Refinement>,
     codes: Codes,
-    /// Events by code; empty where groups are not asked for.
-    counts: Vec<u64>,
+    /// Events by code, where that was to be known.
+    counts: Option<Vec<u64>>,
 }
 
 impl Stream {
@@ -415,11 +415,9 @@ impl Stream {
         let (Some(scan), Some(columns)) = (loader.streamed(part), loader.spine) else { return Ok(None) };
         let Some(spined) = loader.spined(part)? else { return Ok(None) };
         let codes = loader.codes(&scan.names(), spined.refinement.as_ref());
-        let counts = if codes.groups.is_empty() {
-            Vec::new()
-        } else {
-            loader.count_codes(scan, spined.refinement.as_ref(), &codes)?
-        };
+        let is_counted = !codes.groups.is_empty() && loader.groups == Groups::Met;
+        let counts =
+            is_counted.then(|| loader.count_codes(scan, spined.refinement.as_ref(), &codes)).transpose()?;
         Ok(Some(Self {
             source: loader.source.clone(),
             columns,
@@ -440,9 +438,15 @@ impl Stream {
     /// No events, with the groups and values that its events have: one for each code.
     pub(super) fn keys(&self) -> Events {
         let mut events = Events::default();
-        for (code, count) in self.counts.iter().enumerate() {
-            let key = || std::iter::once(self.codes.name(code));
-            events.groups.push(if *count > 0 { events.group_keys.code(key()) } else { NO_CODE });
+        if !self.source.breakdown.is_empty() {
+            for (code, marks) in self.codes.marks.iter().enumerate() {
+                let has_events = match &self.counts {
+                    Some(counts) => counts.get(code).is_some_and(|count| *count > 0),
+                    None => *marks != 0,
+                };
+                let key = || std::iter::once(self.codes.name(code));
+                events.groups.push(if has_events { events.group_keys.code(key()) } else { NO_CODE });
+            }
         }
         if let Some(value) = &self.source.value {
             for (code, marks) in self.codes.marks.iter().enumerate() {
@@ -463,7 +467,7 @@ impl Stream {
 
     /// How many events there are of each group, by rank.
     pub(super) fn add_sizes(&self, sizes: &mut [u64]) {
-        for (group, count) in self.codes.groups.iter().zip(&self.counts) {
+        for (group, count) in self.codes.groups.iter().zip(self.counts.iter().flatten()) {
             if let Some(size) = group.and_then(|rank| sizes.get_mut(rank as usize)) {
                 *size += count;
             }
@@ -532,6 +536,7 @@ impl Stream {
             actors: self.actors,
             ties: &no_ties,
             values: self.values,
+            groups: Groups::Met,
             arrivals: Arrivals::Unread,
             spine: Some(self.columns),
             interrupt,

@@ -1,6 +1,7 @@
 //! The stickiness fold: in how many buckets an actor has events.
 
 use super::fold::{Actor, Fold, Run};
+use super::kernel::{CodeRun, Kernel, Marked, Meaning, Taken, first_from};
 use super::span::Span;
 use super::wire::wire;
 
@@ -16,6 +17,14 @@ pub(crate) struct StickinessState {
 }
 
 wire!(StickinessState { data });
+
+impl StickinessState {
+    fn count(&mut self, active: usize) {
+        if let Some(actors) = active.checked_sub(1).and_then(|place| self.data.get_mut(place)) {
+            *actors += 1;
+        }
+    }
+}
 
 impl<'a> StickinessFold<'a> {
     pub(crate) fn new(span: &'a Span) -> Self {
@@ -39,12 +48,36 @@ impl Fold for StickinessFold<'_> {
                 last = Some(bucket);
             }
         }
-        if let Some(actors) = state.data.get_mut(active - usize::from(active > 0)) {
-            *actors += u64::from(active > 0);
-        }
+        state.count(active);
     }
 
     fn merge(&self, into: &mut StickinessState, other: StickinessState) {
         into.data.iter_mut().zip(other.data).for_each(|(own, theirs)| *own += theirs);
+    }
+}
+
+impl Kernel for StickinessFold<'_> {
+    type Table = Marked;
+
+    fn table(&self, meanings: &[Meaning]) -> Option<Marked> {
+        Some(Marked::new(meanings))
+    }
+
+    fn take_codes(
+        &self,
+        state: &mut StickinessState,
+        table: &Marked,
+        _: Actor<'_>,
+        run: CodeRun<'_>,
+    ) -> Taken {
+        let (mut active, mut row, mut bucket) = (0, 0, 0);
+        while let Some(time) = run.times.get(row) {
+            bucket = self.span.bucket_of(*time, bucket);
+            let end = first_from(run.times, row + 1, self.span.bounds[bucket + 1]);
+            active += usize::from(table.any(&run.codes[row..end]));
+            row = end;
+        }
+        state.count(active);
+        Taken::Whole
     }
 }

@@ -92,6 +92,7 @@ impl Loading<'_, '_> {
             actors: Actors::Ignored,
             ties: self.ties,
             values: self.values,
+            groups: self.groups,
             arrivals: self.arrivals,
             spine: SpineColumns::of(view.schema()),
             interrupt: self.interrupt,

@@ -7,6 +7,7 @@ use ebbtide_model::{ColumnType, Fault};
 use hashbrown::HashSet;
 
 use super::fold::{Actor, Fold, Run};
+use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken, first_from};
 use super::load::{NO_CODE, Number};
 use super::span::Span;
 use super::wire::wire;
@@ -52,19 +53,27 @@ pub(crate) struct TrendState {
     pub(crate) numbered: Vec<u64>,
     pub(crate) extremes: Vec<Option<(Number, Number)>>,
     pub(crate) values: Vec<Vec<Number>>,
-    /// By series: which actor was seen last, and in which bucket.
-    seen: Vec<(u64, usize)>,
-    actors: u64,
+    /// By series: the visit at which it was last seen.
+    seen: Vec<u64>,
+    /// The number of the visit at hand: an actor's events of one bucket, or all of them where buckets add up.
+    visit: u64,
 }
 
-wire!(TrendState { totals, unique, distinct, sums, numbered, extremes, values, seen, actors });
+wire!(TrendState { totals, unique, distinct, sums, numbered, extremes, values, seen, visit });
+
+impl TrendState {
+    /// How many events a series has.
+    pub(crate) fn events(&self, series: usize, buckets: usize) -> u64 {
+        self.totals.iter().skip(series * buckets).take(buckets).sum()
+    }
+}
 
 #[cfg(test)]
 impl TrendState {
-    /// Which actor was seen last says nothing about those that were.
+    /// When a series was seen last says nothing about those that were.
     pub(crate) fn forget_actors(&mut self) {
         self.seen.clear();
-        self.actors = 0;
+        self.visit = 0;
     }
 }
 
@@ -107,6 +116,17 @@ impl<'a> TrendFold<'a> {
         Ok(self)
     }
 
+    /// By place of a kept group, behind all: its series among those of all groups, which stand there by rank; the
+    /// one behind them is empty, and for those without events here.
+    pub(crate) fn order_of(&self, groups: usize, kept: usize) -> Vec<usize> {
+        let mut order = vec![groups + 1; kept + 1];
+        order[0] = 0;
+        for (rank, place) in self.series.iter().enumerate().filter(|(_, place)| **place != NO_SERIES) {
+            order[*place as usize] = rank + 1;
+        }
+        order
+    }
+
     pub(crate) fn buckets(&self) -> usize {
         self.span.buckets()
     }
@@ -135,13 +155,11 @@ impl<'a> TrendFold<'a> {
         }
     }
 
-    /// An actor's events come in order of time, so one that was seen in this bucket was seen in it last.
+    /// An actor's events come in order of time, so what was seen in this visit was seen last.
     fn count_actor(&self, state: &mut TrendState, series: usize, bucket: usize) {
-        let (actor, last) = state.seen[series];
-        let seen = actor == state.actors && (self.cumulative || last == bucket);
-        if !seen {
+        if state.seen[series] != state.visit {
             state.unique[series * self.buckets() + bucket] += 1;
-            state.seen[series] = (state.actors, bucket);
+            state.seen[series] = state.visit;
         }
     }
 }
@@ -161,17 +179,19 @@ impl Fold for TrendFold<'_> {
             numbered: vec![0; wanted(sum || extremes || values)],
             extremes: vec![None; wanted(extremes)],
             values: vec![Vec::new(); wanted(values)],
-            seen: vec![(0, 0); self.series_count],
-            actors: 0,
+            seen: vec![0; self.series_count],
+            visit: 0,
         }
     }
 
     fn take(&self, state: &mut TrendState, actor: Actor<'_>, run: Run<'_>) {
-        state.actors += 1;
+        state.visit += 1;
         let unique = self.wants.unique && !actor.is_no_one();
         let mut bucket = 0;
         for index in 0..run.len() {
-            bucket = self.span.bucket_of(run.times[index], bucket);
+            let last = bucket;
+            bucket = self.span.bucket_of(run.times[index], last);
+            state.visit += u64::from(bucket != last && !self.cumulative);
             let group = self.series.get(run.group(index) as usize).copied().unwrap_or(NO_SERIES);
             for series in [0, group] {
                 if series == NO_SERIES {
@@ -201,6 +221,95 @@ impl Fold for TrendFold<'_> {
         for (own, theirs) in into.values.iter_mut().zip(other.values) {
             own.extend(theirs);
         }
+    }
+}
+
+/// What each code is to a trend.
+pub(crate) struct TrendTable {
+    /// Its series; [`UNMARKED`], or [`NO_SERIES`] where it is only one of all.
+    series: ByCode<u32>,
+    /// Whether every event is one of all, and there are no other series.
+    plain: bool,
+}
+
+/// The series of events that are none of the trend's.
+const UNMARKED: u32 = u32::MAX - 1;
+
+impl Kernel for TrendFold<'_> {
+    type Table = TrendTable;
+
+    fn table(&self, meanings: &[Meaning]) -> Option<TrendTable> {
+        let Wants { unique: _, distinct, sum, extremes, values } = self.wants;
+        if distinct || sum || extremes || values {
+            return None;
+        }
+        let series = |meaning: &Meaning| match meaning.marks {
+            0 => UNMARKED,
+            _ => self.series.get(meaning.group as usize).copied().unwrap_or(NO_SERIES),
+        };
+        Some(TrendTable {
+            plain: meanings.iter().all(|meaning| series(meaning) == NO_SERIES),
+            series: ByCode::new(meanings.iter().map(series), UNMARKED),
+        })
+    }
+
+    /// A bucket's rows are found by its end; what is in them only the codes say.
+    fn take_codes(
+        &self,
+        state: &mut TrendState,
+        table: &TrendTable,
+        actor: Actor<'_>,
+        run: CodeRun<'_>,
+    ) -> Taken {
+        state.visit += 1;
+        let unique = self.wants.unique && !actor.is_no_one();
+        let (mut row, mut bucket) = (0, 0);
+        while let Some(time) = run.times.get(row) {
+            bucket = self.span.bucket_of(*time, bucket);
+            let end = first_from(run.times, row + 1, self.span.bounds[bucket + 1]);
+            state.visit += u64::from(!self.cumulative);
+            let codes = &run.codes[row..end];
+            let counted = match (table.plain, unique) {
+                (true, _) => codes.len(),
+                (false, true) => self.count_codes::<true>(state, table, bucket, codes),
+                (false, false) => self.count_codes::<false>(state, table, bucket, codes),
+            };
+            state.totals[bucket] += counted as u64;
+            if unique && counted > 0 {
+                self.count_actor(state, 0, bucket);
+            }
+            row = end;
+        }
+        Taken::Whole
+    }
+}
+
+impl TrendFold<'_> {
+    /// Counts the rows of a bucket for their series, and says how many are marked.
+    fn count_codes<const UNIQUE: bool>(
+        &self,
+        state: &mut TrendState,
+        table: &TrendTable,
+        bucket: usize,
+        codes: &[u16],
+    ) -> usize {
+        let (buckets, visit) = (self.buckets(), state.visit);
+        let mut counted = 0;
+        for code in codes {
+            let series = table.series.get(*code);
+            counted += usize::from(series != UNMARKED);
+            if series >= UNMARKED {
+                continue;
+            }
+            let cell = series as usize * buckets + bucket;
+            state.totals[cell] += 1;
+            if UNIQUE {
+                let seen = &mut state.seen[series as usize];
+                state.unique[cell] += u64::from(*seen != visit);
+                *seen = visit;
+            }
+        }
+        counted
     }
 }
 

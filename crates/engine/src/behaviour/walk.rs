@@ -1,6 +1,7 @@
 //! The runs of a stream one after the other, each whole: joined where a group of rows ends in the middle of it,
 //! and without dead rows. Where neither is the case nothing is copied.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use ebbtide_store::{SpineRows, SpineScan};
@@ -25,9 +26,37 @@ pub(super) struct Walk<'l> {
     next_tenant: usize,
     /// The tenant's rank.
     tenant: u32,
+    head: Head,
     copied: Option<Copied>,
     times: Vec<i64>,
     codes: Vec<u16>,
+}
+
+/// As much of an actor as is compared at once: whoever has the lesser head comes first, and most have one of their
+/// own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Head {
+    tenant: u32,
+    /// In the order of keys.
+    kind: u8,
+    start: u64,
+}
+
+impl Head {
+    pub(super) fn of((tenant, key): (u32, Key<'_>)) -> Self {
+        let (kind, start) = match key {
+            Key::Null => (0, 0),
+            Key::Int(value) => (1, value.cast_unsigned() ^ (1 << 63)),
+            Key::Decimal(_) => (2, 0),
+            Key::Text(text) => {
+                let mut start = [0; 8];
+                let length = text.len().min(start.len());
+                start[..length].copy_from_slice(&text.as_bytes()[..length]);
+                (3, u64::from_be_bytes(start))
+            }
+        };
+        Self { tenant, kind, start }
+    }
 }
 
 /// A run that is not in the group as it lies there: its rows are those of the walk's own lists.
@@ -82,6 +111,7 @@ impl<'l> Walk<'l> {
             run: 0,
             next_tenant: 0,
             tenant: 0,
+            head: Head::default(),
             copied: None,
             times: Vec::new(),
             codes: Vec::new(),
@@ -91,11 +121,22 @@ impl<'l> Walk<'l> {
         Ok(walk)
     }
 
+    /// Of the run at hand, once that was asked for.
+    pub(super) fn look(&mut self) {
+        self.head = self.id().map(Head::of).unwrap_or_default();
+    }
+
+    /// Whose run comes first; both are at hand, and were looked at.
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        self.head.cmp(&other.head).then_with(|| self.id().cmp(&other.id()))
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.group.is_none() && self.copied.is_none()
     }
 
     /// The tenant's rank, and the actor.
+    #[inline]
     pub(super) fn id(&self) -> Option<(u32, Key<'_>)> {
         match (&self.copied, &self.group) {
             (Some(copied), _) => Some((copied.tenant, copied.actor.as_key())),
@@ -104,6 +145,7 @@ impl<'l> Walk<'l> {
         }
     }
 
+    #[inline]
     pub(super) fn run(&self) -> CodeRun<'_> {
         match (&self.copied, &self.group) {
             (None, Some(group)) => group.run(self.run),
@@ -111,6 +153,7 @@ impl<'l> Walk<'l> {
         }
     }
 
+    #[inline]
     pub(super) fn advance(&mut self) -> Result<(), EngineError> {
         self.copied = None;
         self.run += 1;

@@ -9,7 +9,7 @@ use ebbtide_store::fs::{FileSystem, SimFs};
 use serde_json::{Value as Json, json};
 
 use super::random::{Random, text};
-use super::world::{Event, app, at, in_memory, in_segments, try_ask};
+use super::world::{Event, app, assigned, at, data_sets, in_memory, in_segments, try_ask};
 
 /// More than two groups of a segment's rows.
 const EVENTS: u32 = 300_000;
@@ -113,4 +113,98 @@ fn actors_that_are_numbers_are_shared_out_without_changing_an_answer() {
 #[test]
 fn actors_that_are_texts_are_shared_out_without_changing_an_answer() {
     check("views", 5_000);
+}
+
+/// Few actors and few instants, so that much is simultaneous and many runs are of one actor.
+fn crowded(random: &mut Random) -> Vec<Event> {
+    let (actors, hours) = (random.pick(&[1, 3, 12]), random.pick(&[4, 40, 900]));
+    let start = at("2024-01-01").micros();
+    let event = |_| {
+        let hour = i64::try_from(random.below(hours)).unwrap();
+        let time = Instant::from_micros(start + hour * 3_600 * Instant::MICROS_PER_SECOND);
+        let who = i64::try_from(random.below(actors)).unwrap();
+        let name = random.pick(&["view", "cart", "buy", "leave", "leave", "stay"]);
+        let values = BTreeMap::from([
+            ("card", if random.one_in(30) { Value::Null } else { Value::Int(who) }),
+            ("at", if random.one_in(40) { Value::Null } else { Value::Timestamp(time) }),
+            ("type", if random.one_in(20) { Value::Null } else { text(name) }),
+        ]);
+        Event { table: "sales", tenant: random.pick(&["a", "b"]), values }
+    };
+    (0..200).map(event).collect()
+}
+
+/// A question that can be answered from codes and times alone, with bounds in the middle of the events.
+fn plain_question(random: &mut Random) -> Json {
+    let name =
+        |random: &mut Random| random.pick(&[json!({}), json!({"event": "view"}), json!({"event": "leave"})]);
+    let (one, other) = (name(random), name(random));
+    let steps = random.pick(&[2, 3, 4, 5]);
+    let names = ["view", "cart", "buy", "leave", "stay"].map(|name| json!({"event": name}));
+    let yes = random.one_in(2);
+    let mut query = match random.below(9) {
+        0 | 1 => json!({
+            "kind": "funnel", "steps": names[..steps], "window": random.pick(&["1h", "5h", "3d"]), "list_actors": yes,
+            "count_all_actors": random.one_in(2), "time_between": [0, steps - 1],
+        }),
+        2 | 3 => json!({
+            "kind": "retention", "start": one, "return": other, "period": random.pick(&["day", "week"]), "periods": 6,
+            "columns": random.pick(&[2, 6]), "type": random.pick(&["recurring", "first_time"]), "cumulative": yes,
+            "min_occurrences": random.pick(&[1, 2]), "cell_zero": random.pick(&["size", "returned"]),
+        }),
+        4 => json!({
+            "kind": "trend", "entity": one, "measure": random.pick(&[json!(["total", "unique"]), json!("total")]),
+            "interval": random.pick(&["day", "week", "all"]), "cumulative": yes, "from": "2024-01-02",
+            "breakdown": {"prop": "event", "limit": 3},
+        }),
+        5 => json!({
+            "kind": "trend", "entity": one, "measure": ["unique"], "interval": "day", "from": "2024-01-05",
+            "compare": "previous_period", "breakdown": {"prop": "event"},
+        }),
+        6 => {
+            json!({"kind": "churn", "entity": one, "limit": 3, "order": random.pick(&["days", "ratio"]), "min_events": 2})
+        }
+        7 => json!({
+            "kind": "preceding", "before": one, "of": other, "show": "event", "per_actor": yes,
+            "limit": random.pick(&[2, 10]),
+        }),
+        _ => json!({"kind": random.pick(&["stickiness", "lifecycle"]), "entity": one, "interval": "day"}),
+    };
+    query["stream"] = json!("sales");
+    if query["kind"] == "retention" || random.one_in(2) {
+        query["from"] = json!("2024-01-03");
+        if query["kind"] != "retention" {
+            query["to"] = json!("2024-01-20");
+        }
+    }
+    query
+}
+
+#[test]
+fn rows_taken_directly_are_those_that_columns_give() {
+    let app = app();
+    for seed in 0..data_sets() / 8 {
+        let mut random = Random::new(seed);
+        let events = crowded(&mut random);
+        let (parts, in_rows) = (random.pick(&[1, 2, 3]), random.pick(&[0, 0, 1]));
+        let of_actor = |event: &Event| match event.value("card") {
+            Value::Int(actor) => usize::try_from(*actor).unwrap(),
+            _ => 0,
+        };
+        // Each actor in one part, or spread over all; the last ones perhaps not in segments.
+        let by_actor = random.one_in(3);
+        let part_of = |index: usize, event: &Event| (if by_actor { of_actor(event) } else { index }) % parts;
+        let laid_out = assigned(&app, &events, &part_of, &|part| part + in_rows < parts);
+        let plain = in_memory(&app, &events, 1);
+        let every = random.pick(&[0, 0, 2, 5]);
+        let is_dead = |number: u64| every > 0 && number.is_multiple_of(every);
+        let (laid_out, plain) = (laid_out.without(is_dead).unwrap(), plain.without(is_dead).unwrap());
+        for _ in 0..6 {
+            let (query, tenant) = (plain_question(&mut random), random.pick(&[None, Some("a")]));
+            let as_of = random.pick(&[at("2024-01-09T05:00:00Z"), at("2024-04-01")]);
+            let ask = |snapshot| try_ask(snapshot, tenant, &query, as_of).map(|answer| answer.result());
+            let (got, want) = (ask(&laid_out).unwrap(), ask(&plain).unwrap());
+            assert_eq!(got, want, "seed {seed} {query} of {tenant:?} as of {as_of}");
+        }
+    }
 }

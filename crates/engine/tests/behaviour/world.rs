@@ -158,7 +158,30 @@ pub(crate) fn in_segments(
     parts: usize,
     disk: &Arc<dyn FileSystem>,
 ) -> Snapshot {
-    Snapshot::of_segments(app.clone(), batches(app, events, parts), disk).unwrap()
+    Snapshot::of_segments(app.clone(), batches(app, events, parts), disk, |_| true).unwrap()
+}
+
+/// The rows in parts that each event is assigned to, of which the `written` ones are segments.
+pub(crate) fn assigned(
+    app: &Arc<AppSchema>,
+    events: &[Event],
+    part_of: &dyn Fn(usize, &Event) -> usize,
+    written: &dyn Fn(usize) -> bool,
+) -> Snapshot {
+    let disk: Arc<dyn FileSystem> = Arc::new(SimFs::new(1));
+    let mut tables = Vec::new();
+    for table in &app.tables {
+        let mut parts: Vec<Vec<(u64, &Event)>> = Vec::new();
+        let rows = (1..).zip(events).filter(|(_, event)| *event.table == *table.name.as_str());
+        for (index, row) in rows.enumerate() {
+            let part = part_of(index, row.1);
+            parts.resize_with(parts.len().max(part + 1), Vec::new);
+            parts[part].push(row);
+        }
+        let parts = parts.iter().filter(|rows| !rows.is_empty());
+        tables.push((table.name.clone(), parts.map(|rows| batch(table, rows)).collect()));
+    }
+    Snapshot::of_segments(app.clone(), tables, &disk, written).unwrap()
 }
 
 fn batches(app: &AppSchema, events: &[Event], parts: usize) -> Vec<(TableName, Vec<RecordBatch>)> {

@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use serde_json::{Map, Value as Json, json};
 
-use super::reports;
 use super::schemas::of_row;
+use super::{described, incoming, reports};
 use crate::http::OWN_PATHS;
 use crate::report::export::ExportFormat;
 use crate::server::Server;
@@ -63,7 +63,7 @@ fn tags(server: &Server) -> Json {
     let mut tags: Vec<Json> = server
         .apps
         .iter()
-        .filter(|app| !app.pack.reports.is_empty())
+        .filter(|app| !app.pack.reports.is_empty() || !app.pack.captures.is_empty())
         .map(|app| {
             let title = app.pack.title.as_deref().unwrap_or("Reports of the app.");
             json!({"name": app.name().as_str(), "description": title})
@@ -85,11 +85,20 @@ fn tags(server: &Server) -> Json {
 fn paths(server: &Server) -> Json {
     let mut paths = Map::new();
     let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
-    for way in &server.routes {
+    for way in &server.routes.reports {
         let number = numbers.entry((way.app.name().as_str(), way.report.name.as_str())).or_insert(0);
         *number += 1;
         let operation = reports::operation(way, *number, &server.sql);
         paths.insert(way.route.path.clone(), json!({"get": operation.to_json()}));
+    }
+    for way in &server.routes.captures {
+        paths.insert(way.capture.path.clone(), json!({"post": incoming::capture(way, server).to_json()}));
+    }
+    for way in &server.routes.clears {
+        paths.insert(way.clear.path.clone(), json!({"post": incoming::clear(way).to_json()}));
+    }
+    for way in &server.routes.lives {
+        paths.insert(way.live.route.path.clone(), json!({"get": incoming::live(way).to_json()}));
     }
     for own in OWN_PATHS {
         let of_path = paths.entry(own.path).or_insert_with(|| json!({}));
@@ -213,13 +222,6 @@ fn shared_schemas() -> Map<String, Json> {
         "rows": {"type": "array", "items": {"type": "object"}},
         "meta": of_meta,
     }));
-    let schema = required(json!({
-        "app": text(),
-        "title": {"type": ["string", "null"]},
-        "timezone": {"type": ["string", "null"]},
-        "tables": {"type": "array", "items": {"type": "object"}},
-        "reports": {"type": "array", "items": {"type": "object"}},
-    }));
     let named = [
         ("AsOf", of_instant()),
         ("Problem", problem),
@@ -229,7 +231,6 @@ fn shared_schemas() -> Map<String, Json> {
         ("Meta", meta),
         ("QueryAnswer", query),
         ("SqlAnswer", sql),
-        ("Schema", schema),
     ];
-    named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    named.into_iter().chain(described::schemas()).map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

@@ -2,7 +2,9 @@
 //! declarations that answer them.
 
 pub(crate) mod capture;
+mod described;
 mod document;
+mod incoming;
 mod operation;
 pub(crate) mod own;
 mod planned;

@@ -26,6 +26,8 @@ mod capture;
 #[cfg(test)]
 mod cohorts;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod explained;
@@ -40,6 +42,8 @@ mod kept_random;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod open;
 #[cfg(test)]
 mod order;
@@ -51,6 +55,8 @@ mod reference;
 mod refusals;
 #[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod storefront;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -99,12 +99,12 @@ function AppSwitcher({ signIn }: { readonly signIn: SignIn | null }) {
   const add = { key: "+", label: t("sign_in.add"), onSelect: () => void navigate("/app/sign-in") };
   return (
     <Menu
-      label={t("app.switch")}
+      label={`${signIn?.app ?? t("apps.all")}: ${t("app.switch")}`}
       align="start"
       className="button app-switch"
       trigger={
         <>
-          <span className="app-mark">{(signIn?.app ?? t("apps.all")).charAt(0).toUpperCase()}</span>
+          <span className="app-mark" data-letter={(signIn?.app ?? t("apps.all")).charAt(0).toUpperCase()} />
           <span className="app-name">{signIn?.app ?? t("apps.all")}</span>
           <Icon name="down" size={14} />
         </>
@@ -174,6 +174,9 @@ function Preferences() {
       <Menu label={t("theme")} side="top" align="start" className="button is-bare is-square" trigger={<Icon name="sun" />} items={themes} />
       <a className="button is-bare" href="/docs">
         {t("docs")}
+      </a>
+      <a className="button is-bare is-small" href="/app/licenses.txt">
+        {t("licences")}
       </a>
     </div>
   );

@@ -15,13 +15,13 @@ export interface ChartProps {
   readonly label: string;
   readonly labels: readonly string[];
   readonly lines: readonly Line[];
-  readonly style: "line" | "bar" | "stack";
+  readonly shape: "line" | "bar" | "stack";
   readonly format: (value: number) => string;
   readonly axis: (value: number) => string;
   /** How many periods at the end have not ended. */
   readonly partial?: number;
   readonly onOpen?: ((index: number) => void) | undefined;
-  readonly height?: "normal" | "tall";
+  readonly height?: "low" | "normal" | "tall";
 }
 
 const Drawing = lazy(() => import("./ChartDrawing.tsx"));

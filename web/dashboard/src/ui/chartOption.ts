@@ -41,15 +41,15 @@ function tooltipOf({ labels, lines, format }: ChartProps, index: number): HTMLEl
 /** Lines of the period before have the colour of their own line. */
 const placeOf = (lines: readonly Line[], place: number): number => lines.slice(0, place).filter((line) => line.before !== true).length % 8;
 
-function seriesOf({ lines, style, partial = 0 }: ChartProps, palette: Palette): object[] {
+function seriesOf({ lines, shape, partial = 0 }: ChartProps, palette: Palette): object[] {
   return lines.flatMap((line, place): object[] => {
-    const color = line.before === true ? (style === "line" ? palette.text : palette.before) : (palette.series[placeOf(lines, place)] ?? palette.text);
-    const whole = style === "line" && partial > 0 ? line.data.length - partial : line.data.length;
+    const color = line.before === true ? (shape === "line" ? palette.text : palette.before) : (palette.series[placeOf(lines, place)] ?? palette.text);
+    const whole = shape === "line" && partial > 0 ? line.data.length - partial : line.data.length;
     const base = { name: line.name, animationDuration: 250, emphasis: { disabled: true }, silent: true };
-    if (style !== "line") {
-      const bar = { ...base, type: "bar", barMaxWidth: 44, barGap: "8%", itemStyle: { color, borderRadius: style === "bar" ? [3, 3, 0, 0] : 0 } };
+    if (shape !== "line") {
+      const bar = { ...base, type: "bar", barMaxWidth: 44, barGap: "8%", itemStyle: { color, borderRadius: shape === "bar" ? [3, 3, 0, 0] : 0 } };
       const faint = line.data.map((value, index) => (index >= line.data.length - partial ? { value, itemStyle: { opacity: 0.45 } } : value));
-      return [style === "stack" ? { ...bar, stack: "all", data: faint } : { ...bar, data: faint }];
+      return [shape === "stack" ? { ...bar, stack: "all", data: faint } : { ...bar, data: faint }];
     }
     const stroke = { ...base, type: "line", symbol: "circle", symbolSize: 5, showSymbol: line.data.length <= 2, itemStyle: { color } };
     const solid = { ...stroke, lineStyle: { color, width: line.before === true ? 1.5 : 2, type: line.before === true ? "dashed" : "solid" }, data: line.data.slice(0, whole) };
@@ -83,7 +83,7 @@ export function optionOf(props: ChartProps, palette: Palette): EChartsCoreOption
     xAxis: {
       type: "category",
       data: [...props.labels],
-      boundaryGap: props.style !== "line",
+      boundaryGap: props.shape !== "line",
       axisLine: { lineStyle: { color: palette.line } },
       axisTick: { show: false },
       axisLabel: { ...text, hideOverlap: true, margin: 10 },

@@ -29,7 +29,7 @@ impl Asking<'_> {
         let before = self.query.calendar.advance(lifecycle.interval, first, -1);
         let fold = LifecycleFold::new(&span, before, lifecycle.members_limit);
         let loaded = self.load(&fold.times(self.as_of), Actors::Required)?;
-        let mut state = loaded.fold(&fold)?;
+        let mut state = loaded.fold_codes(&fold)?;
         let limit = lifecycle.members_limit as usize;
         let mut cut = false;
         for members in &mut state.members {
@@ -72,7 +72,7 @@ impl Asking<'_> {
         let span = Span::asked(self.query, Interval::Unit(stickiness.interval), self.as_of)?;
         let span = span.joined(stickiness.interval_count as usize);
         let loaded = self.load(&span.times(self.as_of), Actors::Required)?;
-        let data = loaded.fold(&StickinessFold::new(&span))?.data;
+        let data = loaded.fold_codes(&StickinessFold::new(&span))?.data;
         let mut actors_total = 0;
         let mut at_least: Vec<u64> = data
             .iter()

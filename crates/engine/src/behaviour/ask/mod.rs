@@ -24,7 +24,7 @@ use super::columns::Arrivals;
 use super::drive::{Loaded, Loading};
 use super::joined::Joined;
 use super::key::{Group, OwnedKey};
-use super::load::{Actors, Times, Values};
+use super::load::{Actors, Groups, Times, Values};
 use super::membership::Asked;
 use super::span::Span;
 use crate::answer::{ActorId, Answer, Bucket, Meta, Outcome};
@@ -151,6 +151,7 @@ impl<'a> Asking<'a> {
             actors,
             ties,
             values: Values::Ranked,
+            groups: Groups::Met,
             arrivals: Arrivals::Unread,
             interrupt: self.interrupt,
         }

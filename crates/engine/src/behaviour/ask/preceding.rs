@@ -65,8 +65,8 @@ struct Reading<'a> {
 impl<'a> Reading<'a> {
     fn values(&self, state: &PrecedingState) -> Vec<ValueCount> {
         let mut by_value: HashMap<Key<'_>, u64> = HashMap::new();
-        for (code, count) in state.counts.iter().filter(|(code, _)| self.is_shown(**code)) {
-            *by_value.entry(self.key(*code)).or_default() += count;
+        for (code, count) in state.counts.iter().filter(|(code, _)| self.is_shown(*code)) {
+            *by_value.entry(self.key(code)).or_default() += count;
         }
         let mut counts: Vec<(Key<'_>, u64)> = by_value.into_iter().collect();
         counts.sort_unstable_by(|(left, left_count), (right, right_count)| {

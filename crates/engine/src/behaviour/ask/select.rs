@@ -221,8 +221,8 @@ impl Asking<'_> {
             None
         };
         let wanted = |state: &PrecedingState| match value {
-            None => !state.counts.is_empty(),
-            Some(value) => state.counts.contains_key(&value),
+            None => state.counts.iter().next().is_some(),
+            Some(value) => state.counts.iter().any(|(code, _)| code == value),
         };
         only(&loaded, &fold, &wanted)
     }

@@ -9,16 +9,16 @@ use num_bigint::BigUint;
 use super::Asking;
 use crate::EngineError;
 use crate::answer::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
-use crate::behaviour::drive::Loaded;
+use crate::behaviour::drive::{Loaded, Loading};
 use crate::behaviour::fold::Fold;
 use crate::behaviour::key::{Group, compare_groups};
-use crate::behaviour::load::Actors;
+use crate::behaviour::load::{Actors, Groups};
 use crate::behaviour::span::Span;
 use crate::behaviour::tally::{Tally, Wanted};
 use crate::behaviour::trend::{NO_SERIES, TrendFold, TrendState, percentile, widen};
 use crate::exact::{ExactSum, Ratio};
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
     pub(super) fn trend(&self, trend: &Trend) -> Result<TrendAnswer, EngineError> {
         let asked = Span::asked(self.query, trend.interval, self.as_of)?;
         let now = self.entities(trend, &asked)?;
@@ -33,9 +33,12 @@ impl Asking<'_> {
         let earlier = before.iter().flat_map(|(_, entities)| entities);
         let groups = trend.breakdown.as_ref().map(|breakdown| commonest(breakdown, &now, earlier));
         let kept = groups.as_deref().unwrap_or_default();
-        let mut lines = self.lines(trend, &asked, &now, kept)?;
-        let mut compared = match &before {
-            Some((span, entities)) => Some((span, self.lines(trend, span, entities, kept)?)),
+        let mut lines = self.lines(trend, &asked, now, kept)?;
+        let mut compared = match before {
+            Some((span, entities)) => {
+                let lines = self.lines(trend, &span, entities, kept)?;
+                Some((span, lines))
+            }
             None => None,
         };
         let group = |(index, key): (usize, &Group)| TrendGroup {
@@ -49,7 +52,7 @@ impl Asking<'_> {
             measures: trend.measures.clone(),
             groups,
             compare: compared.map(|(span, mut lines)| TrendCompare {
-                buckets: self.named_buckets(span, trend.interval),
+                buckets: self.named_buckets(&span, trend.interval),
                 data: lines.take(trend, 0),
             }),
             data: lines.take(trend, 0),
@@ -58,7 +61,7 @@ impl Asking<'_> {
     }
 
     /// The events of each entity, with those of all groups.
-    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Measured<'_>>, EngineError> {
+    fn entities(&self, trend: &Trend, span: &Span) -> Result<Vec<Measured<'a>>, EngineError> {
         let aggregated = self.query.query.aggregate_by.is_some();
         let load = |(index, source)| {
             let measures = trend.measured(index).0;
@@ -76,26 +79,62 @@ impl Asking<'_> {
             {
                 return Ok(Measured::Tallied(tally));
             }
-            Ok(Measured::Loaded(self.load_of(std::slice::from_ref(source), &times, actors)?))
+            let load = |groups: Groups| {
+                let loading = Loading { groups, ..self.loading(&times, actors, &none) };
+                loading.load(std::slice::from_ref(source))
+            };
+            let loaded = load(Groups::Possible)?;
+            if trend.breakdown.is_none() {
+                return Ok(Measured::Loaded { loaded, sizes: Vec::new(), whole: None });
+            }
+            if loaded.has_streams() && loaded.groups.len().saturating_mul(span.buckets()) <= WHOLE_CELLS_MAX {
+                let whole = self.whole(trend, span, index, &loaded)?;
+                let sizes = (1..=loaded.groups.len()).map(|series| whole.events(series, span.buckets()));
+                return Ok(Measured::Loaded { sizes: sizes.collect(), loaded, whole: Some(whole) });
+            }
+            let loaded = if loaded.has_streams() { load(Groups::Met)? } else { loaded };
+            Ok(Measured::Loaded { sizes: loaded.group_sizes(), loaded, whole: None })
         };
         self.query.sources.iter().enumerate().map(load).collect()
     }
 
-    /// The series of all events of each entity, then of each kept group.
+    /// Every group as a series, by rank from 1 on, and an empty one behind them.
+    fn whole(
+        &self,
+        trend: &Trend,
+        span: &Span,
+        index: usize,
+        loaded: &Loaded<'_>,
+    ) -> Result<TrendState, EngineError> {
+        let groups = loaded.groups.len() + 1;
+        let series = (1..).take(loaded.groups.len()).collect();
+        let fold = self.trend_fold(trend, span, index).with_series(series, groups)?;
+        loaded.fold_codes(&fold)
+    }
+
+    fn trend_fold<'s>(&self, trend: &Trend, span: &'s Span, index: usize) -> TrendFold<'s> {
+        TrendFold::new(span, trend.measured(index).0, trend.cumulative, self.number_type(index))
+    }
+
+    /// Folds the events of each entity into the series of all, then of each kept group.
     fn lines(
         &self,
         trend: &Trend,
         span: &Span,
-        entities: &[Measured<'_>],
+        entities: Vec<Measured<'_>>,
         kept: &[Group],
     ) -> Result<Lines, EngineError> {
         let mut by_entity = Vec::new();
-        for (index, measured) in entities.iter().enumerate() {
-            let measures = trend.measured(index).0;
-            let fold = TrendFold::new(span, measures, trend.cumulative, self.number_type(index));
-            let fold = fold.with_series(measured.series(kept), kept.len())?;
+        for (index, measured) in entities.into_iter().enumerate() {
+            let series = measured.series(kept);
+            let fold = self.trend_fold(trend, span, index).with_series(series, kept.len())?;
+            let mut order: Vec<usize> = (0..=kept.len()).collect();
             let mut state = match measured {
-                Measured::Loaded(loaded) => loaded.fold(&fold)?,
+                Measured::Loaded { loaded, whole: Some(whole), .. } => {
+                    order = fold.order_of(loaded.groups.len(), kept.len());
+                    whole
+                }
+                Measured::Loaded { loaded, .. } => loaded.fold_codes(&fold)?,
                 Measured::Tallied(tally) => {
                     let mut state = fold.fresh();
                     tally.fill(&mut state, kept);
@@ -103,22 +142,36 @@ impl Asking<'_> {
                 }
             };
             let mut reading = Reading::new(&fold, span, trend.cumulative, &mut state, self.as_of.micros());
-            by_entity.push((0..=kept.len()).map(|series| reading.series(series, measures)).collect());
+            let measures = trend.measured(index).0;
+            by_entity.push(order.iter().map(|series| reading.series(*series, measures)).collect());
         }
         Ok(Lines { by_entity, entities: Vec::new() })
     }
 }
 
+/// Cells of a fold with all groups, at most: where there are more, it is first found out which are wanted.
+const WHOLE_CELLS_MAX: usize = 200_000;
+
 /// The events of an entity.
-enum Measured<'i> {
-    Loaded(Loaded<'i>),
+enum Measured<'l> {
+    Loaded {
+        loaded: Loaded<'l>,
+        /// By rank of the group: how many events it has. Empty where there is no breakdown.
+        sizes: Vec<u64>,
+        /// What they come to, where each group was given a series before it was known which are kept.
+        whole: Option<TrendState>,
+    },
     Tallied(Tally),
 }
 
 impl Measured<'_> {
-    fn sizes(&self) -> Vec<(&Group, u64)> {
+    /// The groups that have events, and how many.
+    fn groups(&self) -> Vec<(&Group, u64)> {
         match self {
-            Self::Loaded(loaded) => loaded.groups.iter().zip(loaded.group_sizes()).collect(),
+            Self::Loaded { loaded, sizes, .. } => {
+                let groups = loaded.groups.iter().zip(sizes.iter().copied());
+                groups.filter(|(_, size)| *size > 0).collect()
+            }
             Self::Tallied(tally) => tally.sizes().collect(),
         }
     }
@@ -127,7 +180,7 @@ impl Measured<'_> {
     fn series(&self, kept: &[Group]) -> Vec<u32> {
         let places: BTreeMap<&Group, u32> = kept.iter().zip(1..).collect();
         match self {
-            Self::Loaded(loaded) => {
+            Self::Loaded { loaded, .. } => {
                 let place = |key: &Group| places.get(key).copied().unwrap_or(NO_SERIES);
                 loaded.groups.iter().map(place).collect()
             }
@@ -144,10 +197,10 @@ fn commonest<'l>(
     earlier: impl Iterator<Item = &'l Measured<'l>>,
 ) -> Vec<Group> {
     let mut sizes: BTreeMap<&Group, u64> = BTreeMap::new();
-    for (key, size) in now.iter().flat_map(Measured::sizes) {
+    for (key, size) in now.iter().flat_map(Measured::groups) {
         *sizes.entry(key).or_default() += size;
     }
-    for (key, _) in earlier.flat_map(Measured::sizes) {
+    for (key, _) in earlier.flat_map(Measured::groups) {
         sizes.entry(key).or_default();
     }
     let mut keys: Vec<(&Group, u64)> = sizes.into_iter().collect();

@@ -11,8 +11,11 @@ use super::{FunnelFold, FunnelState, MEMBERS_MAX};
 use crate::behaviour::fold::Actor;
 use crate::behaviour::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken};
 
-/// Steps that a funnel can have, and one.
+/// More than the steps that a funnel can have.
 const DEPTHS: usize = 32;
+
+/// Rows that are walked without asking how far they lead.
+const BLOCK_ROWS: usize = 32;
 
 /// What each code is to an ordered funnel.
 pub(crate) struct StepTable {
@@ -83,36 +86,70 @@ impl Kernel for FunnelFold<'_> {
     }
 }
 
+/// By depth: until when the latest start that has come so far may go on; the least time where none has.
+type Deadlines<const STEPS: usize> = [i64; STEPS];
+
 impl FunnelFold<'_> {
-    /// `None` where simultaneous events lie in another order than that of the steps.
+    /// `None` where this cannot tell: simultaneous events that lie in another order than that of the steps.
     fn deepest(&self, table: &StepTable, run: CodeRun<'_>) -> Option<Deepest> {
-        let (steps, window) = (self.rules.steps, self.rules.window);
-        // By depth: until when the latest start that has come so far may go on.
-        let mut deadlines = [i64::MIN; DEPTHS];
+        // So that no deadline is past the end of time.
+        run.times.last()?.checked_add(self.rules.window)?;
+        match self.rules.steps {
+            1 => self.deepest_of::<1>(table, run),
+            2 => self.deepest_of::<2>(table, run),
+            3 => self.deepest_of::<3>(table, run),
+            4 => self.deepest_of::<4>(table, run),
+            5 => self.deepest_of::<5>(table, run),
+            6 => self.deepest_of::<6>(table, run),
+            7 | 8 => self.deepest_of::<8>(table, run),
+            _ => self.deepest_of::<DEPTHS>(table, run),
+        }
+    }
+
+    /// Which way an event goes is hard to foresee, so a block of rows is walked without any branch; only one that
+    /// leads further than before is walked again to find with which row it does.
+    fn deepest_of<const STEPS: usize>(&self, table: &StepTable, run: CodeRun<'_>) -> Option<Deepest> {
+        let mut deadlines = [i64::MIN; STEPS];
         let mut deepest = Deepest::default();
-        let (mut last_time, mut last_step) = (i64::MIN, 0);
-        for (row, (code, time)) in run.codes.iter().zip(run.times).enumerate() {
-            let step = usize::from(table.steps.get(*code)) % DEPTHS;
-            if step == 0 {
-                continue;
+        let (mut row, mut is_ordered) = (0, false);
+        while row < run.times.len() {
+            let end = (row + BLOCK_ROWS).min(run.times.len());
+            let (times, codes) = (&run.times[row..end], &run.codes[row..end]);
+            let before = deadlines;
+            for (time, code) in times.iter().zip(codes) {
+                self.step(&mut deadlines, table.steps.get(*code), *time);
             }
-            if *time == last_time && step < last_step {
-                return None;
+            let with_next = &run.times[row..(end + 1).min(run.times.len())];
+            if !is_ordered && with_next.windows(2).any(|pair| pair[0] == pair[1]) {
+                is_ordered = !is_tangled(table, run);
+                is_ordered.then_some(())?;
             }
-            (last_time, last_step) = (*time, step);
-            deadlines[0] = time.saturating_add(window);
-            let deadline = deadlines[step - 1];
-            if *time <= deadline {
-                deadlines[step] = deadline;
-                if step > deepest.depth {
-                    deepest = Deepest { depth: step, row };
-                    if step == steps {
-                        break;
+            if reached(&deadlines) > deepest.depth {
+                let mut deadlines = before;
+                for (place, (time, code)) in times.iter().zip(codes).enumerate() {
+                    self.step(&mut deadlines, table.steps.get(*code), *time);
+                    let depth = reached(&deadlines);
+                    if depth > deepest.depth {
+                        deepest = Deepest { depth, row: row + place };
                     }
                 }
+                if deepest.depth == self.rules.steps {
+                    return Some(deepest);
+                }
             }
+            row = end;
         }
         Some(deepest)
+    }
+
+    #[inline(always)]
+    fn step<const STEPS: usize>(&self, deadlines: &mut Deadlines<STEPS>, step: u8, time: i64) {
+        for depth in (1..STEPS).rev() {
+            let goes_on = (usize::from(step) == depth + 1) & (time <= deadlines[depth - 1]);
+            deadlines[depth] = if goes_on { deadlines[depth - 1] } else { deadlines[depth] };
+        }
+        let deadline = time.wrapping_add(self.rules.window);
+        deadlines[0] = if step == 1 { deadline } else { deadlines[0] };
     }
 
     /// When the attempt that counts has reached each step.
@@ -130,4 +167,22 @@ impl FunnelFold<'_> {
             }
         }
     }
+}
+
+/// How deep some start has come. None comes to a depth before one has come to that above it.
+fn reached<const STEPS: usize>(deadlines: &Deadlines<STEPS>) -> usize {
+    deadlines.iter().map(|deadline| usize::from(*deadline != i64::MIN)).sum()
+}
+
+/// Whether some simultaneous rows serve steps in another order than that of the steps.
+fn is_tangled(table: &StepTable, run: CodeRun<'_>) -> bool {
+    let mut latest: (i64, u8) = (i64::MIN, 0);
+    run.codes.iter().zip(run.times).any(|(code, time)| {
+        let step = table.steps.get(*code);
+        if step == 0 {
+            return false;
+        }
+        let (last_time, last_step) = std::mem::replace(&mut latest, (*time, step));
+        *time == last_time && step < last_step
+    })
 }

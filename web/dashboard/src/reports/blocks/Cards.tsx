@@ -54,11 +54,11 @@ export function Delta({ now, before, text, badWhenMore = false }: DeltaProps) {
   const t = useT();
   const format = useFormat();
   const change = format.change(now, before);
-  if (change === null && now === before) return null;
-  const way = now === before ? "is-same" : now > before === badWhenMore ? "is-bad" : "is-good";
+  if (now === before) return null;
+  const way = now > before === badWhenMore ? "is-bad" : "is-good";
   return (
     <span className={`delta ${way}`} title={t("compare.before", { value: text })}>
-      <span aria-hidden="true">{now > before ? "↑" : now < before ? "↓" : "→"}</span> {change ?? t("compare.new")}
+      <span aria-hidden="true">{now > before ? "↑" : "↓"}</span> {change ?? t("compare.new")}
     </span>
   );
 }

@@ -33,7 +33,7 @@ export function Series({ block, before, caption }: SeriesProps) {
     const other = valuesBefore(block.rows, field, before);
     return other === null ? [own] : [own, { name: t("compare.previous.of", { name: own.name }), data: other, before: true }];
   });
-  const style = family.length === 1 && block.rows.length <= BARS_MAX && block.rows.every((row) => String(row[block.label]).length <= 7) ? "bar" : "line";
+  const shape = family.length === 1 && block.rows.length <= BARS_MAX && block.rows.every((row) => String(row[block.label]).length <= 7) ? "bar" : "line";
   const options = block.families.map((fields, index) => ({ value: String(index), label: fields.map((field) => name(field.name)).join(" · ") }));
   return (
     <div className="stack">
@@ -48,7 +48,7 @@ export function Series({ block, before, caption }: SeriesProps) {
           label={caption}
           labels={labels}
           lines={lines}
-          style={style}
+          shape={shape}
           format={(value) => format.value(value, unit)}
           axis={(value) => (unit.kind === "cents" ? format.compact(value / 100) : unit.kind === "percent" ? format.percent(value, 0) : format.compact(value))}
         />

@@ -1,0 +1,33 @@
+files! {
+    "assets/AccessPage-DiiePcXU.js", "text/javascript; charset=utf-8", "ebf6c5c07120dbbc";
+    "assets/Chart-Cxr62bvf.js", "text/javascript; charset=utf-8", "1bd5bed710d39aab";
+    "assets/ChartDrawing-C-M846C2.js", "text/javascript; charset=utf-8", "c3ee0e4c987b1958";
+    "assets/CopyButton-DG1f0HvL.js", "text/javascript; charset=utf-8", "f8849bb136843d92";
+    "assets/DataPage-BKRiNWIg.js", "text/javascript; charset=utf-8", "7282f98242de1847";
+    "assets/DataTable-0CwARinO.js", "text/javascript; charset=utf-8", "46b9286606f21ea9";
+    "assets/ExplorePage-vO8DLjdn.js", "text/javascript; charset=utf-8", "1925239d22d86509";
+    "assets/Heatmap-CWfb_JSh.js", "text/javascript; charset=utf-8", "778d1c85495ae20a";
+    "assets/HomePage-tdYL7jrJ.js", "text/javascript; charset=utf-8", "3046d025bfa47913";
+    "assets/Notice-CrkdaRUJ.js", "text/javascript; charset=utf-8", "0f058c19c713e198";
+    "assets/OpenedMenu-h8m1Bcp1.js", "text/javascript; charset=utf-8", "2cbc8b9fc282ddef";
+    "assets/OpenedSheet-mmwfPjhb.js", "text/javascript; charset=utf-8", "aedf40a772045947";
+    "assets/PackPage-BMxf6FWH.js", "text/javascript; charset=utf-8", "716af73d55dd3c16";
+    "assets/SignInPage-BRGMDI1B.js", "text/javascript; charset=utf-8", "ddf68959e0bf7d68";
+    "assets/SqlPage-BKXUrb6O.js", "text/javascript; charset=utf-8", "e213866a48907a55";
+    "assets/download-Dpo1ArMx.js", "text/javascript; charset=utf-8", "28a9a2faa0059a47";
+    "assets/i18n-Ct6qZOts.js", "text/javascript; charset=utf-8", "80bf7d7e689adb3e";
+    "assets/icons-CUmWeiPT.js", "text/javascript; charset=utf-8", "75b95ba1e10a7ada";
+    "assets/index-DyC4Hy3I.js", "text/javascript; charset=utf-8", "9bdf95b7446b747a";
+    "assets/index-FhTmeCKN.css", "text/css; charset=utf-8", "6f12e4ed91d5a342";
+    "assets/jsx-runtime-Wy9s6hX0.js", "text/javascript; charset=utf-8", "bcb9f6586cd973c2";
+    "assets/ko--WvXUufo.js", "text/javascript; charset=utf-8", "31ecb62880c0a76b";
+    "assets/results-Dpl8BpRz.js", "text/javascript; charset=utf-8", "a3b2c0804aba6562";
+    "assets/ru-CbnUWpag.js", "text/javascript; charset=utf-8", "8321e5ff3cb55189";
+    "assets/shape-D2dYTnRs.js", "text/javascript; charset=utf-8", "e13cce0fa8d951d8";
+    "assets/useScrollLock-DMfthTy3.js", "text/javascript; charset=utf-8", "63a22012dc58a1e6";
+    "assets/with-selector-b7q86Bem.js", "text/javascript; charset=utf-8", "24fe26c99c70dcd9";
+    "icon.svg", "image/svg+xml", "e818bc13bba5bf06";
+    "index.html", "text/html; charset=utf-8", "06ad7a1958181fe1";
+    "licenses.txt", "text/plain; charset=utf-8", "3e21be6663be5a66";
+    "theme.js", "text/javascript; charset=utf-8", "6fa5bc07b3d6c2f1";
+}

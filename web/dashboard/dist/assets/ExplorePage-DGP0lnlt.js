@@ -1,1 +1,0 @@
-import{d as e}from"./index-B7FqAyax.js";import{t}from"./jsx-runtime-Wy9s6hX0.js";var n=t();function r(){return(0,n.jsx)(e,{title:`ExplorePage`,children:null})}export{r as default};

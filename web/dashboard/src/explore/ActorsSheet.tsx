@@ -1,0 +1,120 @@
+/** Who is behind a number, and why each of them counts. */
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { ask, type Explanation } from "../api/client.ts";
+import { useFormat } from "../format/useFormat.ts";
+import { useT } from "../i18n/i18n.tsx";
+import { useSignIn } from "../session/session.tsx";
+import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
+import { Sheet } from "../ui/Sheet.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { type Place, cohortFrom, fetchActors, keyOf, labelOf } from "./actors.ts";
+import { CohortForm } from "./CohortForm.tsx";
+import type { Query } from "./query.ts";
+import { type Actor, nameOf } from "./results.ts";
+
+interface ActorsSheetProps {
+  readonly title: string;
+  /** The request whose answer has the place. */
+  readonly asked: Query;
+  readonly answer: unknown;
+  readonly place: Place | null;
+  /** Told of at once, without the list. */
+  readonly actor: Actor | null;
+  readonly onClose: () => void;
+}
+
+const SHOWN = 200;
+
+export function ActorsSheet({ title, asked, answer, place, actor, onClose }: ActorsSheetProps) {
+  const t = useT();
+  const signIn = useSignIn();
+  const [open, setOpen] = useState<Actor | null>(actor);
+  const actors = useQuery({
+    queryKey: ["actors", signIn.app, asked, place],
+    enabled: place !== null,
+    queryFn: ({ signal }) => (place === null ? Promise.resolve([]) : fetchActors(signIn, asked, answer, place, signal)),
+  });
+  const count = actors.data?.length ?? 0;
+  return (
+    <Sheet title={open === null ? title : labelOf(open)} subtitle={open === null ? (actors.data === undefined ? undefined : t("actors.count", { count })) : title} onClose={onClose}>
+      {open !== null ? (
+        <>
+          {place === null ? null : (
+            <button type="button" className="button is-small" onClick={() => setOpen(null)}>
+              {t("actors.back")}
+            </button>
+          )}
+          <Why asked={asked} actor={open} />
+        </>
+      ) : (
+        <div className="stack">
+          {place === null ? null : <CohortForm query={asked} from={cohortFrom(place)} />}
+          {actors.isError ? <ProblemNotice error={actors.error} onRetry={() => void actors.refetch()} /> : null}
+          {actors.isPending ? <Skeleton rows={8} /> : null}
+          <ul className="actors">
+            {actors.data?.slice(0, SHOWN).map((own) => (
+              <li key={keyOf(own)}>
+                <button type="button" className="actor" onClick={() => setOpen(own)}>
+                  <span>{labelOf(own)}</span>
+                  <span className="soft is-small-text">{t("actors.why")}</span>
+                  <Icon name="right" size={12} />
+                </button>
+              </li>
+            ))}
+          </ul>
+          {count > SHOWN ? <p className="soft">{t("actors.more", { count: count - SHOWN })}</p> : null}
+        </div>
+      )}
+    </Sheet>
+  );
+}
+
+function Why({ asked, actor }: { readonly asked: Query; readonly actor: Actor }) {
+  const t = useT();
+  const format = useFormat();
+  const signIn = useSignIn();
+  const { list_actors: _, ...query } = asked;
+  const told = useQuery({
+    queryKey: ["explain", signIn.app, query, actor],
+    queryFn: ({ signal }) => ask<Explanation>(signIn, "/v1/explain", { method: "POST", body: { query, actor }, signal }),
+  });
+  if (told.isError) return <ProblemNotice error={told.error} onRetry={() => void told.refetch()} />;
+  if (told.data === undefined) return <Skeleton rows={6} />;
+  const { rule, events, events_total: total, elsewhere } = told.data;
+  const others = elsewhere.filter((other) => !other.same);
+  return (
+    <div className="stack why">
+      <p className="why-rule">{rule.text}</p>
+      {events.length === 0 ? <p className="soft">{t("why.no_events")}</p> : null}
+      <ol className="why-events">
+        {events.map((event, index) => (
+          // oxlint-disable-next-line react/no-array-index-key
+          <li key={index} className={event.matched.length > 0 ? "why-event is-matched" : "why-event"}>
+            <div className="why-head">
+              <strong>{nameOf(event.event)}</strong>
+              <time className="soft is-small-text" dateTime={event.time}>
+                {format.instant(event.time)}
+              </time>
+            </div>
+            <p className="is-small-text">{event.rule.text}</p>
+          </li>
+        ))}
+      </ol>
+      {total > events.length ? <p className="soft">{t("why.cut", { shown: events.length, count: total })}</p> : null}
+      {others.length === 0 ? null : (
+        <details>
+          <summary>{t("why.elsewhere")}</summary>
+          <ul className="why-events">
+            {others.map((other) => (
+              <li key={`${other.engine} ${other.rules}`} className="why-event">
+                <strong>{`${other.engine} · ${other.rules}`}</strong>
+                <p className="is-small-text">{other.why}</p>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </div>
+  );
+}

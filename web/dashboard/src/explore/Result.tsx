@@ -1,0 +1,134 @@
+/** The answer: as a picture, a table, JSON, or the command that asks for it. */
+import type { UseQueryResult } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import type { Meta, QueryAnswer } from "../api/client.ts";
+import { useFormat } from "../format/useFormat.ts";
+import { useName } from "../format/useName.ts";
+import { useT } from "../i18n/i18n.tsx";
+import { save } from "../reports/download.ts";
+import { useSignIn } from "../session/session.tsx";
+import { CopyButton } from "../ui/CopyButton.tsx";
+import { type Column, DataTable } from "../ui/DataTable.tsx";
+import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { ActorsSheet } from "./ActorsSheet.tsx";
+import { type Place, isOpen } from "./actors.ts";
+import { Picture } from "./pictures/Picture.tsx";
+import type { Query } from "./query.ts";
+import { type Actor, type Cells, type ChurnActor, csvOf, rowsOf } from "./results.ts";
+import { type State, curlOf } from "./state.ts";
+
+interface ResultProps {
+  readonly state: State;
+  readonly request: Record<string, unknown>;
+  readonly answer: UseQueryResult<QueryAnswer>;
+}
+
+export function Result({ state, request, answer }: ResultProps) {
+  const signIn = useSignIn();
+  if (state.view === "curl") return <Code text={curlOf(location.origin, signIn.app, request)} />;
+  if (answer.isError) return <ProblemNotice error={answer.error} onRetry={() => void answer.refetch()} />;
+  if (answer.data === undefined) return <Skeleton rows={1} tall />;
+  const { result, meta, query } = answer.data;
+  // While another kind's answer is still shown, it is no answer to this question.
+  if (query["kind"] !== state.query.kind) return <Skeleton rows={1} tall />;
+  return (
+    <div className={answer.isPlaceholderData ? "stack is-stale" : "stack"}>
+      <Warnings meta={meta} />
+      {state.view === "json" ? <Code text={JSON.stringify(answer.data, null, 2)} /> : null}
+      {state.view === "table" ? <ResultTable query={state.query} result={result} /> : null}
+      {state.view === "picture" ? <Opening query={state.query} asked={request as Query} result={result} /> : null}
+      <Foot meta={meta} />
+    </div>
+  );
+}
+
+function Warnings({ meta }: { readonly meta: Meta }) {
+  if (meta.warnings.length === 0) return null;
+  return (
+    <ul className="warnings">
+      {meta.warnings.map((warning) => (
+        <li key={warning}>
+          <Icon name="info" size={14} /> {warning}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Foot({ meta }: { readonly meta: Meta }) {
+  const t = useT();
+  const format = useFormat();
+  return <p className="soft is-small-text">{t("answer.as_of", { time: format.instant(meta.as_of), hash: meta.definition ?? "" })}</p>;
+}
+
+interface OpeningProps {
+  readonly query: Query;
+  readonly asked: Query;
+  readonly result: unknown;
+}
+
+/** The picture, and who is behind the number that was clicked. */
+function Opening({ query, asked, result }: OpeningProps) {
+  const t = useT();
+  const [opened, setOpened] = useState<{ readonly place: Place | null; readonly actor: Actor | null } | null>(null);
+  const onOpen = (place: Place) => (isOpen(asked, place) ? () => setOpened({ place, actor: null }) : undefined);
+  const onActor = ({ tenant, actor }: ChurnActor) => setOpened({ place: null, actor: tenant === undefined ? actor : { tenant, actor } });
+  return (
+    <>
+      <Picture query={query} result={result} onOpen={onOpen} onActor={onActor} />
+      {opened === null ? null : <ActorsSheet title={titleOf(opened.place, t)} asked={asked} answer={result} place={opened.place} actor={opened.actor} onClose={() => setOpened(null)} />}
+    </>
+  );
+}
+
+function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
+  switch (place?.kind) {
+    case "step":
+      return t(place.dropped ? "actors.dropped" : "actors.step", { count: place.step + 1 });
+    case "cell":
+      return t("actors.cell", { count: place.column });
+    case "state":
+      return t(`lifecycle.${place.state}`);
+    case "bucket":
+      return t("actors.bucket");
+    case undefined:
+      return t("actors.why");
+  }
+}
+
+function ResultTable({ query, result }: { readonly query: Query; readonly result: unknown }) {
+  const t = useT();
+  const name = useName();
+  const format = useFormat();
+  const rows = useMemo(() => rowsOf(query, result), [query, result]);
+  const columns = useMemo(() => {
+    const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+    return names.map((own): Column<Cells> => {
+      const numeric = rows.some((row) => typeof row[own] === "number");
+      const interval = String(query.interval ?? query.period ?? "day");
+      const draw = (row: Cells) => (own === "start" ? format.start(row[own] === null ? null : String(row[own]), interval) : format.any(row[own], own === "rate" || own.endsWith("_rate") || own.endsWith("_share") || own === "percent" ? { kind: "percent" } : { kind: "number" }));
+      return { name: own, title: name(own), numeric, value: (row) => row[own], draw };
+    });
+  }, [rows, name, format, query]);
+  return (
+    <div className="stack">
+      <DataTable caption={t("q.answer")} columns={columns} rows={rows} pageSize={20} />
+      <div>
+        <button type="button" className="button is-small" onClick={() => save(new Blob([csvOf(rows)], { type: "text/csv" }), `${query.kind}.csv`)}>
+          <Icon name="download" size={14} /> CSV
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function Code({ text }: { readonly text: string }) {
+  return (
+    <div className="code">
+      <CopyButton text={text} />
+      {/* Long text scrolls by itself, and so must be reachable by the keyboard. */}
+      <pre tabIndex={0}>{text}</pre>
+    </div>
+  );
+}

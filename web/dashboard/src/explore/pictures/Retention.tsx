@@ -1,0 +1,56 @@
+import { useState } from "react";
+import { useFormat } from "../../format/useFormat.ts";
+import { useT } from "../../i18n/i18n.tsx";
+import { Choice } from "../../ui/Choice.tsx";
+import { type HeatCell, type HeatRow, Heatmap } from "../../ui/Heatmap.tsx";
+import { Empty } from "../../ui/Notice.tsx";
+import type { Place } from "../actors.ts";
+import type { Query } from "../query.ts";
+import type { RetentionResult } from "../results.ts";
+
+interface RetentionProps {
+  readonly query: Query;
+  readonly result: RetentionResult;
+  readonly onOpen: (place: Place) => (() => void) | undefined;
+}
+
+export function Retention({ query, result, onOpen }: RetentionProps) {
+  const t = useT();
+  const format = useFormat();
+  const [asCounts, setAsCounts] = useState(false);
+  const period = query.period ?? "day";
+  if (result.sizes.every((size) => size === 0)) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
+  const rows = result.matrix.map((cells, row): HeatRow => {
+    const label = format.start(result.starts[row] ?? null, period);
+    return {
+      key: result.starts[row] ?? String(row),
+      label,
+      size: format.number(result.sizes[row] ?? 0),
+      cells: cells.map((count, column): HeatCell | null => {
+        const share = result.percent[row]?.[column] ?? null;
+        if (count === null) return null;
+        const text = asCounts ? format.number(count) : share === null ? "—" : format.percent(share);
+        const title = t("retention.cell", { cohort: label, count, period: column });
+        return { share: (share ?? 0) / 100, text, title, partial: result.complete[row]?.[column] === false, onOpen: count === 0 ? undefined : onOpen({ kind: "cell", row, column }) };
+      }),
+    };
+  });
+  return (
+    <div className="stack">
+      <div className="row is-wrap">
+        <span className="soft is-small-text">{t("retention.partial")}</span>
+        <div className="row-end">
+          <Choice label={t("view")} value={asCounts ? "counts" : "percent"} options={[{ value: "percent", label: "%" }, { value: "counts", label: "#" }]} onChange={(value) => setAsCounts(value === "counts")} />
+        </div>
+      </div>
+      <Heatmap
+        caption={t("kind.retention")}
+        corner={t(`interval.${period}`)}
+        sizeTitle={t("retention.size")}
+        columnTitle={(column) => String(column)}
+        rows={rows}
+        foot={{ label: t("cohort.mean"), cells: result.mean_pooled.map((mean) => (mean === null ? "" : format.percent(mean))) }}
+      />
+    </div>
+  );
+}

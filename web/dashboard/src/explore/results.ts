@@ -1,0 +1,178 @@
+/** Answers as pictures and tables read them. Pure. */
+import type { Query } from "./query.ts";
+
+export type Numbers = readonly (number | null)[];
+export type Actor = string | number | boolean | { readonly tenant: string; readonly actor: string | number };
+
+export interface FunnelGroup {
+  readonly value?: readonly unknown[];
+  readonly counts: readonly number[];
+  readonly median_seconds: Numbers;
+}
+
+export interface FunnelResult extends FunnelGroup {
+  readonly groups?: readonly FunnelGroup[];
+  readonly actors_at_step?: readonly (readonly Actor[])[];
+}
+
+export interface BucketResult {
+  readonly starts: readonly (string | null)[];
+  readonly complete: readonly boolean[];
+}
+
+export interface FunnelTrend extends BucketResult {
+  readonly entered: Numbers;
+  readonly converted: Numbers;
+  readonly percent: Numbers;
+}
+
+export interface RetentionResult {
+  readonly starts: readonly string[];
+  readonly sizes: readonly number[];
+  readonly matrix: readonly Numbers[];
+  readonly percent: readonly Numbers[];
+  readonly complete: readonly (readonly boolean[])[];
+  readonly mean_pooled: Numbers;
+  readonly members?: readonly (readonly Actor[])[];
+}
+
+export interface TrendResult extends BucketResult {
+  readonly data: Numbers;
+  readonly groups?: readonly { readonly value: unknown; readonly data: Numbers }[];
+  readonly compare?: BucketResult & { readonly data: Numbers };
+}
+
+export const STATES = ["new", "returning", "resurrecting", "dormant"] as const;
+export type LifecycleState = (typeof STATES)[number];
+
+export interface LifecycleResult extends BucketResult, Readonly<Record<LifecycleState, Numbers>> {
+  readonly actors: Readonly<Record<LifecycleState, readonly (readonly Actor[])[]>>;
+}
+
+export interface StickinessResult {
+  readonly data: readonly number[];
+  readonly at_least: readonly number[];
+  readonly actors_total: number;
+}
+
+export interface Edge {
+  readonly step: number;
+  readonly from: unknown;
+  readonly to: unknown;
+  readonly count: number;
+}
+
+export interface ChurnActor {
+  readonly tenant?: string;
+  readonly actor: string | number;
+  readonly events: number;
+  readonly first: string;
+  readonly last: string;
+  readonly days_inactive: number;
+  readonly interval_days: number | null;
+  readonly ratio: number | null;
+  readonly at_risk: boolean;
+  readonly alive?: number | null;
+  readonly expected?: number | null;
+}
+
+export interface ChurnResult {
+  readonly actors: readonly ChurnActor[];
+  readonly at_risk: number;
+  readonly total: number;
+}
+
+export interface PrecedingResult {
+  readonly total: number;
+  readonly values: readonly { readonly value: unknown; readonly count: number }[];
+}
+
+export interface DropoffResult {
+  readonly total_sessions: number;
+  readonly total_exits: number;
+  readonly converted: number;
+  readonly conversion_rate: number;
+  readonly steps: readonly { readonly step: string; readonly sessions: number; readonly reach_rate: number; readonly exits: number; readonly exit_share: number; readonly step_exit_rate: number }[];
+}
+
+export type Cells = Readonly<Record<string, unknown>>;
+
+const byBucket = (buckets: BucketResult, lists: Readonly<Record<string, Numbers>>): Cells[] =>
+  buckets.starts.map((start, index) => ({ start, ...Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, list[index] ?? null])) }));
+
+/** An answer's numbers as rows: what the table shows, and what its file holds. */
+export function rowsOf(query: Query, result: unknown): Cells[] {
+  switch (query.kind) {
+    case "funnel":
+      return query.viz === "trends" ? byBucket(result as FunnelTrend, trendLists(result as FunnelTrend)) : funnelRows(result as FunnelResult);
+    case "retention":
+      return retentionRows(result as RetentionResult);
+    case "trend":
+      return trendRows(result as TrendResult);
+    case "lifecycle": {
+      const { new: fresh, returning, resurrecting, dormant } = result as LifecycleResult;
+      return byBucket(result as LifecycleResult, { new: fresh, returning, resurrecting, dormant });
+    }
+    case "stickiness": {
+      const { data, at_least } = result as StickinessResult;
+      return data.map((actors, index) => ({ periods: index + 1, actors, at_least: at_least[index] ?? 0 }));
+    }
+    case "paths":
+      return (result as { readonly edges: readonly Edge[] }).edges.map((edge) => ({ ...edge }));
+    case "churn":
+      return (result as ChurnResult).actors.map((actor) => ({ ...actor }));
+    case "preceding":
+      return (result as PrecedingResult).values.map((row) => ({ ...row }));
+    case "dropoff":
+      return (result as DropoffResult).steps.map(({ step, sessions, reach_rate, exits, exit_share, step_exit_rate }) => ({ step, sessions, reach_rate, exits, exit_share, step_exit_rate }));
+  }
+}
+
+const trendLists = ({ entered, converted, percent }: FunnelTrend) => ({ entered, converted, percent });
+
+function funnelRows(result: FunnelResult): Cells[] {
+  const groups = result.groups === undefined || result.groups.length === 0 ? [result] : result.groups;
+  return groups.flatMap((group) =>
+    group.counts.map((count, step) => ({
+      ...(group.value === undefined ? {} : { group: nameOf(group.value) }),
+      step: step + 1,
+      count,
+      rate: shareOf(count, group.counts[0] ?? 0),
+      median_seconds: group.median_seconds[step] ?? null,
+    })),
+  );
+}
+
+export const shareOf = (part: number, whole: number): number | null => (whole === 0 ? null : (100 * part) / whole);
+
+export const nameOf = (value: unknown): string => (value === null || value === undefined ? "∅" : Array.isArray(value) ? value.map(nameOf).join(" · ") : String(value));
+
+function retentionRows(result: RetentionResult): Cells[] {
+  const columns = Math.max(0, ...result.matrix.map((row) => row.length));
+  return result.matrix.map((row, index) => ({
+    start: result.starts[index],
+    size: result.sizes[index] ?? 0,
+    ...Object.fromEntries(Array.from({ length: columns }, (_, column) => [`period_${column}`, row[column] ?? null])),
+  }));
+}
+
+function trendRows(result: TrendResult): Cells[] {
+  const lists: Record<string, Numbers> = { value: result.data };
+  for (const group of result.groups ?? []) lists[nameOf(group.value)] = group.data;
+  if (result.compare !== undefined) lists["before"] = result.compare.data;
+  return byBucket(result, lists);
+}
+
+/** One cell of a file. */
+const cellOf = (value: unknown): string => {
+  if (value === null || value === undefined) return "";
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const safe = typeof value !== "number" && /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+};
+
+/** RFC 4180. A text that a spreadsheet would run as a formula has an apostrophe before it, as in the server's own files. */
+export function csvOf(rows: readonly Cells[]): string {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(cellOf).join(",")).join("\r\n") + "\r\n";
+}

@@ -1,0 +1,281 @@
+/**
+ * The dashboard in a browser, with a server that has the demo's data.
+ *
+ * EBBTIDE_URL: where the dashboard is. EBBTIDE_DEMO: a file with what `ebbtide demo` printed, for its tokens.
+ * CHROMIUM: the browser, by default the distribution's.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, describe, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const URL_BASE = process.env.EBBTIDE_URL ?? "http://127.0.0.1:18152";
+const TOKENS = Object.fromEntries([...readFileSync(process.env.EBBTIDE_DEMO ?? "demo.log", "utf8").matchAll(/^export (\w+)=(\S+)/gm)].map(([, name, token]) => [name, token]));
+const SHOTS = process.env.EBBTIDE_SHOTS;
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+});
+after(() => browser?.close());
+
+/** A page that is signed in. Whatever it complains of fails the test, save the answers that `refused` expects. */
+async function open(path, tokens, { width = 1280, height = 900, theme = "light", locale = "en-GB", refused = [] } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale, bypassCSP: false });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => {
+    const isExpected = refused.some((status) => message.text().includes(`status of ${status}`));
+    if (message.type() === "error" && !isExpected) faults.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(URL_BASE) && !/^(?:blob|data):/.test(request.url())) faults.push(`asked elsewhere: ${request.url()}`);
+  });
+  await page.addInitScript((kept) => sessionStorage.setItem("ebbtide.tokens", sessionStorage.getItem("ebbtide.tokens") ?? JSON.stringify(kept)), tokens.map((name) => TOKENS[name]));
+  await page.goto(URL_BASE + path);
+  await page.waitForLoadState("networkidle");
+  return { page, done: async () => (assert.deepEqual(faults, []), context.close()) };
+}
+
+async function api(token, path, body) {
+  const response = await fetch(URL_BASE + path, {
+    method: body === undefined ? "GET" : "POST",
+    headers: { Authorization: `Bearer ${TOKENS[token]}`, "Content-Type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  assert.equal(response.status, 200, path);
+  return response.json();
+}
+
+const numberIn = (text) => (/\d/.test(text) ? Number(text.replaceAll(/[^\d.]/g, "")) : null);
+
+/** The numbers of a table's body, by row. */
+const cellsOf = (page, table) => page.locator(table).evaluate((element) => [...element.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent?.trim() ?? "")));
+
+describe("numbers", () => {
+  test("a cohort matrix shows what the report answers", async () => {
+    const { cohorts } = await api("MERCHANT", "/store/loyalty/analytics/cohorts?months_back=12");
+    const { page, done } = await open("/app/loyalty/reports/cohorts?cohorts.months_back=12", ["MERCHANT"]);
+    await page.locator("table.heat").waitFor();
+    const shown = await cellsOf(page, "table.heat");
+    assert.equal(shown.length, cohorts.length);
+    shown.forEach(([, size, ...cells], row) => {
+      assert.equal(numberIn(size), cohorts[row].enrolled);
+      assert.deepEqual(cells.map(numberIn).filter((cell) => cell !== null), cohorts[row].retention);
+    });
+    await done();
+  });
+
+  test("a retention built in Explore shows what the query answers, and a cell opens those whom it counts", async () => {
+    const query = { kind: "retention", period: "week", periods: 6 };
+    const { result } = await api("PRODUCT_ADMIN", "/v1/query", query);
+    const { page, done } = await open(`/app/product/explore?q=${encodeURIComponent(JSON.stringify(query))}`, ["PRODUCT_ADMIN"]);
+    await page.locator("label.choice-item", { hasText: "#" }).click();
+    const shown = await cellsOf(page, "table.heat");
+    shown.forEach(([, size, ...cells], row) => {
+      assert.equal(numberIn(size), result.sizes[row]);
+      assert.deepEqual(cells.map(numberIn).filter((cell) => cell !== null), result.matrix[row]);
+    });
+    for (const [row, column] of [[0, 2], [2, 1], [1, 0]]) {
+      await page.locator("table.heat tbody tr").nth(row).locator(".heat-cell button").nth(column).click();
+      const count = await page.locator(".sheet-head p").textContent();
+      assert.equal(numberIn(count ?? ""), result.matrix[row][column]);
+      await page.keyboard.press("Escape");
+      await page.locator(".sheet").waitFor({ state: "detached" });
+    }
+    await done();
+  });
+
+  test("a list's numbers are the report's, in its order", async () => {
+    const { cards } = await api("MERCHANT", "/store/loyalty/analytics/churn?limit=5");
+    const { page, done } = await open("/app/loyalty/reports/churn?churn.limit=5", ["MERCHANT"]);
+    const shown = await cellsOf(page, "table.table");
+    assert.deepEqual(shown.map(([id, , , days]) => [numberIn(id), numberIn(days)]), cards.map((card) => [card.card_id, card.days_inactive]));
+    await done();
+  });
+
+  test("a file of a report is what the server sends", async () => {
+    const { page, done } = await open("/app/loyalty/reports/cohorts", ["MERCHANT"]);
+    await page.getByRole("button", { name: "Download Cohorts" }).click();
+    const waiting = page.waitForEvent("download");
+    await page.getByRole("menuitem", { name: "CSV" }).click();
+    const file = await waiting;
+    assert.match(file.suggestedFilename(), /^cohorts-.*\.csv$/);
+    const direct = await fetch(`${URL_BASE}/store/loyalty/analytics/cohorts?format=csv`, { headers: { Authorization: `Bearer ${TOKENS.MERCHANT}` } });
+    assert.equal(readFileSync(await file.path(), "utf8"), await direct.text());
+    await done();
+  });
+});
+
+describe("questions", () => {
+  test("a funnel built by hand survives a reload, and counts as the query does", async () => {
+    const { page, done } = await open("/app/product/explore", ["PRODUCT_ADMIN"]);
+    await page.locator("label.choice-item", { hasText: "Funnel" }).click();
+    await page.getByLabel("Step 1", { exact: true }).selectOption("view");
+    await page.getByLabel("Step 2", { exact: true }).selectOption("signup");
+    await page.getByRole("button", { name: "Add a step" }).click();
+    await page.getByLabel("Step 3", { exact: true }).selectOption("purchase");
+    await page.locator("label.choice-item", { hasText: "All" }).click();
+    await page.getByRole("button", { name: "Conditions of: Step 1" }).click();
+    await page.locator(".step").first().getByRole("button", { name: "Add a condition" }).click();
+    const filter = page.locator(".step").first().locator(".filter");
+    await filter.getByLabel("Property", { exact: true }).fill("url");
+    await filter.getByLabel("Value", { exact: true }).fill("/pricing");
+    await filter.getByLabel("Value", { exact: true }).press("Enter");
+    await page.waitForLoadState("networkidle");
+    const steps = [{ event: "view", where: [{ prop: "url", value: "/pricing" }] }, { event: "signup" }, { event: "purchase" }];
+    const { result } = await api("PRODUCT_ADMIN", "/v1/query", { kind: "funnel", window: "14d", steps });
+    const shown = async () => page.locator(".funnel-numbers .link").allTextContents().then((texts) => texts.map(numberIn));
+    await page.locator(".funnel-step").nth(2).waitFor();
+    await page.waitForFunction((first) => document.querySelector(".funnel-numbers .link")?.textContent?.replaceAll(/\D/g, "") === String(first), result.counts[0]);
+    assert.deepEqual(await shown(), result.counts);
+    const address = page.url();
+    await page.reload();
+    await page.locator(".funnel-step").nth(2).waitFor();
+    assert.equal(page.url(), address);
+    assert.deepEqual(await shown(), result.counts);
+    assert.equal(await page.getByLabel("Step 3", { exact: true }).inputValue(), "purchase");
+    await done();
+  });
+
+  test("who dropped can be seen, with the reason", async () => {
+    const query = { kind: "funnel", steps: [{ event: "signup" }, { event: "purchase" }], window: "14d" };
+    const { page, done } = await open(`/app/product/explore?q=${encodeURIComponent(JSON.stringify(query))}&range=28d`, ["PRODUCT_ADMIN"]);
+    await page.locator(".funnel-between .link").first().click();
+    await page.locator(".actor").first().click();
+    assert.match((await page.locator(".why-rule").textContent()) ?? "", /did not reach/);
+    await done();
+  });
+
+  test("a bad statement is told of in the server's own words", async () => {
+    const { page, done } = await open("/app/learning/sql", ["SITE_ADMIN"], { refused: [422] });
+    await page.getByRole("textbox", { name: "Statement" }).fill("SELEC 1");
+    await page.keyboard.press("Control+Enter");
+    assert.match((await page.getByRole("alert").textContent()) ?? "", /sql_invalid/);
+    await done();
+  });
+});
+
+describe("who may see what", () => {
+  for (const path of ["sql", "access"]) {
+    test(`a viewer does not reach ${path}, and nothing of it is asked for`, async () => {
+      const { page, done } = await open(`/app/loyalty/${path}`, ["MERCHANT"]);
+      await page.getByText("This page is for another role").waitFor();
+      assert.equal(await page.locator(`.nav a[href$="/${path}"]`).count(), 0);
+      await done();
+    });
+  }
+
+  test("a plan without the feature is told how to get it", async () => {
+    const { page, done } = await open("/app/chatbot/reports/overview", ["FREE_OWNER"], { refused: [402] });
+    await page.getByText("Upgrade to access your chatbot analytics").waitFor();
+    await done();
+  });
+
+  test("nobody is signed in without a token, and a token signs in", async () => {
+    const { page, done } = await open("/app/loyalty", []);
+    await page.waitForURL(/sign-in/);
+    await page.getByLabel("Token").fill(`export MERCHANT=${TOKENS.MERCHANT} # merchant 1`);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { level: 1, name: "Loyalty programme" }).waitFor();
+    await page.getByRole("button", { name: "Sign out of this app" }).click();
+    await page.waitForURL(/sign-in/);
+    await done();
+  });
+});
+
+const funnel = encodeURIComponent(JSON.stringify({ kind: "funnel", steps: [{ event: "view", where: [{ prop: "url", op: "eq", value: "/pricing" }] }, { event: "signup" }, { event: "purchase" }], window: "14d" }));
+const retention = encodeURIComponent(JSON.stringify({ kind: "retention", period: "week", periods: 8 }));
+const ALL = ["MERCHANT", "DESK_ADMIN", "OWNER", "SITE_ADMIN", "PRODUCT_ADMIN"];
+const PAGES = [
+  ["sign-in", "/app/sign-in", []],
+  ["home", "/app", ALL],
+  ["loyalty", "/app/loyalty?compare=1", ["MERCHANT"]],
+  ["itsm", "/app/itsm", ["DESK_ADMIN"]],
+  ["chatbot", "/app/chatbot", ["OWNER"]],
+  ["learning", "/app/learning", ["SITE_ADMIN"]],
+  ["explore-funnel", `/app/product/explore?q=${funnel}&range=90d`, ["PRODUCT_ADMIN"]],
+  ["explore-retention", `/app/product/explore?q=${retention}`, ["PRODUCT_ADMIN"]],
+  ["sql", "/app/learning/sql", ["SITE_ADMIN"]],
+  ["data", "/app/loyalty/data", ["LOYALTY_ADMIN"]],
+  ["access", "/app/product/access", ["PRODUCT_ADMIN"]],
+];
+
+/** Faults that keep people out; axe runs inside of the page, past its policy. */
+async function accessFaults(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Runtime.evaluate", { expression: AXE });
+  const { result } = await session.send("Runtime.evaluate", { expression: "axe.run(document, {resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160))])))", awaitPromise: true });
+  return JSON.parse(result.value);
+}
+
+describe("every page", () => {
+  for (const [name, path, tokens] of PAGES) {
+    for (const theme of ["light", "dark"]) {
+      test(`${name}, ${theme}: no fault of access, none in the console`, async () => {
+        const { page, done } = await open(path, tokens, { theme });
+        await page.locator("h1").first().waitFor();
+        await page.evaluate(async () => {
+          for (let y = 0; y < document.body.scrollHeight; y += 600) {
+            scrollTo(0, y);
+            await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+          }
+          scrollTo(0, 0);
+        });
+        await page.waitForLoadState("networkidle");
+        assert.deepEqual(await accessFaults(page), []);
+        if (SHOTS !== undefined) {
+          mkdirSync(SHOTS, { recursive: true });
+          await page.screenshot({ path: `${SHOTS}/${name}-${theme}.png`, fullPage: true });
+        }
+        await done();
+      });
+    }
+
+    test(`${name} fits a phone`, async () => {
+      const { page, done } = await open(path, tokens, { width: 390, height: 844 });
+      await page.locator("h1").first().waitFor();
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `${overflow} px too wide`);
+      await done();
+    });
+  }
+
+  for (const locale of ["ko-KR", "ru-RU"]) {
+    test(`the pages speak ${locale}`, async () => {
+      const { page, done } = await open("/app/loyalty", ["MERCHANT"], { locale });
+      const nav = await page.locator(".nav-link").first().textContent();
+      assert.equal(nav?.trim(), locale === "ko-KR" ? "홈" : "Главная");
+      assert.equal(await page.locator("html").getAttribute("lang"), locale.slice(0, 2));
+      await done();
+    });
+  }
+});
+
+describe("the keyboard", () => {
+  test("two keys go to a page, and none while something is typed", async () => {
+    const { page, done } = await open("/app/learning", ["SITE_ADMIN"]);
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await page.waitForURL(/\/sql$/);
+    await page.getByRole("textbox", { name: "Statement" }).focus();
+    await page.keyboard.type("gh");
+    assert.match(page.url(), /\/sql$/);
+    await done();
+  });
+
+  test("a table sorts by its heads", async () => {
+    const { page, done } = await open("/app/learning/reports/courses", ["SITE_ADMIN"]);
+    const head = page.locator("th", { hasText: "Enrollments" });
+    await head.getByRole("button").focus();
+    await page.keyboard.press("Enter");
+    assert.equal(await head.getAttribute("aria-sort"), "descending");
+    const shown = (await cellsOf(page, "table.table")).map(([, enrolled]) => numberIn(enrolled));
+    assert.deepEqual(shown, [...shown].sort((a, b) => b - a));
+    await done();
+  });
+});
