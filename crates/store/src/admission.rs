@@ -1,7 +1,7 @@
 //! What can be said of new rows before the store is asked: which of them fit the table, whose they are,
 //! and their fingerprints. Done in the caller's thread, so that the one writer has less to do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,7 +16,7 @@ use ebbtide_model::{
 
 use crate::cells::Cells;
 use crate::columns::{property_column, property_field, property_of};
-use crate::fingerprint::{Fingerprint, RowHashes};
+use crate::fingerprint::{Fingerprint, Keyless, RowHashes};
 use crate::table::{TableInfo, is_child};
 use crate::widen::united;
 use crate::{Rejection, RejectionCode, StoreError};
@@ -87,7 +87,12 @@ impl RowTenants {
     }
 }
 
-pub(crate) fn prepare(info: &TableInfo, scope: &Scope, batch: &RecordBatch) -> Result<Prepared, StoreError> {
+pub(crate) fn prepare(
+    info: &TableInfo,
+    scope: &Scope,
+    batch: &RecordBatch,
+    keyless: Keyless,
+) -> Result<Prepared, StoreError> {
     let table = &*info.schema;
     let batch = &with_properties(table, batch)?;
     if u32::try_from(batch.num_rows()).is_err() {
@@ -108,7 +113,7 @@ pub(crate) fn prepare(info: &TableInfo, scope: &Scope, batch: &RecordBatch) -> R
         let rows = take_record_batch(&filled, &UInt32Array::from(origins.clone()))?;
         (rows, RowTenants { names: tenants.names, codes })
     };
-    let hashes = info.hasher.hash(table, &rows, |row| tenants.of(row))?;
+    let hashes = info.hasher.hash(table, &rows, |row| tenants.of(row), keyless)?;
     let parents = match &info.lineage {
         Some(lineage) => lineage.parents_of(&rows)?,
         None => Vec::new(),
@@ -270,7 +275,7 @@ fn tenants_by_column(
         columns[index] = zip(&is_null(&columns[index])?, &scalar, &columns[index])?;
     }
     let cells = Cells::of(&columns[index], column)?;
-    let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+    let mut seen: hashbrown::HashMap<Vec<u8>, u32> = hashbrown::HashMap::new();
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut codes = Vec::with_capacity(columns[index].len());
     let mut bytes = Vec::new();

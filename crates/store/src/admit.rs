@@ -164,7 +164,7 @@ impl Writer {
             }
             let overrides = known.overrides;
             let state = KeyState { sequence, content, owner, kind: KeyKind::Row, overrides };
-            table.active.put(fingerprint, state);
+            table.remember(fingerprint, state);
             outcome.kept.push(u32::try_from(row).unwrap_or(u32::MAX));
         }
         let kept = &outcome.kept;

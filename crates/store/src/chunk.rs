@@ -49,7 +49,7 @@ impl Unsorted {
         let mut by = vec![self.tenants.codes.iter().map(|&code| u64::from(code)).collect()];
         for index in order_columns(table) {
             let cells = Cells::of(&self.columns[index], &table.columns[index])?;
-            by.push(codes(&cells, self.sequences.len()));
+            by.extend(codes(&cells, self.sequences.len()));
         }
         by.push(self.sequences.clone());
         let order = sorted(rows, by);

@@ -86,6 +86,11 @@ impl Directory {
         .collect()
     }
 
+    /// The place of a tenant among them.
+    pub(crate) fn place_of(&self, tenant: &str) -> Option<u32> {
+        self.find(tenant).and_then(|place| u32::try_from(place).ok())
+    }
+
     fn find(&self, tenant: &str) -> Option<usize> {
         self.tenants.binary_search_by(|own| (*own.tenant).cmp(tenant)).ok()
     }

@@ -38,6 +38,8 @@ pub(crate) fn fetch(table: &Table, keys: &[Fingerprint]) -> Result<Fetched, Stor
         match live.place {
             Place::Active | Place::Frozen => in_memory = true,
             Place::Segment { segment, row } => in_segments.entry(segment).or_default().push(row),
+            // What is fetched waits, and waiting rows are all found.
+            Place::Somewhere => {}
         }
     }
     let mut batches = Vec::new();

@@ -5,7 +5,7 @@
 //! that occurrence in its file, which fills the low 32 bits. Null cells are left out of the contents and
 //! the others carry their column's name, so that a column added to the pack changes no fingerprint.
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use ebbtide_model::{Column, TableKind, TableSchema};
 use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret, xxh3_128_with_seed};
 
@@ -16,7 +16,7 @@ use crate::columns::{property_column, property_of};
 pub(crate) type Fingerprint = u128;
 
 /// Bits of a key-less row's fingerprint that number its occurrence.
-const OCCURRENCE_BITS: u32 = 32;
+pub(crate) const OCCURRENCE_BITS: u32 = 32;
 
 /// The contents of a key-less row as the fingerprint of its `number`-th occurrence.
 pub(crate) fn occurrence(contents: Fingerprint, number: u32) -> Fingerprint {
@@ -37,6 +37,15 @@ impl std::fmt::Debug for FolderSecret {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("FolderSecret")
     }
+}
+
+/// What tells rows without a key apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keyless {
+    /// What they contain, and how many of the same came before in their file.
+    Contents,
+    /// That they arrived: their fingerprints are made once their numbers are known.
+    Arrival,
 }
 
 /// Hashes rows of one table.
@@ -83,12 +92,17 @@ impl RowHasher {
         table: &TableSchema,
         rows: &RecordBatch,
         tenant_of: impl Fn(usize) -> &'t str,
+        by: Keyless,
     ) -> Result<RowHashes, StoreError> {
         let mut cells = Vec::with_capacity(table.columns.len());
         for (array, column) in rows.columns().iter().zip(&table.columns) {
             cells.push(Cells::of(array, column)?);
         }
-        let properties = Contents::of_properties(rows)?;
+        let contents = Contents::of_properties(rows)?;
+        let mut properties = Vec::with_capacity(contents.len());
+        for property in &contents {
+            properties.push((property.name, Cells::of(&property.array, &property.column)?));
+        }
         let mut hashes = RowHashes::default();
         hashes.fingerprints.reserve_exact(rows.num_rows());
         hashes.contents.reserve_exact(rows.num_rows());
@@ -96,10 +110,15 @@ impl RowHasher {
         for row in 0..rows.num_rows() {
             bytes.clear();
             let is_keyless = self.key.is_empty() || self.key.iter().any(|&index| cells[index].is_null(row));
-            if is_keyless {
+            if is_keyless && by == Keyless::Arrival {
+                hashes.keyless.push(u32::try_from(row).unwrap_or(u32::MAX));
+            } else if is_keyless {
                 write_text(tenant_of(row), &mut bytes);
                 self.write_contents(&cells, row, &mut bytes);
-                properties.iter().for_each(|property| property.write(row, &mut bytes));
+                for (name, cells) in properties.iter().filter(|(_, cells)| !cells.is_null(row)) {
+                    bytes.extend_from_slice(&name.to_le_bytes());
+                    cells.write(row, &mut bytes);
+                }
                 hashes.keyless.push(u32::try_from(row).unwrap_or(u32::MAX));
             } else {
                 self.write_key(self.key.iter().map(|&index| cells[index]), row, tenant_of(row), &mut bytes);
@@ -120,9 +139,14 @@ impl RowHasher {
 
     /// A row that is like no other: by its arrival number.
     pub(crate) fn arrival(&self, number: u64) -> Fingerprint {
-        let mut bytes = b"arrival".to_vec();
-        bytes.extend_from_slice(&number.to_le_bytes());
+        let mut bytes = *b"arrival\0\0\0\0\0\0\0\0";
+        bytes[7..].copy_from_slice(&number.to_le_bytes());
         xxh3_128_with_secret(&bytes, &self.secret)
+    }
+
+    /// Whether this is the fingerprint of a row that is like no other: nothing will ever ask for it.
+    pub(crate) fn is_arrival(&self, fingerprint: Fingerprint, number: u64) -> bool {
+        fingerprint == self.arrival(number)
     }
 
     /// What tells the same key of two tenants apart, where the key was hashed without its tenant.
@@ -202,20 +226,10 @@ impl Contents {
         for (field, array) in schema.fields().iter().zip(rows.columns()) {
             let Some(property) = property_of(field) else { continue };
             let column = property_column(&property);
-            Cells::of(array, &column)?;
             let name = xxhash_rust::xxh3::xxh3_64(field.name().as_bytes());
             all.push(Self { name, column, array: array.clone() });
         }
         Ok(all)
-    }
-
-    fn write(&self, row: usize, bytes: &mut Vec<u8>) {
-        if self.array.is_valid(row)
-            && let Ok(cells) = Cells::of(&self.array, &self.column)
-        {
-            bytes.extend_from_slice(&self.name.to_le_bytes());
-            cells.write(row, bytes);
-        }
     }
 }
 

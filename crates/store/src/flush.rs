@@ -11,7 +11,7 @@ use crate::chunk::{Chunk, sequences};
 use crate::fs::FileSystem;
 use crate::memtable::{KeyKind, Memtable, live_rows};
 use crate::probe::older_elsewhere;
-use crate::segment::{self, EntryPlace, KeyEntry, Segment, SegmentWriter};
+use crate::segment::{self, ContentEntry, EntryPlace, KeyEntry, Lifetime, Segment, SegmentWriter};
 use crate::table::TableInfo;
 use crate::writer::{Flushing, TableIndex, Writer};
 
@@ -91,7 +91,7 @@ impl Writer {
             let deaths = table.deaths.end(part.deaths_begun);
             table.frozen = None;
             if let Some(segment) = segment {
-                table.install(segment, &deaths);
+                table.install(Arc::new(segment), &deaths);
             }
             changed.insert(part.index);
         }
@@ -124,15 +124,19 @@ impl FlushJob {
 impl FlushTable {
     fn write(&self, fs: &Arc<dyn FileSystem>) -> Result<Option<Segment>, StoreError> {
         let chunk = self.merged(&self.info.stored)?;
-        let keys = self.keys(&chunk);
-        if keys.is_empty() {
+        let (keys, contents) = self.keys(&chunk);
+        if keys.is_empty() && chunk.rows() == 0 {
             return Ok(None);
         }
-        let mut writer = SegmentWriter::create(fs.clone(), self.id, &self.info.schema, &chunk.batch)?;
+        let mut writer =
+            SegmentWriter::create(fs.clone(), self.id, &self.info.schema, &chunk.batch, Lifetime::Lasting)?;
         writer.write(&chunk.batch)?;
         let mut key_writer = writer.finish_rows()?;
         for entry in keys {
             key_writer.push(&entry)?;
+        }
+        for entry in contents {
+            key_writer.push_content(entry)?;
         }
         let descriptor = key_writer.finish(&chunk.directory)?;
         Ok(Some(Segment::open(fs.as_ref(), descriptor)?))
@@ -147,8 +151,11 @@ impl FlushTable {
         Ok(Chunk::merge(&self.info.schema, stored, &batches)?.chunk)
     }
 
-    /// The words on keys that a segment must keep, ascending.
-    fn keys(&self, chunk: &Chunk) -> Vec<KeyEntry> {
+    /// The words on keys that a segment must keep, and what it keeps of rows without one; each ascending.
+    fn keys(&self, chunk: &Chunk) -> (Vec<KeyEntry>, Vec<ContentEntry>) {
+        let keyless = self.info.keyless(&chunk.batch);
+        let is_keyless = |row: u32| keyless.as_ref().is_some_and(|keyless| keyless.value(row as usize));
+        let owner_of = |row: u32| u32::try_from(chunk.directory.owner_of(row)?).ok();
         let mut rows: Vec<(u64, u32)> = sequences(&chunk.batch).values().iter().copied().zip(0..).collect();
         rows.sort_unstable();
         let row_of = |sequence: u64| {
@@ -156,12 +163,17 @@ impl FlushTable {
             Some(rows[found].1)
         };
         let mut entries = Vec::with_capacity(self.memtable.keys.len());
+        let mut contents = Vec::new();
         for (&fingerprint, state) in self.memtable.keys.iter() {
             let (sequence, content) = (state.sequence, state.content);
             let place = match state.kind {
                 KeyKind::Tombstone => EntryPlace::Tombstone,
                 // A row that a deletion of everything took is in no segment.
                 KeyKind::Row => match row_of(sequence) {
+                    Some(row) if is_keyless(row) => {
+                        contents.extend(owner_of(row).map(|owner| ContentEntry { fingerprint, owner }));
+                        continue;
+                    }
                     Some(row) => EntryPlace::Row { row, overrides: state.overrides },
                     None => continue,
                 },
@@ -169,7 +181,8 @@ impl FlushTable {
             entries.push(KeyEntry { fingerprint, sequence, place, content });
         }
         entries.sort_unstable_by_key(|entry| entry.fingerprint);
-        older_elsewhere(&mut entries, &self.segments);
-        entries
+        older_elsewhere(&mut entries, |entry| entry, &self.segments);
+        contents.sort_unstable();
+        (entries, contents)
     }
 }

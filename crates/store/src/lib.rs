@@ -52,6 +52,7 @@ mod recover;
 mod remove;
 mod request;
 mod revive;
+mod rewrite;
 mod rows;
 mod scan;
 mod segment;
@@ -84,7 +85,7 @@ pub use settings::Settings;
 pub use snapshot::{Part, Snapshot, TableView};
 pub use statistics::{Arrivals, Statistics, TableStatistics};
 pub use store::{Components, FreshIds, Store};
-pub use verify::{Verified, verify};
+pub use verify::{Repaired, Verified, repair, verify};
 
 #[cfg(test)]
 mod tests;

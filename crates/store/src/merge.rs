@@ -1,6 +1,7 @@
 //! Sorted segments as one sorted stream of live rows, in bounded memory.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -11,17 +12,26 @@ use arrow::row::{RowConverter, Rows, SortField};
 use crate::StoreError;
 use crate::columns::{DECLARED_INDEX, SEQUENCE_INDEX, TENANT_INDEX};
 use crate::order::order_columns;
-use crate::scan::{BATCH_ROWS_MAX, Scan};
-use crate::segment::LiveSegment;
+use crate::scan::BATCH_ROWS_MAX;
+use crate::segment::{LiveSegment, SegmentScan};
 use crate::table::TableInfo;
 use crate::widen::united;
 
+/// Rows of all segments that are decoded at a time, about.
+const DECODED_ROWS: usize = 1 << 20;
 /// A batch takes about this much.
 const BATCH_BYTES: usize = 64 << 20;
 /// What a cell takes, about.
 const CELL_BYTES: usize = 8;
 
-/// Merges segments of one table.
+/// Rows of a segment, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Sorted<'a> {
+    pub(crate) live: &'a LiveSegment,
+    pub(crate) rows: Range<u32>,
+}
+
+/// Merges rows of one table.
 pub(crate) struct RowMerge {
     converter: RowConverter,
     order: Vec<usize>,
@@ -40,29 +50,31 @@ pub(crate) struct Merged {
 }
 
 struct Cursor {
-    scan: Scan,
+    scan: SegmentScan,
     batch: RecordBatch,
     keys: Option<Rows>,
     row: usize,
 }
 
 impl RowMerge {
-    pub(crate) fn new(segments: &[LiveSegment], info: &TableInfo) -> Result<Self, StoreError> {
+    pub(crate) fn new(segments: &[Sorted<'_>], info: &TableInfo) -> Result<Self, StoreError> {
         let by = order_columns(&info.schema).into_iter().map(|index| DECLARED_INDEX + index);
         let order: Vec<usize> = [TENANT_INDEX].into_iter().chain(by).chain([SEQUENCE_INDEX]).collect();
         let field = |index: &usize| SortField::new(info.stored.field(*index).data_type().clone());
         let converter = RowConverter::new(order.iter().map(field).collect())?;
         let mut own = Vec::with_capacity(segments.len());
-        for live in segments {
+        for Sorted { live, .. } in segments {
             own.push(Arc::new(Schema::new(live.segment.properties()?)));
         }
         let stored = united(&info.stored, own);
         let mut cursors = Vec::with_capacity(segments.len());
         let row_bytes = stored.fields().len() * CELL_BYTES;
         let mut batch_rows = (BATCH_BYTES / row_bytes).clamp(1, BATCH_ROWS_MAX);
-        for live in segments {
+        let decoded_rows = (DECODED_ROWS / segments.len().max(1)).clamp(1, BATCH_ROWS_MAX);
+        for Sorted { live, rows } in segments {
             batch_rows = batch_rows.min(live.segment.batch_rows());
-            let scan = Scan::segment(live, 0..live.segment.descriptor.rows, stored.fields(), None)?;
+            let own_rows = decoded_rows.min(live.segment.batch_rows());
+            let scan = SegmentScan::in_batches(live, rows.clone(), stored.fields(), None, own_rows)?;
             let batch = RecordBatch::new_empty(stored.clone());
             cursors.push(Cursor { scan, batch, keys: None, row: 0 });
         }
@@ -116,7 +128,14 @@ impl RowMerge {
     /// Reads a cursor's next batch; false at its end.
     fn load(&mut self, index: usize) -> Result<bool, StoreError> {
         let cursor = &mut self.cursors[index];
-        let Some(batch) = cursor.scan.next().transpose()? else { return Ok(false) };
+        let batch = loop {
+            match cursor.scan.next().transpose()? {
+                // All of its rows are dead.
+                Some(batch) if batch.num_rows() == 0 => {}
+                Some(batch) => break batch,
+                None => return Ok(false),
+            }
+        };
         let columns: Vec<ArrayRef> = self.order.iter().map(|&column| batch.column(column).clone()).collect();
         cursor.keys = Some(self.converter.convert_columns(&columns)?);
         cursor.batch = batch;

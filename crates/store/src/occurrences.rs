@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::fingerprint::{Fingerprint, occurrence};
+use crate::fingerprint::{Fingerprint, Keyless, occurrence};
 
 /// Counts the repeats in one file. Clones share the count, so that a file that comes in several batches
 /// is counted as one.
@@ -34,6 +34,11 @@ impl Occurrences {
     /// Of no file: a row without a key is always a new one. Not for an import.
     pub fn uncounted() -> Self {
         Self { seen: None }
+    }
+
+    /// What tells rows without a key apart.
+    pub(crate) fn keyless(&self) -> Keyless {
+        if self.seen.is_some() { Keyless::Contents } else { Keyless::Arrival }
     }
 
     /// Turns the hashes of these rows' contents into fingerprints of these very occurrences; false where

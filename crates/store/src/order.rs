@@ -2,9 +2,9 @@
 //! then by time and arrival. Every column becomes a code of 64 bits that orders as its values do, and
 //! rows are sorted by their codes, which is several times faster than comparing cells.
 
-use std::collections::HashMap;
-
 use ebbtide_model::{TableKind, TableSchema};
+
+use hashbrown::HashMap;
 
 use crate::cells::Cells;
 
@@ -28,6 +28,7 @@ pub(crate) fn sorted(rows: u32, mut codes: Vec<Vec<u64>>) -> Option<Vec<u32>> {
         [a, b] => sort_by_codes(rows, |row| [a[row], b[row]]),
         [a, b, c] => sort_by_codes(rows, |row| [a[row], b[row], c[row]]),
         [a, b, c, d] => sort_by_codes(rows, |row| [a[row], b[row], c[row], d[row]]),
+        [a, b, c, d, e] => sort_by_codes(rows, |row| [a[row], b[row], c[row], d[row], e[row]]),
         columns => {
             let mut order: Vec<u32> = (0..rows).collect();
             order.sort_by(|&a, &b| {
@@ -52,17 +53,61 @@ fn sort_by_codes<const COLUMNS: usize>(rows: u32, codes: impl Fn(usize) -> [u64;
     keyed.into_iter().map(|(_, row)| row).collect()
 }
 
-/// Codes that order as the cells do, nulls first; equal cells have equal codes.
-pub(crate) fn codes(cells: &Cells<'_>, rows: usize) -> Vec<u64> {
-    match cells {
+/// Codes that order as the cells do, nulls first; equal cells have equal codes. Of each cell there is one, or
+/// two that order one after the other.
+pub(crate) fn codes(cells: &Cells<'_>, rows: usize) -> Vec<Vec<u64>> {
+    let one = match cells {
         Cells::Int(array) => exact(cells, rows, |row| order_signed(array.value(row))),
         Cells::Timestamp(array) => exact(cells, rows, |row| order_signed(array.value(row))),
         Cells::Date(array) => exact(cells, rows, |row| order_signed(i64::from(array.value(row)))),
         Cells::Bool(array) => exact(cells, rows, |row| u64::from(array.value(row))),
         Cells::Float(array) => exact(cells, rows, |row| order_float(array.value(row))),
         Cells::Decimal(array) => ranks(rows, |row| (!cells.is_null(row)).then(|| array.value(row))),
-        Cells::Text(array) => ranks(rows, |row| (!cells.is_null(row)).then(|| array.value(row))),
+        Cells::Text(array) => {
+            let text = |row: usize| (!cells.is_null(row)).then(|| array.value(row));
+            match (0..rows).filter_map(text).map(str::len).max().unwrap_or(0) {
+                0..SHORT => (0..rows).map(|row| short(text(row).map(str::as_bytes))).collect(),
+                SHORT..TWO_WORDS => return two_words(rows, text),
+                _ => ranks(rows, text),
+            }
+        }
+    };
+    vec![one]
+}
+
+/// Texts with fewer bytes are numbers of 64 bits: their bytes, zeros, and how long they are.
+const SHORT: usize = 8;
+const TWO_WORDS: usize = 16;
+
+/// The order of a short text, null before all.
+fn short(text: Option<&[u8]>) -> u64 {
+    let Some(text) = text else { return 0 };
+    let mut bytes = [0; 8];
+    bytes[..text.len()].copy_from_slice(text);
+    u64::from_be_bytes(bytes) | (text.len() as u64 + 1)
+}
+
+fn two_words<'t>(rows: usize, text: impl Fn(usize) -> Option<&'t str>) -> Vec<Vec<u64>> {
+    let (mut first, mut second) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    for row in 0..rows {
+        let text = text(row).map(str::as_bytes);
+        match text.and_then(|text| text.split_first_chunk::<8>()) {
+            Some((head, rest)) => {
+                first.push(u64::from_be_bytes(*head));
+                second.push(short(Some(rest)) + 8);
+            }
+            None => {
+                let mut head = [0; 8];
+                let text = text.map(|text| {
+                    head[..text.len()].copy_from_slice(text);
+                    text.len() as u64 + 1
+                });
+                first.push(u64::from_be_bytes(head));
+                second.push(text.unwrap_or(0));
+            }
+        }
     }
+    vec![first, second]
 }
 
 fn exact(cells: &Cells<'_>, rows: usize, code: impl Fn(usize) -> u64) -> Vec<u64> {
@@ -115,7 +160,7 @@ mod tests {
         let column = Column { name: "c".to_owned(), column_type, nullable: true };
         let codes = codes(&Cells::of(&array, &column).unwrap(), array.len());
         let rows = u32::try_from(array.len()).unwrap();
-        let ours = sorted(rows, vec![codes]).unwrap_or_else(|| (0..rows).collect());
+        let ours = sorted(rows, codes).unwrap_or_else(|| (0..rows).collect());
         let sorted = arrow::compute::take(&array, &UInt32Array::from(ours), None).unwrap();
         let theirs = sort_to_indices(&array, None, None).unwrap();
         assert_eq!(&sorted, &arrow::compute::take(&array, &theirs, None).unwrap());
@@ -134,6 +179,15 @@ mod tests {
             ColumnType::Text,
             Arc::new(StringArray::from(vec![Some("b"), None, Some(""), Some("ab"), Some("b")])),
         );
+        for bytes in [7, 15, 30] {
+            let long = "z".repeat(bytes);
+            let texts =
+                ["b", "a", "a\0", "a\0\0", "ab", "abcdefg", "abcdefgh", "abcdefgh\0", "abcdefghi", "é"];
+            let texts = texts.into_iter().filter(|text| text.len() <= bytes).rev();
+            let cells =
+                [None, Some(""), Some(&*long)].into_iter().chain(texts.map(Some)).chain([None, Some("b")]);
+            check(ColumnType::Text, Arc::new(cells.collect::<StringArray>()));
+        }
         let decimals = Decimal128Array::from(vec![Some(5), None, Some(-7)]);
         check(ColumnType::Decimal, Arc::new(decimals.with_precision_and_scale(38, 9).unwrap()));
     }

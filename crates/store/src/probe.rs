@@ -8,9 +8,14 @@ use crate::segment::{EntryPlace, KeyEntry, Segment};
 /// Drops tombstones that have nothing left to kill in `others`, and the marks of rows likewise. `entries`
 /// ascend, and nothing in memory is older than they are: an import begins with a flush and keeps others
 /// from its table.
-pub(crate) fn older_elsewhere(entries: &mut Vec<KeyEntry>, others: &[Arc<Segment>]) {
+pub(crate) fn older_elsewhere<E>(
+    entries: &mut Vec<E>,
+    entry_of: impl Fn(&mut E) -> &mut KeyEntry,
+    others: &[Arc<Segment>],
+) {
     let overriding: Vec<(Fingerprint, u64)> = entries
-        .iter()
+        .iter_mut()
+        .map(|entry| entry_of(entry))
         .filter(|entry| entry.place.is_overriding())
         .map(|entry| (entry.fingerprint, entry.sequence))
         .collect();
@@ -29,6 +34,7 @@ pub(crate) fn older_elsewhere(entries: &mut Vec<KeyEntry>, others: &[Arc<Segment
     }
     let mut needed = needed.into_iter();
     entries.retain_mut(|entry| {
+        let entry = entry_of(entry);
         if !entry.place.is_overriding() || needed.next() == Some(true) {
             return true;
         }

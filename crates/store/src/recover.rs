@@ -280,7 +280,7 @@ fn replay_word(
         }
         table.kill(fingerprint, live);
     }
-    table.active.put(fingerprint, KeyState { overrides: known.overrides, ..state });
+    table.remember(fingerprint, KeyState { overrides: known.overrides, ..state });
     Some(known)
 }
 

@@ -13,7 +13,7 @@ pub struct Settings {
     pub memory_bytes_max: usize,
     /// Columns of segments that were decoded are kept for the next reader, up to this much.
     pub decoded_bytes_max: usize,
-    /// Compaction merges no segments that would have more rows together.
+    /// A merge makes no segment with more rows.
     pub segment_rows_max: u32,
     /// How many segments of about one size are merged into one.
     pub compaction_fan_in: usize,
@@ -21,7 +21,7 @@ pub struct Settings {
     pub queue_requests_max: usize,
     /// Rows that are made durable by one fdatasync.
     pub group_rows_max: usize,
-    /// Rows that an import sorts at once; each such chunk becomes a segment.
+    /// Rows that an import sorts at once; such chunks are merged at its end.
     pub import_chunk_rows: usize,
     /// Rows that wait for their parent, in all tables together; more are rejected. A tenant's own writers
     /// may fill an eighth of it.
@@ -42,7 +42,7 @@ impl Default for Settings {
             log_bytes_max: 256 << 20,
             memory_bytes_max: 512 << 20,
             decoded_bytes_max: 256 << 20,
-            segment_rows_max: 16 << 20,
+            segment_rows_max: 64 << 20,
             compaction_fan_in: 8,
             queue_requests_max: 1024,
             group_rows_max: 1 << 18,

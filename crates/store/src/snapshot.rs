@@ -31,7 +31,7 @@ use crate::owners::Owners;
 use crate::properties::{Properties, Visible};
 use crate::scan::Scan;
 use crate::segment::{
-    self, DecodedColumns, GROUP_ROWS, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan,
+    self, DecodedColumns, GROUP_ROWS, Lifetime, LiveSegment, Segment, SegmentWriter, SpineColumns, SpineScan,
 };
 use crate::time_search::TimeSearch;
 use crate::{ColumnRef, Settings, StoreError, stored_schema};
@@ -112,7 +112,8 @@ impl Snapshot {
             for (_, run) in rows.runs.iter_mut().enumerate().filter(|(place, _)| written(*place)) {
                 let Run::Memory { chunk, .. } = run else { continue };
                 id += 1;
-                let mut writer = SegmentWriter::create(fs.clone(), id, table, &chunk.batch)?;
+                let mut writer =
+                    SegmentWriter::create(fs.clone(), id, table, &chunk.batch, Lifetime::Lasting)?;
                 writer.write(&chunk.batch)?;
                 let descriptor = writer.finish_rows()?.finish(&chunk.directory)?;
                 let segment = Arc::new(Segment::open(fs.as_ref(), descriptor)?);

@@ -4,6 +4,7 @@ use ebbtide_model::{AppName, TableName};
 
 use crate::Receipt;
 use crate::memtable::Memtable;
+use crate::segment::LiveSegment;
 use crate::table::Table;
 
 /// How a data folder stands.
@@ -31,7 +32,8 @@ pub struct TableStatistics {
     pub disk_bytes: u64,
     /// Of its rows and keys that are in no segment yet.
     pub memory_bytes: u64,
-    /// Words on keys, those of rows that were replaced or deleted among them.
+    /// Words on keys, those of rows that were replaced or deleted among them. Events without a key that came
+    /// in no file have none.
     pub keys: u64,
     pub arrived: Arrivals,
 }
@@ -65,7 +67,8 @@ impl TableStatistics {
         let descriptors = || both().flat_map(|table| &table.segments).map(|live| &live.segment.descriptor);
         let memtables = || table.frozen.iter().chain([&table.active]);
         let stored: u64 = table.segments.iter().map(|live| live.live_rows()).sum();
-        let stored_keys: usize = table.segments.iter().map(|live| live.segment.keys.len()).sum();
+        let own_keys = |live: &LiveSegment| live.segment.keys.len() + live.segment.keys.content_len();
+        let stored_keys: usize = table.segments.iter().map(own_keys).sum();
         let keys = stored_keys + memtables().map(|memtable| memtable.keys.len()).sum::<usize>();
         Self {
             app: table.info.app.clone(),

@@ -145,7 +145,7 @@ impl Store {
     /// [`StoreError::Failed`] it is not known whether it was, and a restart tells.
     pub fn append(&self, scope: &Scope, rows: NewRows) -> Result<Receipt, StoreError> {
         let (table, info) = self.table_to_write(scope, &rows.table)?;
-        let prepared = prepare(info, scope, &rows.batch)?;
+        let prepared = prepare(info, scope, &rows.batch, rows.occurrences.keyless())?;
         match self.ask(Request::Append {
             table,
             prepared: Box::new(prepared),
@@ -195,6 +195,12 @@ impl Store {
     /// All tables of an app as they are now.
     pub fn snapshot(&self, app: &AppName) -> Result<Snapshot, StoreError> {
         self.inner.shared.published.snapshot(app)
+    }
+
+    /// Calls `listener` after each change of what [`Store::snapshot`] shows, in the thread that writes: it must
+    /// neither wait nor fail.
+    pub fn on_change(&self, listener: impl Fn() + Send + Sync + 'static) {
+        self.inner.shared.published.listen(Box::new(listener));
     }
 
     pub fn health(&self) -> Health {

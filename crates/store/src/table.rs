@@ -3,18 +3,20 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use ebbtide_model::{AppName, TableKind, TableName, TableSchema, TenantId, TenantRule};
 
 use crate::catalog::{CatalogProperties, CatalogTable, Clear, Deletion, Layout};
 use crate::changes::Changes;
+use crate::columns::DECLARED_INDEX;
 use crate::derived::Derived;
 use crate::fingerprint::{Fingerprint, FolderSecret, RowHasher};
 use crate::memtable::{KeyKind, KeyState, Memtable};
 use crate::owners::{Owner, Owners};
 use crate::properties::Properties;
-use crate::segment::{DecodedColumns, EntryPlace, LiveSegment, Segment};
+use crate::segment::{DecodedColumns, LiveSegment, Segment};
 use crate::snapshot::{Run, TableRows};
 use crate::statistics::Arrivals;
 use crate::waiting::Waiting;
@@ -112,6 +114,31 @@ impl TableInfo {
         if self.parent || !is_child(&self.schema) { own } else { own ^ self.hasher.salt(tenant) }
     }
 
+    /// Whether rows without a key lie in it that go only with all that their tenant has. What waits for a
+    /// parent is found, and goes, row by row.
+    pub(crate) fn may_lack_key(&self) -> bool {
+        let is_area = matches!(&self.schema.tenant, TenantRule::Fixed(tenant) if tenant.as_str().is_empty());
+        !self.is_entity() && !is_area
+    }
+
+    /// Which of these stored rows have no key and go only with all that their tenant has, so that nobody
+    /// needs to find them one by one; `None` where none are so.
+    pub(crate) fn keyless(&self, stored: &RecordBatch) -> Option<BooleanBuffer> {
+        if !self.may_lack_key() {
+            return None;
+        }
+        if self.schema.key.is_empty() {
+            return Some(BooleanBuffer::new_set(stored.num_rows()));
+        }
+        let key = self.schema.key.iter().map(|&index| stored.column(DECLARED_INDEX + index));
+        let with_nulls: Vec<&ArrayRef> = key.filter(|column| column.null_count() > 0).collect();
+        if with_nulls.is_empty() {
+            return None;
+        }
+        let is_keyless = |row: usize| with_nulls.iter().any(|column| column.is_null(row));
+        Some(BooleanBuffer::collect_bool(stored.num_rows(), is_keyless))
+    }
+
     pub(crate) fn is_entity(&self) -> bool {
         self.schema.kind == TableKind::Entity
     }
@@ -175,7 +202,12 @@ pub(crate) struct Live {
 pub(crate) enum Place {
     Active,
     Frozen,
-    Segment { segment: usize, row: u32 },
+    Segment {
+        segment: usize,
+        row: u32,
+    },
+    /// In a segment that does not say in which row: it has no key, and no word on it alone will come.
+    Somewhere,
 }
 
 /// What is known of a key.
@@ -257,20 +289,7 @@ impl Table {
     pub(crate) fn stored_sorted(&self, sorted: &[(Fingerprint, u32)]) -> Vec<(u32, Live)> {
         let mut found = Vec::new();
         for (segment, live) in self.segments.iter().enumerate() {
-            live.segment.keys.matches(
-                sorted,
-                |(fingerprint, _)| fingerprint,
-                |position, entry| {
-                    let EntryPlace::Row { row, .. } = entry.place else { return };
-                    if live.dead.contains(row) {
-                        return;
-                    }
-                    let Some(owner) = live.owner_of(row) else { return };
-                    let (sequence, content) = (entry.sequence, entry.content);
-                    let place = Place::Segment { segment, row };
-                    found.push((sorted[position].1, Live { place, sequence, content, owner }));
-                },
-            );
+            live.find_live(segment, sorted, &mut found);
         }
         found
     }
@@ -294,6 +313,14 @@ impl Table {
         Known { live: stored, overrides: stored.is_some() }
     }
 
+    /// Takes the newest word on a key, unless nobody will ask for it.
+    pub(crate) fn remember(&mut self, fingerprint: Fingerprint, state: KeyState) {
+        let may_arrive = state.kind == KeyKind::Row && self.info.may_lack_key();
+        if !(may_arrive && self.info.hasher.is_arrival(fingerprint, state.sequence)) {
+            self.active.put(fingerprint, state);
+        }
+    }
+
     pub(crate) fn kill(&mut self, fingerprint: Fingerprint, live: Live) {
         match live.place {
             Place::Active => return self.active.kill(live.sequence),
@@ -303,6 +330,7 @@ impl Table {
                 }
             }
             Place::Segment { segment, row } => self.segments[segment].kill(row),
+            Place::Somewhere => return,
         }
         self.deaths.note(fingerprint, live.sequence);
     }
@@ -345,8 +373,8 @@ impl Table {
     }
 
     /// Takes a segment that a job has written: what died meanwhile is dead in it too.
-    pub(crate) fn install(&mut self, segment: Segment, deaths: &[(Fingerprint, u64)]) {
-        let mut live = LiveSegment::new(Arc::new(segment), &mut self.owners);
+    pub(crate) fn install(&mut self, segment: Arc<Segment>, deaths: &[(Fingerprint, u64)]) {
+        let mut live = LiveSegment::new(segment, &mut self.owners);
         live.kill_exactly(deaths);
         for clear in &self.clears {
             live.clear(clear.tenant.as_deref(), clear.before, |_, _| ());

@@ -5,7 +5,7 @@ use std::path::Path;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Scope, TableName};
 use ebbtide_server::sources::Chunk;
-use ebbtide_store::{Importer, Occurrences, Receipt, Store};
+use ebbtide_store::{Importer, Receipt, Store};
 
 use super::{Destination, FileOutcome, RefusedRow};
 use crate::data::{open_store, operator_scope, store_failure};
@@ -16,7 +16,6 @@ pub(super) struct Folder {
     scope: Scope,
     /// Of the file that is being read.
     importer: Option<Importer>,
-    occurrences: Occurrences,
     outcome: FileOutcome,
 }
 
@@ -26,7 +25,6 @@ impl Folder {
             store: open_store(data, vec![pack.schema.clone()])?,
             scope: operator_scope(&pack.schema.app, None),
             importer: None,
-            occurrences: Occurrences::new(),
             outcome: FileOutcome::default(),
         })
     }
@@ -49,13 +47,12 @@ impl Destination for Folder {
         // The one before lets go of its table first: it may be the same.
         self.importer = None;
         self.importer = Some(self.store.import(&self.scope, table).map_err(store_failure)?);
-        self.occurrences = Occurrences::new();
         Ok(())
     }
 
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure> {
         if let Some(importer) = &mut self.importer {
-            let receipt = importer.push(&chunk.rows.batch, &self.occurrences).map_err(store_failure)?;
+            let receipt = importer.push(&chunk.rows.batch).map_err(store_failure)?;
             self.count(receipt);
         }
         Ok(())

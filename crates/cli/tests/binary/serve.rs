@@ -125,6 +125,29 @@ fn damage_is_told_by_file_and_offset() {
     assert_eq!(run.code, 1, "{run:?}");
     let name = segment.file_name().unwrap().to_str().unwrap();
     assert!(run.stdout.contains(name) && run.stdout.contains("byte"), "{run:?}");
+    let run = folder.run(&["verify", "--data", "data", "--repair"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stdout.contains(name) && run.stderr.contains("backup"), "{run:?}");
+}
+
+#[test]
+fn a_damaged_spine_is_taken_away_by_a_repair_and_made_again() {
+    let folder = Folder::new();
+    let event = json!({"tenant": "1", "event": "a", "actor": "x", "ts": "2026-01-01T00:00:00Z"});
+    folder.write("events.ndjson", format!("{event}\n").as_bytes());
+    let import = ["import", "--data", "data", "--app", "product", "--table", "events", "events.ndjson"];
+    assert_eq!(folder.run(&import).code, 0);
+    let segments = fs::read_dir(folder.path("data/segments")).unwrap().map(|entry| entry.unwrap().path());
+    let spine = segments.into_iter().find(|path| path.extension().is_some_and(|end| end == "spine")).unwrap();
+    let mut bytes = fs::read(&spine).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&spine, bytes).unwrap();
+    let run = folder.run(&["verify", "--data", "data"]);
+    assert!(run.code == 1 && run.stderr.contains("--repair"), "{run:?}");
+    let run = folder.run(&["verify", "--data", "data", "--repair"]);
+    assert!(run.code == 0 && run.stdout.contains("serve makes it again"), "{run:?}");
+    let run = folder.run(&["verify", "--data", "data"]);
+    assert!(run.code == 0 && run.stdout.contains("0 with a spine"), "{run:?}");
 }
 
 #[test]

@@ -37,7 +37,8 @@ enum Values {
 }
 
 /// A value by the column that it goes into.
-enum Cell<'j> {
+#[derive(Debug)]
+pub(crate) enum Cell<'j> {
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -94,7 +95,7 @@ impl PropertyColumns {
 
 impl<'j> Cell<'j> {
     /// As [`PropertyValue::of`] tells kinds apart. `None` for null.
-    fn of(value: &'j Json<'_>) -> Option<Self> {
+    pub(crate) fn of(value: &'j Json<'_>) -> Option<Self> {
         Some(match value {
             Json::Null => return None,
             Json::Bool(value) => Self::Bool(*value),
@@ -108,6 +109,16 @@ impl<'j> Cell<'j> {
                 Self::Json(text)
             }
         })
+    }
+
+    pub(crate) fn kind(&self) -> PropertyKind {
+        match self {
+            Self::Bool(_) => PropertyKind::Bool,
+            Self::Int(_) => PropertyKind::Int,
+            Self::Float(_) => PropertyKind::Float,
+            Self::Text(_) => PropertyKind::Text,
+            Self::Json(_) => PropertyKind::Json,
+        }
     }
 
     fn fits(&self, values: &Values) -> bool {

@@ -35,7 +35,7 @@ impl Json<'_> {
     }
 
     /// Of a name that comes twice the last counts.
-    pub(super) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(*value),
@@ -72,6 +72,28 @@ impl Json<'_> {
             Self::Text(text) => text.len(),
             Self::List(items) => items.iter().map(|item| item.bytes() + 1).sum(),
             Self::Object(fields) => fields.iter().map(|(name, value)| name.len() + value.bytes() + 2).sum(),
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for Json<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(value), _) => Self::Int(value),
+                (None, Some(value)) => Self::Unsigned(value),
+                (None, None) => number.as_f64().map_or(Self::Null, Self::Float),
+            },
+            Value::String(text) => Self::Text(Cow::Borrowed(text)),
+            Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            Value::Object(fields) => {
+                let fields = fields.iter();
+                Self::Object(
+                    fields.map(|(name, value)| (Cow::Borrowed(name.as_str()), value.into())).collect(),
+                )
+            }
         }
     }
 }
@@ -174,7 +196,9 @@ mod tests {
             "{\"a\": {\"b\": [{}, []]}, \"\\u0061b\": \"x\"}",
         ] {
             let own: Json<'_> = serde_json::from_str(text).unwrap();
-            assert_eq!(own.to_value(), serde_json::from_str::<Value>(text).unwrap());
+            let other = serde_json::from_str::<Value>(text).unwrap();
+            assert_eq!(own.to_value(), other);
+            assert_eq!(own, Json::from(&other));
         }
         let own: Json<'_> = serde_json::from_str("{\"a\": {\"b\": [{}, []]}, \"c\": 1}").unwrap();
         assert_eq!(own.depth(), 4);

@@ -150,6 +150,9 @@ keys! {
     "exports.folder", "Where rows of spreadsheets wait until their sheet is whole, in files without a name; without it `tmp` in the data folder.",
         |c| File(&mut c.settings.temporary_folder);
 
+    "live.listeners_max", "Listeners to reports at one time; further ones are answered 503.",
+        |c| Count(&mut c.settings.listeners_max, 1..=1_000_000);
+
     "sql.rows_max", "Rows of one statement's answer.", |c| Count(&mut c.settings.sql_limits.rows_max, 1..=100_000_000);
     "sql.bytes_max", "Bytes of one statement's answer in memory.",
         |c| Bytes(&mut c.settings.sql_limits.bytes_max, KIB..=16 * GIB);
@@ -178,7 +181,7 @@ keys! {
         |c| Bytes(&mut c.store.memory_bytes_max, 64 * KIB..=256 * GIB);
     "store.decoded_bytes_max", "Columns that were decoded for one question are kept in memory for the next, up to this much; 0: none are.",
         |c| Bytes(&mut c.store.decoded_bytes_max, 0..=1_024 * GIB);
-    "store.segment_rows_max", "Compaction merges no segments that would have more rows together.",
+    "store.segment_rows_max", "A merge makes no segment with more rows.",
         |c| Count(&mut c.store.segment_rows_max, 1_000..=2_147_483_646);
     "store.compaction_fan_in", "How many segments of about one size are merged into one.",
         |c| Count(&mut c.store.compaction_fan_in, 2..=64);
@@ -186,7 +189,7 @@ keys! {
         |c| Count(&mut c.store.queue_requests_max, 1..=100_000);
     "store.group_rows_max", "Rows that are made durable by one sync of the disk.",
         |c| Count(&mut c.store.group_rows_max, 1..=16_777_216);
-    "store.import_chunk_rows", "Rows that an import sorts at once; each such chunk becomes a segment.",
+    "store.import_chunk_rows", "Rows that an import sorts at once; such chunks are merged at its end.",
         |c| Count(&mut c.store.import_chunk_rows, 1_000..=2_147_483_646);
     "store.waiting_rows_max", "Rows that wait for their parent, in all tables together; more are rejected. A tenant's own writers may fill an eighth of it.",
         |c| Count(&mut c.store.waiting_rows_max, 8..=100_000_000);

@@ -18,12 +18,12 @@ use ebbtide_model::{
     CastError, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Property, TableSchema, Value, canonical_json,
 };
 use ebbtide_store::{declared_schema, property_field};
-use serde_json::Value as Json;
 
 use super::cast::TextCast;
 use super::fast_time;
 use super::properties::PropertyColumns;
 use super::reject::Refusal;
+use crate::capture::Json;
 
 /// A JSON value as far as a cell can hold it.
 #[derive(Clone, Copy, Debug)]
@@ -202,13 +202,13 @@ impl TableBuilder {
     }
 
     /// A property of the open row. A closed table has none.
-    pub(crate) fn property(&mut self, name: &str, json: &Json) -> Result<(), Refusal> {
+    pub(crate) fn property(&mut self, name: &str, json: &Json<'_>) -> Result<(), Refusal> {
         let rows = self.rows();
         self.properties.as_mut().map_or(Ok(()), |properties| properties.set(rows, name, json))
     }
 
     /// Properties of the open row, in an object.
-    pub(crate) fn properties(&mut self, field: &str, json: &Json) -> Result<(), Refusal> {
+    pub(crate) fn properties(&mut self, field: &str, json: &Json<'_>) -> Result<(), Refusal> {
         let rows = self.rows();
         self.properties.as_mut().map_or(Ok(()), |properties| properties.set_all(rows, field, json))
     }

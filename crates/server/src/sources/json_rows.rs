@@ -62,11 +62,11 @@ fn write(table: &TableSchema, fields: &Map<String, Json>, builder: &mut TableBui
         let column = match (column, &table.open) {
             (Some(column), _) => column,
             (None, Some(open)) if open.field == *name => {
-                builder.properties(name, json)?;
+                builder.properties(name, &json.into())?;
                 continue;
             }
             (None, Some(_)) => {
-                builder.property(name, json)?;
+                builder.property(name, &json.into())?;
                 continue;
             }
             (None, None) => return Err(unknown(table, name)),

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::io::Read;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value as Json;
 
 use super::builder::{Scalar, TableBuilder};
 use super::gathered::Gathered;
@@ -12,6 +11,7 @@ use super::lines::{Line, Lines};
 use super::plan::{FilePlan, Place, Target, wrong_type};
 use super::reject::{Refusal, RejectCode, SourceError};
 use super::source::{ReadRecords, Step, line_too_long, read_error};
+use crate::capture::Json;
 
 pub(crate) struct NdjsonFile {
     plan: FilePlan,
@@ -95,11 +95,11 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 }
                 Field::Other(Place::Properties) => {
                     let field = plan.properties_field().unwrap_or_default();
-                    builder.properties(field, &map.next_value::<Json>()?)
+                    builder.properties(field, &map.next_value::<Json<'de>>()?)
                 }
                 Field::Other(Place::Property(name)) => {
-                    let json = map.next_value::<Json>()?;
-                    let is_null = json.as_str().is_some_and(|text| !text.is_empty() && plan.is_null(text));
+                    let json = map.next_value::<Json<'de>>()?;
+                    let is_null = matches!(&json, Json::Text(text) if !text.is_empty() && plan.is_null(text));
                     builder.property(&name, if is_null { &Json::Null } else { &json })
                 }
                 Field::Other(Place::Nowhere | Place::Column(_)) => {

@@ -2,11 +2,15 @@
 //! type is, or else value by value of the kind that it is as JSON.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, PrimitiveArray, StringArray, StringBuilder,
+};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float64Type, Int64Type,
+    TimestampMicrosecondType, UInt64Type,
 };
 use ebbtide_model::{ColumnType, Instant, Property, PropertyKind, Value, canonical_json};
 use serde_json::{Map, Value as Json};
@@ -14,6 +18,7 @@ use serde_json::{Map, Value as Json};
 use super::parquet_cast::{NoCast, cast_column, widened};
 use super::properties::PropertyColumns;
 use super::reject::{Refusal, RejectCode};
+use crate::capture::Json as Borrowed;
 
 /// A column that is a property, or the one that holds properties as JSON text.
 pub(crate) struct Given<'a> {
@@ -32,12 +37,13 @@ pub(crate) struct Gathered {
 pub(crate) fn gather(rows: usize, field: &str, given: &[Given<'_>]) -> Result<Gathered, NoCast> {
     let mut gathered = Gathered { columns: BTreeMap::new(), refused: Vec::new() };
     let mut by_value = Vec::new();
-    let only_columns = given.iter().all(|given| given.name.is_some());
+    // Names of columns differ; an object's may be one of them.
+    let mut whole_names = Vec::new();
     for Given { name, array } in given {
         let array = plain(array)?;
         match (name, whole(&array)) {
-            // Names of columns differ, so nothing is given twice.
-            (Some(name), Some((kind, values))) if only_columns => {
+            (Some(name), Some((kind, values))) => {
+                whole_names.push(*name);
                 if values.null_count() < values.len() {
                     gathered.columns.insert(Property::new(name, kind), values);
                 }
@@ -48,12 +54,14 @@ pub(crate) fn gather(rows: usize, field: &str, given: &[Given<'_>]) -> Result<Ga
     if by_value.is_empty() {
         return Ok(gathered);
     }
-    let mut columns = PropertyColumns::default();
+    let mut columns = PropertyColumns::beside(whole_names.into_iter());
     let mut kept = 0;
     for row in 0..rows {
-        let set = by_value.iter().try_for_each(|(name, array)| match name {
-            Some(name) => columns.set(row, name, &json_of(array, row)),
-            None => columns.set_all(row, field, &object(field, array, row)?),
+        let set = by_value.iter().try_for_each(|(name, array)| match (name, array.as_string_opt::<i32>()) {
+            (None, Some(texts)) if texts.is_null(row) => Ok(()),
+            (None, Some(texts)) => columns.set_all(row, field, &object_of_text(field, texts.value(row))?),
+            (None, None) => columns.set_all(row, field, &(&json_of(array, row)).into()),
+            (Some(name), _) => columns.set(row, name, &(&json_of(array, row)).into()),
         });
         match set {
             Ok(()) => {
@@ -80,12 +88,30 @@ pub(crate) fn is_property(array: &ArrayRef) -> bool {
 /// Numbers become text where a column is of text.
 pub(crate) fn numbers_as_text(array: &ArrayRef) -> Option<ArrayRef> {
     let array = widened(array).ok()?;
-    let is_number = matches!(
-        array.data_type(),
-        DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Decimal128(_, _)
-    );
+    if let Some(whole) = array.as_primitive_opt::<Int64Type>() {
+        return Some(whole_as_text(whole));
+    }
+    if let Some(whole) = array.as_primitive_opt::<UInt64Type>() {
+        return Some(whole_as_text(whole));
+    }
+    let is_number = matches!(array.data_type(), DataType::Float64 | DataType::Decimal128(_, _));
     let text = |row| (!array.is_null(row)).then(|| canonical_json(&json_of(&array, row)));
     is_number.then(|| Arc::new((0..array.len()).map(text).collect::<StringArray>()) as ArrayRef)
+}
+
+fn whole_as_text<T: ArrowPrimitiveType>(numbers: &PrimitiveArray<T>) -> ArrayRef
+where
+    T::Native: std::fmt::Display,
+{
+    let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 8);
+    let mut text = String::new();
+    for number in numbers {
+        text.clear();
+        // Writing to a text does not fail.
+        let written = number.map(|number| write!(text, "{number}").is_ok());
+        texts.append_option(written.map(|_| &text));
+    }
+    Arc::new(texts.finish())
 }
 
 /// In one of few types: times and decimals as columns have them.
@@ -113,6 +139,16 @@ fn whole(array: &ArrayRef) -> Option<(PropertyKind, ArrayRef)> {
     Some(match array.data_type() {
         DataType::Boolean => (PropertyKind::Bool, array.clone()),
         DataType::Int64 => (PropertyKind::Int, array.clone()),
+        DataType::UInt64 => {
+            let numbers = array.as_primitive::<UInt64Type>();
+            let whole: Option<Vec<Option<i64>>> = numbers
+                .iter()
+                .map(|value| {
+                    value.map(|value| i64::try_from(value).ok()).map_or(Some(None), |value| value.map(Some))
+                })
+                .collect();
+            (PropertyKind::Int, Arc::new(Int64Array::from(whole?)))
+        }
         DataType::Float64 => {
             // What is no number is no value.
             let floats = array.as_primitive::<Float64Type>().iter();
@@ -194,16 +230,10 @@ fn json_of(array: &ArrayRef, row: usize) -> Json {
     }
 }
 
-/// A cell that holds properties: JSON text, or a struct.
-fn object(field: &str, array: &ArrayRef, row: usize) -> Result<Json, Refusal> {
-    let json = json_of(array, row);
-    if let Json::String(text) = &json { object_of_text(field, text) } else { Ok(json) }
-}
-
 /// The properties that a text of JSON says; an empty one has none.
-pub(crate) fn object_of_text(field: &str, text: &str) -> Result<Json, Refusal> {
+pub(crate) fn object_of_text<'t>(field: &str, text: &'t str) -> Result<Borrowed<'t>, Refusal> {
     if text.trim().is_empty() {
-        return Ok(Json::Null);
+        return Ok(Borrowed::Null);
     }
     serde_json::from_str(text).map_err(|error| {
         Refusal::of_cell(field, RejectCode::BrokenJson, format!("the properties are no JSON: {error}"))

@@ -4,7 +4,8 @@
 //! by those of the file's first chunk, all together: true or false, numbers as JSON writes them, or else
 //! texts, such as codes that begin with a zero. What comes later and is no such value is text.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -12,15 +13,17 @@ use arrow::compute::is_not_null;
 use arrow::compute::kernels::zip::zip;
 use arrow::error::ArrowError;
 use ebbtide_model::{ColumnType, Property, PropertyValue, Value};
-use serde_json::Value as Json;
 
 use super::builder::ColumnBuilder;
 use super::reject::{Refusal, RejectCode};
+use crate::capture::{Cell, Json};
 
 /// Properties of one row.
 pub(crate) const ROW_PROPERTIES_MAX: usize = 1_000;
 /// Bytes of a property's name.
 pub(crate) const NAME_BYTES_MAX: usize = 200;
+/// Up to so many names are told apart faster by comparing each with each.
+const NAMES_FEW: usize = 16;
 /// Cells of a batch's properties, those without a value too: few rows may have many names.
 const CELLS_MAX: usize = 8 << 20;
 
@@ -28,14 +31,21 @@ const CELLS_MAX: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct PropertyColumns {
     columns: Vec<(Property, ColumnBuilder)>,
-    by_name: HashMap<Arc<str>, Named>,
+    names: Vec<Named>,
+    /// The place of each name.
+    by_name: HashMap<Arc<str>, usize>,
     /// The names that the open row has.
-    open: Vec<Arc<str>>,
+    open: Vec<usize>,
+    /// Those of the row before: most rows have the same names in the same order.
+    last: Vec<usize>,
+    /// How many more properties each row has, in columns of their own.
+    others: usize,
     guessed: Vec<Guessed>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Named {
+    name: Arc<str>,
     /// Where the columns of its kinds are.
     kinds: Vec<usize>,
     guessed: Option<usize>,
@@ -58,27 +68,49 @@ enum CellKind {
 }
 
 impl PropertyColumns {
+    /// Of rows which have these properties in columns of their own, so that no row may have them here.
+    pub(crate) fn beside<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let mut columns = Self::default();
+        for name in names {
+            let place = columns.named(name);
+            columns.names[place].is_open = true;
+            columns.others += 1;
+        }
+        columns
+    }
+
     /// Whether the batch had better be closed.
     pub(crate) fn is_full(&self, rows: usize) -> bool {
         (self.columns.len() + self.guessed.len()) * rows >= CELLS_MAX
     }
 
     /// A property of the open row, which is the one after so many.
-    pub(crate) fn set(&mut self, rows: usize, name: &str, json: &Json) -> Result<(), Refusal> {
-        let name = self.open(name)?;
-        match PropertyValue::of(json) {
-            Some(value) => self.push(rows, &name, value),
+    pub(crate) fn set(&mut self, rows: usize, name: &str, json: &Json<'_>) -> Result<(), Refusal> {
+        let named = self.open(name)?;
+        match Cell::of(json) {
+            Some(cell) => self.push(rows, named, cell),
             None => Ok(()),
         }
     }
 
-    /// As [`PropertyColumns::set`], of an object of properties; null has none.
-    pub(crate) fn set_all(&mut self, rows: usize, field: &str, json: &Json) -> Result<(), Refusal> {
+    /// As [`PropertyColumns::set`], of an object of properties; null has none. Of a name that comes twice the
+    /// last counts.
+    pub(crate) fn set_all(&mut self, rows: usize, field: &str, json: &Json<'_>) -> Result<(), Refusal> {
         match json {
             Json::Null => Ok(()),
+            Json::Object(fields) if has_repeats(fields) => {
+                let last: BTreeMap<&str, &Json<'_>> =
+                    fields.iter().map(|(name, json)| (&**name, json)).collect();
+                last.into_iter().try_for_each(|(name, json)| self.set(rows, name, json))
+            }
             Json::Object(fields) => fields.iter().try_for_each(|(name, json)| self.set(rows, name, json)),
-            Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-                let given: String = json.to_string().chars().take(80).collect();
+            Json::Bool(_)
+            | Json::Int(_)
+            | Json::Unsigned(_)
+            | Json::Float(_)
+            | Json::Text(_)
+            | Json::List(_) => {
+                let given: String = json.to_value().to_string().chars().take(80).collect();
                 let reason = format!("{given} was given; allowed is an object of properties");
                 Err(Refusal::of_cell(field, RejectCode::WrongType, reason))
             }
@@ -87,64 +119,75 @@ impl PropertyColumns {
 
     /// As [`PropertyColumns::set`], of a cell that does not say of which kind it is.
     pub(crate) fn set_cell(&mut self, rows: usize, name: &str, cell: &str) -> Result<(), Refusal> {
-        let name = self.open(name)?;
-        let named = self.by_name.entry(name.clone()).or_default();
-        let place = *named.guessed.get_or_insert_with(|| {
+        let place = self.open(name)?;
+        let named = &mut self.names[place];
+        let guessed = *named.guessed.get_or_insert_with(|| {
             let texts = ColumnBuilder::new(ColumnType::Text);
-            self.guessed.push(Guessed { name: name.clone(), texts, kind: None });
+            self.guessed.push(Guessed { name: named.name.clone(), texts, kind: None });
             self.guessed.len() - 1
         });
-        let texts = &mut self.guessed[place].texts;
+        let texts = &mut self.guessed[guessed].texts;
         texts.pad(rows);
-        texts.push_text(cell).map_err(|error| too_long(&name, &error))
+        texts.push_text(cell).map_err(|error| too_long(name, &error))
     }
 
-    fn open(&mut self, name: &str) -> Result<Arc<str>, Refusal> {
+    /// The place of a name, which may be new.
+    fn named(&mut self, name: &str) -> usize {
+        let expected = self.last.get(self.open.len()).copied();
+        if let Some(place) = expected.filter(|place| *self.names[*place].name == *name) {
+            return place;
+        }
+        if let Some(place) = self.by_name.get(name) {
+            return *place;
+        }
+        let name: Arc<str> = Arc::from(name);
+        let place = self.names.len();
+        self.names.push(Named { name: name.clone(), kinds: Vec::new(), guessed: None, is_open: false });
+        self.by_name.insert(name, place);
+        place
+    }
+
+    fn open(&mut self, name: &str) -> Result<usize, Refusal> {
         check_name(name)?;
-        if self.open.len() >= ROW_PROPERTIES_MAX {
+        if self.open.len() + self.others >= ROW_PROPERTIES_MAX {
             let reason = format!("the row has more than {ROW_PROPERTIES_MAX} properties, which is the limit");
             return Err(Refusal::of_row(RejectCode::TooManyFields, reason));
         }
-        let name: Arc<str> = match self.by_name.get_key_value(name) {
-            Some((known, _)) => known.clone(),
-            None => Arc::from(name),
-        };
-        let named = self.by_name.entry(name.clone()).or_default();
-        if std::mem::replace(&mut named.is_open, true) {
-            return Err(Refusal::of_cell(&name, RejectCode::RepeatedColumn, "the property is given twice"));
+        let place = self.named(name);
+        if std::mem::replace(&mut self.names[place].is_open, true) {
+            return Err(Refusal::of_cell(name, RejectCode::RepeatedColumn, "the property is given twice"));
         }
-        self.open.push(name.clone());
-        Ok(name)
+        self.open.push(place);
+        Ok(place)
     }
 
-    fn push(&mut self, rows: usize, name: &Arc<str>, value: PropertyValue) -> Result<(), Refusal> {
-        let kind = value.kind();
-        let known = self.by_name.get(name).map(|named| named.kinds.as_slice()).unwrap_or_default();
-        let found = known.iter().copied().find(|place| self.columns[*place].0.kind == kind);
+    fn push(&mut self, rows: usize, named: usize, cell: Cell<'_>) -> Result<(), Refusal> {
+        let kind = cell.kind();
+        let known = &self.names[named];
+        let found = known.kinds.iter().copied().find(|place| self.columns[*place].0.kind == kind);
         let place = found.unwrap_or_else(|| {
-            let property = Property { name: name.clone(), kind };
+            let property = Property { name: self.names[named].name.clone(), kind };
             self.columns.push((property, ColumnBuilder::new(kind.column_type())));
-            self.by_name.entry(name.clone()).or_default().kinds.push(self.columns.len() - 1);
+            self.names[named].kinds.push(self.columns.len() - 1);
             self.columns.len() - 1
         });
         let column = &mut self.columns[place].1;
         column.pad(rows);
-        match value {
-            PropertyValue::Bool(value) => column.push(Value::Bool(value)),
-            PropertyValue::Int(value) => column.push(Value::Int(value)),
-            PropertyValue::Float(value) => column.push(Value::Float(value)),
-            PropertyValue::Text(text) | PropertyValue::Json(text) => column.push_text(&text),
+        match cell {
+            Cell::Bool(value) => column.push(Value::Bool(value)),
+            Cell::Int(value) => column.push(Value::Int(value)),
+            Cell::Float(value) => column.push(Value::Float(value)),
+            Cell::Text(text) => column.push_text(text),
+            Cell::Json(text) => column.push_text(&text),
         }
-        .map_err(|error| too_long(name, &error))
+        .map_err(|error| too_long(&self.names[named].name, &error))
     }
 
     /// The open row is closed.
     pub(crate) fn close_row(&mut self) {
-        for name in self.open.drain(..) {
-            if let Some(named) = self.by_name.get_mut(&name) {
-                named.is_open = false;
-            }
-        }
+        self.open.iter().for_each(|place| self.names[*place].is_open = false);
+        std::mem::swap(&mut self.open, &mut self.last);
+        self.open.clear();
     }
 
     /// The open row is given up.
@@ -181,12 +224,24 @@ impl PropertyColumns {
                 finished.insert(property, array);
             }
         }
-        self.by_name.retain(|_, named| {
-            named.kinds.clear();
-            named.guessed.is_some()
-        });
+        // Names that were read off a header stay.
+        let kept = std::mem::take(&mut self.names).into_iter().filter(|named| named.guessed.is_some());
+        self.names = kept.map(|named| Named { kinds: Vec::new(), is_open: false, ..named }).collect();
+        self.by_name =
+            self.names.iter().enumerate().map(|(place, named)| (named.name.clone(), place)).collect();
+        self.last.clear();
         Ok(finished)
     }
+}
+
+/// Whether a name comes twice.
+fn has_repeats(fields: &[(Cow<'_, str>, Json<'_>)]) -> bool {
+    if fields.len() <= NAMES_FEW {
+        return (1..fields.len())
+            .any(|place| fields[..place].iter().any(|(name, _)| *name == fields[place].0));
+    }
+    let mut names = HashSet::with_capacity(fields.len());
+    !fields.iter().all(|(name, _)| names.insert(&**name))
 }
 
 /// Whether a property may be called so.
@@ -233,8 +288,14 @@ fn cells_by_kind(
     for (row, text) in texts.as_string::<i32>().iter().enumerate() {
         let Some(text) = text else { continue };
         let value = cell_value(text).filter(|_| CellKind::of(text) == kind && kind != CellKind::Text);
-        let value = value.unwrap_or_else(|| PropertyValue::Text(text.to_owned()));
-        let pushed = columns.push(row, name, value);
+        let cell = match value {
+            Some(PropertyValue::Bool(value)) => Cell::Bool(value),
+            Some(PropertyValue::Int(value)) => Cell::Int(value),
+            Some(PropertyValue::Float(value)) => Cell::Float(value),
+            Some(PropertyValue::Text(_) | PropertyValue::Json(_)) | None => Cell::Text(text),
+        };
+        let named = columns.named(name);
+        let pushed = columns.push(row, named, cell);
         pushed.map_err(|refusal| ArrowError::ComputeError(refusal.reason))?;
     }
     Ok(columns.columns)

@@ -16,7 +16,7 @@ use crate::fs::FileSystem;
 use crate::order::{codes, order_columns, sorted};
 use crate::owners::Owner;
 use crate::properties::NameLimits;
-use crate::segment::{EntryPlace, KeyEntry, Segment, SegmentWriter};
+use crate::segment::{ContentEntry, EntryPlace, KeyEntry, Lifetime, Segment, SegmentWriter};
 use crate::table::{Live, Table, TableInfo};
 use crate::widen::{concat, united};
 use crate::writer::{TableIndex, Writer};
@@ -76,7 +76,7 @@ impl Unsettled {
         let rows = u32::try_from(by_key.len()).map_err(|_| too_many())?;
         let mut by = vec![tenants.codes.iter().map(|&code| u64::from(code)).collect()];
         for index in order_columns(&info.schema) {
-            by.push(codes(&Cells::of(all.column(index), &info.schema.columns[index])?, by_key.len()));
+            by.extend(codes(&Cells::of(all.column(index), &info.schema.columns[index])?, by_key.len()));
         }
         let order = sorted(rows, by);
         Ok(Self { rows: all, tenants, contents, origins, positions, by_key, order })
@@ -84,11 +84,21 @@ impl Unsettled {
 
     /// The same decisions as row by row in order of arrival, key by key. The chunk has this many rows,
     /// each of which may take an arrival number.
-    pub(super) fn decide(&self, writer: &mut Writer, index: TableIndex, chunk_rows: u64) -> Decided {
+    ///
+    /// `written` are those of earlier chunks, which nobody sees yet: they count before stored ones.
+    pub(super) fn decide(
+        &self,
+        writer: &mut Writer,
+        index: TableIndex,
+        chunk_rows: u64,
+        written: Vec<(u32, Live)>,
+    ) -> Decided {
         let table = &mut writer.tables[index];
         let owners: Vec<Owner> = self.tenants.names.iter().map(|name| table.owners.number(name)).collect();
-        let mut stored = table.stored_sorted(&self.by_key);
-        stored.sort_unstable_by_key(|(row, _)| *row);
+        let mut stored = written;
+        stored.append(&mut table.stored_sorted(&self.by_key));
+        stored.sort_by_key(|(row, _)| *row);
+        stored.dedup_by_key(|(row, _)| *row);
         let mut decided = Decided {
             kept: vec![false; self.by_key.len()],
             overrides: vec![false; self.by_key.len()],
@@ -102,6 +112,11 @@ impl Unsettled {
         decided.receipt.rejected.sort_by_key(|rejection| rejection.row);
         writer.sequence_next += chunk_rows;
         decided
+    }
+
+    /// The keys of the rows, ascending.
+    pub(super) fn by_key(&self) -> &[(Fingerprint, u32)] {
+        &self.by_key
     }
 
     /// Notes the properties of the rows that are kept, and moves what gets no column.
@@ -192,6 +207,7 @@ impl Unsettled {
         fs: &Arc<dyn FileSystem>,
         id: u64,
         info: &TableInfo,
+        lifetime: Lifetime,
         kept: &Kept,
     ) -> Result<Segment, StoreError> {
         let sequence_of: Vec<u64> =
@@ -214,24 +230,35 @@ impl Unsettled {
         }
         let sequences = order.iter().map(|&row| sequence_of[row as usize]).collect();
         let chunk = Chunk::new(&stored, directory, sequences, columns)?;
-        let mut writer = SegmentWriter::create(fs.clone(), id, &info.schema, &chunk.batch)?;
+        let mut writer = SegmentWriter::create(fs.clone(), id, &info.schema, &chunk.batch, lifetime)?;
         writer.write(&chunk.batch)?;
         let mut place_of = vec![0; kept.rows.len()];
         for (place, &row) in (0..).zip(order) {
             place_of[row as usize] = place;
         }
         let mut keys = writer.finish_rows()?;
+        let keyless = info.keyless(&chunk.batch);
+        let mut contents = Vec::new();
         for &(fingerprint, row) in &self.by_key {
             let at = row as usize;
-            if kept.rows[at] {
-                let place = EntryPlace::Row { row: place_of[at], overrides: kept.overrides[at] };
-                keys.push(&KeyEntry {
-                    fingerprint,
-                    sequence: sequence_of[at],
-                    place,
-                    content: self.contents[at],
-                })?;
+            if !kept.rows[at] {
+                continue;
             }
+            let place = place_of[at];
+            if keyless.as_ref().is_some_and(|keyless| keyless.value(place as usize)) {
+                let owner = chunk.directory.owner_of(place).and_then(|owner| u32::try_from(owner).ok());
+                contents.extend(owner.map(|owner| ContentEntry { fingerprint, owner }));
+                continue;
+            }
+            keys.push(&KeyEntry {
+                fingerprint,
+                sequence: sequence_of[at],
+                place: EntryPlace::Row { row: place, overrides: kept.overrides[at] },
+                content: self.contents[at],
+            })?;
+        }
+        for entry in contents {
+            keys.push_content(entry)?;
         }
         let descriptor = keys.finish(&chunk.directory)?;
         Segment::open(fs.as_ref(), descriptor)

@@ -1,11 +1,17 @@
-//! Bulk loading: rows are admitted as everywhere, sorted in large chunks and written to segments directly,
-//! each committed by the manifest. While one chunk is encoded in a thread of its own, the next is parsed
-//! and hashed.
+//! Bulk loading: rows are admitted as everywhere, and sorted and written in large chunks, each as a segment
+//! that nobody sees yet; at the end those are merged to few that share no actor, and shown at once. While one
+//! chunk is written in a thread of its own, the next is parsed and hashed.
+//!
+//! Of a table whose tenants are found through a parent, and of such a parent, each chunk is shown when it is
+//! written: what waits is durable at once, too, and placed in the order in which parents come.
 
 mod chunk;
+mod pieces;
+mod seen;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
@@ -14,25 +20,28 @@ use ebbtide_model::Scope;
 
 use crate::admission::{Prepared, prepare};
 use crate::chunk::row_bytes;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Keyless};
 use crate::group::Group;
 use crate::maintenance::{Job, Shared};
 use crate::orphans::Orphans;
 use crate::properties::is_property;
-use crate::segment::{self, Segment};
-use crate::table::TableInfo;
+use crate::rewrite::{PieceToWrite, Rewrite};
+use crate::segment::{self, Lifetime, LiveSegment, Segment};
+use crate::table::{Live, TableInfo};
 use crate::writer::{TableIndex, Writer};
-use crate::{Occurrences, Receipt, StoreError};
+use crate::{Receipt, StoreError};
 
 use chunk::{Decided, Kept, Unsettled};
+use pieces::pieces;
+use seen::Seen;
 
 /// A chunk takes no more memory than this, whatever its rows.
 const CHUNK_BYTES_MAX: usize = 384 << 20;
 /// What a cell takes, about.
 const CELL_BYTES: usize = 8;
 
-/// Loads rows into one table, which nothing else may write meanwhile. Rows are durable and visible once
-/// a receipt counts them; dropping the importer lets go of those that no receipt has counted.
+/// Loads the rows of one file into one table, which nothing else may write meanwhile. Rows are durable and
+/// visible once a receipt counts them; dropping the importer lets go of those that no receipt has counted.
 #[derive(Debug)]
 pub struct Importer {
     shared: Arc<Shared>,
@@ -43,7 +52,14 @@ pub struct Importer {
     gathered: Gathered,
     /// Rows that were pushed so far, whatever became of them.
     pushed: usize,
-    encoding: Option<Encoding>,
+    seen: Seen,
+    /// What was written of each chunk and is not shown yet; none where nothing was kept.
+    written: Vec<Option<LiveSegment>>,
+    writing: Option<Writing>,
+    /// Stored rows that the written ones replace.
+    kills: Vec<(Fingerprint, u64)>,
+    /// Of the written rows.
+    receipt: Receipt,
 }
 
 /// Rows that fit the table, in order of arrival.
@@ -73,11 +89,8 @@ impl Gathered {
 
 /// A chunk that a thread is writing to a segment.
 #[derive(Debug)]
-struct Encoding {
+struct Writing {
     thread: JoinHandle<Result<Segment, StoreError>>,
-    /// The rows it replaces, ascending by key.
-    kills: Vec<(Fingerprint, u64)>,
-    receipt: Receipt,
 }
 
 impl Importer {
@@ -93,8 +106,20 @@ impl Importer {
             writer.begin_import(table)?;
             writer.settings.import_chunk_rows
         };
-        let gathered = Gathered::default();
-        let importer = Self { shared, scope, table, info, chunk_rows, gathered, pushed: 0, encoding: None };
+        let importer = Self {
+            shared,
+            scope,
+            table,
+            info,
+            chunk_rows,
+            gathered: Gathered::default(),
+            pushed: 0,
+            seen: Seen::new(chunk_rows),
+            written: Vec::new(),
+            writing: None,
+            kills: Vec::new(),
+            receipt: Receipt::default(),
+        };
         // What is in memory becomes a segment, so that all older rows are found in segments.
         importer.shared.flush()?;
         Ok(importer)
@@ -102,10 +127,9 @@ impl Importer {
 
     /// Takes rows in [`declared_schema`](crate::declared_schema). The receipt counts what was settled by
     /// this call, rows of earlier calls among them; rejected rows are numbered from the first row of the
-    /// import. `occurrences` is that of the file which the rows are from.
-    pub fn push(&mut self, batch: &RecordBatch, occurrences: &Occurrences) -> Result<Receipt, StoreError> {
-        let mut prepared = prepare(&self.info, &self.scope, batch)?;
-        occurrences.number(&mut prepared.hashes.fingerprints, &prepared.hashes.keyless);
+    /// import.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<Receipt, StoreError> {
+        let mut prepared = prepare(&self.info, &self.scope, batch, Keyless::Contents)?;
         let mut receipt = Receipt { rejected: std::mem::take(&mut prepared.rejected), ..Receipt::default() };
         for rejection in &mut receipt.rejected {
             rejection.row += self.pushed;
@@ -133,18 +157,24 @@ impl Importer {
     /// Settles all that is left; the receipt counts it.
     pub fn finish(mut self) -> Result<Receipt, StoreError> {
         let mut receipt = self.settle()?;
-        receipt.add(self.install()?);
+        receipt.add(self.show()?);
         self.count(&receipt);
         self.shared.wake();
         Ok(receipt)
     }
 
+    /// Whether each chunk is shown when it is written: what waits is placed parent by parent.
+    fn shows_chunks(&self) -> bool {
+        self.info.lineage.is_some() || self.info.parent
+    }
+
     /// Decides on the gathered rows and has them written; what became of those before.
     fn settle(&mut self) -> Result<Receipt, StoreError> {
-        let gathered = std::mem::take(&mut self.gathered);
+        let mut gathered = std::mem::take(&mut self.gathered);
         if gathered.rows == 0 {
             return Ok(Receipt::default());
         }
+        self.seen.number(&mut gathered.batches);
         // Nobody writes the parents meanwhile, so what is said of them here still holds below.
         let (mut batches, mut orphans) = (Vec::new(), Vec::new());
         let mut chunk_rows = 0;
@@ -157,29 +187,56 @@ impl Importer {
         }
         let orphans = Orphans::concat(orphans)?;
         let mut rows = Unsettled::new(&self.info, batches)?;
-        let mut receipt = self.install()?;
-        let (decided, fs, id) = {
+        self.end_writing()?;
+        let mut receipt = if self.shows_chunks() { self.show()? } else { Receipt::default() };
+        let written = self.written_before(&rows);
+        self.seen.add(rows.by_key());
+        let (mut decided, fs, id) = {
             let mut writer = self.shared.writer();
             writer.check_not_failed()?;
-            let mut decided = rows.decide(&mut writer, self.table, chunk_rows);
+            let decided = rows.decide(&mut writer, self.table, chunk_rows, written);
             rows.place_properties(&mut writer, self.table, &decided.kept)?;
             receipt.add(self.keep_waiting(&mut writer, &rows, &decided, orphans)?);
-            if decided.receipt.accepted == 0 {
-                receipt.add(std::mem::take(&mut decided.receipt));
-                return Ok(receipt);
-            }
             (decided, writer.fs.clone(), writer.segment_id())
         };
+        if decided.receipt.accepted == 0 {
+            receipt.add(decided.receipt);
+            self.written.push(None);
+            return Ok(receipt);
+        }
+        self.receipt.add(std::mem::take(&mut decided.receipt));
+        for live in self.written.iter_mut().flatten() {
+            live.kill_exactly(&decided.kills);
+        }
+        self.kills.append(&mut decided.kills);
+        // The first may be the only one.
+        let lifetime =
+            if self.written.is_empty() || self.shows_chunks() { Lifetime::Lasting } else { Lifetime::Brief };
         let info = self.info.clone();
-        let Decided { kept, overrides, first_sequence, kills, receipt: own } = decided;
+        let Decided { kept, overrides, first_sequence, .. } = decided;
         let spawned = std::thread::Builder::new().name("ebbtide-import".to_owned()).spawn(move || {
-            let written = rows.write(&fs, id, &info, &Kept { rows: kept, overrides, first_sequence });
+            let written =
+                rows.write(&fs, id, &info, lifetime, &Kept { rows: kept, overrides, first_sequence });
             written.inspect_err(|_| segment::remove(fs.as_ref(), id))
         });
         let thread = spawned
             .map_err(|error| StoreError::Failed { reason: format!("a thread cannot start: {error}") })?;
-        self.encoding = Some(Encoding { thread, kills, receipt: own });
+        self.writing = Some(Writing { thread });
         Ok(receipt)
+    }
+
+    /// The rows of earlier chunks that have keys of these, each with the row of its key.
+    fn written_before(&self, rows: &Unsettled) -> Vec<(u32, Live)> {
+        let mut found = Vec::new();
+        for (chunks, keys) in self.seen.candidates(rows.by_key()) {
+            let chunks = self.written.get(chunks).unwrap_or_default();
+            for (place, live) in chunks.iter().enumerate() {
+                if let Some(live) = live {
+                    live.find_live(place, &keys, &mut found);
+                }
+            }
+        }
+        found
     }
 
     /// Rows whose parent is unknown go the way of rows that come one by one.
@@ -204,18 +261,45 @@ impl Importer {
         Ok(receipt)
     }
 
-    /// Waits for the segment that is being written, and shows it with what has waited for its rows.
-    fn install(&mut self) -> Result<Receipt, StoreError> {
-        let Some(encoding) = self.encoding.take() else { return Ok(Receipt::default()) };
-        let ended = encoding.thread.join();
-        let segment =
-            ended.map_err(|_| StoreError::Failed { reason: "a thread ended in a panic".to_owned() })??;
+    /// Waits for the chunk that is being written.
+    fn end_writing(&mut self) -> Result<(), StoreError> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let segment = writing
+            .thread
+            .join()
+            .map_err(|_| StoreError::Failed { reason: "a thread ended in a panic".to_owned() })??;
+        let live = LiveSegment::new(Arc::new(segment), &mut self.shared.writer().tables[self.table].owners);
+        self.written.push(Some(live));
+        Ok(())
+    }
+
+    /// Shows all that was written, with what has waited for its rows.
+    fn show(&mut self) -> Result<Receipt, StoreError> {
+        self.end_writing()?;
+        let chunks: Vec<LiveSegment> = self.written.iter().flatten().cloned().collect();
+        if chunks.is_empty() {
+            return Ok(Receipt::default());
+        }
+        let merged = if chunks.len() > 1 || chunks.iter().any(|live| live.live_rows() < live.rows()) {
+            Some(self.merge(chunks)?)
+        } else {
+            None
+        };
+        let mut kills = std::mem::take(&mut self.kills);
+        kills.sort_unstable();
         let mut writer = self.shared.writer();
         writer.check_not_failed()?;
+        let written = std::mem::take(&mut self.written);
+        let (old, new) = match merged {
+            Some(segments) => (written, segments.into_iter().map(Arc::new).collect()),
+            None => (Vec::new(), written.into_iter().flatten().map(|live| live.segment).collect::<Vec<_>>()),
+        };
         let table = &mut writer.tables[self.table];
-        table.kill_stored(&encoding.kills);
-        table.changes.note_rows(&segment.directory);
-        table.install(segment, &[]);
+        table.kill_stored(&kills);
+        for segment in new {
+            table.changes.note_rows(&segment.directory);
+            table.install(segment, &[]);
+        }
         writer.commit_catalog()?;
         let mut group = Group::default();
         writer.supersede_all(self.table, &mut group);
@@ -227,20 +311,42 @@ impl Importer {
         } else {
             writer.commit(group)?;
         }
-        Ok(encoding.receipt)
+        for live in old.into_iter().flatten() {
+            segment::remove(writer.fs.as_ref(), live.segment.descriptor.id);
+        }
+        Ok(std::mem::take(&mut self.receipt))
+    }
+
+    /// The chunks as few segments.
+    fn merge(&self, chunks: Vec<LiveSegment>) -> Result<Vec<Segment>, StoreError> {
+        let ranges = |rows_max: u32| pieces(&chunks, rows_max);
+        let (fs, others, rows_max) = {
+            let writer = self.shared.writer();
+            let others = &writer.tables[self.table].segments;
+            let others = others.iter().map(|live| live.segment.clone()).collect();
+            (writer.fs.clone(), others, writer.settings.segment_rows_max)
+        };
+        let ranges = ranges(rows_max)?;
+        let mut writer = self.shared.writer();
+        let pieces = ranges.into_iter().map(|rows| PieceToWrite { id: writer.segment_id(), rows }).collect();
+        drop(writer);
+        let rewrite = Rewrite { fs, info: self.info.clone(), inputs: chunks, others, pieces };
+        rewrite.run(&AtomicBool::new(false)).inspect_err(|_| rewrite.remove())
     }
 }
 
 impl Drop for Importer {
     fn drop(&mut self) {
-        if let Some(encoding) = self.encoding.take()
-            && let Ok(Ok(segment)) = encoding.thread.join()
+        if let Some(writing) = self.writing.take()
+            && let Ok(Ok(segment)) = writing.thread.join()
         {
-            let id = segment.descriptor.id;
-            drop(segment);
-            segment::remove(self.shared.writer().fs.as_ref(), id);
+            segment::remove(self.shared.writer().fs.as_ref(), segment.descriptor.id);
         }
-        self.shared.writer().tables[self.table].importing = false;
+        let mut writer = self.shared.writer();
+        for live in std::mem::take(&mut self.written).into_iter().flatten() {
+            segment::remove(writer.fs.as_ref(), live.segment.descriptor.id);
+        }
+        writer.tables[self.table].importing = false;
     }
 }
 

@@ -1,21 +1,23 @@
 //! The key file beside a segment's rows: its fingerprints, sorted, so that new keys are checked by one
-//! merge; whose rows are where; and the checksums of both files. Laid out in `docs/formats.md`.
+//! merge, those of rows without a key apart from the others; whose rows are where; and the checksums of
+//! both files. Laid out in `docs/formats.md`.
 
 use std::path::PathBuf;
 
 use bytes::{Buf, BufMut, Bytes};
 
 use super::blocks::{BlockWriter, Blocks, Damage};
+use super::contents::{ContentEntry, ContentKeys, ContentWriter};
 use crate::StoreError;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 
 const MAGIC: &[u8; 8] = b"EBBTKEYS";
-pub(super) const VERSION: u32 = 2;
-/// Its directory has no arrival numbers.
+pub(super) const VERSION: u32 = 3;
+/// Its directory has no arrival numbers. Version 2 has rows without a key among the others.
 const VERSION_WITHOUT_NUMBERS: u32 = 1;
 const FOOTER_BYTES: usize = 64;
-const FOOTER_PADDING_BYTES: usize = 8;
+const FOOTER_PADDING_BYTES: usize = 4;
 /// Fingerprint, sequence, row.
 const EVENT_ENTRY_BYTES: usize = 16 + 8 + 4;
 /// And the hash of the contents.
@@ -77,6 +79,8 @@ pub(crate) struct KeyWriter {
     with_contents: bool,
     entries: u64,
     overriding: u64,
+    /// Of rows without a key, behind all other entries.
+    contents: ContentWriter,
 }
 
 /// What the descriptor of a segment says of its key file.
@@ -89,7 +93,8 @@ pub(crate) struct KeyFileSummary {
 
 impl KeyWriter {
     pub(crate) fn new(file: BlockWriter, with_contents: bool) -> Self {
-        Self { file, buffer: Vec::new(), with_contents, entries: 0, overriding: 0 }
+        let contents = ContentWriter::default();
+        Self { file, buffer: Vec::new(), with_contents, entries: 0, overriding: 0, contents }
     }
 
     /// Adds an entry with a greater fingerprint than the one before.
@@ -102,6 +107,16 @@ impl KeyWriter {
         }
         self.entries += 1;
         self.overriding += u64::from(entry.place.is_overriding());
+        self.write_full_buffer()
+    }
+
+    /// Adds a row without a key, after all entries of keys; its fingerprint is not below the one before.
+    pub(crate) fn push_content(&mut self, entry: ContentEntry) -> Result<(), StoreError> {
+        self.contents.push(entry, &mut self.buffer);
+        self.write_full_buffer()
+    }
+
+    fn write_full_buffer(&mut self) -> Result<(), StoreError> {
         if self.buffer.len() >= WRITE_BYTES {
             self.file.write(&self.buffer)?;
             self.buffer.clear();
@@ -117,6 +132,7 @@ impl KeyWriter {
         row_checksums: &[u32],
     ) -> Result<KeyFileSummary, StoreError> {
         let mut tail = std::mem::take(&mut self.buffer);
+        let content_entries = self.contents.finish(&mut tail);
         let directory_start = tail.len();
         for ((tenant, rows), (_, last_number)) in directory.iter().zip(directory.last_numbers()) {
             tail.put_u32_le(count(tenant.len())?);
@@ -143,6 +159,7 @@ impl KeyWriter {
         end.put_u32_le(directory.rows());
         end.put_u32_le(count(row_checksums.len())?);
         end.put_u32_le(count(own_checksums.len())?);
+        end.put_u32_le(content_entries);
         end.put_bytes(0, FOOTER_PADDING_BYTES);
         let checksum = crc32fast::hash(&end);
         end.put_u32_le(checksum);
@@ -163,6 +180,7 @@ pub(crate) struct KeyFile {
     blocks: Blocks,
     entries: Bytes,
     entry_bytes: usize,
+    contents: ContentKeys,
 }
 
 /// The parts of a key file that are read at once.
@@ -183,6 +201,7 @@ struct Footer {
     rows: u32,
     row_checksums: u32,
     own_checksums: u32,
+    content_entries: u32,
 }
 
 impl OpenKeyFile {
@@ -212,18 +231,25 @@ impl OpenKeyFile {
             let entries = usize::try_from(footer.entries).ok()?.checked_mul(entry_bytes)?;
             let directory = usize::try_from(footer.directory_bytes).ok()?;
             let checksums = footer.row_checksums as usize * 4;
-            (entries.checked_add(directory)?.checked_add(checksums)? == own_start)
-                .then_some((entries, directory))
+            let directory_start = own_start.checked_sub(checksums)?.checked_sub(directory)?;
+            let contents = directory_start.checked_sub(entries)?;
+            // Without such entries there is nothing in between.
+            (footer.content_entries > 0 || contents == 0).then_some((entries, directory_start, directory))
         })();
-        let (entries, directory) = lengths.ok_or_else(|| damage(footer_start, "its parts do not add up"))?;
-        let directory_bytes = blocks.get(entries, directory)?;
+        let (entries, directory_start, directory) =
+            lengths.ok_or_else(|| damage(footer_start, "its parts do not add up"))?;
+        let contents = bytes.slice(entries..directory_start);
+        let contents = ContentKeys::new(&contents, footer.content_entries as usize)
+            .ok_or_else(|| damage(entries, "its entries do not add up"))?;
+        let directory_bytes = blocks.get(directory_start, directory)?;
         let directory = decode_directory(directory_bytes, footer.version)
             .filter(|decoded| decoded.rows() == footer.rows)
-            .ok_or_else(|| damage(entries, "its directory does not add up"))?;
+            .ok_or_else(|| damage(directory_start, "its directory does not add up"))?;
         let checksums_start = own_start - footer.row_checksums as usize * 4;
         let row_checksums = read_u32s(blocks.get(checksums_start, own_start - checksums_start)?);
         let entries = bytes.slice(..entries);
-        Ok(Self { keys: KeyFile { blocks, entries, entry_bytes }, directory, row_checksums })
+        let keys = KeyFile { blocks, entries, entry_bytes, contents };
+        Ok(Self { keys, directory, row_checksums })
     }
 }
 
@@ -244,6 +270,8 @@ impl Footer {
             rows: bytes.try_get_u32_le().ok()?,
             row_checksums: bytes.try_get_u32_le().ok()?,
             own_checksums: bytes.try_get_u32_le().ok()?,
+            // Zero in older versions.
+            content_entries: bytes.try_get_u32_le().ok()?,
         })
     }
 }
@@ -275,8 +303,30 @@ fn decode_directory(mut bytes: Bytes, version: u32) -> Option<Directory> {
 }
 
 impl KeyFile {
+    /// Entries of keys.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() / self.entry_bytes
+    }
+
+    /// Entries of rows without a key.
+    pub(crate) fn content_len(&self) -> usize {
+        self.contents.len()
+    }
+
+    /// Entries of rows without a key, ascending.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = ContentEntry> + '_ {
+        self.contents.iter()
+    }
+
+    /// Calls `found` with the position in `sorted`, which ascends, and the owner of each fingerprint that a
+    /// row without a key has here.
+    pub(crate) fn content_matches<K: Copy>(
+        &self,
+        sorted: &[K],
+        fingerprint: impl Fn(K) -> Fingerprint,
+        found: impl FnMut(usize, u32),
+    ) {
+        self.contents.matches(sorted, fingerprint, found);
     }
 
     pub(crate) fn fingerprint(&self, index: usize) -> Fingerprint {

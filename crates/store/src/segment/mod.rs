@@ -2,6 +2,7 @@
 //! one key file beside it, and the spine, which can be made again from the rows.
 
 mod blocks;
+mod contents;
 mod decoded;
 mod keys;
 mod lane;
@@ -23,7 +24,6 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
 use crate::columns::stored_fields;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
@@ -31,8 +31,11 @@ use crate::fs::{FileSystem, FsError, FsErrorKind};
 use crate::owners::{Owner, Owners};
 use crate::properties::is_property;
 use crate::scan::BATCH_ROWS_MAX;
+use crate::table::{Live, Place};
+use crate::{StoreError, stored_schema};
 
 pub use blocks::Damage;
+pub(crate) use contents::ContentEntry;
 #[cfg(test)]
 pub(crate) use decoded::Decoded;
 pub(crate) use decoded::DecodedColumns;
@@ -42,17 +45,17 @@ pub use lane::{Coded, Codes};
 pub(crate) use scan::{SegmentScan, Source, Wanted};
 pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows};
 pub use spine_scan::{SpineCut, SpineScan};
-pub(crate) use write::{GROUP_ROWS, SegmentKeyWriter, SegmentWriter};
+pub(crate) use write::{GROUP_ROWS, Lifetime, SegmentKeyWriter, SegmentWriter};
 
 use blocks::Blocks;
 use keys::OpenKeyFile;
 use scan::RowFile;
-use spine::{Places, Spine, SpineWriter};
+use spine::{Compared, Places, Spine, SpineWriter};
 
 pub(crate) const DIRECTORY: &str = "segments";
 const ROWS_SUFFIX: &str = "parquet";
 const KEYS_SUFFIX: &str = "keys";
-const SPINE_SUFFIX: &str = "spine";
+pub(crate) const SPINE_SUFFIX: &str = "spine";
 /// What a batch takes in memory, about, at most.
 const BATCH_BYTES: u64 = 32 << 20;
 /// Of the layout of both files, which is that of the key file.
@@ -207,12 +210,10 @@ impl Segment {
             self.set_spine(SpineState::Unfit);
             return Ok(());
         };
-        let Descriptor { id, checksum, rows, .. } = self.descriptor;
+        let Descriptor { id, checksum, .. } = self.descriptor;
         remove_if_there(fs.as_ref(), &spine_path(id))?;
         let mut writer = SpineWriter::create(fs, id, table, &columns, Places::projected(&columns))?;
-        let whole = LiveSegment { segment: self.clone(), dead: Arc::default(), owners: Arc::default() };
-        let fields = stored_fields(stored, &columns.projection());
-        for batch in SegmentScan::new(&whole, 0..rows, &fields, None)? {
+        for batch in self.spine_rows(&columns, stored)? {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -224,6 +225,46 @@ impl Segment {
         }
         fs.sync_dir(Path::new(DIRECTORY))?;
         self.open_spine(fs.as_ref())
+    }
+
+    /// What a spine is made of.
+    fn spine_rows(
+        self: &Arc<Self>,
+        columns: &SpineColumns,
+        stored: &SchemaRef,
+    ) -> Result<SegmentScan, StoreError> {
+        let whole = LiveSegment { segment: self.clone(), dead: Arc::default(), owners: Arc::default() };
+        SegmentScan::new(&whole, 0..self.descriptor.rows, &stored_fields(stored, &columns.projection()), None)
+    }
+
+    /// Whether its spine says what its rows say; nothing where it has none. `table` is as it was last
+    /// declared; which column names its events the spine itself says.
+    pub(crate) fn verify_spine(
+        self: &Arc<Self>,
+        fs: &dyn FileSystem,
+        table: &TableSchema,
+    ) -> Result<Option<Damage>, StoreError> {
+        let SpineState::Sound(spine) = self.spine() else { return Ok(None) };
+        let Descriptor { id, checksum, .. } = self.descriptor;
+        let path = spine_path(id);
+        let damage = |offset, detail: &str| Some(Damage::new(&fs.root().join(&path), offset, detail));
+        let event_name = spine.name_column().and_then(|name| table.column_index(name));
+        let table = TableSchema { event_name, ..table.clone() };
+        let Some(columns) = SpineColumns::of(&table) else {
+            return Ok(damage(0, "its table has no spines"));
+        };
+        let (file, differs) = Compared::new(fs.read(&path)?);
+        let mut writer = SpineWriter::new(Box::new(file), &table, &columns, Places::projected(&columns));
+        for batch in self.spine_rows(&columns, &stored_schema(&table))? {
+            writer.write(&batch?)?;
+        }
+        writer.finish(id, checksum)?;
+        Ok(differs.get().and_then(|offset| damage(*offset, "it does not say what the rows say")))
+    }
+
+    /// Whether it has a file with its spine.
+    pub(crate) fn has_spine(&self) -> bool {
+        matches!(self.spine(), SpineState::Sound(_) | SpineState::Damaged(_))
     }
 
     /// The Parquet footer, read when it is first needed.
@@ -361,8 +402,45 @@ impl LiveSegment {
         Some(SpineScan::new(self.clone(), spine, rows))
     }
 
+    /// Rows, dead ones too.
+    pub(crate) fn rows(&self) -> u64 {
+        self.segment.descriptor.rows.into()
+    }
+
     pub(crate) fn live_rows(&self) -> u64 {
-        u64::from(self.segment.descriptor.rows) - self.dead.len()
+        self.rows() - self.dead.len()
+    }
+
+    /// The live rows of these keys, which ascend, each with the number beside its key. `segment` is where this
+    /// one is among the others.
+    pub(crate) fn find_live(
+        &self,
+        segment: usize,
+        sorted: &[(Fingerprint, u32)],
+        found: &mut Vec<(u32, Live)>,
+    ) {
+        let key = |(fingerprint, _): (Fingerprint, u32)| fingerprint;
+        self.segment.keys.matches(sorted, key, |position, entry| {
+            let EntryPlace::Row { row, .. } = entry.place else { return };
+            if self.dead.contains(row) {
+                return;
+            }
+            let Some(owner) = self.owner_of(row) else { return };
+            let place = Place::Segment { segment, row };
+            let (sequence, content) = (entry.sequence, entry.content);
+            found.push((sorted[position].1, Live { place, sequence, content, owner }));
+        });
+        if self.segment.keys.content_len() == 0 {
+            return;
+        }
+        let alive = self.owners_alive();
+        let sequence = self.segment.descriptor.sequence_first;
+        self.segment.keys.content_matches(sorted, key, |position, place| {
+            let is_alive = alive.get(place as usize).is_some_and(|alive| *alive);
+            let Some(owner) = self.owners.get(place as usize).filter(|_| is_alive) else { return };
+            let live = Live { place: Place::Somewhere, sequence, content: 0, owner: *owner };
+            found.push((sorted[position].1, live));
+        });
     }
 
     pub(crate) fn kill(&mut self, row: u32) {
@@ -405,31 +483,24 @@ impl LiveSegment {
         before: u64,
         mut killed: impl FnMut(&Arc<str>, u64),
     ) {
-        let descriptor = &self.segment.descriptor;
-        if descriptor.sequence_first >= before {
+        // With a newer row it was written after the deletion, of rows that were alive then.
+        if self.segment.descriptor.sequence_last >= before {
             return;
         }
-        let older = (descriptor.sequence_last >= before).then(|| self.rows_before(before));
         for (own, range) in self.segment.directory.of(tenant) {
             let dead = Arc::make_mut(&mut self.dead);
             let dead_before = dead.len();
-            match &older {
-                None => _ = dead.insert_range(range),
-                Some(older) => dead.extend(older.range(range)),
-            }
+            dead.insert_range(range);
             if dead.len() > dead_before {
                 killed(own, dead.len() - dead_before);
             }
         }
     }
 
-    fn rows_before(&self, before: u64) -> RoaringBitmap {
-        let older = self.segment.keys.iter().filter(|entry| entry.sequence < before);
-        older
-            .filter_map(|entry| match entry.place {
-                EntryPlace::Row { row, .. } => Some(row),
-                EntryPlace::Tombstone => None,
-            })
-            .collect()
+    /// By place in the directory: whether the tenant has a row that is alive. Of its rows without a key all
+    /// are alive then, or none.
+    pub(crate) fn owners_alive(&self) -> Vec<bool> {
+        let is_alive = |rows: Range<u32>| self.dead.range_cardinality(rows.clone()) < rows.len() as u64;
+        self.segment.directory.iter().map(|(_, rows)| is_alive(rows)).collect()
     }
 }

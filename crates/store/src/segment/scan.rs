@@ -165,10 +165,21 @@ impl SegmentScan {
         fields: &[FieldRef],
         decoded: Option<&Arc<DecodedColumns>>,
     ) -> Result<Self, StoreError> {
+        Self::in_batches(live, rows, fields, decoded, live.segment.batch_rows())
+    }
+
+    /// The same, with so many rows in a batch where they are decoded for this scan alone.
+    pub(crate) fn in_batches(
+        live: &LiveSegment,
+        rows: Range<u32>,
+        fields: &[FieldRef],
+        decoded: Option<&Arc<DecodedColumns>>,
+        batch_rows: usize,
+    ) -> Result<Self, StoreError> {
         let segment = live.segment.clone();
         let schema = Arc::new(Schema::new(fields.to_vec()));
         let Wanted { columns, sources } = Wanted::of(&segment, fields)?;
-        let reading = Reading::of(&segment, &rows, columns, decoded)?;
+        let reading = Reading::of(&segment, &rows, columns, decoded, batch_rows)?;
         Ok(Self { segment, dead: live.dead.clone(), rows, schema, sources, reading })
     }
 
@@ -251,6 +262,7 @@ impl Reading {
         rows: &Range<u32>,
         wanted: Vec<usize>,
         decoded: Option<&Arc<DecodedColumns>>,
+        batch_rows: usize,
     ) -> Result<Self, StoreError> {
         if wanted.is_empty() || rows.is_empty() {
             return Ok(Self::Nothing);
@@ -260,7 +272,7 @@ impl Reading {
         {
             return Ok(Self::Kept(decoded.clone(), wanted));
         }
-        Ok(Self::Streamed(reader(segment, segment.metadata()?, rows, wanted, segment.batch_rows())?))
+        Ok(Self::Streamed(reader(segment, segment.metadata()?, rows, wanted, batch_rows)?))
     }
 }
 

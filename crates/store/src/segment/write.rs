@@ -15,6 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::blocks::BlockWriter;
+use super::contents::ContentEntry;
 use super::keys::{KeyEntry, KeyWriter};
 use super::spine::{Places, SpineColumns, SpineWriter};
 use super::{DIRECTORY, Descriptor, FORMAT, keys_path, rows_path, spine_path};
@@ -34,6 +35,14 @@ const DICTIONARY_BYTES_MAX: usize = 512 << 10;
 const ZSTD_LEVEL: i32 = 1;
 /// Rows that are looked at to tell whether a column repeats itself.
 const SAMPLE_ROWS: usize = 4096;
+
+/// For how long a segment is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    Lasting,
+    /// Until it is merged with others: written and read fast, whatever it takes on disk.
+    Brief,
+}
 
 /// A segment that is being written.
 pub(crate) struct SegmentWriter {
@@ -57,9 +66,13 @@ impl SegmentWriter {
         id: u64,
         table: &TableSchema,
         first: &RecordBatch,
+        lifetime: Lifetime,
     ) -> Result<Self, StoreError> {
         let file = BlockWriter::new(fs.create_new(&rows_path(id))?);
-        let properties = properties(first)?;
+        let properties = match lifetime {
+            Lifetime::Lasting => properties(first)?,
+            Lifetime::Brief => brief_properties(),
+        };
         let parquet = ArrowWriter::try_new(file, first.schema(), Some(properties))?;
         let spine = SpineColumns::of(table)
             .map(|columns| SpineWriter::create(&fs, id, table, &columns, Places::stored(&columns)));
@@ -141,6 +154,11 @@ impl SegmentKeyWriter {
         self.keys.push(entry)
     }
 
+    /// Adds a row without a key, after all entries of keys; its fingerprint is not below the one before.
+    pub(crate) fn push_content(&mut self, entry: ContentEntry) -> Result<(), StoreError> {
+        self.keys.push_content(entry)
+    }
+
     /// Ends all files, durable with their names on return.
     pub(crate) fn finish(self, directory: &Directory) -> Result<Descriptor, StoreError> {
         let keys = self.keys.finish(self.id, directory, &self.row_checksums)?;
@@ -172,6 +190,17 @@ fn widest<N: Ord + Copy>(a: Option<(N, N)>, b: Option<(N, N)>) -> Option<(N, N)>
         (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
         (one, None) | (None, one) => one,
     }
+}
+
+fn brief_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_dictionary_enabled(false)
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_created_by("ebbtide".to_owned())
+        .build()
 }
 
 fn properties(first: &RecordBatch) -> Result<WriterProperties, StoreError> {

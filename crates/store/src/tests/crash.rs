@@ -4,7 +4,7 @@
 use super::harness::{Dice, Machine, batch_for};
 use super::model::{Kind, Model, ModelFile, Row, TABLES, TENANTS};
 use crate::fs::SimFs;
-use crate::{Occurrences, Receipt, StoreError};
+use crate::{Receipt, StoreError};
 
 /// What a step was about to do, as the models that it may leave behind: that of before, and those of
 /// after each durable part of it.
@@ -38,7 +38,6 @@ fn import(machine: &Machine, model: &Model, table: usize, dice: &mut Dice) -> (S
     let mut counted = Receipt::default();
     let mut settled = vec![0];
     let ended = (|| {
-        let occurrences = Occurrences::new();
         let mut importer = machine.import(table)?;
         for _ in 0..3 {
             // Each push is a chunk of its own, and so a durable part.
@@ -51,7 +50,7 @@ fn import(machine: &Machine, model: &Model, table: usize, dice: &mut Dice) -> (S
             step.outcomes.extend([orphans, after.clone()]);
             let waiting = settled.last().unwrap() + counts.waiting;
             settled.extend([waiting, waiting + counts.accepted + counts.duplicates]);
-            counted.add(importer.push(&batch_for(table, &rows), &occurrences)?);
+            counted.add(importer.push(&batch_for(table, &rows))?);
         }
         counted.add(importer.finish()?);
         Ok(())

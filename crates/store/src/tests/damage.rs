@@ -9,7 +9,7 @@ use super::harness::{Dice, Machine, rows};
 use super::model::{Model, ModelFile, VERSION_1_TABLES};
 use crate::fs::{FileSystem, SimFs};
 use crate::maintenance::Health;
-use crate::{StoreError, verify};
+use crate::{Repaired, StoreError, repair, verify};
 
 /// A folder with segments of each table, some rows of them dead, and a log.
 fn folder() -> (SimFs, Model) {
@@ -139,6 +139,53 @@ fn a_spine_that_is_damaged_or_missing_changes_no_answer_and_is_made_again() {
             assert_eq!(verify(&fs).unwrap().damage, []);
         }
     }
+}
+
+/// Changes a spine so that only its rows tell.
+fn falsify(spine: &mut Vec<u8>) {
+    let own = spine.len() - 64 - 4;
+    assert!(own < 65_536, "it has one checksum");
+    spine[0] ^= 1;
+    let checksum = crc32fast::hash(&spine[..own]);
+    spine[own..own + 4].copy_from_slice(&checksum.to_le_bytes());
+    let end = spine.len() - 4;
+    let checksum = crc32fast::hash(&spine[own..end]);
+    spine[end..].copy_from_slice(&checksum.to_le_bytes());
+}
+
+#[test]
+fn a_spine_that_says_other_than_its_rows_is_told_and_taken_away_by_a_repair() {
+    let (disk, _) = folder();
+    let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+    let all = spines(&disk);
+    let sound = verify(&fs).unwrap();
+    assert_eq!(sound.spines, all.len() as u64);
+    assert_eq!(repair(&fs).unwrap(), Repaired::default());
+    let before = fs.read(&all[0]).unwrap();
+    disk.rot(&all[0], falsify).unwrap();
+    disk.rot(&all[1], |bytes| bytes[0] ^= 1).unwrap();
+    let segment = files(&disk).into_iter().find(|file| file.extension().is_some_and(|end| end == "keys"));
+    let other = segment.filter(|file| !all[..2].contains(&file.with_extension("spine")));
+    let found = verify(&fs).unwrap();
+    assert_eq!(found.files, sound.files);
+    let told: Vec<(bool, bool)> = found
+        .damage
+        .iter()
+        .map(|damage| (damage.file.ends_with(&all[0]), damage.detail.contains("what the rows say")))
+        .collect();
+    assert_eq!(told, [(true, true), (false, false)], "{found:?}");
+    if let Some(other) = &other {
+        disk.rot(other, |bytes| bytes[0] ^= 1).unwrap();
+    }
+    let repaired = repair(&fs).unwrap();
+    assert!(repaired.spines.iter().zip(&all).all(|(gone, spine)| gone.ends_with(spine)));
+    assert_eq!((repaired.spines.len(), repaired.left.len()), (2, usize::from(other.is_some())));
+    if let Some(other) = &other {
+        disk.rot(other, |bytes| bytes[0] ^= 1).unwrap();
+    }
+    assert_eq!(verify(&fs).unwrap().spines, sound.spines - 2);
+    Machine::open(&disk).unwrap().shared.make_spines().unwrap();
+    assert_eq!((verify(&fs).unwrap(), fs.read(&all[0]).unwrap()), (sound, before));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::harness::{Machine, app, batch, batch_for, counts, scope, settings, ta
 use super::model::{Counts, Row};
 use crate::fs::{FileSystem, SimFs};
 use crate::maintenance::Health;
-use crate::{Occurrences, RejectionCode, Settings, StoreError};
+use crate::{RejectionCode, Settings, StoreError};
 
 const SHOPS: usize = 3;
 const ORDERS: usize = 4;
@@ -51,7 +51,7 @@ fn append_as(machine: &Machine, tenant: &str, table: usize, rows: &[Row]) -> Cou
 
 fn import(machine: &Machine, table: usize, rows: &[Row]) -> Counts {
     let mut importer = machine.import(table).unwrap();
-    let mut receipt = importer.push(&batch_for(table, rows), &Occurrences::new()).unwrap();
+    let mut receipt = importer.push(&batch_for(table, rows)).unwrap();
     receipt.add(importer.finish().unwrap());
     counts(&receipt)
 }

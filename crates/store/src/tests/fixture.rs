@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::harness::{Dice, Machine, batch};
 use super::model::{Model, ModelFile, Row, TABLES, TENANTS, VERSION_1_TABLES};
 use crate::fs::{FileSystem, RealFs, SimFs};
-use crate::{Occurrences, verify};
+use crate::verify;
 
 const DIRECTORIES: [&str; 3] = ["manifest", "segments", "wal"];
 
@@ -34,7 +34,7 @@ fn fill(disk: &SimFs) -> Model {
     }
     let rows: Vec<_> = (0..4).map(|_| dice.row()).collect();
     let mut importer = machine.import(2).unwrap();
-    importer.push(&batch(&rows), &Occurrences::new()).unwrap();
+    importer.push(&batch(&rows)).unwrap();
     importer.finish().unwrap();
     model.append(2, &rows, &mut ModelFile::default());
     let rows = dice.rows(12);

@@ -173,7 +173,7 @@ impl Machine {
 
     pub(super) fn request(&self, table: usize, tenant: Option<&str>, rows: &RecordBatch) -> Request {
         let info = self.info(table);
-        let prepared = prepare(&info, &scope(tenant), rows).unwrap();
+        let prepared = prepare(&info, &scope(tenant), rows, crate::fingerprint::Keyless::Contents).unwrap();
         Request::Append {
             table: self.index(table),
             prepared: Box::new(prepared),

@@ -155,7 +155,7 @@ fn append(machine: &Machine, rows: &[Row]) -> Result<Receipt, StoreError> {
         occurrences: Occurrences::uncounted(),
     };
     let info = machine.shared.writer().tables[0].info.clone();
-    let prepared = crate::admission::prepare(&info, &scope(None), &new.batch)?;
+    let prepared = crate::admission::prepare(&info, &scope(None), &new.batch, new.occurrences.keyless())?;
     let request = crate::request::Request::Append {
         table: 0,
         prepared: Box::new(prepared),
@@ -170,9 +170,9 @@ fn append(machine: &Machine, rows: &[Row]) -> Result<Receipt, StoreError> {
 fn import(machine: &Machine, pushes: &[Vec<Row>]) -> Result<Receipt, StoreError> {
     let info = machine.shared.writer().tables[0].info.clone();
     let mut importer = crate::import::Importer::begin(machine.shared.clone(), scope(None), 0, info)?;
-    let (mut receipt, file) = (Receipt::default(), Occurrences::new());
+    let mut receipt = Receipt::default();
     for rows in pushes {
-        receipt.add(importer.push(&batch(rows), &file)?);
+        receipt.add(importer.push(&batch(rows))?);
     }
     receipt.add(importer.finish()?);
     Ok(receipt)
@@ -608,7 +608,9 @@ fn columns_that_are_no_properties_are_refused() {
         let mut columns = good.columns().to_vec();
         columns.push(Arc::new(StringArray::from(vec!["x"])));
         let wrong = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-        let refused = crate::admission::prepare(&info, &scope(None), &wrong).unwrap_err();
+        let refused =
+            crate::admission::prepare(&info, &scope(None), &wrong, crate::fingerprint::Keyless::Contents)
+                .unwrap_err();
         assert!(matches!(refused, StoreError::WrongShape { .. }), "{name}: {refused}");
     }
 }

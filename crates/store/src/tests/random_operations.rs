@@ -7,7 +7,6 @@ use proptest::test_runner::Config;
 
 use super::harness::{Dice, Machine, batch_for, counts};
 use super::model::{Counts, Kind, Model, ModelFile, Row, TABLES, TENANTS};
-use crate::Occurrences;
 use crate::fs::SimFs;
 
 #[derive(Clone, Debug)]
@@ -85,13 +84,12 @@ fn append(machine: &Machine, model: &mut Model, table: usize, seed: u64, most: u
 fn import(machine: &Machine, model: &mut Model, table: usize, seed: u64, most: u64) {
     let mut dice = Dice::new(seed);
     let mut file = ModelFile::default();
-    let occurrences = Occurrences::new();
     let mut importer = machine.import(table).unwrap();
     let (mut receipt, mut expected) = (crate::Receipt::default(), Counts::default());
     let mut chunk = Vec::new();
     for round in 0..3 {
         let rows = dice.rows(most);
-        receipt.add(importer.push(&batch_for(table, &rows), &occurrences).unwrap());
+        receipt.add(importer.push(&batch_for(table, &rows)).unwrap());
         chunk.extend(rows);
         let fit = chunk.iter().filter(|row| TABLES[table].parent.is_none() || row.actor.is_some()).count();
         if fit >= super::harness::settings().import_chunk_rows || round == 2 {

@@ -1,14 +1,16 @@
 //! Rules of the contract, one by one.
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use ebbtide_model::{Column, ColumnType, ErrorKind, Instant, TableName, TenantId, TenantRule};
 
-use super::harness::{Machine, app, batch, scope, settings, table_name};
+use super::harness::{Dice, Machine, app, batch, scope, settings, table_name};
 use super::model::{Row, TENANTS};
-use crate::fs::SimFs;
+use crate::fs::{FileSystem, SimFs};
 use crate::snapshot::Part;
 use crate::{ColumnRef, RejectionCode, StoreError, declared_schema};
 
@@ -101,7 +103,9 @@ fn columns_of_another_type_or_number_are_refused_as_a_whole() {
     let info = machine.shared.writer().tables[0].info.clone();
     let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
     let few = RecordBatch::try_from_iter([("tenant", text.clone())]).unwrap();
-    let prepare = |rows: &RecordBatch| crate::admission::prepare(&info, &scope(None), rows);
+    let prepare = |rows: &RecordBatch| {
+        crate::admission::prepare(&info, &scope(None), rows, crate::fingerprint::Keyless::Contents)
+    };
     assert!(matches!(prepare(&few), Err(StoreError::WrongShape { .. })));
     let texts = ["tenant", "id", "actor", "at", "note"].map(|name| (name, text.clone()));
     let wrong = RecordBatch::try_from_iter(texts).unwrap();
@@ -249,10 +253,53 @@ fn a_file_of_an_entity_that_comes_again_changes_nothing() {
     let version = machine.version(2, None);
     assert_eq!(machine.append(2, &file).unwrap().duplicates, 3);
     let mut importer = machine.import(2).unwrap();
-    importer.push(&batch(&file), &crate::Occurrences::new()).unwrap();
+    importer.push(&batch(&file)).unwrap();
     assert_eq!(importer.finish().unwrap().duplicates, 3);
     assert_eq!(machine.version(2, None), version);
     assert_eq!(machine.rows(2, None), [newer, row("a", 2)]);
+}
+
+#[test]
+fn chunks_of_an_import_become_segments_that_share_no_actor() {
+    for table in [0, 1] {
+        let disk = SimFs::new(1);
+        let machine = Machine::open(&disk).unwrap();
+        let mut dice = Dice::new(8);
+        let rows: Vec<Row> = (0..60)
+            .map(|id| Row { id, actor: (id % 7 > 0).then(|| dice.number(1, 9)), ..dice.row() })
+            .collect();
+        let mut importer = machine.import(table).unwrap();
+        rows.chunks(7).for_each(|chunk| _ = importer.push(&batch(chunk)).unwrap());
+        assert_eq!(importer.finish().unwrap().accepted, rows.len());
+        let snapshot = machine.snapshot();
+        let view = snapshot.table(&scope(None), &table_name(table)).unwrap();
+        assert_eq!(view.parts().len(), 2);
+        let columns = crate::SpineColumns::of(view.schema()).unwrap();
+        let mut actors = HashSet::new();
+        let mut all = 0;
+        for part in view.parts() {
+            let mut own = HashSet::new();
+            for rows in part.spine(&columns).unwrap() {
+                let rows = rows.unwrap();
+                for (run, start) in rows.starts.iter().enumerate() {
+                    let tenant = rows.tenants.iter().find(|(_, own)| own.contains(start)).unwrap().0.clone();
+                    let ids = rows.actors.as_primitive::<Int64Type>();
+                    own.insert((tenant, ids.is_valid(run).then(|| ids.value(run))));
+                }
+            }
+            all += own.len();
+            actors.extend(own);
+        }
+        assert_eq!(actors.len(), all, "none is in two segments");
+        let names = disk.list_dir(Path::new("segments")).unwrap();
+        assert_eq!(names.len(), 2 * 3, "the chunks are gone: {names:?}");
+        // The same file again.
+        let mut importer = machine.import(table).unwrap();
+        let mut receipt = crate::Receipt::default();
+        rows.chunks(9).for_each(|chunk| receipt.add(importer.push(&batch(chunk)).unwrap()));
+        receipt.add(importer.finish().unwrap());
+        assert_eq!((receipt.duplicates, receipt.accepted), (rows.len(), 0));
+    }
 }
 
 #[test]
@@ -267,7 +314,7 @@ fn a_tenants_version_changes_with_its_own_rows_and_no_others() {
         newer.actor = Some(3);
         let imported = |machine: &Machine, rows: &[Row]| {
             let mut importer = machine.import(table).unwrap();
-            importer.push(&batch(rows), &crate::Occurrences::new()).unwrap();
+            importer.push(&batch(rows)).unwrap();
             importer.finish().unwrap();
         };
         type Step<'s> = (&'s str, &'s dyn Fn(&Machine));

@@ -3,6 +3,7 @@
 //! a code for each event's name, and its time. All of it is in the Parquet file, too, from which a spine
 //! that is missing or damaged is made again. Laid out in `docs/formats.md`.
 
+mod compare;
 mod read;
 mod write;
 
@@ -13,6 +14,7 @@ use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use ebbtide_model::{ColumnType, TableKind, TableSchema};
 
+pub(crate) use compare::Compared;
 pub(crate) use read::Spine;
 pub(crate) use write::{Places, SpineWriter};
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::StoreError;
 use crate::columns::{DECLARED_INDEX, TENANT_INDEX};
-use crate::fs::FileSystem;
+use crate::fs::{FileSystem, WritableFile};
 use crate::segment::blocks::BlockWriter;
 use crate::segment::spine_path;
 
@@ -112,12 +112,21 @@ impl SpineWriter {
         columns: &SpineColumns,
         places: Places,
     ) -> Result<Self, StoreError> {
+        Ok(Self::new(fs.create_new(&spine_path(id))?, table, columns, places))
+    }
+
+    pub(crate) fn new(
+        file: Box<dyn WritableFile>,
+        table: &TableSchema,
+        columns: &SpineColumns,
+        places: Places,
+    ) -> Self {
         let name_column = columns.name.and_then(|name| table.columns.get(name));
-        Ok(Self {
+        Self {
             places,
             actors: columns.actors,
             name_column: name_column.map(|column| Box::from(column.name.as_str())),
-            file: BlockWriter::new(fs.create_new(&spine_path(id))?),
+            file: BlockWriter::new(file),
             codes: HashMap::new(),
             names: Vec::new(),
             group: Group::default(),
@@ -126,7 +135,7 @@ impl SpineWriter {
             rows: 0,
             last_tenant: Box::from(""),
             has_too_many_names: false,
-        })
+        }
     }
 
     /// Adds rows that come after all before them.
