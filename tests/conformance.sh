@@ -3,7 +3,7 @@
 # usage: conformance.sh KIT_FOLDER EBBTIDE_BINARY
 set -euo pipefail
 kit=$1 binary=$2
-packs=itsm,chatbot,loyalty,learning
+packs=itsm,chatbot,loyalty,storefront,learning
 for dataset in "$kit"/datasets/*/; do
     for way in "--via files" "--via http" "--via files --restart" "--via http --restart --twice"; do
         echo "conformance: $(basename "$dataset"), $packs, $way"

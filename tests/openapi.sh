@@ -43,7 +43,10 @@ done
 
 # An admin of the app, who is whom the demo's first token of it is for: so it owns what there is to be owned.
 token() {
-    "$binary" token --app "$1" --role admin --sub "$(subject "$1")"
+    # A shop's events are the shop's.
+    local tenant=()
+    if [ "$1" = storefront ]; then tenant=(--tenant north); fi
+    "$binary" token --app "$1" --role admin --sub "$(subject "$1")" "${tenant[@]}"
 }
 
 subject() {

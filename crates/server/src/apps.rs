@@ -9,12 +9,13 @@ use ebbtide_model::{AppName, ErrorKind, nearest};
 /// The file of a pack in its folder.
 pub const PACK_FILE: &str = "pack.yaml";
 
-const BUNDLED: [(&str, &str); 5] = [
+const BUNDLED: [(&str, &str); 6] = [
     ("product", include_str!("../../../packs/product/pack.yaml")),
     ("itsm", include_str!("../../../packs/itsm/pack.yaml")),
     ("chatbot", include_str!("../../../packs/chatbot/pack.yaml")),
     ("learning", include_str!("../../../packs/learning/pack.yaml")),
     ("loyalty", include_str!("../../../packs/loyalty/pack.yaml")),
+    ("storefront", include_str!("../../../packs/storefront/pack.yaml")),
 ];
 
 /// The YAML of a pack that comes with the binary.

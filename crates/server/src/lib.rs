@@ -19,6 +19,7 @@ mod cache;
 mod capture;
 pub mod config;
 mod http;
+mod live;
 mod metrics;
 mod openapi;
 mod problem;

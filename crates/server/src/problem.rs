@@ -80,6 +80,8 @@ codes! {
         "Check the name."
     MethodNotAllowed "method_not_allowed" Invalid "Method not allowed"
         "Use a method that the `Allow` header names."
+    UpgradeRequired "upgrade_required" Invalid "WebSocket wanted"
+        "Connect by a WebSocket; `GET /v1/live/{report}` tells the same as server-sent events."
     MediaType "media_type" Invalid "Unsupported media type"
         "Send plain JSON with `Content-Type: application/json`."
     JsonInvalid "json_invalid" Invalid "Body is no JSON"
@@ -134,6 +136,8 @@ impl Code {
     pub fn status(self) -> StatusCode {
         if self == Self::MethodNotAllowed {
             StatusCode::METHOD_NOT_ALLOWED
+        } else if self == Self::UpgradeRequired {
+            StatusCode::UPGRADE_REQUIRED
         } else if self == Self::MediaType {
             StatusCode::UNSUPPORTED_MEDIA_TYPE
         } else if self == Self::BodySlow {

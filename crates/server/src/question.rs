@@ -30,13 +30,18 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// What tells it from others.
+    pub(crate) fn key(&self) -> Key {
+        Key::new(&self.route.report, &self.scope, &self.arguments)
+    }
+
     pub(crate) async fn answer(&self, freshness: Freshness) -> Result<(Arc<Entry>, Source), Problem> {
         let report = &self.route.report;
         let versions = Versions::of(&self.snapshot, &self.scope, &report.tables)?;
         if report.cache == Caching::Off {
             return Ok((Arc::new(self.clone().computed(versions).await?), Source::Computed));
         }
-        let key = Key::new(report, &self.scope, &self.arguments);
+        let key = self.key();
         let wanted = Wanted { key, versions, now: self.now, freshness };
         let compute = || self.clone().computed(wanted.versions.clone());
         let (entry, source) = self.server.cache.answer(&wanted, compute).await?;
@@ -93,7 +98,7 @@ impl Question {
             return Ok(None);
         }
         let versions = Versions::of(&self.snapshot, &self.scope, &report.tables)?;
-        let key = Key::new(report, &self.scope, &self.arguments);
+        let key = self.key();
         let wanted = Wanted { key, versions, now: self.now, freshness };
         let entry = self.server.cache.kept(&wanted).await;
         if let Some(entry) = &entry {

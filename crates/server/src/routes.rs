@@ -1,10 +1,10 @@
-//! The paths of all apps' reports in one server: which belongs to whom, and that none is there twice.
+//! The paths of all apps' packs in one server: which belongs to whom, and that none is there twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ebbtide_model::AppName;
-use ebbtide_model::pack::{Report, Route};
+use ebbtide_model::pack::{Capture, Clear, Live, Report, Route};
 
 use crate::server::App;
 
@@ -16,6 +16,34 @@ pub(crate) struct ReportRoute {
     pub(crate) app: Arc<App>,
     pub(crate) report: Report,
     pub(crate) route: Route,
+}
+
+/// A path by which rows of one app come in.
+pub(crate) struct CaptureRoute {
+    pub(crate) app: Arc<App>,
+    pub(crate) capture: Capture,
+}
+
+/// A path by which rows of one app are deleted.
+pub(crate) struct ClearRoute {
+    pub(crate) app: Arc<App>,
+    pub(crate) clear: Clear,
+}
+
+/// A path at which a report of one app is listened to.
+pub(crate) struct LiveRoute {
+    pub(crate) live: Live,
+    /// The report by this very route.
+    pub(crate) report: Arc<ReportRoute>,
+}
+
+/// The paths of all packs.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) reports: Vec<Arc<ReportRoute>>,
+    pub(crate) captures: Vec<Arc<CaptureRoute>>,
+    pub(crate) clears: Vec<Arc<ClearRoute>>,
+    pub(crate) lives: Vec<Arc<LiveRoute>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,28 +62,61 @@ pub enum RouteError {
     Malformed { path: String, app: AppName },
 }
 
-/// The report routes of all apps, each checked.
-pub(crate) fn report_routes(apps: &[Arc<App>]) -> Result<Vec<Arc<ReportRoute>>, RouteError> {
-    let mut routes = Vec::new();
-    let mut owners: HashMap<String, AppName> = HashMap::new();
-    for app in apps {
-        let name = &app.pack.schema.app;
-        for report in &app.pack.reports {
-            for route in &report.routes {
-                let pattern = pattern(&route.path)
-                    .ok_or_else(|| RouteError::Malformed { path: route.path.clone(), app: name.clone() })?;
-                if RESERVED.iter().any(|own| is_below(&pattern, own)) {
-                    return Err(RouteError::Reserved { path: route.path.clone(), app: name.clone() });
+impl Routes {
+    /// The routes of all apps, each checked.
+    pub(crate) fn of(apps: &[Arc<App>]) -> Result<Self, RouteError> {
+        let mut routes = Self::default();
+        let mut owners = Owners::default();
+        for app in apps {
+            for report in &app.pack.reports {
+                for route in &report.routes {
+                    owners.add(&route.path, app)?;
+                    let (report, route) = (report.clone(), route.clone());
+                    routes.reports.push(Arc::new(ReportRoute { app: app.clone(), report, route }));
                 }
-                if let Some(first) = owners.insert(pattern, name.clone()) {
-                    return Err(RouteError::Twice { path: route.path.clone(), first, second: name.clone() });
-                }
-                let (report, route) = (report.clone(), route.clone());
-                routes.push(Arc::new(ReportRoute { app: app.clone(), report, route }));
+            }
+            for capture in &app.pack.captures {
+                owners.add(&capture.path, app)?;
+                let capture = capture.clone();
+                routes.captures.push(Arc::new(CaptureRoute { app: app.clone(), capture }));
+            }
+            for live in &app.pack.lives {
+                owners.add(&live.route.path, app)?;
+                let Some(report) = app.pack.reports.iter().find(|report| report.name == live.report) else {
+                    continue;
+                };
+                let (report, route) = (report.clone(), live.route.clone());
+                let report = Arc::new(ReportRoute { app: app.clone(), report, route });
+                routes.lives.push(Arc::new(LiveRoute { live: live.clone(), report }));
+            }
+            for clear in &app.pack.clears {
+                owners.add(&clear.path, app)?;
+                let clear = clear.clone();
+                routes.clears.push(Arc::new(ClearRoute { app: app.clone(), clear }));
             }
         }
+        Ok(routes)
     }
-    Ok(routes)
+}
+
+/// Whose each path is, by its pattern.
+#[derive(Default)]
+struct Owners(HashMap<String, AppName>);
+
+impl Owners {
+    fn add(&mut self, path: &str, app: &App) -> Result<(), RouteError> {
+        let (path, name) = (path.to_owned(), app.name().clone());
+        let Some(pattern) = pattern(&path) else {
+            return Err(RouteError::Malformed { path, app: name });
+        };
+        if RESERVED.iter().any(|own| is_below(&pattern, own)) {
+            return Err(RouteError::Reserved { path, app: name });
+        }
+        match self.0.insert(pattern, name.clone()) {
+            Some(first) => Err(RouteError::Twice { path, first, second: name }),
+            None => Ok(()),
+        }
+    }
 }
 
 fn is_below(pattern: &str, own: &str) -> bool {

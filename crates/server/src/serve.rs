@@ -43,6 +43,7 @@ pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Fu
     let mut stopping = pin!(async {
         stopping.await;
         server.gate.close();
+        server.hub.close();
         server.gate.emptied(server.settings.drain_timeout).await
     });
     let finished = loop {
@@ -55,6 +56,8 @@ pub async fn serve(server: Arc<Server>, listener: TcpListener, stopping: impl Fu
     // Every connection ends after the answer that it is writing.
     closing.send_replace(());
     let ended = tokio::time::timeout(CLOSE_TIMEOUT, connections.ended()).await;
+    // Sockets are no connections of HTTP any more.
+    server.hub.emptied(CLOSE_TIMEOUT).await;
     finished && ended.is_ok()
 }
 
@@ -128,7 +131,8 @@ async fn connection(stream: TcpStream, router: Router, settings: Settings, mut c
         .serve_connection(
             TokioIo::new(Stalled::new(stream, settings.write_timeout)),
             TowerToHyperService::new(router),
-        );
+        )
+        .with_upgrades();
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,

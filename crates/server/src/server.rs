@@ -10,12 +10,13 @@ use tokio::sync::Semaphore;
 
 use crate::asking::Turns;
 use crate::cache::{Decisions, ReportCache};
-use crate::capture::Joining;
+use crate::capture::{Joining, RowIds};
 use crate::http::{BodyBudget, Gate, RequestIds};
+use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::openapi::Document;
 use crate::problem::{Code, Problem};
-use crate::routes::{self, ReportRoute, RouteError};
+use crate::routes::{RouteError, Routes};
 use crate::settings::{Settings, SettingsError};
 use crate::sign_in::{Caller, Keys, WriteKeys};
 use crate::warm::Schedules;
@@ -37,7 +38,7 @@ pub struct App {
 
 pub struct Server {
     pub(crate) apps: Vec<Arc<App>>,
-    pub(crate) routes: Vec<Arc<ReportRoute>>,
+    pub(crate) routes: Routes,
     clock: Arc<dyn Clock>,
     /// There once it is recovered.
     store: OnceLock<Store>,
@@ -51,7 +52,9 @@ pub struct Server {
     pub(crate) schedules: Schedules,
     pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
+    pub(crate) row_ids: RowIds,
     pub(crate) gate: Gate,
+    pub(crate) hub: Hub,
     pub(crate) bodies: BodyBudget,
     /// Of behavioural questions.
     pub(crate) turns: Turns,
@@ -113,8 +116,8 @@ impl Server {
                 return Err(StartError::SameName { name: app.name().clone() });
             }
         }
-        let routes = routes::report_routes(&apps)?;
-        let schedules = Schedules::new(&routes, components.clock.as_ref());
+        let routes = Routes::of(&apps)?;
+        let schedules = Schedules::new(&routes.reports, components.clock.as_ref());
         Ok(Arc::new(Self {
             routes,
             apps,
@@ -129,7 +132,9 @@ impl Server {
             schedules,
             decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
+            row_ids: RowIds::new(components.seed),
             gate: Gate::new(settings.requests_max),
+            hub: Hub::new(settings.listeners_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             document: OnceLock::new(),
             turns: Turns::new(settings.questions_max, settings.turn_wait_max, settings.query_time_max),
@@ -154,7 +159,12 @@ impl Server {
     /// The apps' rows are there: requests for them are answered from now on. A second store is not
     /// taken, and given back.
     pub fn opened(&self, store: Store) -> Result<(), Store> {
-        self.store.set(store)
+        let hub = self.hub.clone();
+        store.on_change(move || hub.changed());
+        self.store.set(store)?;
+        // Who listened before has its rows now.
+        self.hub.changed();
+        Ok(())
     }
 
     /// Ends the store, where it is open: blocks until what was accepted is on disk.

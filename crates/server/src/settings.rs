@@ -38,6 +38,8 @@ pub struct Settings {
     pub cache_bytes_max: u64,
     /// Requests that run at one time; further ones are answered 503.
     pub requests_max: usize,
+    /// Listeners to reports at one time; further ones are answered 503.
+    pub listeners_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// How long a request's head may take to arrive, and an idle connection is kept.
@@ -80,6 +82,7 @@ impl Default for Settings {
             temporary_folder: None,
             cache_bytes_max: 64 << 20,
             requests_max: 256,
+            listeners_max: 2_000,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),

@@ -197,6 +197,12 @@ impl Store {
         self.inner.shared.published.snapshot(app)
     }
 
+    /// Calls `listener` after each change of what [`Store::snapshot`] shows, in the thread that writes: it must
+    /// neither wait nor fail.
+    pub fn on_change(&self, listener: impl Fn() + Send + Sync + 'static) {
+        self.inner.shared.published.listen(Box::new(listener));
+    }
+
     pub fn health(&self) -> Health {
         self.inner.shared.health()
     }

@@ -2,6 +2,7 @@
 //! once. Synchronous and without threads of its own, so that tests drive it step by step.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ebbtide_model::{AppName, AppSchema, TableName};
@@ -28,6 +29,17 @@ pub(crate) type TableIndex = usize;
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     apps: RwLock<HashMap<AppName, Snapshot>>,
+    /// Called after each replacement.
+    listeners: RwLock<Listeners>,
+}
+
+#[derive(Default)]
+struct Listeners(Vec<Box<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} listeners", self.0.len())
+    }
 }
 
 impl Published {
@@ -39,6 +51,12 @@ impl Published {
 
     fn replace(&self, app: &AppName, snapshot: Snapshot) {
         self.apps.write().unwrap_or_else(PoisonError::into_inner).insert(app.clone(), snapshot);
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.0.iter().for_each(|listener| listener());
+    }
+
+    pub(crate) fn listen(&self, listener: Box<dyn Fn() + Send + Sync>) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).0.push(listener);
     }
 }
 

@@ -7,7 +7,9 @@ mod loyalty;
 mod product;
 mod random;
 mod rows;
+mod storefront;
 mod tours;
+mod traffic;
 
 use std::fmt::Write as _;
 use std::io::Cursor;
@@ -17,7 +19,7 @@ use clap::Args;
 use ebbtide_model::Instant;
 use ebbtide_model::pack::Pack;
 use ebbtide_server::config::{Flag, Loaded};
-use ebbtide_server::sign_in::{Claims, SigningKey};
+use ebbtide_server::sign_in::{Claims, SigningKey, WRITER};
 use ebbtide_server::sources::{Source, plan_file};
 
 use self::tours::{Ask, Caller, TOURS, Tour};
@@ -37,7 +39,9 @@ const TOKEN_DAYS: i64 = 30;
 ///
 /// The data is made once, up to the moment it is made; the next demo serves the same folder.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ebbtide demo\n  ebbtide demo --data /tmp/demo --listen 127.0.0.1:9000")]
+#[command(
+    after_help = "Examples:\n  ebbtide demo\n  ebbtide demo --traffic 20\n  ebbtide demo --data /tmp/demo --listen 127.0.0.1:9000"
+)]
 pub(crate) struct Demo {
     /// The data folder of the demo.
     #[arg(long, value_name = "FOLDER", default_value = "./demo-data")]
@@ -45,6 +49,9 @@ pub(crate) struct Demo {
     /// The address and port to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// Send made-up shoppers to the shop while it serves: so many events a second.
+    #[arg(long, value_name = "RATE", conflicts_with = "no_serve", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    traffic: Option<u32>,
     /// Load the data and print the tokens, and do not serve.
     #[arg(long)]
     no_serve: bool,
@@ -69,6 +76,9 @@ impl Demo {
         }
         let shown: Vec<&Tour> = tours.iter().map(|(tour, _)| *tour).collect();
         print(&invitation(&shown, &loaded, &self.data, now)?)?;
+        if let Some(rate) = self.traffic {
+            send_shoppers(rate, &loaded, &self.data, now)?;
+        }
         if !self.no_serve {
             let packs = tours.into_iter().map(|(_, pack)| pack).collect();
             serve(&loaded, packs)?;
@@ -101,6 +111,26 @@ fn fill(data: &Path, tour: &Tour, pack: &Pack, end: Instant) -> Result<(), Failu
         sources.push((source, plan));
     }
     import_sources(data, pack, sources).map(|_| ())
+}
+
+/// Shoppers for the server that is about to start.
+fn send_shoppers(rate: u32, loaded: &Loaded, data: &Path, now: Instant) -> Result<(), Failure> {
+    let listen = &loaded.config.listen;
+    if listen.ends_with(":0") {
+        return Err(Failure::usage("--traffic needs a port that is known before: give one with --listen"));
+    }
+    let key = Secret::find_or_make(loaded, data)?.signing()?;
+    let issuer = loaded.config.settings.token.issuers.first();
+    let sender = Caller {
+        variable: "",
+        who: "made-up shoppers",
+        role: WRITER,
+        tenant: Some(traffic::SHOP),
+        subject: "demo",
+    };
+    let token = token("storefront", &sender, &key, issuer, now)?;
+    traffic::begin(rate, &format!("http://{listen}"), &token)?;
+    print(&format!("made-up shoppers come to the shop {}: {rate} events a second\n", traffic::SHOP))
 }
 
 /// Where it is, and what to paste.

@@ -2,7 +2,7 @@
 
 use ebbtide_model::Instant;
 
-use super::{chatbot, itsm, learning, loyalty, product};
+use super::{chatbot, itsm, learning, loyalty, product, storefront};
 
 /// A pack of the demo.
 pub(super) struct Tour {
@@ -38,7 +38,7 @@ const fn get(variable: &'static str, path: &'static str) -> Ask {
     Ask { variable, path, body: None }
 }
 
-pub(super) const TOURS: [Tour; 5] = [
+pub(super) const TOURS: [Tour; 6] = [
     Tour {
         app: "loyalty",
         about: "a loyalty programme of three merchants, some 5,000 cards and 100,000 transactions",
@@ -152,6 +152,39 @@ pub(super) const TOURS: [Tour; 5] = [
             get("SITE_ADMIN", "/api/v1/analytics/courses"),
             get("SITE_ADMIN", "/api/v1/analytics/revenue?days=7"),
             get("STUDENT", "/api/v1/analytics/me/engagement"),
+        ],
+    },
+    Tour {
+        app: "storefront",
+        about: "two shops, and at which of their screens people leave",
+        tables: storefront::tables,
+        callers: &[
+            Caller {
+                variable: "SHOP_ADMIN",
+                who: "the admin of the shop north",
+                role: "admin",
+                tenant: Some("north"),
+                subject: "demo",
+            },
+            Caller {
+                variable: "SHOP_VIEWER",
+                who: "who only looks at the shop south",
+                role: "viewer",
+                tenant: Some("south"),
+                subject: "demo",
+            },
+        ],
+        asks: &[
+            get("SHOP_ADMIN", "/funnel/summary"),
+            get("SHOP_ADMIN", "/sessions?limit=10"),
+            get("SHOP_VIEWER", "/funnel/summary"),
+            Ask {
+                variable: "SHOP_ADMIN",
+                path: "/events",
+                body: Some(
+                    r#"{"user_id": "you", "screen": "home", "next_screen": "product", "event_type": "navigate"}"#,
+                ),
+            },
         ],
     },
     Tour {

@@ -1,5 +1,7 @@
 //! A dropoff's result.
 
+use std::cmp::Reverse;
+
 use ebbtide_model::Instant;
 use ebbtide_model::Value;
 use ebbtide_model::query::Scalar;
@@ -18,6 +20,8 @@ pub struct DropoffAnswer {
     pub converted: u64,
     /// Sessions that have neither ended nor converted.
     pub active: u64,
+    /// When the first of the active ones will have exited, if nothing happens before.
+    pub idle_at: Option<Instant>,
     /// In the order of the query.
     pub steps: Vec<DropoffStep>,
     /// Where they are asked for: newest first, then by id.
@@ -99,6 +103,13 @@ fn percent(part: u64, whole: u64) -> Ratio {
 impl DropoffAnswer {
     pub fn conversion_rate(&self) -> Ratio {
         percent(self.converted, self.sessions)
+    }
+
+    /// The step with most exits, of several the first by its text; none without exits.
+    pub fn worst_step(&self) -> Option<&Scalar> {
+        let exited = self.steps.iter().filter(|step| step.exits > 0);
+        let place = |step: &&DropoffStep| (Reverse(step.exits), text(&step.step).canonical_text());
+        exited.min_by_key(place).map(|step| &step.step)
     }
 
     /// Of all sessions, those that were at a step.

@@ -10,6 +10,7 @@ mod relation;
 mod retention;
 mod trend;
 
+use ebbtide_model::query::BoundQuery;
 use ebbtide_model::{Instant, TenantId, Value};
 use serde_json::{Map, Value as Json, json};
 
@@ -77,6 +78,22 @@ impl Answer {
     /// `{"result", "query", "meta"}`.
     pub fn to_json(&self) -> Json {
         json!({"result": self.result(), "query": self.query, "meta": self.meta.to_json()})
+    }
+
+    /// Until when the answer to this query stays as it is; see [`BoundQuery::changes_at`].
+    pub fn changes_at(&self, query: &BoundQuery) -> Instant {
+        let by_calendar = query.changes_at(self.meta.as_of);
+        match &self.outcome {
+            Outcome::Dropoff(dropoff) => dropoff.idle_at.map_or(by_calendar, |idle| idle.min(by_calendar)),
+            Outcome::Retention(_)
+            | Outcome::Churn(_)
+            | Outcome::Trend(_)
+            | Outcome::Preceding(_)
+            | Outcome::Lifecycle(_)
+            | Outcome::Stickiness(_)
+            | Outcome::Paths(_)
+            | Outcome::Funnel(_) => by_calendar,
+        }
     }
 
     pub fn result(&self) -> Json {

@@ -83,6 +83,11 @@ impl Session {
         self
     }
 
+    /// When it will be idle, if nothing happens before.
+    pub(crate) fn idle_at(&self, rules: SessionRules) -> i64 {
+        self.last.saturating_add(rules.idle)
+    }
+
     /// `None`: it was at none of the steps, so it is no session of theirs.
     pub(crate) fn ending(&self, rules: SessionRules, as_of: i64) -> Option<Ending> {
         let place = self.place?;
@@ -134,9 +139,11 @@ pub(crate) struct DropoffState {
     /// By tenant and actor.
     pub(crate) seen: HashMap<Box<str>, HashMap<OwnedKey, Seen>>,
     pub(crate) listed: Vec<Listed>,
+    /// When the first of the active sessions will be idle.
+    pub(crate) idle_at: Option<i64>,
 }
 
-wire!(DropoffState { sessions, converted, reached, exits, seen, listed });
+wire!(DropoffState { sessions, converted, reached, exits, seen, listed, idle_at });
 
 #[derive(Debug)]
 pub(crate) struct DropoffFold<'a> {
@@ -205,6 +212,9 @@ impl<'a> DropoffFold<'a> {
         let exit = if let Ending::Exited(step) = ending { Some(step) } else { None };
         add(&mut state.exits, exit.map_or(0, |step| 1 << step));
         state.converted += u64::from(ending == Ending::Converted);
+        if ending == Ending::Active {
+            state.idle_at = state.idle_at.into_iter().chain([session.idle_at(self.rules)]).min();
+        }
         let exits = exit.map_or(0, |step| 1 << step);
         match self.runs {
             Runs::Actors => state.see(actor.tenant, &actor.key.to_owned(), (session.reached, exits)),
@@ -321,6 +331,7 @@ impl Fold for DropoffFold<'_> {
                 into.see(&tenant, &actor, seen);
             }
         }
+        into.idle_at = into.idle_at.into_iter().chain(other.idle_at).min();
         into.listed.extend(other.listed);
         into.cut(self.limit);
     }

@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use ebbtide_engine::Outcome;
 use ebbtide_model::{Instant, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::driver::hold_against;
 use super::oracle::{Question, prop_of};
 use super::random::{Random, text};
-use super::world::{Event, app, at, snapshot, try_ask};
+use super::world::{Event, app, at, data_sets, snapshot, try_ask};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -320,4 +321,50 @@ fn events_without_a_session_are_one_until_half_an_hour_passes() {
     let nothing = ask(&[], "2024-01-02T00:00:00Z");
     assert_eq!(nothing["conversion_rate"], 0.0);
     assert_eq!(nothing["steps"][3]["exit_share"], 0.0);
+}
+
+fn idle_at(events: &[Event], as_of: Instant) -> (Option<Instant>, u64) {
+    let query = json!({
+        "kind": "dropoff", "stream": "sales", "session": "points", "step": "type", "next_step": "place",
+        "steps": ["home", "product", "cart", "success"], "exit": {"where": [{"prop": "place", "value": "exit"}]},
+    });
+    let answer = try_ask(&snapshot(&app(), events, 2), Some("a"), &query, as_of).unwrap();
+    match answer.outcome {
+        Outcome::Dropoff(dropoff) => (dropoff.idle_at, dropoff.active),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_tells_to_the_microsecond_when_time_alone_changes_it() {
+    let start = at("2024-01-01T00:00:00Z").micros();
+    for seed in 0..data_sets() / 5 {
+        let mut random = Random::new(seed);
+        let places = ["home", "product", "cart", "success", "exit", "help"];
+        let mut events: Vec<Event> = (0..random.below(30))
+            .map(|_| {
+                let time = Instant::from_micros(start + random.below(900) as i64 * 1_000_000).to_string();
+                let session = Some(random.below(6) as i64).filter(|session| *session > 0);
+                let user = random.below(3) as i64;
+                click(
+                    session,
+                    user,
+                    &time,
+                    places[random.below(3) as usize],
+                    places[random.below(6) as usize],
+                )
+            })
+            .collect();
+        let mut as_of = Instant::from_micros(start + random.below(900) as i64 * 1_000_000);
+        events.retain(|event| matches!(event.value("at"), Value::Timestamp(time) if *time <= as_of));
+        let result = |as_of: Instant| ask(&events, &as_of.to_string());
+        while let (Some(idle), active) = idle_at(&events, as_of) {
+            assert!(idle > as_of, "{idle} as of {as_of}");
+            let before = Instant::from_micros(idle.micros() - 1);
+            assert_eq!(result(as_of), result(before), "from {as_of} to {before}");
+            assert!(idle_at(&events, idle).1 < active, "at {idle}");
+            as_of = idle;
+        }
+        assert_eq!(idle_at(&events, as_of).1, 0, "as of {as_of} nobody is left who could become idle");
+    }
 }

@@ -6,7 +6,9 @@ mod caching;
 mod faults;
 mod fragments;
 mod identity;
+mod incoming;
 mod leaves;
+mod live;
 mod params;
 mod parse;
 mod reports;
@@ -21,7 +23,7 @@ mod yaml;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 pub use faults::{PackFault, render_faults};
 pub use params::ParamError;
@@ -36,7 +38,7 @@ pub const AS_OF: &str = "as_of";
 pub const SUBJECT: &str = "sub";
 /// The name of the caller's plan, where the pack has plans.
 pub const PLAN: &str = "plan";
-/// An entry of an object by this name is a row, whose fields stand in its place.
+/// An entry of an object by this name is a row, or the whole of a query, whose fields stand in its place.
 pub const FIELDS: &str = "*";
 /// The path of a response that is a list itself.
 pub const WHOLE: &str = ".";
@@ -55,6 +57,104 @@ pub struct Pack {
     pub access: Access,
     pub plans: Option<Plans>,
     pub reports: Vec<Report>,
+    pub captures: Vec<Capture>,
+    pub clears: Vec<Clear>,
+    pub lives: Vec<Live>,
+}
+
+/// A path at which a report is listened to over a WebSocket.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub name: String,
+    pub description: Option<String>,
+    /// The name of a report.
+    pub report: String,
+    pub route: Route,
+    /// What stands in each message before the answer's own fields.
+    pub add: Map<String, Json>,
+    /// What listeners may say.
+    pub receive: Vec<Receive>,
+}
+
+/// A kind of message, which becomes a row.
+#[derive(Clone, Debug)]
+pub struct Receive {
+    /// The message's `type`.
+    pub kind: String,
+    /// Its other fields.
+    pub params: Vec<Param>,
+    /// What is looked up besides, in this order.
+    pub find: Vec<Find>,
+    /// What is told where one of those finds nothing.
+    pub missing: String,
+    /// Column → what stands there.
+    pub row: Vec<(String, RowValue)>,
+    /// How the row is taken.
+    pub capture: Capture,
+}
+
+/// A statement whose one cell is known by a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Find {
+    pub name: String,
+    pub statement: Arc<str>,
+}
+
+/// What stands in a column of a message's row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowValue {
+    /// A field of the message, what was found, or `now`.
+    Name(String),
+    Value(Json),
+}
+
+/// A path by which clients send rows of a table, one or a list, all of which are taken or none.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    pub name: String,
+    pub description: Option<String>,
+    pub path: String,
+    /// Roles that may call, besides who has a write key; empty means any that is signed in.
+    pub roles: Vec<String>,
+    pub table: TableName,
+    /// Rows of one list, at most; `None`: as many as the server takes.
+    pub list_max: Option<usize>,
+    /// What is wanted of fields besides their columns' types.
+    pub fields: Vec<CaptureField>,
+    /// What is answered of each row: an object, in which a text `$name` stands for a column.
+    pub answer: Json,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaptureField {
+    /// Its place in the table.
+    pub column: usize,
+    /// Its bounds and choices.
+    pub allowed: Param,
+    /// What stands for it where it is left out.
+    pub absent: Option<Absent>,
+}
+
+/// What stands for a field that is left out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Absent {
+    /// The moment of arrival.
+    Now,
+    /// A text that no other row has.
+    NewId,
+    Value(Value),
+}
+
+/// A path by which the caller's rows of some tables are deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clear {
+    pub name: String,
+    pub description: Option<String>,
+    pub path: String,
+    pub roles: Vec<String>,
+    pub tables: Vec<TableName>,
+    /// Those of them whose rows are counted in the answer.
+    pub count: Vec<TableName>,
 }
 
 /// Where a table says who a caller is. Both statements read the rows of all tenants, as they are now;
@@ -283,7 +383,7 @@ pub enum Tree {
     Literal(Json),
     /// The value of a parameter, of a constant, or [`AS_OF`].
     Param(String),
-    /// In the order of the declaration; one called [`FIELDS`] is a row whose fields stand here.
+    /// In the order of the declaration; one called [`FIELDS`] is an object whose fields stand here.
     Object(Vec<(String, Tree)>),
     List(Vec<Tree>),
     Sql {
@@ -340,15 +440,25 @@ pub struct BehaviourLeaf {
     pub shape: Option<Shape>,
 }
 
-/// How the result of a query becomes a list of objects.
+/// How the result of a query becomes a list of objects, or one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
+    pub of: ShapeOf,
     /// Name in the answer → what stands there, one of the row's fields by the query's kind.
     pub fields: Vec<(String, String)>,
     /// Digits after the point, half away from zero; `None` leaves numbers as they are.
     pub decimals: Option<u8>,
     pub cells: Cells,
     pub empty: EmptyRows,
+}
+
+/// What of a result is shaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShapeOf {
+    /// Its rows: a list of objects.
+    Rows,
+    /// What it says of all rows together: one object.
+    Whole,
 }
 
 /// Which cells of a cohort are shown; the cohort's own is always.

@@ -7,7 +7,7 @@ use super::faults::Faults;
 use super::parse::{name, short_text, unknown};
 use super::tables::nullable_type;
 use super::{AS_OF, KeyOf, PLAN, Param, SUBJECT};
-use crate::{AppSchema, ColumnType, ErrorKind, Fault, Instant, Node, TableName, Value};
+use crate::{AppSchema, ColumnType, ErrorKind, Fault, Fields, Instant, Node, TableName, Value};
 
 const PARAMS_MAX: usize = 50;
 const CONSTANTS_MAX: usize = 200;
@@ -119,6 +119,20 @@ fn param(name: &str, node: Node<'_>, schema: &AppSchema, faults: &mut Faults) ->
         param.default = Some(value);
     }
     Some(param)
+}
+
+/// What a value of a known type may be: bounds and choices.
+pub(super) fn bounded(
+    fields: &Fields<'_>,
+    name: &str,
+    column_type: ColumnType,
+    faults: &mut Faults,
+) -> Option<Param> {
+    let min = faults.keep(bound(fields.optional("min").as_ref(), column_type));
+    let max = faults.keep(bound(fields.optional("max").as_ref(), column_type));
+    let choices = fields.optional("choices");
+    let choices = faults.keep(choices.map_or(Ok(Vec::new()), |node| read_choices(&node, column_type)));
+    Some(Param { min: min?, max: max?, choices: choices?, ..Param::plain(name, column_type) })
 }
 
 /// The table whose key, of one column and this type, the parameter is.
@@ -251,7 +265,8 @@ impl Param {
         })
     }
 
-    fn allows(&self, value: &Value) -> bool {
+    /// Whether a value of its type is within its bounds and choices.
+    pub fn allows(&self, value: &Value) -> bool {
         let from_min = self.min.as_ref().is_none_or(|min| compare(value, min) != Some(Ordering::Less));
         let to_max = self.max.as_ref().is_none_or(|max| compare(value, max) != Some(Ordering::Greater));
         from_min && to_max && (self.choices.is_empty() || self.choices.contains(value))

@@ -9,7 +9,9 @@ use super::faults::Faults;
 use super::tables::{TableDraft, Tables};
 use super::with::Parts;
 use super::yaml::Document;
-use super::{Pack, PackFault, SqlShape, access, fragments, leaves, params, reports, sources, tables};
+use super::{
+    Pack, PackFault, SqlShape, access, fragments, incoming, leaves, live, params, reports, sources, tables,
+};
 use crate::{
     AppName, AppSchema, Calendar, ColumnType, Fault, Fields, Node, TableKind, TableName, TenantRule, Value,
     WeekStart, nearest,
@@ -85,6 +87,8 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let with = fields.optional("with");
     let fragments = fields.optional("fragments");
     let reports = fields.optional("reports");
+    let (capture, clear) = (fields.optional("capture"), fields.optional("clear"));
+    let live_node = fields.optional("live");
     faults.unknown(fields);
 
     let tables = tables?;
@@ -123,12 +127,32 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     if let Some(node) = &fragments {
         context.fragments = fragments::read(node, &context, faults);
     }
-    let reports = reports.map(|node| reports::read(&node, &context, faults)).unwrap_or_default();
+    let mut paths = Vec::new();
+    let reports = reports.map(|node| reports::read(&node, &context, &mut paths, faults)).unwrap_or_default();
+    let grounds = incoming::Grounds { schema: &schema, sound };
+    let captures = capture.map(|node| incoming::captures(&node, grounds, &mut paths, faults));
+    let lives = live_node.map(|node| live::read(&node, &reports, &context, &mut paths, faults));
+    let clears = clear.map(|node| incoming::clears(&node, grounds, &mut paths, faults));
     // A fault may hide what is used.
     if faults.is_empty() {
         context.unused().into_iter().for_each(|fault| faults.add(fault));
     }
-    Some(Pack { title: title.flatten(), schema, tenant_table, constants, sources, access, plans, reports })
+    let (captures, clears) = (captures.unwrap_or_default(), clears.unwrap_or_default());
+    let lives = lives.unwrap_or_default();
+    let title = title.flatten();
+    Some(Pack {
+        title,
+        schema,
+        tenant_table,
+        constants,
+        sources,
+        access,
+        plans,
+        reports,
+        captures,
+        clears,
+        lives,
+    })
 }
 
 fn calendar(fields: &Fields<'_>, faults: &mut Faults) -> Option<Calendar> {

@@ -70,16 +70,20 @@ impl Context<'_> {
     }
 }
 
-pub(super) fn read<'a>(node: &Node<'a>, context: &Context<'a>, faults: &mut Faults) -> Vec<Report> {
+pub(super) fn read<'a>(
+    node: &Node<'a>,
+    context: &Context<'a>,
+    routes: &mut Vec<Declared>,
+    faults: &mut Faults,
+) -> Vec<Report> {
     let entries = faults.keep(node.entries()).unwrap_or_default();
     if entries.len() > REPORTS_MAX {
         faults.add(node.fault(format_args!("has {} reports; allowed are {REPORTS_MAX}", entries.len())));
     }
     let mut reports = Vec::new();
-    let mut routes = Vec::new();
     for (given, node) in entries.into_iter().take(REPORTS_MAX) {
         let named = faults.keep(name(&node, given));
-        let report = report(given, node, context, &mut routes, faults);
+        let report = report(given, node, context, routes, faults);
         reports.extend(report.filter(|_| named.is_some()));
     }
     reports

@@ -12,7 +12,7 @@ const PATH_CHARS_MAX: usize = 300;
 /// First parts of paths that are the server's own.
 const RESERVED_PATHS: [&str; 7] = ["v1", "healthz", "readyz", "metrics", "openapi.json", "docs", "app"];
 
-/// A path that was declared: its pattern, and the report's name.
+/// A path that was declared: its pattern, and the name of what is there.
 pub(super) type Declared = (String, String);
 
 pub(super) fn read(
@@ -43,20 +43,29 @@ fn route(
     faults: &mut Faults,
 ) -> Option<Route> {
     let fields = faults.keep(node.fields())?;
+    let route = of_fields(&fields, report, params, context, declared, faults);
+    faults.unknown(fields);
+    route
+}
+
+/// The route that these fields say; `owner` is what is there.
+pub(super) fn of_fields(
+    fields: &Fields<'_>,
+    owner: &str,
+    params: &[Param],
+    context: &Context<'_>,
+    declared: &mut Vec<Declared>,
+    faults: &mut Faults,
+) -> Option<Route> {
     let path_node = faults.keep(fields.required("path"));
-    let roles = faults.keep(fields.optional("roles").map_or(Ok(Vec::new()), |node| roles(&node)));
-    let tenant = faults.keep(tenant(&fields, context));
+    let roles = faults.keep(roles_of(fields));
+    let tenant = faults.keep(tenant(fields, context));
     let own_node = fields.optional("self");
     let set_node = fields.optional("set");
-    faults.unknown(fields);
     let path_node = path_node?;
     let names = faults.keep(path_names(&path_node))?;
     let path = faults.keep(path_node.text())?;
-    let pattern = pattern(path);
-    if let Some((_, other)) = declared.iter().find(|(known, _)| *known == pattern) {
-        faults.add(path_node.fault(format_args!("is a path of report {other:?} already")));
-    }
-    declared.push((pattern, report.to_owned()));
+    declare(&path_node, path, owner, declared, faults);
     let (roles, tenant) = (roles?, tenant?);
     if let RouteTenant::Param(name) = &tenant
         && !names.contains(&name.as_str())
@@ -70,6 +79,37 @@ fn route(
     let path_params = path_params(&path_node, names, params, &tenant, context, faults);
     let own = own.map_or(Some(None), |own| own.map(Some))?;
     Some(Route { path: path.to_owned(), params: path_params, roles, own, tenant, set })
+}
+
+/// Notes a path, which may be there once.
+fn declare(node: &Node<'_>, path: &str, owner: &str, declared: &mut Vec<Declared>, faults: &mut Faults) {
+    let pattern = pattern(path);
+    if let Some((_, other)) = declared.iter().find(|(known, _)| *known == pattern) {
+        faults.add(node.fault(format_args!("is a path of {other:?} already")));
+    }
+    declared.push((pattern, owner.to_owned()));
+}
+
+/// The `path` of what is no report: one without parameters.
+pub(super) fn plain_path(
+    fields: &Fields<'_>,
+    owner: &str,
+    declared: &mut Vec<Declared>,
+    faults: &mut Faults,
+) -> Option<String> {
+    let node = faults.keep(fields.required("path"))?;
+    let names = faults.keep(path_names(&node))?;
+    let path = faults.keep(node.text())?;
+    if !names.is_empty() {
+        faults.add(node.fault("has parameters; a path that rows come in by has none"));
+    }
+    declare(&node, path, owner, declared, faults);
+    Some(path.to_owned())
+}
+
+/// The `roles`; empty where there is no such field.
+pub(super) fn roles_of(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
+    fields.optional("roles").map_or(Ok(Vec::new()), |node| roles(&node))
 }
 
 fn path_params(
@@ -126,7 +166,7 @@ fn set(node: &Node<'_>, params: &[Param], in_path: &[&str], faults: &mut Faults)
     set
 }
 
-fn roles(node: &Node<'_>) -> Result<Vec<String>, Fault> {
+pub(super) fn roles(node: &Node<'_>) -> Result<Vec<String>, Fault> {
     let items = node.items()?;
     if items.is_empty() || items.len() > ROLES_MAX {
         return Err(node.fault(format_args!(

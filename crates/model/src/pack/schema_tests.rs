@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::Pack;
 use super::yaml::Document;
 
-const PACKS: [(&str, &str); 2] = [
+const PACKS: [(&str, &str); 3] = [
+    ("storefront", include_str!("../../../../packs/storefront/pack.yaml")),
     ("loyalty", include_str!("../../../../packs/loyalty/pack.yaml")),
     ("cdnow", include_str!("../../../../examples/cdnow/pack.yaml")),
 ];
@@ -177,6 +178,7 @@ tables:
     aliases: {zzz: 1}
     actor_props: {zzz: 1}
     source: {file: a.csv, cast: {at: {pattern: '%Y%m%d', zzz: 1}}, zzz: 1}
+  b: {kind: entity, key: id, tenant: id, columns: {id: int}}
 reports:
   r:
     zzz: 1
@@ -190,8 +192,11 @@ reports:
       o: {one: SELECT 1, with: f, zzz: 1}
       w: {when: $p, then: 1, else: 2, zzz: 1}
     warm: {every: 1m, zzz: 1}
+capture: {c: {path: /c, table: b, fields: {id: {zzz: 1}}, zzz: 1}}
+clear: {c: {path: /d, zzz: 1}}
+live: {l: {path: /l, report: r, receive: {m: {table: b, row: {}, zzz: 1}}, zzz: 1}}
 ";
-const PLACES: [(&str, &[&str]); 20] = [
+const PLACES: [(&str, &[&str]); 25] = [
     ("zzz", &["/properties"]),
     ("access.zzz", &["/properties/access/properties"]),
     (
@@ -227,6 +232,11 @@ const PLACES: [(&str, &[&str]); 20] = [
     ("reports.r.routes[0].zzz", &["/$defs/route/properties"]),
     ("reports.r.routes[1].tenant.zzz", &["/$defs/route/properties/tenant/oneOf/1/properties"]),
     ("reports.r.params.p.zzz", &["/$defs/param/properties"]),
+    ("capture.c.zzz", &["/$defs/capture/properties"]),
+    ("capture.c.fields.id.zzz", &["/$defs/capture/properties/fields/additionalProperties/properties"]),
+    ("clear.c.zzz", &["/$defs/clear/properties"]),
+    ("live.l.zzz", &["/$defs/live/properties"]),
+    ("live.l.receive.m.zzz", &["/$defs/live/properties/receive/additionalProperties/properties"]),
     ("reports.r.response.q.zzz", &["/$defs/tree/oneOf/9/properties"]),
 ];
 

@@ -291,10 +291,10 @@ fn routes_are_paths_of_their_own_with_known_parameters() {
     check("{path: /sold, set: {limt: 1}}", &["\"limt\" is no parameter of the report"]);
     check("{path: \"/{limit}\", set: {limit: 1}}", &["is a parameter of the path"]);
     check("{path: /sold, roles: []}", &["has 0 roles"]);
-    check("{path: /sold}, {path: /sold}", &["is a path of report \"sold\" already"]);
+    check("{path: /sold}, {path: /sold}", &["is a path of \"sold\" already"]);
     check(
         "{path: \"/a/{limit}\"}, {path: \"/a/{shop_id}\", tenant: $shop_id}",
-        &["is a path of report \"sold\" already"],
+        &["is a path of \"sold\" already"],
     );
 }
 
@@ -615,7 +615,10 @@ fn branches_defaults_and_merged_rows_are_written_as_they_may_be() {
     check("top: {value: SELECT 1, default: 0}", &[]);
     check("top: {row: SELECT 1, default: 0}", &["has row, default; a leaf stands alone"]);
     check("\"*\": {row: SELECT 1 AS a}", &[]);
-    check("\"*\": {rows: SELECT 1 AS a}", &["allowed is a `row`, whose fields stand in the place of \"*\""]);
+    check(
+        "\"*\": {rows: SELECT 1 AS a}",
+        &["allowed is a `row`, or a `query` with `whole`, whose fields stand in the place of \"*\""],
+    );
 }
 
 #[test]
@@ -690,4 +693,59 @@ fn a_pack_cut_anywhere_is_read_or_told_of_with_lines_that_it_has() {
             lines.iter().enumerate().filter(|(index, _)| *index != skipped).map(|(_, line)| *line).collect();
         told(&kept.join("\n"));
     }
+}
+
+#[test]
+fn paths_by_which_rows_come_in_and_go_are_checked_against_their_tables() {
+    const SALES: &str =
+        "capture: {c: {path: /c, table: sales, fields: {euros: {min: 0}}, answer: {id: $id}}}";
+    let with = |more: &str| format!("{SMALL}{more}");
+    let pack = parse(&with(SALES));
+    assert_eq!(pack.captures[0].fields[0].allowed.min, Some(Value::Decimal(0)));
+    let pack = parse(&with("clear: {c: {path: /c, roles: [admin], tables: [sales, shops], count: [sales]}}"));
+    assert_eq!((pack.clears[0].tables.len(), pack.clears[0].count.len()), (2, 1));
+    let check = |more: &str, want: &str| {
+        let told = render_faults("pack.yaml", &Pack::parse(&with(more)).unwrap_err());
+        assert!(told.contains(want), "{more}: {told}");
+    };
+    check("capture: {c: {path: /c, table: sale}}", "\"sale\" is no table; there is shops, sales");
+    check("capture: {c: {path: \"/c/{id}\", table: sales}}", "has parameters");
+    check("capture: {c: {path: \"/shops/{shop_id}/sold\", table: sales}}", "is a path of \"sold\" already");
+    check("capture: {c: {path: /c, table: sales, fields: {euro: {}}}}", "\"euro\" is no column of sales");
+    check("capture: {c: {path: /c, table: sales, fields: {kind: {min: 1}}}}", "is for numbers and times");
+    check("capture: {c: {path: /c, table: sales, fields: {kind: {default: $now}}}}", "$now for a timestamp");
+    check(
+        "capture: {c: {path: /c, table: sales, fields: {id: {min: 1, default: 0}}}}",
+        "a whole number from 1",
+    );
+    check("capture: {c: {path: /c, table: sales, answer: {id: $idd}}}", "\"idd\" is no column of sales");
+    check("clear: {c: {path: /c, tables: [sales]}}", "clear.c.roles: is missing");
+    check(
+        "clear: {c: {path: /c, roles: [a], tables: [sales], count: [shops]}}",
+        "table that is cleared here",
+    );
+}
+
+#[test]
+fn live_paths_tell_a_report_and_take_messages_that_become_rows() {
+    const LIVE: &str = "live: {l: {path: /l, report: sold, add: {type: sold}, set: {limit: 3}, receive: {m: {table: sales, fields: {who: {type: text}}, find: {at: SELECT max(at) FROM sales WHERE buyer = $who}, row: {buyer: $who, at: $now, id: 1, kind: $at}}}}}";
+    let pack = parse(&format!("{SMALL}{LIVE}"));
+    let live = &pack.lives[0];
+    assert_eq!((live.report.as_str(), live.route.path.as_str()), ("sold", "/l"));
+    assert_eq!(live.receive[0].row[2], ("id".to_owned(), RowValue::Value(Json::from(1))));
+    let check = |from: &str, to: &str, want: &str| {
+        assert!(LIVE.contains(from), "{from}");
+        let yaml = format!("{SMALL}{}", LIVE.replace(from, to));
+        let told = render_faults("pack.yaml", &Pack::parse(&yaml).unwrap_err());
+        assert!(told.contains(want), "{to}: {told}");
+    };
+    check("report: sold", "report: sole", "\"sole\" is no report; there is sold");
+    check("path: /l", "path: \"/l/{x}\"", "\"x\" is no parameter of the report");
+    check("set: {limit: 3}", "set: {limit: 30}", "a whole number from 1 to 9");
+    check("add: {type: sold}", "add: 5", "an object of fields");
+    check("table: sales", "table: sale", "\"sale\" is no table");
+    check("buyer = $who", "buyer = $whom", "\"whom\" is no field of the message");
+    check("find: {at:", "find: {who:", "is a field of the message too");
+    check("buyer: $who", "buyer: $whom", "\"whom\" is no field or statement of the message");
+    check("{buyer: $who", "{buyers: $who", "\"buyers\" is no column of sales");
 }

@@ -1,15 +1,17 @@
 //! The response of a report: JSON whose leaves are queries. Which parameters its leaves name, which
 //! tables they read, and which lists come out of it.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
 use super::faults::Faults;
 use super::fragments::{self, Count};
 use super::leaves::Leaves;
 use super::parse::unknown;
-use super::{BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, SqlShape, Tree, WHOLE, words};
+use super::{BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, ShapeOf, SqlShape, Tree, WHOLE, words};
 use crate::decode::join;
-use crate::query::{BoundQuery, DropoffList, FunnelView, Kind, Measures};
+use crate::query::{BoundQuery, DropoffList, FunnelView, Kind, Latency, Measures};
 use crate::{Fault, Fields, Node};
 
 const STATEMENT_BYTES_MAX: usize = 64 << 10;
@@ -100,10 +102,10 @@ fn entries<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults
         .into_iter()
         .map(|(name, node)| {
             let tree = read(&node, leaves, faults)?;
-            if name == FIELDS && !matches!(tree, Tree::Sql { shape: SqlShape::Row, .. }) {
-                faults.add(
-                    node.expected(format_args!("a `row`, whose fields stand in the place of {FIELDS:?}")),
-                );
+            if name == FIELDS && !tree.is_spread() {
+                faults.add(node.expected(format_args!(
+                    "a `row`, or a `query` with `whole`, whose fields stand in the place of {FIELDS:?}"
+                )));
             }
             Some((name.to_owned(), tree))
         })
@@ -155,7 +157,7 @@ fn behaviour<'a>(
         faults.add(query.fault("stands in a fragment, and its rows are not split; read it by a `with`"));
         return None;
     }
-    let names = fields.optional("as");
+    let (rows, whole) = (fields.optional("as"), fields.optional("whole"));
     let decimals = fields.optional("decimals").map(|node| node.integer(0, DECIMALS_MAX));
     let decimals = faults.keep(decimals.transpose())?;
     let cells = fields.optional("cells").map(|node| {
@@ -175,6 +177,10 @@ fn behaviour<'a>(
         })
     });
     let empty = faults.keep(empty.transpose())?;
+    if rows.is_some() && whole.is_some() {
+        faults.add(fields.fault_at("whole", "stands beside `as`; a query is shaped by one of them"));
+    }
+    let names = rows.map(|node| (ShapeOf::Rows, node)).or(whole.map(|node| (ShapeOf::Whole, node)));
     if names.is_none() && (decimals.is_some() || cells.is_some() || empty.is_some()) {
         faults.add(fields.fault_at("as", "is missing; `decimals`, `cells` and `empty` shape what it names"));
     }
@@ -182,8 +188,9 @@ fn behaviour<'a>(
     let bound = faults.keep(leaves.query(query))?;
     let shape = match names {
         None => None,
-        Some(node) => Some(Shape {
-            fields: faults.keep(shape_fields(&node, bound.as_ref()))?,
+        Some((of, node)) => Some(Shape {
+            of,
+            fields: faults.keep(shape_fields(&node, of, bound.as_ref()))?,
             decimals: decimals.and_then(|decimals| u8::try_from(decimals).ok()),
             cells: cells.unwrap_or_default(),
             empty: empty.unwrap_or_default(),
@@ -194,7 +201,11 @@ fn behaviour<'a>(
 
 /// Names in the answer, each with a field of the query's rows. Where the query could not be tried any
 /// field is taken: the pack is at fault anyhow.
-fn shape_fields(node: &Node<'_>, query: Option<&BoundQuery>) -> Result<Vec<(String, String)>, Fault> {
+fn shape_fields(
+    node: &Node<'_>,
+    of: ShapeOf,
+    query: Option<&BoundQuery>,
+) -> Result<Vec<(String, String)>, Fault> {
     let entries = node.entries()?;
     if entries.is_empty() {
         return Err(node.expected("an object: name in the answer → field of the query's rows"));
@@ -202,10 +213,13 @@ fn shape_fields(node: &Node<'_>, query: Option<&BoundQuery>) -> Result<Vec<(Stri
     let field = |(name, node): (&str, Node<'_>)| {
         let given = node.text()?;
         if let Some(query) = query {
-            let known = row_fields(&query.query.kind);
-            if !known.contains(&given) {
-                let what = format!("field of a {}'s rows", query.query.kind.name());
-                return Err(node.fault(unknown(&what, given, known.iter().copied())));
+            let kind = &query.query.kind;
+            let (known, what) = match of {
+                ShapeOf::Rows => (row_fields(kind), format!("field of a {}'s rows", kind.name())),
+                ShapeOf::Whole => (whole_fields(kind), format!("field of the whole of a {}", kind.name())),
+            };
+            if !known.iter().any(|known| known == given) {
+                return Err(node.fault(unknown(&what, given, known.iter().map(AsRef::as_ref))));
             }
         }
         Ok((name.to_owned(), given.to_owned()))
@@ -213,8 +227,44 @@ fn shape_fields(node: &Node<'_>, query: Option<&BoundQuery>) -> Result<Vec<(Stri
     entries.into_iter().map(field).collect()
 }
 
+/// What `whole` may name, by the query's kind.
+fn whole_fields(kind: &Kind) -> Vec<Cow<'static, str>> {
+    let known: &[&str] = match kind {
+        Kind::Dropoff(_) => &[
+            "total_sessions",
+            "total_users",
+            "total_exits",
+            "converted",
+            "active",
+            "conversion_rate",
+            "worst_step",
+        ],
+        Kind::Churn(_) => &["total", "at_risk"],
+        Kind::Retention(_)
+        | Kind::Trend(_)
+        | Kind::Preceding(_)
+        | Kind::Funnel(_)
+        | Kind::Lifecycle(_)
+        | Kind::Stickiness(_)
+        | Kind::Paths(_) => &[],
+    };
+    known.iter().copied().map(Cow::Borrowed).collect()
+}
+
 /// What `as` may name, by the query's kind.
-fn row_fields(kind: &Kind) -> Vec<&'static str> {
+fn row_fields(kind: &Kind) -> Vec<Cow<'static, str>> {
+    let mut fields: Vec<Cow<'static, str>> = plain_row_fields(kind).into_iter().map(Cow::Borrowed).collect();
+    if let Kind::Dropoff(dropoff) = kind
+        && dropoff.list == DropoffList::Steps
+    {
+        for Latency { name, .. } in &dropoff.latency {
+            fields.extend([format!("latency.{name}.latest").into(), format!("latency.{name}.avg").into()]);
+        }
+    }
+    fields
+}
+
+fn plain_row_fields(kind: &Kind) -> Vec<&'static str> {
     match kind {
         Kind::Retention(_) => vec!["start", "size", "counts", "percent"],
         Kind::Trend(trend) if trend.computed.is_some() => vec!["start", "value"],
@@ -307,10 +357,24 @@ impl Tree {
         }
     }
 
+    /// Whether its fields may stand in the place of its own name.
+    fn is_spread(&self) -> bool {
+        match self {
+            Self::Sql { shape, .. } => *shape == SqlShape::Row,
+            Self::Behaviour(leaf) => leaf.shape.as_ref().is_some_and(|shape| shape.of == ShapeOf::Whole),
+            Self::Literal(_)
+            | Self::Param(_)
+            | Self::Object(_)
+            | Self::List(_)
+            | Self::Each(_)
+            | Self::When { .. } => false,
+        }
+    }
+
     fn is_list_of_objects(&self) -> bool {
         match self {
             Self::Sql { shape, .. } => *shape == SqlShape::Rows,
-            Self::Behaviour(leaf) => leaf.shape.is_some(),
+            Self::Behaviour(leaf) => leaf.shape.as_ref().is_some_and(|shape| shape.of == ShapeOf::Rows),
             Self::List(items) => {
                 !items.is_empty() && items.iter().all(|item| matches!(item, Self::Object(_)))
             }

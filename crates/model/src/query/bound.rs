@@ -197,7 +197,8 @@ impl BoundQuery {
     }
 
     /// Until when the answer stays as it is while time goes on, as far as that does not hang on rows of
-    /// a later time than `as_of`; perhaps sooner than it changes, never later.
+    /// a later time than `as_of`; perhaps sooner than it changes, never later. Of sessions that become
+    /// idle the answer to a dropoff tells itself.
     pub fn changes_at(&self, as_of: Instant) -> Instant {
         // Who is in a cohort may change with time.
         if !self.extra_tables.is_empty() {
@@ -206,7 +207,7 @@ impl BoundQuery {
         let unit = match &self.query.kind {
             Kind::Retention(retention) if retention.window == Window::Calendar => retention.period,
             // Each actor's own time runs on.
-            Kind::Retention(_) | Kind::Churn(_) | Kind::Dropoff(_) => return as_of.next_second(),
+            Kind::Retention(_) | Kind::Churn(_) => return as_of.next_second(),
             // How far into the earlier period it reaches goes with time.
             Kind::Trend(trend) if trend.compare.is_some() && self.to.is_none() => {
                 return as_of.next_second();
@@ -221,7 +222,7 @@ impl BoundQuery {
                 FunnelView::Trends { interval, .. } => interval,
                 FunnelView::Steps => Unit::Day,
             },
-            Kind::Preceding(_) | Kind::Paths(_) => Unit::Day,
+            Kind::Preceding(_) | Kind::Paths(_) | Kind::Dropoff(_) => Unit::Day,
         };
         let given = [self.from, self.to].into_iter().flatten().filter(|bound| *bound > as_of);
         given.fold(self.calendar.next_boundary(unit, as_of), Instant::min)

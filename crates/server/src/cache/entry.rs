@@ -62,7 +62,7 @@ impl Entry {
         self.lifetime.begins_at
     }
 
-    pub(super) fn ends_at(&self) -> Instant {
+    pub(crate) fn ends_at(&self) -> Instant {
         self.lifetime.ends_at
     }
 

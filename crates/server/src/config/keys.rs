@@ -150,6 +150,9 @@ keys! {
     "exports.folder", "Where rows of spreadsheets wait until their sheet is whole, in files without a name; without it `tmp` in the data folder.",
         |c| File(&mut c.settings.temporary_folder);
 
+    "live.listeners_max", "Listeners to reports at one time; further ones are answered 503.",
+        |c| Count(&mut c.settings.listeners_max, 1..=1_000_000);
+
     "sql.rows_max", "Rows of one statement's answer.", |c| Count(&mut c.settings.sql_limits.rows_max, 1..=100_000_000);
     "sql.bytes_max", "Bytes of one statement's answer in memory.",
         |c| Bytes(&mut c.settings.sql_limits.bytes_max, KIB..=16 * GIB);

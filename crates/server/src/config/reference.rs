@@ -40,7 +40,7 @@ origins = [\"https://app.example.com\"]
 ";
 
 /// What is said before a section's keys: its heading, and a few words.
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 10] = [
     ("", "## Before all sections\n"),
     (
         "jwt",
@@ -62,6 +62,7 @@ refused together with `credentials`.\n",
     ("queries", "## `[queries]`: behavioural questions\n"),
     ("cache", "## `[cache]`: answers of reports that are kept\n"),
     ("exports", "## `[exports]`: files of reports\n"),
+    ("live", "## `[live]`: reports that are listened to\n"),
     ("sql", "## `[sql]`: statements, of reports and of callers\n"),
     ("store", "## `[store]`: rows in memory and on disk\n"),
 ];

@@ -77,6 +77,7 @@ fn every_field_has_a_key() {
         temporary_folder: _,
         cache_bytes_max: _,
         requests_max: _,
+        listeners_max: _,
         connections_max: _,
         head_timeout: _,
         body_timeout: _,

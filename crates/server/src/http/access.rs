@@ -188,6 +188,15 @@ pub(super) fn sign_in_to(server: &Server, headers: &HeaderMap, app: &App) -> Res
     identify(server, headers)?.into_caller_of(app.name())?.past_capture()
 }
 
+/// As [`sign_in_to`], of a path that is open to write keys.
+pub(super) fn sign_in_to_capture_of(
+    server: &Server,
+    headers: &HeaderMap,
+    app: &App,
+) -> Result<Caller, Problem> {
+    identify(server, headers)?.into_caller_of(app.name())
+}
+
 fn identify(server: &Server, headers: &HeaderMap) -> Result<Verified, Problem> {
     sign_in::identify(headers, &server.keys, &server.write_keys, server.now(), &server.settings.token)
 }

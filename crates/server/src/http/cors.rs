@@ -46,6 +46,11 @@ const ANSWER_HEADERS: [HeaderName; 7] = [
 ];
 
 impl CorsRules {
+    /// Whether pages of this origin may call.
+    pub(crate) fn allows(&self, origin: &str) -> bool {
+        self.is_open_to_all() || self.origins.iter().any(|allowed| allowed == origin)
+    }
+
     pub(crate) fn is_open_to_all(&self) -> bool {
         self.origins.iter().any(|origin| origin == ANY)
     }

@@ -12,7 +12,9 @@ mod explain;
 mod export;
 mod gate;
 mod keys;
+mod live;
 mod observe;
+mod pack_rows;
 mod paths;
 mod probes;
 mod query;
@@ -62,9 +64,21 @@ pub fn router(server: &Arc<Server>) -> Router {
             Surroundings::Probe => probes = probes.route(path, methods),
         }
     }
-    for route in &server.routes {
+    for route in &server.routes.reports {
         let path = route.route.path.clone();
         work = work.route(&path, only(reports::handler(route.clone()), Verb::Get.methods().to_owned()));
+    }
+    for route in &server.routes.captures {
+        let methods = pack_rows::capture_handler(route.clone());
+        work = work.route(&route.capture.path, only(methods, Verb::Post.methods().to_owned()));
+    }
+    for route in &server.routes.clears {
+        let methods = pack_rows::clear_handler(route.clone());
+        work = work.route(&route.clear.path, only(methods, Verb::Post.methods().to_owned()));
+    }
+    for way in &server.routes.lives {
+        let methods = live::handler(way.clone());
+        work = work.route(&way.live.route.path, only(methods, Verb::Get.methods().to_owned()));
     }
     let work = work.merge(dashboard::routes());
     let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{capture, cohorts, explain, keys, probes, query, reference, rows, schema, sql};
+use super::{capture, cohorts, explain, keys, live, probes, query, reference, rows, schema, sql};
 use crate::openapi::{Operation, capture as describe, own};
 use crate::server::Server;
 
@@ -64,6 +64,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::schema,
         surroundings: Surroundings::Work,
         answer: || get(schema::schema),
+    },
+    OwnPath {
+        path: "/v1/live/{report}",
+        verb: Verb::Get,
+        describe: own::live,
+        surroundings: Surroundings::Work,
+        answer: || get(live::report),
     },
     OwnPath {
         path: "/v1/tables/{table}/rows",

@@ -43,6 +43,18 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         labels: Vec::new(),
         value: running,
     }];
+    #[expect(clippy::cast_precision_loss, reason = "as many listeners as a u32 counts")]
+    let counts = [server.hub.listeners() as f64, server.hub.topics() as f64];
+    let told = [
+        ("ebbtide_live_listeners", "Listeners to reports now."),
+        ("ebbtide_live_topics", "Different answers that are listened to now."),
+    ];
+    gauges.extend(told.into_iter().zip(counts).map(|((name, help), value)| Gauge {
+        name,
+        help,
+        labels: Vec::new(),
+        value,
+    }));
     let phase = phase(&server).await?;
     let phases = [
         ("recovering", Phase::Recovering),

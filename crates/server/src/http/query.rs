@@ -88,7 +88,7 @@ impl Question {
             let mut lifetime = Lifetime::new(now, KEPT_FOR);
             if query.as_of.is_none() {
                 let next = next_row(&snapshot, &scope, &tables, as_of)?;
-                lifetime = lifetime.until(Some(query.changes_at(as_of))).until(next);
+                lifetime = lifetime.until(Some(answer.changes_at(&query))).until(next);
             }
             let answer = Answer { body: answer.to_json(), lists: Vec::new(), changes_at: lifetime.end() };
             Ok((answer, lifetime))

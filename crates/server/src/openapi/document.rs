@@ -7,7 +7,7 @@ use axum::http::HeaderValue;
 use serde_json::{Map, Value as Json, json};
 
 use super::schemas::of_row;
-use super::{described, reports};
+use super::{described, incoming, reports};
 use crate::http::OWN_PATHS;
 use crate::report::export::ExportFormat;
 use crate::server::Server;
@@ -63,7 +63,7 @@ fn tags(server: &Server) -> Json {
     let mut tags: Vec<Json> = server
         .apps
         .iter()
-        .filter(|app| !app.pack.reports.is_empty())
+        .filter(|app| !app.pack.reports.is_empty() || !app.pack.captures.is_empty())
         .map(|app| {
             let title = app.pack.title.as_deref().unwrap_or("Reports of the app.");
             json!({"name": app.name().as_str(), "description": title})
@@ -85,11 +85,20 @@ fn tags(server: &Server) -> Json {
 fn paths(server: &Server) -> Json {
     let mut paths = Map::new();
     let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
-    for way in &server.routes {
+    for way in &server.routes.reports {
         let number = numbers.entry((way.app.name().as_str(), way.report.name.as_str())).or_insert(0);
         *number += 1;
         let operation = reports::operation(way, *number, &server.sql);
         paths.insert(way.route.path.clone(), json!({"get": operation.to_json()}));
+    }
+    for way in &server.routes.captures {
+        paths.insert(way.capture.path.clone(), json!({"post": incoming::capture(way, server).to_json()}));
+    }
+    for way in &server.routes.clears {
+        paths.insert(way.clear.path.clone(), json!({"post": incoming::clear(way).to_json()}));
+    }
+    for way in &server.routes.lives {
+        paths.insert(way.live.route.path.clone(), json!({"get": incoming::live(way).to_json()}));
     }
     for own in OWN_PATHS {
         let of_path = paths.entry(own.path).or_insert_with(|| json!({}));

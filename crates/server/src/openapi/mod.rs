@@ -4,6 +4,7 @@
 pub(crate) mod capture;
 mod described;
 mod document;
+mod incoming;
 mod operation;
 pub(crate) mod own;
 mod planned;

@@ -274,6 +274,43 @@ pub(crate) fn metrics(_: &Server) -> Operation {
     open("metrics", OPERATIONS, "Numbers about the server", vec![answer])
 }
 
+pub(crate) fn live(_: &Server) -> Operation {
+    let report = json!({
+        "name": "report", "in": "path", "required": true, "description": "The report's name.",
+        "schema": {"type": "string"},
+    });
+    Operation {
+        id: "live".to_owned(),
+        tag: QUESTIONS.to_owned(),
+        summary: "Listen to a report".to_owned(),
+        description: "The report's answer, and a new one after each change: as server-sent events, or over a WebSocket. \
+                      Takes the report's own parameters, those of its paths too."
+            .to_owned(),
+        access: Access::SignedIn,
+        parameters: vec![report, super::incoming::token_parameter(), of_app()],
+        body: None,
+        answers: vec![
+            Answer {
+                content: vec![("text/event-stream", json!({"type": "string"}))],
+                ..Answer::json(Json::Null, "Events: each `answer` holds the whole answer.")
+            },
+            Answer {
+                status: 101,
+                description: "The connection is a WebSocket from now on.".to_owned(),
+                content: Vec::new(),
+                headers: Vec::new(),
+            },
+        ],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::AppAmbiguous, Code::PlanRequired, Code::RoleForbidden, Code::Forbidden],
+            &[Code::TenantRequired, Code::ParameterInvalid, Code::UpgradeRequired, Code::TenantUnknown],
+            &[Code::NotFound],
+            &WORK_CODES,
+        ]),
+    }
+}
+
 pub(crate) fn openapi(_: &Server) -> Operation {
     let document = Answer {
         headers: vec![("ETag", "Give it as `If-None-Match` for a 304 while it holds.")],

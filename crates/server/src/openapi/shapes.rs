@@ -2,7 +2,7 @@
 
 use ebbtide_engine::sql::{Sql, SqlColumn};
 use ebbtide_model::Value;
-use ebbtide_model::pack::{AS_OF, BehaviourLeaf, Each, FIELDS, Pack, Report, SqlShape, Tree};
+use ebbtide_model::pack::{AS_OF, BehaviourLeaf, Each, FIELDS, Pack, Report, Shape, ShapeOf, SqlShape, Tree};
 use serde_json::{Map, Value as Json, json};
 
 use super::planned::{Planned, Values};
@@ -92,6 +92,10 @@ impl Shapes<'_> {
                 of_row.properties.retain(|name, _| Some(name.as_str()) != place.by);
                 fields.known &= of_row.known;
                 fields.properties.extend(of_row.properties);
+            } else if let Tree::Behaviour(leaf) = tree
+                && let Some(shape) = &leaf.shape
+            {
+                fields.properties.extend(of_fields(shape));
             } else {
                 fields.known = false;
             }
@@ -152,8 +156,15 @@ fn behaviour(leaf: &BehaviourLeaf) -> Json {
     let Some(shape) = &leaf.shape else {
         return json!({"type": "object", "description": "The result of a behavioural query: see docs/queries.md."});
     };
-    let properties = shape.fields.iter().map(|(name, field)| (name.clone(), of_field(field))).collect();
-    json!({"type": "array", "items": Fields { properties, known: true }.schema()})
+    let object = Fields { properties: of_fields(shape), known: true }.schema();
+    match shape.of {
+        ShapeOf::Rows => json!({"type": "array", "items": object}),
+        ShapeOf::Whole => object,
+    }
+}
+
+fn of_fields(shape: &Shape) -> Map<String, Json> {
+    shape.fields.iter().map(|(name, field)| (name.clone(), of_field(field))).collect()
 }
 
 /// A field of the rows of a behavioural query.

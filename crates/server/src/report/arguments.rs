@@ -93,6 +93,12 @@ impl Arguments {
         Ok(Self { values, as_of: now, dated: false })
     }
 
+    /// The same of a later moment of asking.
+    #[must_use]
+    pub fn at(&self, now: Instant) -> Self {
+        Self { as_of: now, ..self.clone() }
+    }
+
     pub fn as_of(&self) -> Instant {
         self.as_of
     }

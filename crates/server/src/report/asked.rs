@@ -1,10 +1,13 @@
 //! Leaves are asked: statements and behavioural queries, all at once, and what several of them read once.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ebbtide_engine::sql::{Limits, Relation, SqlRequest, SqlRows, UnusedParameters};
 use ebbtide_engine::{Answer as EngineAnswer, EngineError, StopFlag, ask};
-use ebbtide_model::pack::{BehaviourLeaf, Composed, Each, Param, RelationRows, SqlShape, Tree, filled};
+use ebbtide_model::pack::{
+    BehaviourLeaf, Composed, Each, Param, RelationRows, ShapeOf, SqlShape, Tree, filled,
+};
 use ebbtide_model::query::{BoundQuery, Query, bind};
 use ebbtide_model::{Instant, Value};
 use ebbtide_store::Snapshot;
@@ -94,11 +97,20 @@ pub(super) struct Asked<'e> {
     of: Evaluation<'e>,
     /// The rows of the report's relations, once something reads them.
     relations: Vec<OnceCell<Arc<SqlRows>>>,
+    /// Answers to behavioural queries by what is asked: several leaves may show parts of one.
+    answers: Mutex<HashMap<String, Arc<OnceCell<Arc<Answered>>>>>,
+}
+
+/// A behavioural query that was asked.
+struct Answered {
+    answer: EngineAnswer,
+    changes_at: Instant,
 }
 
 impl<'e> Asked<'e> {
     pub(super) fn new(of: Evaluation<'e>) -> Self {
-        Self { of, relations: of.report.relations.iter().map(|_| OnceCell::new()).collect() }
+        let relations = of.report.relations.iter().map(|_| OnceCell::new()).collect();
+        Self { of, relations, answers: Mutex::default() }
     }
 
     /// That all the rows are there of which the report's parameters are keys.
@@ -210,16 +222,29 @@ impl<'e> Asked<'e> {
         let schema = snapshot.app().clone();
         let (query, answer) = self.ask(query.for_relation(), snapshot).await?;
         let mut rows = answer.outcome.relation(&query.relation(&schema)).map_err(EngineError::from)?;
-        rows.changes_at = Some(query.changes_at(self.of.arguments.as_of()));
+        rows.changes_at = Some(answer.changes_at(&query));
         Ok(rows)
     }
 
     async fn behaviour(&self, leaf: &BehaviourLeaf) -> Result<Found, ReportError> {
-        let Bound { query, snapshot } = self.bound(&leaf.query)?;
-        let (query, answer) = self.ask(query, snapshot).await?;
-        let changes_at = Some(query.changes_at(self.of.arguments.as_of()));
+        let query = filled(&leaf.query, |name| self.of.arguments.json(name));
+        let query = query.map_err(|name| ReportError::NoValue { name })?;
+        let place = Arc::clone(self.answers().entry(query.to_string()).or_default());
+        let answered = place.get_or_try_init(|| async {
+            let Bound { query, snapshot } = self.bound_filled(&query)?;
+            let (query, answer) = self.ask(query, snapshot).await?;
+            let changes_at = answer.changes_at(&query);
+            Ok::<_, ReportError>(Arc::new(Answered { answer, changes_at }))
+        });
+        let Answered { answer, changes_at } = &**answered.await?;
+        let changes_at = Some(*changes_at);
         Ok(match &leaf.shape {
             None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
+            Some(shape) if shape.of == ShapeOf::Whole => Found {
+                given: Given::Whole(shape::whole(&answer.outcome, shape)),
+                columns: Vec::new(),
+                changes_at,
+            },
             Some(shape) => Found {
                 given: Given::Whole(Json::Array(shape::rows(&answer.outcome, shape))),
                 columns: shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field)).collect(),
@@ -228,10 +253,19 @@ impl<'e> Asked<'e> {
         })
     }
 
+    /// The map is whole whatever its holder did.
+    fn answers(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Arc<Answered>>>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn bound(&self, query: &Json) -> Result<Bound, ReportError> {
         let query = filled(query, |name| self.of.arguments.json(name));
         let query = query.map_err(|name| ReportError::NoValue { name })?;
-        let query = Query::parse(&query).map_err(EngineError::from)?;
+        self.bound_filled(&query)
+    }
+
+    fn bound_filled(&self, query: &Json) -> Result<Bound, ReportError> {
+        let query = Query::parse(query).map_err(EngineError::from)?;
         let texts = query.texts();
         let snapshot = self.of.snapshot.evolved(self.of.scope, texts.iter().map(String::as_str));
         let query = bind(&query, snapshot.app()).map_err(EngineError::from)?;

@@ -7,8 +7,9 @@ use ebbtide_engine::answer::{
     StickinessAnswer, TrendAnswer,
 };
 use ebbtide_engine::{Outcome, Ratio};
-use ebbtide_model::Value;
 use ebbtide_model::pack::{Cells, EmptyRows, Shape};
+use ebbtide_model::query::Scalar;
+use ebbtide_model::{ColumnType, Value};
 use serde_json::{Map, Value as Json, json};
 
 /// Means of latencies, where shares are rounded.
@@ -37,6 +38,23 @@ pub(super) fn rows(outcome: &Outcome, shape: &Shape) -> Vec<Json> {
         Outcome::Dropoff(dropoff) => dropping(dropoff, shape),
         Outcome::Paths(paths) => paths.edges.iter().map(|edge| followed(edge, shape)).collect(),
     }
+}
+
+/// What a result says of all its rows together, as the shape has it.
+pub(super) fn whole(outcome: &Outcome, shape: &Shape) -> Json {
+    let share = |ratio: Ratio| share_json(&ratio, shape.decimals);
+    object(shape, |field| match (outcome, field) {
+        (Outcome::Dropoff(dropoff), "total_sessions") => Json::from(dropoff.sessions),
+        (Outcome::Dropoff(dropoff), "total_users") => Json::from(dropoff.users),
+        (Outcome::Dropoff(dropoff), "total_exits") => Json::from(dropoff.exits),
+        (Outcome::Dropoff(dropoff), "converted") => Json::from(dropoff.converted),
+        (Outcome::Dropoff(dropoff), "active") => Json::from(dropoff.active),
+        (Outcome::Dropoff(dropoff), "conversion_rate") => share(dropoff.conversion_rate()),
+        (Outcome::Dropoff(dropoff), "worst_step") => dropoff.worst_step().map_or(Json::Null, Scalar::to_json),
+        (Outcome::Churn(churn), "total") => Json::from(churn.total),
+        (Outcome::Churn(churn), "at_risk") => Json::from(churn.at_risk),
+        (_, _) => Json::Null,
+    })
 }
 
 /// A row for each step, or over time for each bucket.
@@ -115,7 +133,7 @@ fn dropping(dropoff: &DropoffAnswer, shape: &Shape) -> Vec<Json> {
         let decimals = shape.decimals.map(|_| LATENCY_DECIMALS);
         let of = step.latency.iter().map(|latency| {
             let avg = latency.avg.as_ref().map_or(Json::Null, |avg| share_json(avg, decimals));
-            (latency.name.clone(), json!({"latest": latency.latest.to_json(), "avg": avg}))
+            (latency.name.clone(), json!({"latest": number(&latency.latest), "avg": avg}))
         });
         Json::Object(of.collect())
     };
@@ -129,11 +147,39 @@ fn dropping(dropoff: &DropoffAnswer, shape: &Shape) -> Vec<Json> {
             "exit_share" => share(dropoff.exit_share(step)),
             "step_exit_rate" => share(step.exit_rate()),
             "latency" => latency(step),
-            _ => Json::Null,
+            field => latency_part(step, field, shape),
         })
     };
     let shown = |step: &&DropoffStep| shape.empty == EmptyRows::Keep || step.sessions > 0;
     dropoff.steps.iter().filter(shown).map(row).collect()
+}
+
+/// A number as short as it can be written: a whole one has no point, whatever its column's type.
+fn number(value: &Value) -> Json {
+    let short = |number: &f64| Value::from_json(&Json::from(*number), ColumnType::Int).ok();
+    match value {
+        Value::Float(float) => short(float).unwrap_or_else(|| value.clone()).to_json(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Decimal(_)
+        | Value::Text(_)
+        | Value::Timestamp(_)
+        | Value::Date(_)
+        | Value::Json(_) => value.to_json(),
+    }
+}
+
+/// `latency.NAME.latest`, `latency.NAME.avg`.
+fn latency_part(step: &DropoffStep, field: &str, shape: &Shape) -> Json {
+    let part = field.strip_prefix("latency.").and_then(|rest| rest.rsplit_once('.'));
+    let Some((name, part)) = part else { return Json::Null };
+    let Some(latency) = step.latency.iter().find(|latency| latency.name == name) else { return Json::Null };
+    let decimals = shape.decimals.map(|_| LATENCY_DECIMALS);
+    match part {
+        "latest" => number(&latency.latest),
+        _ => latency.avg.as_ref().map_or(Json::Null, |avg| share_json(avg, decimals)),
+    }
 }
 
 fn ended(session: &DropoffSession, shape: &Shape) -> Json {
@@ -144,7 +190,7 @@ fn ended(session: &DropoffSession, shape: &Shape) -> Json {
         "last_event_at" => Json::from(session.last.to_string()),
         "path" => session.path_json(),
         "outcome" => Json::from(session.outcome.name()),
-        "exit_step" => session.exit_step.as_ref().map_or(Json::Null, ebbtide_model::query::Scalar::to_json),
+        "exit_step" => session.exit_step.as_ref().map_or(Json::Null, Scalar::to_json),
         _ => Json::Null,
     })
 }
@@ -265,13 +311,14 @@ mod tests {
         RetentionAnswer, Series, StatusMembers, ValueCount,
     };
     use ebbtide_model::Instant;
-    use ebbtide_model::query::{Measure, Measures, Scalar};
+    use ebbtide_model::pack::ShapeOf;
+    use ebbtide_model::query::{Measure, Measures};
 
     use super::*;
 
     fn shape(fields: &[&str], decimals: Option<u8>, cells: Cells, empty: EmptyRows) -> Shape {
         let fields = fields.iter().map(|field| ((*field).to_owned(), (*field).to_owned())).collect();
-        Shape { fields, decimals, cells, empty }
+        Shape { of: ShapeOf::Rows, fields, decimals, cells, empty }
     }
 
     /// Rows of a size and counts; a cell is complete from `complete_until` on backwards, and has no count
@@ -479,15 +526,22 @@ mod tests {
             exits: 1,
             converted: 0,
             active: 2,
+            idle_at: None,
             steps: vec![step("home", 2, 1), step("cart", 0, 0)],
             listed: None,
         };
-        let fields = ["step", "reach_rate", "exit_share", "latency"];
+        let fields = ["step", "reach_rate", "exit_share", "latency", "latency.system.avg"];
         let want = json!([
-            {"step": "home", "reach_rate": 66.7, "exit_share": 100.0, "latency": {"system": {"latest": 35, "avg": 41.2}}},
-            {"step": "cart", "reach_rate": 0.0, "exit_share": 0.0, "latency": {"system": {"latest": null, "avg": null}}},
+            {"step": "home", "reach_rate": 66.7, "exit_share": 100.0, "latency": {"system": {"latest": 35, "avg": 41.2}}, "latency.system.avg": 41.2},
+            {"step": "cart", "reach_rate": 0.0, "exit_share": 0.0, "latency": {"system": {"latest": null, "avg": null}}, "latency.system.avg": null},
         ]);
         check(&Outcome::Dropoff(dropoff.clone()), &fields, EmptyRows::Keep, want);
+        let fields = ["total_sessions", "total_exits", "active", "conversion_rate", "worst_step"];
+        let of_whole = shape(&fields, Some(2), Cells::All, EmptyRows::Keep);
+        let want = json!({
+            "total_sessions": 3, "total_exits": 1, "active": 2, "conversion_rate": 0.0, "worst_step": "home",
+        });
+        assert_eq!(whole(&Outcome::Dropoff(dropoff.clone()), &of_whole), want);
         let id = ActorId { tenant: None, actor: Value::Text("u".into()) };
         dropoff.listed = Some(vec![DropoffSession {
             id: "s1".to_owned(),

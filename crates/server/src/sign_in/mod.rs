@@ -31,6 +31,9 @@ pub const WRITER: &str = "writer";
 /// Seconds by which the clocks of host and server may differ, at most.
 pub const LEEWAY_S_MAX: u8 = 60;
 
+/// Seconds after its token's end that a listener may stay, at most.
+const LISTENING_GRACE_S: u8 = 3;
+
 /// What a token must be besides signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRules {
@@ -55,6 +58,8 @@ pub struct Verified {
     tenant: Option<TenantId>,
     role: Option<String>,
     plan: Option<String>,
+    /// Its `exp`; a write key has none.
+    expires: Option<Instant>,
     by: Means,
 }
 
@@ -196,6 +201,7 @@ impl Verified {
             tenant: text_or_integer(claims, "tenant")?.map(|tenant| TenantId::new(&tenant)),
             role: text(claims, "role")?,
             plan: text(claims, "plan")?,
+            expires: expires(claims),
             by: Means::Token,
         })
     }
@@ -207,6 +213,7 @@ impl Verified {
             tenant: Some(TenantId::new(&key.tenant)),
             role: Some(WRITER.to_owned()),
             plan: None,
+            expires: None,
             by: Means::WriteKey,
         }
     }
@@ -262,7 +269,7 @@ impl Caller {
         match self.token.by {
             Means::Token => Ok(self),
             Means::WriteKey => {
-                let detail = "A write key opens nothing but capture: /v1/capture, /v1/actors and /v1/alias.";
+                let detail = "A write key opens nothing but capture: /v1/capture, /v1/actors, /v1/alias, and the paths by which rows of its app come in.";
                 Err(Problem::new(Code::Forbidden, detail))
             }
         }
@@ -274,6 +281,13 @@ impl Caller {
 
     pub fn plan(&self) -> Option<&str> {
         self.token.plan.as_deref()
+    }
+
+    /// When who listens is sent home: at the token's `exp`, or a moment later where clocks may differ.
+    pub(crate) fn ends_at(&self, rules: &TokenRules) -> Instant {
+        let grace = i64::from(rules.leeway_s.min(LISTENING_GRACE_S)) * Instant::MICROS_PER_SECOND;
+        let expires = self.token.expires.map_or(i64::MIN, Instant::micros);
+        Instant::from_micros(expires.saturating_add(grace))
     }
 
     pub fn tenant(&self) -> Option<&TenantId> {
@@ -295,6 +309,14 @@ impl Caller {
             None => "The token has no role".to_owned(),
         };
         Err(Problem::new(Code::RoleForbidden, format!("{given}; allowed is {}.", allowed.join(", "))))
+    }
+
+    /// As [`Caller::require_role`], for capture, which a write key opens whatever the roles are.
+    pub(crate) fn require_role_to_capture<R: AsRef<str>>(&self, allowed: &[R]) -> Result<(), Problem> {
+        match self.token.by {
+            Means::Token => self.require_role(allowed),
+            Means::WriteKey => Ok(()),
+        }
     }
 
     /// The rows of the token's tenant.
@@ -372,6 +394,13 @@ pub(crate) fn warming_scope(app: &AppName) -> Scope {
 /// The same for a tenant that does not exist and for another's.
 pub fn unknown_tenant() -> Problem {
     Problem::new(Code::TenantUnknown, "There is no such tenant.")
+}
+
+/// A fraction of a second counts as none.
+fn expires(claims: &Map<String, Json>) -> Option<Instant> {
+    #[expect(clippy::cast_possible_truncation, reason = "a cast of floats saturates")]
+    let seconds = claims.get("exp").and_then(Json::as_f64)? as i64;
+    Some(Instant::from_micros(seconds.saturating_mul(Instant::MICROS_PER_SECOND)))
 }
 
 fn audience(claims: &Map<String, Json>) -> Result<Vec<String>, Problem> {

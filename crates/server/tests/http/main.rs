@@ -42,6 +42,8 @@ mod kept_random;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod open;
 #[cfg(test)]
 mod order;
@@ -53,6 +55,8 @@ mod reference;
 mod refusals;
 #[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod storefront;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -58,11 +58,13 @@ async fn every_route_of_the_packs_and_every_path_of_the_server_is_in_the_documen
     let club = of_all_packs();
     let document = document(&club).await;
     let there: BTreeSet<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    let mut want: BTreeSet<String> = bundled_names()
-        .flat_map(|name| Pack::parse(bundled(name).unwrap()).unwrap().reports)
-        .flat_map(|report| report.routes)
-        .map(|route| route.path)
-        .collect();
+    let paths = |name| {
+        let Pack { reports, captures, clears, lives, .. } = Pack::parse(bundled(name).unwrap()).unwrap();
+        let reports = reports.into_iter().flat_map(|report| report.routes).map(|route| route.path);
+        let incoming = captures.into_iter().map(|one| one.path).chain(clears.into_iter().map(|one| one.path));
+        reports.chain(incoming).chain(lives.into_iter().map(|one| one.route.path)).collect::<Vec<_>>()
+    };
+    let mut want: BTreeSet<String> = bundled_names().flat_map(paths).collect();
     want.extend(ebbtide_server::own_paths().map(str::to_owned));
     assert_eq!(there, want);
     assert!(want.len() > 20, "{want:?}");

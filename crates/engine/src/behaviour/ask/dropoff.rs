@@ -88,6 +88,7 @@ impl<'a> Asking<'a> {
             exits,
             converted: state.converted,
             active: state.sessions - exits - state.converted,
+            idle_at: state.idle_at.map(Instant::from_micros),
             steps: dropoff.steps.iter().enumerate().map(step).collect(),
             listed: match dropoff.list {
                 DropoffList::Steps => None,

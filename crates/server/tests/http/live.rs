@@ -1,0 +1,323 @@
+//! Reports that are listened to, over sockets and as server-sent events.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::{HeaderValue, Method};
+use ebbtide_model::pack::Pack;
+use ebbtide_model::{Clock, Instant};
+use ebbtide_server::apps::bundled;
+use ebbtide_server::{App, Components, CorsRules, Server, Settings, serve};
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value as Json, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tower::ServiceExt;
+
+use crate::storefront::{click, of, shop};
+use crate::support::*;
+
+/// Goes on with the time that passes.
+struct RunningClock {
+    start: tokio::time::Instant,
+}
+
+impl Clock for RunningClock {
+    fn now(&self) -> Instant {
+        let passed = i64::try_from(self.start.elapsed().as_micros()).unwrap();
+        Instant::from_micros(now().micros() + passed)
+    }
+}
+
+/// A server that listens on a port.
+struct Served {
+    club: Club,
+    address: String,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<bool>,
+}
+
+impl Served {
+    async fn of(club: Club) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (stop, stopping) = oneshot::channel::<()>();
+        let stopped = async move { stopping.await.unwrap_or_default() };
+        let running = tokio::spawn(serve(club.server.clone(), listener, stopped));
+        Self { club, address, stop, running }
+    }
+
+    /// A socket, or the status that it was refused with.
+    async fn connect(&self, path: &str, origin: Option<&str>) -> Result<Socket, u16> {
+        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", HeaderValue::from_str(origin).unwrap());
+        }
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        match tokio_tungstenite::client_async(request, stream).await {
+            Ok((socket, _)) => Ok(Socket(socket)),
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn socket(&self, token: &str) -> Socket {
+        self.connect(&format!("/ws/metrics?token={token}"), None).await.unwrap()
+    }
+}
+
+struct Socket(WebSocketStream<TcpStream>);
+
+impl Socket {
+    /// The next message of JSON, or why the socket was closed.
+    async fn next(&mut self) -> Result<Json, u16> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(text.as_str()).unwrap()),
+                Some(Ok(Message::Close(frame))) => return Err(frame.map_or(0, |frame| frame.code.into())),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(0),
+            }
+        }
+    }
+
+    /// The first of the coming messages of which this holds.
+    async fn until(&mut self, holds: impl Fn(&Json) -> bool) -> Json {
+        loop {
+            let message = self.next().await.unwrap();
+            if holds(&message) {
+                return message;
+            }
+        }
+    }
+
+    async fn say(&mut self, text: impl Into<String>) {
+        self.0.send(Message::text(text.into())).await.unwrap();
+    }
+}
+
+async fn send(club: &Club, tenant: &str, events: Json) {
+    let answer = club.post("/events", &of("admin", tenant), &events).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_socket_tells_the_summary_and_each_change_of_it() {
+    let served = Served::of(shop(Settings::default())).await;
+    let mut socket = served.socket(&of("viewer", "north")).await;
+    let first = socket.next().await.unwrap();
+    assert_eq!((&first["type"], &first["total_sessions"]), (&json!("summary"), &json!(0)));
+
+    let mut event = click("a", "home", "product", 0);
+    event["event_id"] = json!("e1");
+    send(&served.club, "north", event).await;
+    let told = socket.until(|told| told["total_sessions"] == 1).await;
+    assert_eq!((&told["type"], &told["steps"][0]["sessions"]), (&json!("summary"), &json!(1)));
+
+    socket.say(json!({"type": "latency", "event_id": "e1", "client_latency_ms": 220}).to_string()).await;
+    let told = socket.until(|told| told["steps"][0]["latency"]["client"]["latest"] == 220).await;
+    assert_eq!(told["steps"][0]["latency"]["client"]["avg"], json!(220.0));
+
+    let cleared = served.club.post("/events/clear", &of("admin", "north"), &json!({})).await;
+    assert_eq!(cleared.json(), json!({"cleared": 1}));
+    let told = socket.until(|told| told["total_sessions"] == 0).await;
+    assert_eq!(told["steps"][0]["latency"]["client"]["latest"], json!(null));
+}
+
+#[tokio::test]
+async fn bad_messages_are_answered_and_the_socket_stays_open() {
+    let served = Served::of(shop(Settings::default())).await;
+    let mut socket = served.socket(&of("viewer", "north")).await;
+    socket.next().await.unwrap();
+    for (said, code, detail) in [
+        ("{".to_owned(), "json_invalid", "no JSON"),
+        ("7".to_owned(), "body_invalid", "no object"),
+        ("{}".to_owned(), "body_invalid", "type: no type was given; allowed is latency"),
+        (json!({"type": "late"}).to_string(), "body_invalid", "\"late\" was given"),
+        (
+            json!({"type": "latency", "event_id": "e"}).to_string(),
+            "body_invalid",
+            "client_latency_ms: is missing",
+        ),
+        (
+            json!({"type": "latency", "event_id": "e", "client_latency_ms": -1}).to_string(),
+            "body_invalid",
+            "client_latency_ms: -1 was given",
+        ),
+        (
+            json!({"type": "latency", "event_id": "e", "client_latency_ms": 1}).to_string(),
+            "not_found",
+            "no event of that event_id",
+        ),
+        ("x".repeat(20_000), "body_too_large", "longer than"),
+    ] {
+        socket.say(said.clone()).await;
+        let told = socket.next().await.unwrap();
+        assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!(code)), "{told}");
+        assert!(told["detail"].as_str().unwrap().contains(detail), "{told}");
+    }
+    send(&served.club, "north", click("a", "home", "product", 0)).await;
+    socket.until(|told| told["total_sessions"] == 1).await;
+}
+
+#[tokio::test]
+async fn a_listener_hears_its_own_tenant_alone() {
+    let served = Served::of(shop(Settings::default())).await;
+    let mut south = served.socket(&of("viewer", "south")).await;
+    assert_eq!(south.next().await.unwrap()["total_sessions"], 0);
+    let mut event = click("a", "home", "product", 0);
+    event["event_id"] = json!("e1");
+    send(&served.club, "north", event).await;
+    // Another tenant's event is as unknown as one that nobody has.
+    south.say(json!({"type": "latency", "event_id": "e1", "client_latency_ms": 5}).to_string()).await;
+    assert_eq!(south.next().await.unwrap()["code"], "not_found");
+    send(&served.club, "south", click("b", "cart", "success", 0)).await;
+    let told = south.next().await.unwrap();
+    assert_eq!((&told["total_sessions"], &told["converted"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn who_may_not_listen_is_refused_as_any_caller_of_the_report() {
+    let cors = CorsRules { origins: vec!["https://shop.example".to_owned()], ..CorsRules::default() };
+    let served = Served::of(shop(Settings { cors, listeners_max: 1, ..Settings::default() })).await;
+    let viewer = of("viewer", "north");
+    let path = format!("/ws/metrics?token={viewer}");
+    let refused = async |path: &str, origin: Option<&str>| served.connect(path, origin).await.err();
+    assert_eq!(refused("/ws/metrics", None).await, Some(401));
+    assert_eq!(refused("/ws/metrics?token=x.y.z", None).await, Some(401));
+    assert_eq!(refused(&format!("/ws/metrics?token={}", of("clerk", "north")), None).await, Some(403));
+    let nobodys = token(json!({"aud": "storefront", "role": "viewer"}));
+    assert_eq!(refused(&format!("/ws/metrics?token={nobodys}"), None).await, Some(403));
+    for origin in ["https://evil.example", "null", "https://shop.example.evil.example"] {
+        assert_eq!(refused(&path, Some(origin)).await, Some(403), "{origin}");
+    }
+    assert_eq!(refused(&format!("/v1/live/none?token={viewer}"), None).await, Some(404));
+    assert_eq!(refused(&format!("/v1/live/sessions?token={viewer}&limit=0"), None).await, Some(422));
+    served.club.get(&path, "").await.assert_problem(426, "upgrade_required");
+
+    let own = format!("http://{}", served.address);
+    let mut first = served.connect(&path, Some("https://shop.example")).await.unwrap_or_else(|_| panic!());
+    first.next().await.unwrap();
+    assert_eq!(refused(&path, Some(&own)).await, Some(503), "as many listen as may");
+    drop(first);
+    // Its place is free once the server has noticed.
+    let mut second = served.connect(&path, Some(&own)).await;
+    while second.is_err() {
+        tokio::task::yield_now().await;
+        second = served.connect(&path, Some(&own)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_sends_its_listeners_home() {
+    let served = Served::of(shop(Settings::default())).await;
+    let mut socket = served.socket(&of("viewer", "north")).await;
+    socket.next().await.unwrap();
+    let mut events = events(&served.club, "/v1/live/summary", &of("viewer", "north")).await;
+    events.next().await.unwrap();
+    served.stop.send(()).unwrap();
+    assert_eq!(socket.next().await, Err(1001));
+    assert_eq!(events.next().await, None);
+    assert!(served.running.await.unwrap());
+}
+
+/// Server-sent events as they come.
+struct Events {
+    body: Pin<Box<BodyDataStream>>,
+    text: String,
+}
+
+async fn events(club: &Club, path: &str, token: &str) -> Events {
+    let response =
+        club.router.clone().oneshot(request(Method::GET, path, token, Body::empty())).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    Events { body: Box::pin(response.into_body().into_data_stream()), text: String::new() }
+}
+
+impl Events {
+    /// The next event's name and data; `None` once there are no more.
+    async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field =
+                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                let read = (field("event: "), field("data: "));
+                self.text = rest.to_owned();
+                if let (Some(name), Some(data)) = read {
+                    return Some((name, data));
+                }
+                continue;
+            }
+            let chunk = self.body.next().await?.unwrap();
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    async fn answer(&mut self) -> Json {
+        let (name, data) = self.next().await.unwrap();
+        assert_eq!(name, "answer");
+        serde_json::from_str(&data).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn any_report_can_be_listened_to_with_its_own_parameters() {
+    let club = Club::open().await;
+    let mut own = events(&club, "/v1/live/visits", &owner(1)).await;
+    let first = own.answer().await;
+    assert_eq!(first, club.get("/club/visits", &owner(1)).await.json());
+    let rows = json!([{"id": 9, "club_id": 1, "member_id": 11, "kind": "run", "at": "2026-01-11T10:00:00Z"}]);
+    club.post("/v1/tables/visits/rows", &admin(), &rows).await;
+    assert_eq!(own.answer().await, club.get("/club/visits", &owner(1)).await.json());
+    // A parameter of a path is given like any other.
+    let mut named = events(&club, "/v1/live/visits?club_id=2", &admin()).await;
+    assert_eq!(named.answer().await, club.get("/admin/clubs/2/visits", &admin()).await.json());
+    club.get("/v1/live/visits", &owner(3)).await.assert_problem(404, "tenant_unknown");
+    club.get("/v1/live/nothing", &owner(1)).await.assert_problem(404, "not_found");
+    club.get("/v1/live/visits", "").await.assert_problem(401, "token_missing");
+}
+
+fn shop_by(clock: Arc<dyn Clock>, yaml: &str) -> Club {
+    let pack = Pack::parse(yaml).unwrap();
+    let components = Components { clock, ..components() };
+    let server = Server::new(components, vec![App::new(pack.clone())], Settings::default()).unwrap();
+    assert!(server.opened(memory_store(&[pack])).is_ok());
+    Club::of(server)
+}
+
+#[tokio::test]
+async fn a_listener_is_cut_when_its_token_ends() {
+    let clock = MovingClock::at(now());
+    let club = shop_by(clock.clone(), bundled("storefront").unwrap());
+    let expires = now().micros() / 1_000_000 + 60;
+    let token = token(json!({"aud": "storefront", "role": "viewer", "tenant": "north", "exp": expires}));
+    let mut events = events(&club, "/v1/live/summary", &token).await;
+    events.answer().await;
+    clock.forward(63_000_000);
+    assert_eq!(events.next().await.unwrap().0, "expired");
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn an_idle_session_is_told_as_an_exit_without_a_write() {
+    let clock = Arc::new(RunningClock { start: tokio::time::Instant::now() });
+    let yaml = bundled("storefront").unwrap().replace("idle: 5m", "idle: 1s");
+    let club = shop_by(clock, &yaml);
+    let mut events = events(&club, "/v1/live/summary", &of("viewer", "north")).await;
+    assert_eq!(events.answer().await["total_sessions"], 0);
+    let mut event = click("a", "home", "product", 0);
+    // Its time is that of its arrival.
+    event["timestamp"] = json!(null);
+    send(&club, "north", event).await;
+    let active = events.answer().await;
+    assert_eq!((&active["total_sessions"], &active["total_exits"]), (&json!(1), &json!(0)));
+    let left = events.answer().await;
+    assert_eq!((&left["total_sessions"], &left["total_exits"]), (&json!(1), &json!(1)));
+    assert_eq!(left["kpis"]["worst_step"], "product");
+}
