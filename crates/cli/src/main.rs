@@ -22,6 +22,7 @@ mod failure;
 mod logging;
 mod secret;
 
+mod bench;
 mod check;
 mod completions;
 mod demo;
@@ -64,6 +65,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Bench(bench::Bench),
     Serve(serve::Serve),
     Import(import::Import),
     Key(key::Key),
@@ -106,7 +108,8 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Demo(_) | Self::Serve(_) => "info",
-            Self::Import(_)
+            Self::Bench(_)
+            | Self::Import(_)
             | Self::Key(_)
             | Self::Query(_)
             | Self::Sql(_)
@@ -127,6 +130,7 @@ impl Command {
         }
         match self {
             Self::Demo(demo) => demo.run(),
+            Self::Bench(bench) => bench.run(),
             Self::Serve(serve) => serve.run(logging),
             Self::Import(import) => import.run(),
             Self::Key(key) => key.run(),

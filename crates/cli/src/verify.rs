@@ -11,7 +11,9 @@ use crate::Outcome;
 use crate::data::{check_exists, open_folder, store_failure, write_keys};
 use crate::failure::{Failure, print};
 
-/// Check everything in a data folder: that each file is what was written, and that spines say what rows say.
+/// Check the checksums of everything in a data folder.
+///
+/// And whether each spine says what the rows beside it say.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  ebbtide verify --data ./data\n  ebbtide verify --data ./data --repair\n\n\

@@ -315,8 +315,10 @@ struct Moves {
 impl Moves {
     fn new(sorted: &Sorted<'_>) -> Self {
         let Sorted { live, rows } = sorted;
+        // Nobody asks where rows without a key are.
+        let asked = if live.segment.keys.len() == 0 { 0 } else { rows.len() };
         let mut moves =
-            Self { dead: live.dead.clone(), first: rows.start, to: vec![NOWHERE; rows.len()], next: 0 };
+            Self { dead: live.dead.clone(), first: rows.start, to: vec![NOWHERE; asked], next: 0 };
         moves.skip_dead();
         moves
     }

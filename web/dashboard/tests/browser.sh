@@ -17,4 +17,4 @@ done
 cd "$here"
 node scripts/openapi.mjs "http://127.0.0.1:$port" --check
 EBBTIDE_URL="http://127.0.0.1:$port" EBBTIDE_DEMO="$folder/demo.log" CHROMIUM="$(command -v chromium)" \
-    npm run --silent browser -- --test-reporter=dot
+    npm run --silent browser

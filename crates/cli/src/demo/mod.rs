@@ -5,7 +5,7 @@ mod itsm;
 mod learning;
 mod loyalty;
 mod product;
-mod random;
+pub(crate) mod random;
 mod rows;
 mod storefront;
 mod tours;
@@ -99,6 +99,13 @@ fn is_empty(data: &Path, pack: &Pack) -> Result<bool, Failure> {
     }
     store.close().map_err(store_failure)?;
     Ok(empty)
+}
+
+/// Fills a folder with the made-up data of an app, up to `end`.
+pub(crate) fn fill_app(data: &Path, app: &str, end: Instant) -> Result<(), Failure> {
+    let tour = TOURS.iter().find(|tour| tour.app == app);
+    let tour = tour.ok_or_else(|| Failure::usage(format_args!("there is no demo of {app:?}")))?;
+    fill(data, tour, &AppChoice::named(app).load()?, end)
 }
 
 fn fill(data: &Path, tour: &Tour, pack: &Pack, end: Instant) -> Result<(), Failure> {

@@ -1,14 +1,14 @@
-//! Random numbers from a seed, the same on every machine and for ever: the demo's data must not change
-//! with a library's version.
+//! Random numbers from a seed, the same on every machine and for ever: made-up data must not change with
+//! a library's version.
 
 /// The splitmix64 generator (Steele, Lea & Flood 2014).
 #[derive(Clone, Debug)]
-pub(super) struct Random {
+pub(crate) struct Random {
     state: u64,
 }
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
@@ -21,29 +21,29 @@ impl Random {
     }
 
     /// A whole number below `bound`, which is not 0 or less.
-    pub(super) fn below(&mut self, bound: i64) -> i64 {
+    pub(crate) fn below(&mut self, bound: i64) -> i64 {
         let bound = u128::from(bound.max(1).unsigned_abs());
         let scaled = (u128::from(self.next()) * bound) >> 64;
         i64::try_from(scaled).unwrap_or(0)
     }
 
     /// From 0 to below 1.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         const STEPS: i64 = 1 << 52;
         self.below(STEPS) as f64 / STEPS as f64
     }
 
-    pub(super) fn chance(&mut self, probability: f64) -> bool {
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
     /// Exponentially distributed.
-    pub(super) fn waiting(&mut self, mean: f64) -> f64 {
+    pub(crate) fn waiting(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.unit()).ln()
     }
 
     /// Log-normally distributed, with this median; the sum of twelve uniforms stands for the normal.
-    pub(super) fn around(&mut self, median: f64, spread: f64) -> f64 {
+    pub(crate) fn around(&mut self, median: f64, spread: f64) -> f64 {
         let normal: f64 = (0..12).map(|_| self.unit()).sum::<f64>() - 6.0;
         median * (spread * normal).exp()
     }

@@ -16,6 +16,7 @@
 )]
 #![cfg(test)]
 mod ask;
+mod bench;
 mod cdnow;
 mod config;
 mod demo;

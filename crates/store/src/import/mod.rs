@@ -157,6 +157,8 @@ impl Importer {
     /// Settles all that is left; the receipt counts it.
     pub fn finish(mut self) -> Result<Receipt, StoreError> {
         let mut receipt = self.settle()?;
+        // No more rows come that could have been seen, and the merge needs the memory.
+        self.seen = Seen::new(self.chunk_rows);
         receipt.add(self.show()?);
         self.count(&receipt);
         self.shared.wake();

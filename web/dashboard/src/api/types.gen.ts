@@ -418,6 +418,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send rows of events
+         * @description What happened on a screen. The same event_id again is accepted and changes nothing. One object, or a list of which all are taken or none. A write key may call this, too.
+         *
+         *     Roles: any.
+         */
+        post: operations["storefront_capture_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/events/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete the tenant's rows of events, latencies
+         * @description Begins anew, without an event.
+         *
+         *     Roles: admin.
+         */
+        post: operations["storefront_clear_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/funnel/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where sessions end, and what each step costs in time
+         * @description Where sessions end, and what each step costs in time. Answers about the token's tenant. App: storefront. Tables: events, latencies.
+         *
+         *     Roles: admin, viewer.
+         */
+        get: operations["storefront_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -490,6 +556,28 @@ export interface paths {
          * @description No token is wanted.
          */
         get: operations["readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sessions with the screens they went through, newest first
+         * @description Sessions with the screens they went through, newest first. Answers about the token's tenant. App: storefront. Tables: events.
+         *
+         *     Roles: admin, viewer.
+         */
+        get: operations["storefront_sessions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -754,6 +842,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/live/{report}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to a report
+         * @description The report's answer, and a new one after each change: as server-sent events, or over a WebSocket. Takes the report's own parameters, those of its paths too.
+         *
+         *     Roles: any.
+         */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/query": {
         parameters: {
             query?: never;
@@ -836,6 +946,28 @@ export interface paths {
          *     Roles: admin, writer.
          */
         post: operations["append_rows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ws/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to summary
+         * @description The summary, and a new one after each change. A WebSocket: the answer of the report, and a new one after each change. Takes messages of the types latency.
+         *
+         *     Roles: admin, viewer.
+         */
+        get: operations["storefront_live_metrics"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1225,6 +1357,36 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** events */
+        "Row.storefront.events": {
+            event_id?: string | null;
+            event_type?: string;
+            next_screen?: string | null;
+            /** @description Properties of any name and type. */
+            props?: Record<string, unknown> | null;
+            screen?: string;
+            session_id?: string | null;
+            shop?: string;
+            /** Format: double */
+            system_latency?: number | null;
+            /** Format: date-time */
+            timestamp?: string;
+            user_id?: string;
+            /** Format: double */
+            user_think_time?: number | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** latencies */
+        "Row.storefront.latencies": {
+            /** Format: double */
+            client_latency?: number;
+            event_id?: string;
+            /** Format: date-time */
+            reported_at?: string;
+            screen?: string;
+            shop?: string;
+        };
         Schema: {
             app: string;
             reports: components["schemas"]["SchemaReport"][];
@@ -1311,7 +1473,7 @@ export interface components {
     responses: never;
     parameters: {
         /** @description Which app is meant, by a token for several. */
-        app: "loyalty" | "itsm" | "chatbot" | "learning" | "product";
+        app: "loyalty" | "itsm" | "chatbot" | "learning" | "storefront" | "product";
         /** @description Answers as if it were then: an instant, or a date, which means the end of that day in the app's time zone. Default: now. */
         as_of: components["schemas"]["AsOf"];
         /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
@@ -4580,6 +4742,479 @@ export interface operations {
             };
         };
     };
+    storefront_capture_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example [] */
+                "application/json": ({
+                    event_id?: string | null;
+                    /** @enum {string} */
+                    event_type: "navigate" | "exit";
+                    next_screen?: string | null;
+                    /** @description Properties of any name and type. */
+                    props?: Record<string, unknown> | null;
+                    screen: string;
+                    session_id?: string | null;
+                    system_latency?: number | null;
+                    timestamp?: string | null;
+                    user_id: string;
+                    user_think_time?: number | null;
+                } & {
+                    [key: string]: unknown;
+                }) | ({
+                    event_id?: string | null;
+                    /** @enum {string} */
+                    event_type: "navigate" | "exit";
+                    next_screen?: string | null;
+                    /** @description Properties of any name and type. */
+                    props?: Record<string, unknown> | null;
+                    screen: string;
+                    session_id?: string | null;
+                    system_latency?: number | null;
+                    timestamp?: string | null;
+                    user_id: string;
+                    user_think_time?: number | null;
+                } & {
+                    [key: string]: unknown;
+                })[];
+            };
+        };
+        responses: {
+            /** @description The rows are durable: an object for one, a list for a list. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown> | Record<string, unknown>[];
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_required";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `body_invalid`: Body of the wrong shape. `json_invalid`: Body is no JSON. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_invalid" | "json_invalid";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    storefront_clear_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many rows there were. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        cleared: number;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `forbidden`: Not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    storefront_summary: {
+        parameters: {
+            query?: {
+                /** @description Answers as if it were then: an instant, or a date, which means the end of that day in the app's time zone. Default: now. */
+                as_of?: components["parameters"]["as_of"];
+                /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
+                format?: components["parameters"]["format"];
+                /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
+                refresh?: components["parameters"]["refresh"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. A file holds: steps. */
+            200: {
+                headers: {
+                    /** @description Seconds since the answer was computed. */
+                    Age?: string;
+                    /** @description Of a file: its name. */
+                    "Content-Disposition"?: string;
+                    /** @description Of a JSON answer: give it as `If-None-Match` for a 304 while it holds. */
+                    ETag?: string;
+                    /** @description What took how long, in milliseconds. */
+                    "Server-Timing"?: string;
+                    /** @description `hit` where the answer was kept, else `miss`. */
+                    "X-Cache"?: string;
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: date-time */
+                        as_of: string;
+                        conversion_rate: unknown;
+                        converted: number | null;
+                        insights: [
+                        ];
+                        kpis: {
+                            exit_count: unknown;
+                            overall_conversion: unknown;
+                            total_users: unknown;
+                            worst_step: unknown;
+                        };
+                        steps: {
+                            avg_system_latency_ms: unknown;
+                            avg_user_think_time_ms: unknown;
+                            conversion_rate: unknown;
+                            drop_off_rate: unknown;
+                            exit_share: unknown;
+                            exits: unknown;
+                            latency: unknown;
+                            name: number | null;
+                            reach_rate: unknown;
+                            sessions: unknown;
+                            step: number | null;
+                            step_exit_rate: unknown;
+                            system_latency_ms: unknown;
+                            total_users: unknown;
+                            user_think_time_ms: unknown;
+                        }[];
+                        total_exits: unknown;
+                        total_sessions: unknown;
+                    };
+                    "application/vnd.apache.parquet": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The answer is the one of `If-None-Match`. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
     healthz: {
         parameters: {
             query?: never;
@@ -4777,6 +5412,170 @@ export interface operations {
                 content: {
                     "application/json": {
                         status: string;
+                    };
+                };
+            };
+        };
+    };
+    storefront_sessions: {
+        parameters: {
+            query?: {
+                /** @description Answers as if it were then: an instant, or a date, which means the end of that day in the app's time zone. Default: now. */
+                as_of?: components["parameters"]["as_of"];
+                /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
+                format?: components["parameters"]["format"];
+                /** @example 50 */
+                limit?: number;
+                /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
+                refresh?: components["parameters"]["refresh"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. A file holds: the answer. */
+            200: {
+                headers: {
+                    /** @description Seconds since the answer was computed. */
+                    Age?: string;
+                    /** @description Of a file: its name. */
+                    "Content-Disposition"?: string;
+                    /** @description Of a JSON answer: give it as `If-None-Match` for a 304 while it holds. */
+                    ETag?: string;
+                    /** @description What took how long, in milliseconds. */
+                    "Server-Timing"?: string;
+                    /** @description `hit` where the answer was kept, else `miss`. */
+                    "X-Cache"?: string;
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        exit_step: unknown;
+                        last_event_at: unknown;
+                        outcome: unknown;
+                        path: unknown;
+                        session_id: unknown;
+                        started_at: unknown;
+                        user_id: unknown;
+                    }[];
+                    "application/vnd.apache.parquet": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The answer is the one of `If-None-Match`. */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
                     };
                 };
             };
@@ -7293,6 +8092,173 @@ export interface operations {
             };
         };
     };
+    live: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+                /** @description The token, where the caller cannot send an Authorization header. */
+                token?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The report's name. */
+                report: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection is a WebSocket from now on. */
+            101: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Events: each `answer` holds the whole answer. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `plan_required`: Plan without this feature. */
+            402: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "plan_required";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `forbidden`: Not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `tenant_unknown`: No such tenant. `not_found`: Not found. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_unknown" | "not_found";
+                    };
+                };
+            };
+            /** @description `app_ambiguous`: Several apps. `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "app_ambiguous" | "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `upgrade_required`: WebSocket wanted. */
+            426: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "upgrade_required";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
     query: {
         parameters: {
             query?: {
@@ -7779,7 +8745,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description A table of the token's app. */
-                table: "actor_properties" | "aliases" | "auto_workflow_rules" | "cards" | "chatbots" | "companies" | "conversations" | "course_enrollments" | "courses" | "events" | "institutions" | "jira_configs" | "kpi_definitions" | "logins" | "merchants" | "message_feedback" | "messages" | "payments" | "progress" | "rag_feedback" | "reviews" | "sessions" | "sr_requests" | "stores" | "subscriptions" | "transactions" | "users";
+                table: "actor_properties" | "aliases" | "auto_workflow_rules" | "cards" | "chatbots" | "companies" | "conversations" | "course_enrollments" | "courses" | "events" | "institutions" | "jira_configs" | "kpi_definitions" | "latencies" | "logins" | "merchants" | "message_feedback" | "messages" | "payments" | "progress" | "rag_feedback" | "reviews" | "sessions" | "sr_requests" | "stores" | "subscriptions" | "transactions" | "users";
             };
             cookie?: never;
         };
@@ -7901,6 +8867,158 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    storefront_live_metrics: {
+        parameters: {
+            query?: {
+                /** @description The token, where the caller cannot send an Authorization header. */
+                token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection is a WebSocket from now on. */
+            101: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `plan_required`: Plan without this feature. */
+            402: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "plan_required";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `forbidden`: Not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `tenant_unknown`: No such tenant. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_unknown";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `upgrade_required`: WebSocket wanted. */
+            426: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "upgrade_required";
                     };
                 };
             };

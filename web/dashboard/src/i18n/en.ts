@@ -17,7 +17,7 @@ export const en = {
   sql: "SQL",
   data: "Data",
   access: "Access",
-  docs: "API reference",
+  docs: "API",
   licences: "Licences",
   language: "Language",
   theme: "Theme",

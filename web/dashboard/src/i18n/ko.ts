@@ -14,7 +14,7 @@ export const ko: Catalogue = {
   sql: "SQL",
   data: "데이터",
   access: "접근 권한",
-  docs: "API 문서",
+  docs: "API",
   licences: "라이선스",
   language: "언어",
   theme: "테마",

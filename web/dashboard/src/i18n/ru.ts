@@ -14,7 +14,7 @@ export const ru: Catalogue = {
   sql: "SQL",
   data: "Данные",
   access: "Доступ",
-  docs: "Справка по API",
+  docs: "API",
   licences: "Лицензии",
   language: "Язык",
   theme: "Тема",

@@ -172,12 +172,10 @@ function Preferences() {
     <div className="row">
       <Menu label={t("language")} side="top" align="start" className="button is-bare is-square" trigger={<Icon name="globe" />} items={languages} />
       <Menu label={t("theme")} side="top" align="start" className="button is-bare is-square" trigger={<Icon name="sun" />} items={themes} />
-      <a className="button is-bare" href="/docs">
-        {t("docs")}
-      </a>
-      <a className="button is-bare is-small" href="/app/licenses.txt">
-        {t("licences")}
-      </a>
+      <span className="nav-links">
+        <a href="/docs">{t("docs")}</a>
+        <a href="/app/licenses.txt">{t("licences")}</a>
+      </span>
     </div>
   );
 }
