@@ -39,6 +39,13 @@ impl Derived {
         found.value.clone().downcast().ok()
     }
 
+    /// As [`Derived::find`], of whatever rows.
+    pub(crate) fn find_any<T: Any + Send + Sync>(&self, tenants: &Tenants, what: &str) -> Option<Arc<T>> {
+        let kept = self.lock();
+        let found = kept.iter().find(|kept| kept.is(tenants, what))?;
+        found.value.clone().downcast().ok()
+    }
+
     /// In the place of what was made of earlier rows. Too large a value is not kept.
     pub(crate) fn keep<T: Any + Send + Sync>(
         &self,
@@ -48,7 +55,7 @@ impl Derived {
         (value, bytes): (Arc<T>, usize),
     ) {
         let mut kept = self.lock();
-        if kept.iter().any(|kept| kept.is(tenants, what) && kept.version >= version) {
+        if kept.iter().any(|kept| kept.is(tenants, what) && kept.version > version) {
             return;
         }
         kept.retain(|kept| !kept.is(tenants, what));
@@ -104,6 +111,8 @@ mod tests {
         assert_eq!(find(&one("b"), "x", 5), None);
         assert_eq!(find(&one("a"), "y", 5), None);
         assert!(derived.find::<i64>(&one("a"), "x", 5).is_none());
+        assert_eq!(derived.find_any::<u32>(&one("a"), "x").as_deref(), Some(&50));
+        assert!(derived.find_any::<u32>(&one("b"), "x").is_none());
         // A reader of earlier rows leaves what is made of later ones.
         derived.keep(&one("a"), "x", 4, (Arc::new(40_u32), 4));
         assert_eq!((find(&one("a"), "x", 4), find(&one("a"), "x", 5)), (None, Some(50)));

@@ -17,7 +17,7 @@ use ebbtide_model::{
     AppSchema, Column, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId, Tenants,
     type_of_kinds,
 };
-use roaring::RoaringTreemap;
+use roaring::{RoaringBitmap, RoaringTreemap};
 
 use crate::assembly::Asked;
 use crate::changes::Versions;
@@ -211,7 +211,8 @@ impl Snapshot {
     }
 
     /// What a reader has made of the very rows that the scope sees in a table, by its name and type; see
-    /// [`Snapshot::keep_derived`].
+    /// [`Snapshot::keep_derived`]. They may lie in other parts by now: whoever goes by places of rows compares
+    /// [identities](Part::identity) besides.
     pub fn derived<T: Any + Send + Sync>(
         &self,
         scope: &Scope,
@@ -221,6 +222,18 @@ impl Snapshot {
         let (_, rows) = self.find(scope, name)?;
         let tenants = scope.tenants();
         Ok(rows.and_then(|rows| rows.derived.find(tenants, what, rows.version(tenants))))
+    }
+
+    /// What a reader has made, under the same name, of these or of other rows that the scope saw in a table: to
+    /// make what is wanted from.
+    pub fn derived_before<T: Any + Send + Sync>(
+        &self,
+        scope: &Scope,
+        name: &TableName,
+        what: &str,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        let (_, rows) = self.find(scope, name)?;
+        Ok(rows.and_then(|rows| rows.derived.find_any(scope.tenants(), what)))
     }
 
     /// Keeps what was made of the rows that the scope sees in a table, so that others who see the same find
@@ -370,6 +383,57 @@ impl TableView {
     }
 }
 
+/// Which rows of a table a part has.
+#[derive(Clone, Debug)]
+pub struct PartIdentity {
+    run: RunIdentity,
+    rows: Range<u32>,
+}
+
+#[derive(Clone, Debug)]
+enum RunIdentity {
+    /// The first and the last to arrive of so many rows: no other run of the table ever has these.
+    Memory {
+        first: u64,
+        last: u64,
+        rows: usize,
+        dead: Arc<RoaringTreemap>,
+    },
+    Segment {
+        id: u64,
+        dead: Arc<RoaringBitmap>,
+    },
+}
+
+impl PartialEq for PartIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        if self.rows != other.rows {
+            return false;
+        }
+        match (&self.run, &other.run) {
+            (RunIdentity::Segment { id, dead }, RunIdentity::Segment { id: other_id, dead: other_dead }) => {
+                id == other_id
+                    && (Arc::ptr_eq(dead, other_dead)
+                        || dead.range(self.rows.clone()).eq(other_dead.range(self.rows.clone())))
+            }
+            (
+                RunIdentity::Memory { first, last, rows, dead },
+                RunIdentity::Memory {
+                    first: other_first,
+                    last: other_last,
+                    rows: other_rows,
+                    dead: other_dead,
+                },
+            ) => {
+                (first, last, rows) == (other_first, other_last, other_rows)
+                    && (Arc::ptr_eq(dead, other_dead) || dead == other_dead)
+            }
+            (RunIdentity::Segment { .. }, RunIdentity::Memory { .. })
+            | (RunIdentity::Memory { .. }, RunIdentity::Segment { .. }) => false,
+        }
+    }
+}
+
 /// A sorted run of a table's rows.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -513,6 +577,23 @@ impl Part {
     /// Whose its rows are, ascending.
     pub fn tenants(&self) -> Vec<Arc<str>> {
         self.run.directory().within(&self.rows).into_iter().map(|(tenant, _)| tenant).collect()
+    }
+
+    /// Which rows they are: the same ones, in another snapshot of this process, are the same rows in the same
+    /// order.
+    pub fn identity(&self) -> PartIdentity {
+        let run = match &self.run {
+            Run::Memory { chunk, dead } => RunIdentity::Memory {
+                first: chunk.sequence_first,
+                last: chunk.sequence_last,
+                rows: chunk.batch.num_rows(),
+                dead: dead.clone(),
+            },
+            Run::Segment { live, .. } => {
+                RunIdentity::Segment { id: live.segment.descriptor.id, dead: live.dead.clone() }
+            }
+        };
+        PartIdentity { run, rows: self.rows.clone() }
     }
 
     /// Which rows of its run they are.

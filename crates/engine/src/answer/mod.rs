@@ -18,7 +18,7 @@ pub use activity::{Edge, LifecycleAnswer, LifecycleBucket, PathsAnswer, StatusMe
 pub use churn::{ChurnActor, ChurnAnswer, ChurnModel};
 pub use dropoff::{DropoffAnswer, DropoffLatency, DropoffSession, DropoffStep, Ending};
 pub use funnel::{FunnelAnswer, FunnelCounts, FunnelGroup, FunnelSeries, FunnelStepCount};
-pub use preceding::{ActorValue, PrecedingAnswer, ValueCount};
+pub use preceding::{ActorValue, GroupValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};
 pub use trend::{Quantity, Series, TrendAnswer, TrendCompare, TrendGroup};
 

@@ -13,6 +13,15 @@ pub struct PrecedingAnswer {
     pub values: Vec<ValueCount>,
     /// Where they are asked for: by tenant and actor, then by value; all of them, whatever the limit.
     pub actors: Option<Vec<ActorValue>>,
+    /// Where they are asked for: by the value of the rows that actors are, the commonest of each first.
+    pub groups: Option<Vec<GroupValue>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupValue {
+    pub by: Value,
+    pub value: Value,
+    pub count: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +43,15 @@ impl PrecedingAnswer {
         let value = |row: &ValueCount| json!({"value": row.value.to_json(), "count": row.count});
         let mut json = Map::new();
         json.insert("total".to_owned(), Json::from(self.total));
-        json.insert("values".to_owned(), self.values.iter().map(value).collect());
+        if self.groups.is_none() {
+            json.insert("values".to_owned(), self.values.iter().map(value).collect());
+        }
         if let Some(actors) = &self.actors {
             json.insert("actors".to_owned(), actors.iter().map(ActorValue::to_json).collect());
+        }
+        if let Some(groups) = &self.groups {
+            let group = |row: &GroupValue| json!({"by": row.by.to_json(), "value": row.value.to_json(), "count": row.count});
+            json.insert("groups".to_owned(), groups.iter().map(group).collect());
         }
         Json::Object(json)
     }

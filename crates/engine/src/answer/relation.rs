@@ -4,8 +4,8 @@ use ebbtide_model::{ColumnType, Value};
 
 use super::{
     ActorId, ActorValue, Bucket, ChurnActor, CohortRow, Edge, FunnelAnswer, FunnelCounts, FunnelStepCount,
-    LifecycleBucket, Outcome, PrecedingAnswer, Quantity, RetentionAnswer, StickinessAnswer, TrendAnswer,
-    ValueCount,
+    GroupValue, LifecycleBucket, Outcome, PrecedingAnswer, Quantity, RetentionAnswer, StickinessAnswer,
+    TrendAnswer, ValueCount,
 };
 use crate::Ratio;
 use crate::sql::{SqlError, SqlRows};
@@ -156,9 +156,23 @@ impl FunnelAnswer {
 
 impl PrecedingAnswer {
     fn relation(&self, columns: &[(String, ColumnType)]) -> Result<SqlRows, SqlError> {
+        if let Some(groups) = &self.groups {
+            return SqlRows::of_cells(columns, groups.len(), |row, name| groups[row].cell(name));
+        }
         match &self.actors {
             Some(actors) => SqlRows::of_cells(columns, actors.len(), |row, name| actors[row].cell(name)),
             None => SqlRows::of_cells(columns, self.values.len(), |row, name| self.values[row].cell(name)),
+        }
+    }
+}
+
+impl GroupValue {
+    fn cell(&self, name: &str) -> Value {
+        match name {
+            "by" => self.by.clone(),
+            "value" => self.value.clone(),
+            "count" => count(self.count),
+            _ => Value::Null,
         }
     }
 }

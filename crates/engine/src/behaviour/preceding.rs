@@ -90,8 +90,9 @@ struct Latest {
 impl<'l> PrecedingFold<'l> {
     pub(crate) fn new(preceding: &Preceding, times: &Times) -> Self {
         let since = times.since.get(usize::from(BoundQuery::BEFORE)).copied().unwrap_or(i64::MIN);
-        let by_value = preceding.limit != Some(0);
-        Self { by_value, by_actor: preceding.per_actor, since, unranked: None }
+        let by_value = preceding.limit != Some(0) && preceding.by.is_none();
+        let by_actor = preceding.per_actor || preceding.by.is_some();
+        Self { by_value, by_actor, since, unranked: None }
     }
 
     /// Over events whose values are not ranked. Of simultaneous ones none is the latest then, unless they

@@ -42,7 +42,8 @@ fn evaluate(condition: &Condition, columns: &Columns<'_>) -> Result<BooleanBuffe
     }
 }
 
-fn probe_column(probe: &Probe, array: &ArrayRef) -> Result<BooleanBuffer, EngineError> {
+/// Which values of a column satisfy a test.
+pub(crate) fn probe_column(probe: &Probe, array: &ArrayRef) -> Result<BooleanBuffer, EngineError> {
     if let Some(coded) = array.as_dictionary_opt::<Int32Type>().filter(|coded| coded.keys().null_count() == 0)
     {
         // Each value is asked once.

@@ -11,6 +11,7 @@ use ebbtide_store::Snapshot;
 
 use super::apart::Handed;
 use super::scan::{AliasedColumn, ScopedTable};
+use super::tally::Origin;
 use super::{Relation, SqlError};
 use crate::EngineError;
 use crate::aliases::Aliases;
@@ -27,6 +28,15 @@ pub(super) struct ScopedCatalog {
     pub(super) partitions: usize,
     /// Rows of this request's own, each a table under its name.
     pub(super) relations: Vec<Relation>,
+    pub(super) repeats: Repeats,
+}
+
+/// How often a statement is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeats {
+    /// Again and again, with other values and at other times: what it has made of the rows is kept for its next.
+    Often,
+    Once,
 }
 
 /// Where the app's tables are.
@@ -103,7 +113,11 @@ impl ScopedCatalog {
             return Ok(None);
         }
         let view = snapshot.table(scope, &TableName::new(name))?;
-        let table = ScopedTable::new(&view, self.as_of, self.partitions);
+        let origin = (self.repeats == Repeats::Often).then(|| {
+            let (snapshot, scope, view) = (snapshot.clone(), scope.clone(), view.clone());
+            Arc::new(Origin { snapshot, scope, view })
+        });
+        let table = ScopedTable::new(&view, self.as_of, self.partitions).with_origin(origin);
         Ok(Some(table.with_actors(actors(snapshot, scope, view.schema())?)))
     }
 

@@ -22,6 +22,7 @@ mod scan;
 mod session;
 mod statement;
 mod stream;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod time_range;
@@ -34,3 +35,4 @@ pub use relation::Relation;
 pub use rows::{SqlColumn, SqlRows, batch_to_json, rows_to_json};
 pub use session::{Limits, Planned, Spill, Sql, SqlRequest, SqlSettings, StatementProcess, UnusedParameters};
 pub use stream::SqlStream;
+pub(crate) use tally::{CodedTable, NONE};

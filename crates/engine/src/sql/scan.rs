@@ -32,6 +32,7 @@ use super::SqlError;
 use super::apart::HandedRows;
 use super::functions::Wanted;
 use super::properties::{Member, Properties, Recipe};
+use super::tally::{Origin, Scanned};
 use super::time_range::{Overlap, TimeColumn, TimeRange};
 use crate::aliases::Aliases;
 
@@ -44,6 +45,8 @@ pub(super) struct ScopedTable {
     source: Source,
     actors: Option<AliasedColumn>,
     properties: Option<Properties>,
+    /// Where what is made of its rows is kept, if that is worth the making.
+    origin: Option<Arc<Origin>>,
 }
 
 /// Where a table's rows are, partition by partition.
@@ -118,7 +121,12 @@ impl ScopedTable {
             as_of,
             source: Source::Parts(grouped(view.parts(), partitions)),
             actors: None,
+            origin: None,
         }
+    }
+
+    pub(super) fn with_origin(self, origin: Option<Arc<Origin>>) -> Self {
+        Self { origin, ..self }
     }
 
     /// A table whose rows another process reads.
@@ -132,6 +140,7 @@ impl ScopedTable {
             source: Source::Handed(rows),
             // Resolved where the rows are read.
             actors: None,
+            origin: None,
         }
     }
 
@@ -173,6 +182,7 @@ impl ScopedTable {
             actors: self.actors.clone(),
             declared: self.declared(),
             properties: self.properties.clone(),
+            origin: self.origin.clone(),
         }
     }
 
@@ -293,6 +303,7 @@ struct ScanPlan {
     /// Rows after which a partition may stop.
     limit: Option<usize>,
     actors: Option<AliasedColumn>,
+    origin: Option<Arc<Origin>>,
 }
 
 /// What is read of one part.
@@ -400,7 +411,7 @@ impl Reading {
 
 /// Reads the parts of a table, a group of them per partition.
 #[derive(Debug)]
-struct ScanExec {
+pub(super) struct ScanExec {
     schema: SchemaRef,
     plan: ScanPlan,
     source: Source,
@@ -408,6 +419,15 @@ struct ScanExec {
 }
 
 impl ScanExec {
+    /// The rows that it reads and the places of their columns, where these are as they are stored and the rows
+    /// may be tallied.
+    pub(super) fn tallied(&self) -> Option<(Scanned, &[usize])> {
+        let ScanPlan { columns, declared, time, limit, actors, origin, .. } = &self.plan;
+        let is_plain = limit.is_none() && actors.is_none() && columns.iter().all(|column| column < declared);
+        let origin = origin.clone().filter(|_| is_plain)?;
+        Some((Scanned { origin, time: *time }, columns))
+    }
+
     fn new(schema: SchemaRef, plan: ScanPlan, source: Source) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema.clone()),

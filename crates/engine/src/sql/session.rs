@@ -29,10 +29,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use super::apart::{Launch, ProcessNumbers, ProcessSettings, Processes, StopOnDrop, conduct};
-use super::catalog::{CATALOG, SCHEMA, ScopedCatalog, Source};
+use super::catalog::{CATALOG, Repeats, SCHEMA, ScopedCatalog, Source};
 use super::functions::Ticks;
 use super::rows::columns_of;
-use super::{Relation, SqlColumn, SqlError, SqlRows, functions, members, statement, types};
+use super::{Relation, SqlColumn, SqlError, SqlRows, functions, members, statement, tally, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
@@ -278,6 +278,10 @@ impl Sql {
             as_of: request.as_of,
             partitions: self.partitions,
             relations: request.relations.clone(),
+            repeats: match request.unused_params {
+                UnusedParameters::Refused => Repeats::Once,
+                UnusedParameters::PassedOver => Repeats::Often,
+            },
         }
     }
 
@@ -331,6 +335,7 @@ impl Sql {
             as_of: request.as_of,
             partitions: 1,
             relations: request.relations.clone(),
+            repeats: Repeats::Once,
         };
         let state = self.base.clone();
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
@@ -540,6 +545,7 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
     // Else both sides are spread over the streams by their keys, which copies the larger one whole.
     config.options_mut().optimizer.hash_join_single_partition_threshold = JOIN_BUILD_BYTES;
     config.options_mut().optimizer.hash_join_single_partition_threshold_rows = JOIN_BUILD_ROWS;
+    config.options_mut().optimizer.enable_window_topn = true;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let functions = functions::table_functions();
     let mut state = SessionStateBuilder::new()
@@ -547,6 +553,7 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
         .with_runtime_env(Arc::new(runtime_env(settings)?))
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_type_planner(Arc::new(types::Types))
+        .with_physical_optimizer_rules(tally::physical_rules())
         .with_scalar_functions(functions::scalar_functions())
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())

@@ -288,6 +288,7 @@ fn plain_row_fields(kind: &Kind) -> Vec<&'static str> {
             fields.extend(churn.model.iter().flat_map(|_| ["alive", "expected"]));
             fields
         }
+        Kind::Preceding(preceding) if preceding.by.is_some() => vec!["by", "value", "count"],
         Kind::Preceding(preceding) if preceding.per_actor => vec!["actor", "value", "count"],
         Kind::Preceding(_) => vec!["value", "count"],
         Kind::Funnel(funnel) => match funnel.view {

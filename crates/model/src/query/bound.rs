@@ -24,6 +24,18 @@ pub struct BoundQuery {
     pub actor_type: Option<ColumnType>,
     /// What the answer depends on besides its sources.
     pub extra_tables: Vec<TableName>,
+    /// In a preceding: what the counts are given by.
+    pub parent: Option<ParentColumn>,
+}
+
+/// A column of the rows that a stream's actors are: of the table that says whose the stream's rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentColumn {
+    pub table: TableName,
+    /// The column that is its key.
+    pub key: usize,
+    pub column: usize,
+    pub column_type: ColumnType,
 }
 
 impl EventSource {
@@ -313,6 +325,9 @@ impl BoundQuery {
             }
             Kind::Preceding(preceding) => {
                 let counted = [("value", self.value_type(app)), ("count", Int)];
+                if let Some(parent) = &self.parent {
+                    return std::iter::once(("by", parent.column_type)).chain(counted).collect();
+                }
                 let per_actor = preceding.per_actor.then_some([("tenant", Text), ("actor", actor)]);
                 per_actor.into_iter().flatten().chain(counted).collect()
             }
@@ -335,6 +350,6 @@ impl BoundQuery {
             let props = source.actor_props.as_ref().filter(|props| !props.names.is_empty());
             std::iter::once(&source.table).chain(aliases).chain(props.map(|props| &props.by.table))
         });
-        own.chain(&self.extra_tables)
+        own.chain(&self.extra_tables).chain(self.parent.iter().map(|parent| &parent.table))
     }
 }

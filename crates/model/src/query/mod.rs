@@ -28,7 +28,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
 pub use bind::bind;
-pub use bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource, ValueColumn};
+pub use bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource, ParentColumn, ValueColumn};
 pub use churn::{BgNbd, Churn, ChurnList, ChurnOrder};
 pub use condition::{CohortTest, Condition, Membership, Num, Operand, Order, Probe};
 pub use dropoff::{DROPOFF_STEPS_MAX, Dropoff, DropoffList, Latency, SessionRule};

@@ -22,6 +22,9 @@ pub struct Preceding {
     pub limit: Option<u32>,
     /// Whether the counts are given by actor, too.
     pub per_actor: bool,
+    /// A column of the rows that the stream's own belong to and that its actors are: the counts are given by
+    /// it instead, the commonest of each.
+    pub by: Option<String>,
 }
 
 /// The property whose value stands for an event, and how much of its text.
@@ -66,6 +69,7 @@ impl Preceding {
             skip_empty: fields.flag("skip_empty", false)?,
             limit: fields.optional("limit").map(|node| count(&node, 1, LIMIT_MAX)).transpose()?,
             per_actor: fields.flag("per_actor", false)?,
+            by: fields.optional("by").map(|node| decode_name(&node)).transpose()?,
         })
     }
 
@@ -78,6 +82,9 @@ impl Preceding {
         put("skip_empty", Json::from(self.skip_empty));
         put("limit", Json::from(self.limit));
         put("per_actor", Json::from(self.per_actor));
+        if let Some(by) = &self.by {
+            put("by", Json::from(by.as_str()));
+        }
         Json::Object(json)
     }
 }

@@ -3,7 +3,7 @@
 
 use ebbtide_engine::answer::{
     ActorId, Bucket, ChurnActor, CohortCell, CohortRow, DropoffAnswer, DropoffSession, DropoffStep, Edge,
-    FunnelAnswer, FunnelCounts, FunnelStepCount, LifecycleBucket, PrecedingAnswer, Quantity,
+    FunnelAnswer, FunnelCounts, FunnelStepCount, GroupValue, LifecycleBucket, PrecedingAnswer, Quantity,
     StickinessAnswer, TrendAnswer,
 };
 use ebbtide_engine::{Outcome, Ratio};
@@ -205,8 +205,19 @@ fn followed(edge: &Edge, shape: &Shape) -> Json {
     })
 }
 
-/// Values with their counts; by actor where that was asked for.
+/// Values with their counts; by actor, or by what actors' own rows have, where that was asked for.
 fn counted(preceding: &PrecedingAnswer, shape: &Shape) -> Vec<Json> {
+    if let Some(groups) = &preceding.groups {
+        let row = |row: &GroupValue| {
+            object(shape, |field| match field {
+                "by" => row.by.to_json(),
+                "value" => row.value.to_json(),
+                "count" => Json::from(row.count),
+                _ => Json::Null,
+            })
+        };
+        return groups.iter().map(row).collect();
+    }
     let row = |actor: Option<&ActorId>, value: &Value, count: u64| {
         object(shape, |field| match field {
             "actor" => actor.map_or(Json::Null, ActorId::to_json),
@@ -496,8 +507,8 @@ mod tests {
     #[test]
     fn values_that_precede_have_their_actors_where_those_are_asked_for() {
         let value = |value: &str, count| ValueCount { value: Value::Text(value.into()), count };
-        let mut preceding =
-            PrecedingAnswer { total: 3, values: vec![value("x", 2), value("", 1)], actors: None };
+        let values = vec![value("x", 2), value("", 1)];
+        let mut preceding = PrecedingAnswer { total: 3, values, actors: None, groups: None };
         let of = |preceding: &PrecedingAnswer| Outcome::Preceding(preceding.clone());
         let want = json!([{"value": "x", "count": 2}, {"value": "", "count": 1}]);
         check(&of(&preceding), &["value", "count"], EmptyRows::Keep, want);
@@ -505,6 +516,10 @@ mod tests {
         preceding.actors = Some(vec![ActorValue { id, value: Value::Null, count: 3 }]);
         let want = json!([{"actor": 7, "value": null, "count": 3}]);
         check(&of(&preceding), &["actor", "value", "count"], EmptyRows::Keep, want);
+        let by = Value::Text("a".into());
+        preceding.groups = Some(vec![GroupValue { by, value: Value::Null, count: 4 }]);
+        let want = json!([{"by": "a", "value": null, "count": 4}]);
+        check(&of(&preceding), &["by", "value", "count"], EmptyRows::Keep, want);
     }
 
     #[test]

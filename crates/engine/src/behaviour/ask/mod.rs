@@ -1,6 +1,7 @@
 //! From a bound query to its answer: load, fold, and make sense of the counts.
 
 mod activity;
+mod came_after;
 mod churn;
 mod dropoff;
 mod funnel;

@@ -2,15 +2,16 @@
 
 use std::cmp::Reverse;
 
-use ebbtide_model::query::Preceding;
+use ebbtide_model::query::{ParentColumn, Preceding};
 use ebbtide_model::{ColumnType, Fault, Instant, Value};
+use ebbtide_store::ColumnRef;
 use hashbrown::HashMap;
 
 use super::Asking;
 use crate::EngineError;
-use crate::answer::{ActorValue, PrecedingAnswer, ValueCount};
+use crate::answer::{ActorValue, GroupValue, PrecedingAnswer, ValueCount};
 use crate::behaviour::drive::Loaded;
-use crate::behaviour::key::Key;
+use crate::behaviour::key::{Key, KeyColumn, OwnedKey};
 use crate::behaviour::load::{Actors, NO_CODE, Times, Values};
 use crate::behaviour::preceding::{ActorCount, PrecedingFold, PrecedingState};
 
@@ -23,6 +24,11 @@ impl Asking<'_> {
         let since = self.query.from.map_or(i64::MIN, Instant::micros);
         let end = self.query.to.map_or(i64::MAX, |to| to.micros().saturating_sub(1));
         let times = Times { since: vec![since, i64::MIN], until: self.as_of.micros().min(end) };
+        if let Some(parent) = &self.query.parent
+            && let Some(answer) = self.preceding_by_codes(preceding, parent, &times)?
+        {
+            return Ok(answer);
+        }
         let loaded = self.load_unranked(&times, Actors::Required)?;
         let fold = PrecedingFold::new(preceding, &times).unranked(&loaded);
         let state = loaded.fold_codes(&fold)?;
@@ -45,10 +51,16 @@ impl Asking<'_> {
     ) -> Result<PrecedingAnswer, EngineError> {
         let reading =
             Reading { asking: self, preceding, loaded, fold, values, value_type: self.value_type() };
-        Ok(PrecedingAnswer {
-            total: state.total,
-            values: reading.values(&state),
-            actors: if preceding.per_actor { Some(reading.actors(state)?) } else { None },
+        let (total, values) = (state.total, reading.values(&state));
+        Ok(match &self.query.parent {
+            Some(parent) => {
+                let groups = Some(reading.groups(&state, parent)?);
+                PrecedingAnswer { total, values, actors: None, groups }
+            }
+            None => {
+                let actors = if preceding.per_actor { Some(reading.actors(state)?) } else { None };
+                PrecedingAnswer { total, values, actors, groups: None }
+            }
         })
     }
 }
@@ -95,6 +107,41 @@ impl<'a> Reading<'a> {
             count: row.count,
         };
         Ok(rows.iter().map(row).collect())
+    }
+
+    /// By what the actors' own rows have in a column.
+    fn groups(&self, state: &PrecedingState, parent: &ParentColumn) -> Result<Vec<GroupValue>, EngineError> {
+        let Asking { snapshot, scope, .. } = self.asking;
+        let mut of_actor: HashMap<OwnedKey, OwnedKey> = HashMap::new();
+        for part in snapshot.table(scope, &parent.table)?.parts() {
+            let columns = [ColumnRef::Declared(parent.key), ColumnRef::Declared(parent.column)];
+            for batch in part.scan(&columns)? {
+                let batch = batch?;
+                let (keys, values) = (KeyColumn::of(batch.column(0))?, KeyColumn::of(batch.column(1))?);
+                let row = |row: usize| (keys.at(row).to_owned(), values.at(row).to_owned());
+                of_actor.extend((0..batch.num_rows()).map(row));
+            }
+        }
+        let mut counts: HashMap<(&OwnedKey, Key<'_>), u64> = HashMap::new();
+        for row in state.actors.iter().filter(|row| self.is_shown(row.value)) {
+            if let Some(group) = of_actor.get(&row.actor) {
+                *counts.entry((group, self.key(row.value))).or_default() += row.count;
+            }
+        }
+        let mut counts: Vec<((&OwnedKey, Key<'_>), u64)> = counts.into_iter().collect();
+        counts.sort_unstable_by(|((left, left_value), left_count), ((right, right_value), right_count)| {
+            left.cmp_null_last(right)
+                .then_with(|| right_count.cmp(left_count))
+                .then_with(|| left_value.cmp_null_last(*right_value))
+        });
+        let limit = self.preceding.limit.map_or(usize::MAX, |limit| limit as usize);
+        let groups = counts.chunk_by(|((left, _), _), ((right, _), _)| left == right);
+        let row = |((group, value), count): &((&OwnedKey, Key<'_>), u64)| GroupValue {
+            by: group.value(parent.column_type),
+            value: self.value(*value),
+            count: *count,
+        };
+        Ok(groups.flat_map(|group| group.iter().take(limit)).map(row).collect())
     }
 
     fn key(&self, code: u32) -> Key<'a> {

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use ebbtide_model::Instant;
 
-use super::super::catalog::{ScopedCatalog, Source};
+use super::super::catalog::{Repeats, ScopedCatalog, Source};
 use super::super::session::{self, Limits, Sql, SqlRequest};
 use super::super::{SqlError, SqlSettings};
 use super::frames;
@@ -110,6 +110,7 @@ fn run(sql: &Sql, mut start: Start, line: &Arc<Line>) -> Result<FromProcess, Sql
         as_of: request.as_of,
         partitions: sql.partitions,
         relations: Vec::new(),
+        repeats: Repeats::Once,
     };
     let mut answer = Answering { line, request: &request, rows: 0, bytes: 0 };
     let runtime = sql.runtime()?;

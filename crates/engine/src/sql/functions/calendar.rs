@@ -210,7 +210,9 @@ impl Bucket {
         let Some(table) = self.tables.holding(&self.calendar, unit, times) else {
             return Ok(None);
         };
-        let starts: TimestampMicrosecondArray = if offset == 0 {
+        let starts: TimestampMicrosecondArray = if offset == 0 && times.null_count() == 0 {
+            TimestampMicrosecondArray::from(table.starts_of(times.values()))
+        } else if offset == 0 {
             table.places(times).map(|place| place.map(|place| table.start(place))).collect()
         } else {
             let move_start = |place| {

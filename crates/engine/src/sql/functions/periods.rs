@@ -75,6 +75,11 @@ impl PeriodTable {
         self.starts.get(place).copied().unwrap_or_default()
     }
 
+    /// The start of the period of each time, all of which the table holds.
+    pub(super) fn starts_of(&self, times: &[i64]) -> Vec<i64> {
+        times.iter().map(|micros| self.start(self.place(*micros).unwrap_or_default())).collect()
+    }
+
     /// The place of each row's period; `None` for a row without a time.
     pub(super) fn places<'t>(
         &'t self,
@@ -170,9 +175,11 @@ mod tests {
                 for piece in instants().chunks(500) {
                     let times = TimestampMicrosecondArray::from(piece.to_vec()).with_timezone("+00:00");
                     let table = tables.holding(&calendar, unit, &times).unwrap();
-                    for (place, micros) in table.places(&times).zip(piece) {
+                    let starts = table.starts_of(piece);
+                    for ((place, micros), start) in table.places(&times).zip(piece).zip(starts) {
                         let want = calendar.floor(unit, Instant::from_micros(*micros)).micros();
                         assert_eq!(table.start(place.unwrap()), want, "{unit:?} of {micros}");
+                        assert_eq!(start, want, "{unit:?} of {micros}");
                     }
                 }
             }

@@ -5,4 +5,5 @@ mod functions;
 mod limits;
 mod open;
 mod scope;
+mod tallies;
 mod values;

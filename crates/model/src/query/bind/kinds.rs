@@ -1,11 +1,11 @@
 //! What each kind of query wants of the tables that it names.
 
 use super::{Binder, Need, condition, fault, has, number_column, prop_column};
-use crate::query::bound::{BoundQuery, ValueColumn};
+use crate::query::bound::{BoundQuery, EventSource, ParentColumn, ValueColumn};
 use crate::query::filter::{Filter, Op, PropScope, Test};
 use crate::query::matcher::{Breakdown, Matcher};
 use crate::query::{Kind, Measure, Paths, Show, Trend};
-use crate::{ColumnType, Fault, TableName, TableSchema};
+use crate::{ColumnType, Fault, TableName, TableSchema, TenantRule};
 
 impl Binder<'_, '_> {
     pub(super) fn bind_kind(&mut self) -> Result<(), Fault> {
@@ -35,9 +35,46 @@ impl Binder<'_, '_> {
                 self.matcher(&preceding.before, BoundQuery::BEFORE, "before", Need::Actor)?;
                 let table = self.matcher(&preceding.of, BoundQuery::OF, "of", Need::Actor)?;
                 self.shown(&preceding.show, BoundQuery::OF, table)?;
+                self.parent = match &preceding.by {
+                    Some(by) => Some(self.parent_column(by, preceding.per_actor)?),
+                    None => None,
+                };
             }
         }
         Ok(())
+    }
+
+    /// What counts are given by, where the actors of the one stream are the rows that its own belong to.
+    fn parent_column(&self, by: &str, per_actor: bool) -> Result<ParentColumn, Fault> {
+        if per_actor {
+            return Err(fault(
+                "by",
+                format_args!("{by:?} was given with `per_actor`; allowed is one of both"),
+            ));
+        }
+        let parent = |source: &EventSource| {
+            let TenantRule::Parent { parent, by } = &self.schema.table(&source.table)?.tenant else {
+                return None;
+            };
+            let parent = self.schema.table(parent)?;
+            let [key] = parent.key[..] else { return None };
+            (source.actor == Some(*by)).then_some((parent, key))
+        };
+        let [source] = self.sources.as_slice() else {
+            let problem =
+                format_args!("{by:?} was given with events of two tables; allowed are those of one");
+            return Err(fault("by", problem));
+        };
+        let Some((table, key)) = parent(source) else {
+            let problem = format_args!(
+                "{by:?} was given; allowed where the actors of {} are the rows of the table that its rows belong to",
+                source.table
+            );
+            return Err(fault("by", problem));
+        };
+        let column = prop_column(table, by, "by")?;
+        let column_type = table.columns[column].column_type;
+        Ok(ParentColumn { table: table.name.clone(), key, column, column_type })
     }
 
     /// A source for each entity: one table's rows may be measured by several properties.

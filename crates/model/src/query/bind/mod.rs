@@ -9,7 +9,7 @@ mod range;
 use jiff::tz::TimeZone;
 
 use self::range::check_range;
-use super::bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource};
+use super::bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource, ParentColumn};
 use super::condition::{CohortTest, Condition, Probe};
 use super::filter::CohortFilter;
 use super::matcher::Matcher;
@@ -38,9 +38,9 @@ pub fn bind(query: &Query, schema: &AppSchema) -> Result<BoundQuery, Fault> {
     let stream = stream(&query, schema)?;
     query.stream = Some(stream.name.clone());
     check_range(&mut query, &calendar, from, to)?;
-    let mut binder = Binder { schema, query: &query, stream, sources: Vec::new(), actor: None };
+    let mut binder = Binder { schema, query: &query, stream, sources: Vec::new(), actor: None, parent: None };
     binder.bind_kind()?;
-    let Binder { mut sources, actor, .. } = binder;
+    let Binder { mut sources, actor, parent, .. } = binder;
     sources.iter_mut().for_each(EventSource::place_actor_props);
     let extra_tables = cohort_dependencies(&sources, schema);
     Ok(BoundQuery {
@@ -50,6 +50,7 @@ pub fn bind(query: &Query, schema: &AppSchema) -> Result<BoundQuery, Fault> {
         to,
         sources,
         extra_tables,
+        parent,
         actor_type: actor.map(|(_, kind)| kind),
         query,
     })
@@ -108,6 +109,7 @@ struct Binder<'a, 'q> {
     sources: Vec<EventSource>,
     /// Where the first actor came from, and its type.
     actor: Option<(TableName, ColumnType)>,
+    parent: Option<ParentColumn>,
 }
 
 impl<'a> Binder<'a, '_> {

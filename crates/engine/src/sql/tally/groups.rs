@@ -1,0 +1,166 @@
+//! Groups of rows, by the numbers of what they are grouped by. A group has a number too, in the order in which
+//! groups are met, found one grouping after the other.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::physical_expr::PhysicalExpr;
+use hashbrown::HashMap;
+
+use super::lookup::Lookup;
+use super::values::{NONE, Values};
+
+/// The most places that are kept for groups which may come.
+const PLACES_MAX: usize = 4 << 20;
+
+/// What rows are grouped by.
+pub(super) enum By {
+    Lookup(Lookup),
+    /// Asked for each row.
+    Evaluated {
+        expr: Arc<dyn PhysicalExpr>,
+        values: Values,
+    },
+}
+
+/// Groups within the groups of the level before.
+pub(super) struct Level {
+    pub(super) by: By,
+    /// By the group before and the number within it: the group and one, where there is one.
+    places: Vec<u32>,
+    hashed: HashMap<u64, u32>,
+    /// By group: that before, and the number within it.
+    groups: Vec<(u32, u32)>,
+}
+
+impl Level {
+    pub(super) fn new(by: By) -> Self {
+        Self { by, places: Vec::new(), hashed: HashMap::new(), groups: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.places.capacity() * size_of::<u32>()
+            + self.groups.capacity() * size_of::<(u32, u32)>()
+            + self.hashed.allocation_size()
+    }
+
+    /// How many numbers there are within a group, where that does not change any more.
+    fn width(&self) -> Option<usize> {
+        match &self.by {
+            By::Lookup(lookup) => Some(lookup.array.len()),
+            By::Evaluated { .. } => None,
+        }
+    }
+
+    /// Leads groups of the level before to this level's; `number_of` says what is within, by the place in the
+    /// list of groups.
+    pub(super) fn refine(
+        &mut self,
+        groups: &mut [usize],
+        groups_before: usize,
+        number_of: impl Fn(usize) -> u32,
+    ) -> Result<()> {
+        // Of a single group, each number has the place that it says.
+        let width = self.width().or_else(|| (groups_before == 1).then(|| self.places.len()));
+        let places = width.map(|width| width.saturating_mul(groups_before));
+        let Some(width) = width.filter(|_| places <= Some(PLACES_MAX) && self.hashed.is_empty()) else {
+            self.move_places();
+            for (place, group) in groups.iter_mut().enumerate() {
+                *group = self.hashed_group(*group, number_of(place))?;
+            }
+            return Ok(());
+        };
+        self.places.resize(width * groups_before, 0);
+        let is_fixed = self.width().is_some();
+        for (place, group) in groups.iter_mut().enumerate() {
+            let number = number_of(place);
+            let at = number as usize;
+            if at >= width {
+                if is_fixed || number == NONE {
+                    return Err(outside());
+                }
+                if at >= self.places.len() {
+                    self.places.resize(at + 1, 0);
+                }
+            }
+            let known = &mut self.places[*group * width + at];
+            if *known == 0 {
+                self.groups.push((narrow(*group)?, number));
+                *known = narrow(self.groups.len())?;
+            }
+            *group = *known as usize - 1;
+        }
+        Ok(())
+    }
+
+    /// There are too many places by now: groups are found by hash from here on.
+    fn move_places(&mut self) {
+        if self.places.is_empty() {
+            return;
+        }
+        self.places = Vec::new();
+        for (number, (before, within)) in (0_u32..).zip(&self.groups) {
+            self.hashed.insert(pair(*before, *within), number);
+        }
+    }
+
+    fn hashed_group(&mut self, before: usize, within: u32) -> Result<usize> {
+        if within == NONE {
+            return Err(outside());
+        }
+        let before = narrow(before)?;
+        let next = narrow(self.groups.len())?;
+        let group = *self.hashed.entry(pair(before, within)).or_insert(next);
+        if group == next {
+            self.groups.push((before, within));
+        }
+        Ok(group as usize)
+    }
+}
+
+/// Of these groups of the last level: the values of each level.
+pub(super) fn shown(levels: &[Level], groups: &[u32]) -> Result<Vec<ArrayRef>> {
+    let mut arrays = Vec::with_capacity(levels.len());
+    for numbers in numbers(levels, groups).into_iter().zip(levels) {
+        let (numbers, level) = numbers;
+        let values = match &level.by {
+            By::Lookup(lookup) => lookup.array.clone(),
+            By::Evaluated { values, .. } => values.array(0)?,
+        };
+        arrays.push(take(&values, &UInt32Array::from(numbers), None)?);
+    }
+    Ok(arrays)
+}
+
+/// Of these groups of the last level: the numbers within each level.
+pub(super) fn numbers(levels: &[Level], groups: &[u32]) -> Vec<Vec<u32>> {
+    let mut groups = groups.to_vec();
+    let mut numbers = Vec::with_capacity(levels.len());
+    for level in levels.iter().rev() {
+        let found = |group: &u32| level.groups.get(*group as usize).copied().unwrap_or((0, 0));
+        let pairs: Vec<(u32, u32)> = groups.iter().map(found).collect();
+        numbers.push(pairs.iter().map(|(_, within)| *within).collect());
+        groups = pairs.into_iter().map(|(before, _)| before).collect();
+    }
+    numbers.reverse();
+    numbers
+}
+
+pub(super) fn pair(before: u32, within: u32) -> u64 {
+    u64::from(before) << 32 | u64::from(within)
+}
+
+fn narrow(number: usize) -> Result<u32> {
+    let narrow = u32::try_from(number).ok().filter(|number| *number < NONE);
+    narrow.ok_or_else(|| DataFusionError::ResourcesExhausted("there are too many groups".to_owned()))
+}
+
+fn outside() -> DataFusionError {
+    DataFusionError::Internal("a row is grouped by what it does not have".to_owned())
+}

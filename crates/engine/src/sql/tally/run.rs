@@ -1,0 +1,401 @@
+//! A tally at work: rows are read batch by batch, kept or passed over, led to their groups, and added up.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{take, take_record_batch};
+use arrow::datatypes::{DataType, Int64Type};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::split_conjunction;
+use ebbtide_store::Part;
+use hashbrown::HashMap;
+
+use super::adding::{Adding, Grouped, Seen};
+use super::codes::from_store;
+use super::groups::{By, Level, numbers, shown};
+use super::lookup::{Columns, Kept, Lookups, columns_of};
+use super::values::{NONE, Values};
+use super::{Aggregate, Best, Tally};
+use crate::sql::time_range::Overlap;
+
+/// A tally with all that is looked up.
+pub(super) struct Running<'t> {
+    tally: &'t Tally,
+    reading: Columns,
+    kept: Vec<Kept>,
+    conditions: Vec<Arc<dyn PhysicalExpr>>,
+    levels: Vec<Level>,
+    /// By level: which of the plan's groupings it is.
+    places: Vec<usize>,
+    /// By aggregate.
+    adding: Vec<Adding>,
+    counted: Vec<Condition>,
+    reservation: MemoryReservation,
+    part: usize,
+    /// Where the batch begins in it.
+    from: usize,
+}
+
+/// What has to hold for a row to count.
+#[derive(Default)]
+struct Condition {
+    kept: Vec<Kept>,
+    evaluated: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl Condition {
+    fn of(lookups: &Lookups, expr: Option<&Arc<dyn PhysicalExpr>>) -> Result<Self> {
+        let mut condition = Self::default();
+        for expr in expr.map(split_conjunction).into_iter().flatten() {
+            match lookups.kept(expr)? {
+                Some(kept) => condition.kept.push(kept),
+                None => condition.evaluated.push(expr.clone()),
+            }
+        }
+        Ok(condition)
+    }
+}
+
+impl<'t> Running<'t> {
+    /// `None` where something cannot be looked up that has to be.
+    pub(super) fn begin(tally: &'t Tally, context: &TaskContext) -> Result<Option<Self>> {
+        let Some(lookups) = Lookups::of(&tally.source)? else { return Ok(None) };
+        let mut all = Condition::default();
+        for condition in &tally.source.conditions {
+            let Condition { kept, evaluated } = Condition::of(&lookups, Some(condition))?;
+            all.kept.extend(kept);
+            all.evaluated.extend(evaluated);
+        }
+        all.kept.extend(lookups.with_parent()?);
+        let mut levels = Vec::with_capacity(tally.groups.len());
+        for (place, expr) in tally.groups.iter().enumerate() {
+            let by = match lookups.lookup(expr)? {
+                Some(lookup) => By::Lookup(lookup),
+                None => {
+                    let Some(values) = Values::new(tally.schema.field(place).data_type()) else {
+                        return Ok(None);
+                    };
+                    By::Evaluated { expr: expr.clone(), values }
+                }
+            };
+            levels.push((place, Level::new(by)));
+        }
+        // What is evaluated comes first: its numbers are places then.
+        levels.sort_by_key(|(_, level)| matches!(level.by, By::Lookup(_)));
+        let (places, levels) = levels.into_iter().unzip();
+        let mut adding = Vec::with_capacity(tally.aggregates.len());
+        let mut counted = Vec::with_capacity(tally.aggregates.len());
+        for aggregate in &tally.aggregates {
+            let Some(one) = begun(aggregate, &lookups)? else { return Ok(None) };
+            adding.push(one);
+            counted.push(Condition::of(&lookups, aggregate.filter.as_ref())?);
+        }
+        let reservation = MemoryConsumer::new("tally").register(context.memory_pool());
+        let mut running = Self {
+            tally,
+            reading: Columns::of(&tally.source.rows, []),
+            kept: all.kept,
+            conditions: all.evaluated,
+            levels,
+            places,
+            adding,
+            counted,
+            reservation,
+            part: 0,
+            from: 0,
+        };
+        if running.is_own() { running.placed().map(Some) } else { Ok(None) }
+    }
+
+    /// What is evaluated for each row.
+    fn evaluated(&mut self) -> impl Iterator<Item = &mut Arc<dyn PhysicalExpr>> {
+        let groups = self.levels.iter_mut().filter_map(|level| match &mut level.by {
+            By::Evaluated { expr, .. } => Some(expr),
+            By::Lookup(_) => None,
+        });
+        let arguments = self.adding.iter_mut().flat_map(|adding| match adding {
+            Adding::Engine { arguments, .. } => arguments.as_mut_slice(),
+            Adding::Rows(_) | Adding::Distinct { .. } => &mut [],
+        });
+        let counted = self.counted.iter_mut().flat_map(|counted| &mut counted.evaluated);
+        self.conditions.iter_mut().chain(groups).chain(arguments).chain(counted)
+    }
+
+    fn read_columns(&mut self) -> Columns {
+        let time = self.tally.source.rows.time.map(|(time, _)| time.index);
+        let columns: Vec<usize> = self.evaluated().flat_map(|expr| columns_of(expr)).chain(time).collect();
+        Columns::of(&self.tally.source.rows, columns)
+    }
+
+    /// Whether what is evaluated is over the table's own columns.
+    fn is_own(&mut self) -> bool {
+        let own = self.tally.source.rows.columns();
+        self.evaluated().all(|expr| columns_of(expr).iter().all(|column| *column < own))
+    }
+
+    /// With expressions over what is read.
+    fn placed(mut self) -> Result<Self> {
+        let reading = self.read_columns();
+        for expr in self.evaluated() {
+            *expr = reading.expr(expr)?;
+        }
+        self.reading = reading;
+        Ok(self)
+    }
+
+    pub(super) async fn run(mut self) -> Result<RecordBatch> {
+        let rows = &self.tally.source.rows;
+        for (part, scanned) in rows.origin.parts().iter().enumerate() {
+            (self.part, self.from) = (part, 0);
+            if let Some((time, range)) = rows.time
+                && range.overlap(scanned.time_range(), time) == Overlap::Nowhere
+            {
+                continue;
+            }
+            self.take_part(scanned).await?;
+        }
+        self.finish()
+    }
+
+    async fn take_part(&mut self, part: &Part) -> Result<()> {
+        for batch in part.scan(&self.reading.columns()).map_err(from_store)? {
+            let batch = self.reading.batch(&batch.map_err(from_store)?)?;
+            self.take_batch(&batch)?;
+            self.from += batch.num_rows();
+            let levels: usize = self.levels.iter().map(Level::bytes).sum();
+            let adding: usize = self.adding.iter().map(Adding::bytes).sum();
+            self.reservation.try_resize(levels + adding)?;
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    fn take_batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = self.rows(batch)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let kept;
+        let batch = if rows.len() == batch.num_rows() {
+            batch
+        } else {
+            kept = take_record_batch(batch, &UInt32Array::from(rows.clone()))?;
+            &kept
+        };
+        let here = (self.part, self.from);
+        let mut groups = vec![0_usize; rows.len()];
+        let mut groups_total = 1;
+        for level in &mut self.levels {
+            refine(level, batch, &rows, here, (&mut groups, groups_total))?;
+            groups_total = level.len();
+        }
+        for (adding, condition) in self.adding.iter_mut().zip(&self.counted) {
+            let counted = counted(condition, batch, &rows, here)?;
+            let arguments = match adding {
+                Adding::Engine { arguments, .. } => arguments_of(arguments, batch)?,
+                Adding::Rows(_) | Adding::Distinct { .. } => Vec::new(),
+            };
+            let grouped = Grouped { rows: &rows, groups: &groups, groups_total, counted: counted.as_ref() };
+            adding.add(&grouped, here, &arguments)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a batch that all conditions keep.
+    fn rows(&self, batch: &RecordBatch) -> Result<Vec<u32>> {
+        let mut mask = vec![true; batch.num_rows()];
+        if let Some((time, range)) = self.tally.source.rows.time
+            && let Some(place) = self.reading.place(time.index)
+            && let Some(inside) = range.mask(batch.column(place))?
+        {
+            mark(&mut mask, &inside);
+        }
+        for kept in &self.kept {
+            keep(&mut mask, kept, (self.part, self.from));
+        }
+        for condition in &self.conditions {
+            mark(&mut mask, &evaluated_condition(condition, batch)?);
+        }
+        let rows = mask.iter().zip(0_u32..).filter(|(kept, _)| **kept).map(|(_, row)| row);
+        Ok(rows.collect())
+    }
+
+    fn finish(mut self) -> Result<RecordBatch> {
+        let groups_total = self.levels.last().map_or(1, Level::len);
+        let added = self.adding.iter_mut().map(|adding| adding.finish(groups_total));
+        let mut added: Vec<ArrayRef> = added.collect::<Result<_>>()?;
+        let total = u32::try_from(groups_total).unwrap_or(NONE);
+        let mut groups: Vec<u32> = (0..total).collect();
+        if let Some(best) = &self.tally.best
+            && let Some(left) = self.best(best, &groups, &added)
+        {
+            groups = left;
+            let places = UInt32Array::from(groups.clone());
+            added = added.iter().map(|array| take(array, &places, None)).collect::<Result<_, _>>()?;
+        }
+        let mut columns: Vec<Option<ArrayRef>> = vec![None; self.levels.len()];
+        for (place, array) in self.places.iter().zip(shown(&self.levels, &groups)?) {
+            columns[*place] = Some(array);
+        }
+        let columns = columns.into_iter().flatten().chain(added).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(groups.len()));
+        Ok(RecordBatch::try_new_with_options(self.tally.schema.clone(), columns, &options)?)
+    }
+
+    /// The groups that may be among the best of their partition: no other has as few.
+    fn best(&self, best: &Best, groups: &[u32], added: &[ArrayRef]) -> Option<Vec<u32>> {
+        let by = added.get(best.by)?.as_primitive_opt::<Int64Type>().filter(|by| by.null_count() == 0)?;
+        let numbers = numbers(&self.levels, groups);
+        let level = |place: &usize| self.places.iter().position(|known| known == place);
+        let levels = best.within.iter().map(level).collect::<Option<Vec<usize>>>()?;
+        let mut of_group: Vec<usize> = Vec::with_capacity(groups.len());
+        let mut highest: Vec<Highest> = Vec::new();
+        let mut places: HashMap<Vec<u32>, usize> = HashMap::new();
+        let mut key: Vec<u32> = Vec::with_capacity(levels.len());
+        for (group, value) in by.values().iter().enumerate() {
+            key.clear();
+            key.extend(levels.iter().map(|level| numbers[*level][group]));
+            let place = match places.get(&key) {
+                Some(place) => *place,
+                None => {
+                    highest.push(Highest::new(best.count));
+                    places.insert(key.clone(), highest.len() - 1);
+                    highest.len() - 1
+                }
+            };
+            highest[place].note(*value);
+            of_group.push(place);
+        }
+        let is_left = |group: &&u32| {
+            let group = **group as usize;
+            highest[of_group[group]].may_have(by.value(group))
+        };
+        Some(groups.iter().filter(is_left).copied().collect())
+    }
+}
+
+/// The highest of some numbers.
+struct Highest {
+    count: usize,
+    numbers: std::collections::BinaryHeap<std::cmp::Reverse<i64>>,
+}
+
+impl Highest {
+    fn new(count: usize) -> Self {
+        Self { count, numbers: std::collections::BinaryHeap::new() }
+    }
+
+    fn lowest(&self) -> Option<i64> {
+        self.numbers.peek().map(|lowest| lowest.0).filter(|_| self.numbers.len() >= self.count)
+    }
+
+    fn note(&mut self, number: i64) {
+        if self.lowest().is_some_and(|lowest| number <= lowest) {
+            return;
+        }
+        self.numbers.push(std::cmp::Reverse(number));
+        if self.numbers.len() > self.count {
+            self.numbers.pop();
+        }
+    }
+
+    /// Whether a number is among the highest, or equal to the lowest of them.
+    fn may_have(&self, number: i64) -> bool {
+        self.lowest().is_none_or(|lowest| number >= lowest)
+    }
+}
+
+/// How an aggregate is added up; `None` where it cannot be.
+fn begun(aggregate: &Aggregate, lookups: &Lookups) -> Result<Option<Adding>> {
+    if aggregate.counts_rows() {
+        return Ok(Some(Adding::Rows(Vec::new())));
+    }
+    if aggregate.counts_distinct() {
+        let Some(argument) = aggregate.arguments.first() else { return Ok(None) };
+        let Some(lookup) = lookups.lookup(argument)? else { return Ok(None) };
+        let seen = Seen::of(lookup.array.len());
+        return Ok(Some(Adding::Distinct { lookup, seen, counts: Vec::new() }));
+    }
+    let adding = aggregate.expr.create_groups_accumulator()?;
+    let types = aggregate.arguments.iter().map(|argument| argument.data_type(lookups.schema()));
+    let types = types.collect::<Result<Vec<DataType>>>()?;
+    Ok(Some(Adding::Engine { adding, arguments: aggregate.arguments.clone(), types }))
+}
+
+/// Leads rows from the groups of the level before, of which there are so many, to a level's own.
+fn refine(
+    level: &mut Level,
+    batch: &RecordBatch,
+    rows: &[u32],
+    (part, from): (usize, usize),
+    (groups, before): (&mut [usize], usize),
+) -> Result<()> {
+    if let By::Evaluated { expr, values } = &mut level.by {
+        let array = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+        let mut numbers = Vec::new();
+        values.number(&array, &mut numbers)?;
+        return level.refine(groups, before, |place| numbers[place]);
+    }
+    let By::Lookup(lookup) = &level.by else { return Ok(()) };
+    let lookup = lookup.clone();
+    let codes = lookup.codes.of_part(part).get(from..).unwrap_or_default();
+    let code = |place: usize| codes.get(rows[place] as usize).copied().unwrap_or(NONE);
+    match &lookup.table {
+        None => level.refine(groups, before, code),
+        Some(_) => level.refine(groups, before, |place| lookup.number(code(place))),
+    }
+}
+
+/// Which of these rows of a batch, from which the rest is gone, count for an aggregate; `None`: all.
+fn counted(
+    condition: &Condition,
+    batch: &RecordBatch,
+    rows: &[u32],
+    (part, from): (usize, usize),
+) -> Result<Option<BooleanArray>> {
+    if condition.kept.is_empty() && condition.evaluated.is_empty() {
+        return Ok(None);
+    }
+    let mut counted = vec![true; rows.len()];
+    for kept in &condition.kept {
+        let codes = kept.codes.of_part(part).get(from..).unwrap_or_default();
+        for (counted, row) in counted.iter_mut().zip(rows) {
+            *counted &= is_kept(kept, codes, *row as usize);
+        }
+    }
+    for expr in &condition.evaluated {
+        mark(&mut counted, &evaluated_condition(expr, batch)?);
+    }
+    Ok(Some(BooleanArray::from(counted)))
+}
+
+fn arguments_of(arguments: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    arguments.iter().map(|expr| expr.evaluate(batch)?.into_array(batch.num_rows())).collect()
+}
+
+fn evaluated_condition(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let array = expr.evaluate(batch)?.into_array(batch.num_rows())?;
+    let holds = array.as_boolean_opt().cloned();
+    holds.ok_or_else(|| DataFusionError::Internal("a condition is neither true nor false".to_owned()))
+}
+
+/// Null is no.
+fn mark(mask: &mut [bool], holds: &BooleanArray) {
+    for (place, kept) in mask.iter_mut().enumerate() {
+        *kept &= holds.value(place) && holds.is_valid(place);
+    }
+}
+
+fn keep(mask: &mut [bool], kept: &Kept, (part, from): (usize, usize)) {
+    let codes = kept.codes.of_part(part).get(from..).unwrap_or_default();
+    for (row, place) in mask.iter_mut().enumerate() {
+        *place &= is_kept(kept, codes, row);
+    }
+}
+
+fn is_kept(kept: &Kept, codes: &[u32], row: usize) -> bool {
+    codes.get(row).and_then(|code| kept.is_kept.get(*code as usize)).copied().unwrap_or(false)
+}
