@@ -15,7 +15,7 @@ pub(crate) fn older_elsewhere<E>(
 ) {
     let overriding: Vec<(Fingerprint, u64)> = entries
         .iter_mut()
-        .map(|entry| entry_of(entry))
+        .map(&entry_of)
         .filter(|entry| entry.place.is_overriding())
         .map(|entry| (entry.fingerprint, entry.sequence))
         .collect();

@@ -383,6 +383,15 @@ impl TableView {
     }
 }
 
+/// Rows that all have a time, and times that none of them is before or after, in microseconds.
+#[derive(Clone, Debug)]
+pub struct TimeBounds {
+    /// Of the segment.
+    pub rows: Range<u32>,
+    pub first: i64,
+    pub last: i64,
+}
+
 /// Which rows of a table a part has.
 #[derive(Clone, Debug)]
 pub struct PartIdentity {
@@ -549,15 +558,17 @@ impl Part {
         }
     }
 
-    /// Those of its rows whose file says that all have a time in this column, and which the lowest and highest
-    /// are, perhaps of some more.
-    pub fn timed_rows(&self, time: usize) -> Result<Vec<(Range<u32>, (i64, i64))>, StoreError> {
+    /// Those of its rows whose file says that all have a time in this column.
+    pub fn timed_rows(&self, time: usize) -> Result<Vec<TimeBounds>, StoreError> {
         let Run::Segment { live, .. } = &self.run else { return Ok(Vec::new()) };
         let field = self.columns.stored_field(DECLARED_INDEX + time)?;
         let groups = live.segment.times_of(&self.rows, field.name())?.into_iter();
         Ok(groups
             .filter(|group| group.all_timed)
-            .filter_map(|group| Some((group.rows, group.times?)))
+            .filter_map(|group| {
+                let (first, last) = group.times?;
+                Some(TimeBounds { rows: group.rows, first, last })
+            })
             .collect())
     }
 

@@ -199,11 +199,11 @@ impl Tallying<'_> {
         let mut picked = Vec::new();
         for rows in self.loader.rows_of(scan, refinement.as_ref()) {
             let rows = rows?;
-            let is_in_time = timed.iter().any(|(own, (first, last))| {
-                own.start <= rows.rows.start
-                    && rows.rows.end <= own.end
-                    && bounds.earliest <= *first
-                    && *last <= bounds.until
+            let is_in_time = timed.iter().any(|own| {
+                own.rows.start <= rows.rows.start
+                    && rows.rows.end <= own.rows.end
+                    && bounds.earliest <= own.first
+                    && own.last <= bounds.until
             });
             let times = (!is_in_time).then_some((bounds.earliest, bounds.until));
             pick(&rows, &meanings.marks, times, &mut picked);

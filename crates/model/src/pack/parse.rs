@@ -6,11 +6,13 @@ use std::cell::RefCell;
 use jiff::tz::TimeZone;
 
 use super::faults::Faults;
+use super::routes::Declared;
 use super::tables::{TableDraft, Tables};
 use super::with::Parts;
 use super::yaml::Document;
 use super::{
-    Pack, PackFault, SqlShape, access, fragments, incoming, leaves, live, params, reports, sources, tables,
+    Capture, Clear, Live, Pack, PackFault, Report, SqlShape, access, fragments, incoming, leaves, live,
+    params, reports, sources, tables,
 };
 use crate::{
     AppName, AppSchema, Calendar, ColumnType, Fault, Fields, Node, TableKind, TableName, TenantRule, Value,
@@ -77,7 +79,7 @@ impl Pack {
 fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -> Option<Pack> {
     let fields = faults.keep(root.clone().fields())?;
     let name = faults.keep(fields.required("pack").and_then(|node| app_name(&node)));
-    let title = faults.keep(short_text(&fields, "title"));
+    let title = faults.keep(short_text(&fields, "title")).flatten();
     let calendar = calendar(&fields, faults);
     let tables = faults.keep(fields.required("tables")).map(|node| tables::read(&node, faults));
     let tenant_table = fields.optional("tenant_table");
@@ -87,19 +89,18 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let with = fields.optional("with");
     let fragments = fields.optional("fragments");
     let reports = fields.optional("reports");
-    let (capture, clear) = (fields.optional("capture"), fields.optional("clear"));
-    let live_node = fields.optional("live");
+    let doors = Doors {
+        capture: fields.optional("capture"),
+        clear: fields.optional("clear"),
+        live: fields.optional("live"),
+    };
     faults.unknown(fields);
 
     let tables = tables?;
     let tenant_table = tenant_table.and_then(|node| faults.keep(tenants(&node, &tables))).flatten();
     // An unsound table is told of already; what stands on it cannot be judged.
     let sound = tables.sound.len() == tables.names.len();
-    let schema = AppSchema {
-        app: name.unwrap_or_else(|| AppName::new("")),
-        calendar: calendar.unwrap_or_else(Calendar::utc),
-        tables: tables.sound.iter().map(|draft| draft.schema.clone()).collect(),
-    };
+    let schema = schema(name, calendar, &tables);
     let sources = tables.sound.iter().flat_map(|draft| sources::read(draft, faults)).collect();
     let constants = constants.unwrap_or_default();
     let plans = plans.map(|node| access::plans(&node, &constants, faults)).unwrap_or_default();
@@ -130,17 +131,12 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
     let mut paths = Vec::new();
     let reports = reports.map(|node| reports::read(&node, &context, &mut paths, faults)).unwrap_or_default();
     let grounds = incoming::Grounds { schema: &schema, sound };
-    let captures = capture.map(|node| incoming::captures(&node, grounds, &mut paths, faults));
-    let lives = live_node.map(|node| live::read(&node, &reports, &context, &mut paths, faults));
-    let clears = clear.map(|node| incoming::clears(&node, grounds, &mut paths, faults));
+    let (captures, clears, lives) = doors.read(grounds, &reports, &context, &mut paths, faults);
     // A fault may hide what is used.
     if faults.is_empty() {
         context.unused().into_iter().for_each(|fault| faults.add(fault));
     }
-    let (captures, clears) = (captures.unwrap_or_default(), clears.unwrap_or_default());
-    let lives = lives.unwrap_or_default();
-    let title = title.flatten();
-    Some(Pack {
+    let pack = Pack {
         title,
         schema,
         tenant_table,
@@ -152,7 +148,39 @@ fn pack(root: &Node<'_>, statements: &dyn StatementCheck, faults: &mut Faults) -
         captures,
         clears,
         lives,
-    })
+    };
+    Some(pack)
+}
+
+fn schema(name: Option<AppName>, calendar: Option<Calendar>, tables: &Tables<'_>) -> AppSchema {
+    AppSchema {
+        app: name.unwrap_or_else(|| AppName::new("")),
+        calendar: calendar.unwrap_or_else(Calendar::utc),
+        tables: tables.sound.iter().map(|draft| draft.schema.clone()).collect(),
+    }
+}
+
+/// What callers write to and listen at.
+struct Doors<'n> {
+    capture: Option<Node<'n>>,
+    clear: Option<Node<'n>>,
+    live: Option<Node<'n>>,
+}
+
+impl Doors<'_> {
+    fn read(
+        self,
+        grounds: incoming::Grounds<'_>,
+        reports: &[Report],
+        context: &reports::Context<'_>,
+        paths: &mut Vec<Declared>,
+        faults: &mut Faults,
+    ) -> (Vec<Capture>, Vec<Clear>, Vec<Live>) {
+        let captures = self.capture.map(|node| incoming::captures(&node, grounds, paths, faults));
+        let lives = self.live.map(|node| live::read(&node, reports, context, paths, faults));
+        let clears = self.clear.map(|node| incoming::clears(&node, grounds, paths, faults));
+        (captures.unwrap_or_default(), clears.unwrap_or_default(), lives.unwrap_or_default())
+    }
 }
 
 fn calendar(fields: &Fields<'_>, faults: &mut Faults) -> Option<Calendar> {

@@ -325,11 +325,10 @@ impl BoundQuery {
             }
             Kind::Preceding(preceding) => {
                 let counted = [("value", self.value_type(app)), ("count", Int)];
-                if let Some(parent) = &self.parent {
-                    return std::iter::once(("by", parent.column_type)).chain(counted).collect();
-                }
-                let per_actor = preceding.per_actor.then_some([("tenant", Text), ("actor", actor)]);
-                per_actor.into_iter().flatten().chain(counted).collect()
+                let by = self.parent.as_ref().map(|parent| ("by", parent.column_type));
+                let per_actor = preceding.per_actor && by.is_none();
+                let whose = per_actor.then_some([("tenant", Text), ("actor", actor)]);
+                by.into_iter().chain(whose.into_iter().flatten()).chain(counted).collect()
             }
         }
     }

@@ -51,7 +51,7 @@ impl Rows {
             AskError::Engine(EngineError::Query(fault)) if !fault.path.starts_with("from.") => {
                 Problem::from(EngineError::Query(in_query(fault)))
             }
-            error => Problem::from(error),
+            error @ (AskError::Engine(_) | AskError::Busy | AskError::Unanswered(_)) => Problem::from(error),
         })
     }
 

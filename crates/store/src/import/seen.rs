@@ -53,10 +53,11 @@ impl Filter {
     }
 }
 
+/// Keys, each with its row.
+type Keys = Vec<(Fingerprint, u32)>;
+
 fn prefix(fingerprint: Fingerprint) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "64 bits are left")]
-    let prefix = (fingerprint >> 64) as u64;
-    prefix
+    (fingerprint >> 64) as u64
 }
 
 impl Seen {
@@ -76,14 +77,13 @@ impl Seen {
         }
         rows.sort_unstable();
         for same in rows.chunk_by(|a, b| a.0 == b.0) {
-            let mut number = self.count(same[0].0);
-            if number == 0 && same.len() == 1 {
+            let earlier = self.count(same[0].0);
+            if earlier == 0 && same.len() == 1 {
                 continue;
             }
-            for &(_, batch, row) in same {
+            for (number, &(_, batch, row)) in (earlier..).zip(same) {
                 let contents = &mut chunk[batch as usize].hashes.fingerprints[row as usize];
                 *contents = occurrence(*contents, number);
-                number += 1;
             }
         }
         self.contents.push(rows.into_iter().map(|(prefix, _, _)| prefix).collect());
@@ -102,10 +102,7 @@ impl Seen {
     }
 
     /// Of sorted keys those that may be in earlier chunks, and in which.
-    pub(super) fn candidates(
-        &self,
-        by_key: &[(Fingerprint, u32)],
-    ) -> Vec<(Range<usize>, Vec<(Fingerprint, u32)>)> {
+    pub(super) fn candidates(&self, by_key: &[(Fingerprint, u32)]) -> Vec<(Range<usize>, Keys)> {
         let of_filter = |(index, filter): (usize, &Filter)| {
             let chunks = index * FILTER_CHUNKS..((index + 1) * FILTER_CHUNKS).min(self.chunks);
             let keys = by_key.iter().filter(|(key, _)| filter.may_have(prefix(*key)));

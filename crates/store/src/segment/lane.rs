@@ -242,9 +242,12 @@ impl Segment {
             return Ok(metadata);
         }
         let plain = self.metadata()?;
-        let fields = plain.schema().fields().iter().map(|field| match field.data_type() {
-            DataType::Utf8 => Arc::new(Field::new(field.name(), coded_type(), field.is_nullable())),
-            _ => field.clone(),
+        let fields = plain.schema().fields().iter().map(|field| {
+            if field.data_type() == &DataType::Utf8 {
+                Arc::new(Field::new(field.name(), coded_type(), field.is_nullable()))
+            } else {
+                field.clone()
+            }
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
         let options = ArrowReaderOptions::new().with_schema(schema);

@@ -169,13 +169,12 @@ impl Asking<'_> {
         conditions.extend(rest.matchers.drain(..).flat_map(|matcher| matcher.filters));
         let mut by_code = Vec::new();
         for condition in conditions {
-            let coded = match &condition {
-                Condition::Column(column, _)
-                    if self.column_type(&source.table, *column) == Some(ColumnType::Text) =>
-                {
-                    table.column(*column)?
-                }
-                _ => None,
+            let coded = if let Condition::Column(column, _) = &condition
+                && self.column_type(&source.table, *column) == Some(ColumnType::Text)
+            {
+                table.column(*column)?
+            } else {
+                None
             };
             match (&condition, coded) {
                 (Condition::Column(_, probe), Some(column)) => {

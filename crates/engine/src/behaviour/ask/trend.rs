@@ -90,7 +90,7 @@ impl<'a> Asking<'a> {
             if loaded.has_streams() && loaded.groups.len().saturating_mul(span.buckets()) <= WHOLE_CELLS_MAX {
                 let whole = self.whole(trend, span, index, &loaded)?;
                 let sizes = (1..=loaded.groups.len()).map(|series| whole.events(series, span.buckets()));
-                return Ok(Measured::Loaded { sizes: sizes.collect(), loaded, whole: Some(whole) });
+                return Ok(Measured::Loaded { sizes: sizes.collect(), loaded, whole: Some(Box::new(whole)) });
             }
             let loaded = if loaded.has_streams() { load(Groups::Met)? } else { loaded };
             Ok(Measured::Loaded { sizes: loaded.group_sizes(), loaded, whole: None })
@@ -132,7 +132,7 @@ impl<'a> Asking<'a> {
             let mut state = match measured {
                 Measured::Loaded { loaded, whole: Some(whole), .. } => {
                     order = fold.order_of(loaded.groups.len(), kept.len());
-                    whole
+                    *whole
                 }
                 Measured::Loaded { loaded, .. } => loaded.fold_codes(&fold)?,
                 Measured::Tallied(tally) => {
@@ -159,7 +159,7 @@ enum Measured<'l> {
         /// By rank of the group: how many events it has. Empty where there is no breakdown.
         sizes: Vec<u64>,
         /// What they come to, where each group was given a series before it was known which are kept.
-        whole: Option<TrendState>,
+        whole: Option<Box<TrendState>>,
     },
     Tallied(Tally),
 }

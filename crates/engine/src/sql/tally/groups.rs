@@ -67,7 +67,7 @@ impl Level {
         number_of: impl Fn(usize) -> u32,
     ) -> Result<()> {
         // Of a single group, each number has the place that it says.
-        let width = self.width().or_else(|| (groups_before == 1).then(|| self.places.len()));
+        let width = self.width().or_else(|| (groups_before == 1).then_some(self.places.len()));
         let places = width.map(|width| width.saturating_mul(groups_before));
         let Some(width) = width.filter(|_| places <= Some(PLACES_MAX) && self.hashed.is_empty()) else {
             self.move_places();
