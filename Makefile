@@ -26,7 +26,7 @@ demo: build ## Build, load generated (synthetic) data, serve; prints the URL and
 
 test: lint deny ## Everything: formatting, lints, licences, tests, conformance, openapi, the dashboard
 	$(RUN_TESTS) --locked --workspace
-	$(MAKE) --no-print-directory conformance openapi web-check web-browser
+	$(MAKE) --no-print-directory conformance openapi web-browser
 
 test-fast: ## The tests alone, with fewer random cases
 	EBBTIDE_TEST_CASES=quick $(RUN_TESTS) --locked --workspace
@@ -67,11 +67,13 @@ web: ## Build the dashboard and put it into the crate that embeds it (needs Node
 
 web-check: ## The dashboard's types, lints and unit tests, and that what is embedded is what it builds to
 	@if ! command -v npm >/dev/null; then echo "the dashboard NOT checked: Node is missing"; \
-	else cd web && npm ci --silent --no-audit --no-fund && npm run check && npm run build && node dashboard/scripts/embed.mjs --check; fi
+	elif ! (cd web && npm ci --silent --no-audit --no-fund); then \
+		rm -rf web/node_modules; echo "the dashboard NOT checked: its packages could not be installed"; \
+	else cd web && npm run check && npm run build && node dashboard/scripts/embed.mjs --check; fi
 
-web-browser: ## The dashboard in a browser, with the demo's data (needs Node and Chromium)
-	@if ! command -v npm >/dev/null || ! command -v chromium >/dev/null; then \
-		echo "the dashboard NOT tried in a browser: Node or Chromium is missing"; \
+web-browser: web-check ## The dashboard in a browser, with the demo's data (needs Node and Chromium)
+	@if [ ! -d web/node_modules ] || ! command -v chromium >/dev/null; then \
+		echo "the dashboard NOT tried in a browser: its packages or Chromium are missing"; \
 	else ./web/dashboard/tests/browser.sh "$(EBBTIDE_TEST_BIN)"; fi
 
 tools: ## Install what the test run can use: cargo-nextest and cargo-deny

@@ -10,7 +10,7 @@ use crate::ebbtide::{Folder, Server, post};
 
 /// Without end, about, but small: what is held of it is one of the two lists.
 const ENDLESS: &str =
-    "SELECT sum(a.value + b.value) AS n FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    "SELECT sum(a.value + b.value) AS n FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
 
 /// A server of two shops' orders, some of them in a segment and some in memory.
 fn shops(folder: &Folder, settings: &[(&str, &str)]) -> Server {
