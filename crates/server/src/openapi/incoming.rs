@@ -79,13 +79,15 @@ fn row(way: &CaptureRoute) -> Json {
         }
         properties.insert(column.name.clone(), schema);
     }
-    if let Some(open) = &table.open {
-        let described =
-            json!({"type": ["object", "null"], "description": "Properties of any name and type."});
-        properties.insert(open.field.clone(), described);
-    }
-    let others = table.open.is_some();
-    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": others})
+    let Some(open) = &table.open else {
+        return json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    };
+    let names = json!({"minLength": 1, "maxLength": 200});
+    let described = json!({
+        "type": ["object", "null"], "description": "Properties of any name and type.", "propertyNames": names,
+    });
+    properties.insert(open.field.clone(), described);
+    json!({"type": "object", "properties": properties, "required": required, "propertyNames": names})
 }
 
 pub(super) fn clear(way: &ClearRoute) -> Operation {

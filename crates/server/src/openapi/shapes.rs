@@ -57,6 +57,8 @@ impl Shapes<'_> {
             Tree::Literal(json) => json!({"const": json}),
             Tree::Param(name) => self.named(name, place),
             Tree::Object(_) => self.fields(tree, place).schema(),
+            // A schema's list of places is not to be empty.
+            Tree::List(items) if items.is_empty() => json!({"type": "array", "maxItems": 0}),
             Tree::List(items) => {
                 let items: Vec<Json> = items.iter().map(|item| self.tree(item, place)).collect();
                 let length = items.len();
@@ -95,7 +97,7 @@ impl Shapes<'_> {
             } else if let Tree::Behaviour(leaf) = tree
                 && let Some(shape) = &leaf.shape
             {
-                fields.properties.extend(of_fields(shape));
+                fields.properties.extend(of_fields(&leaf.query, shape));
             } else {
                 fields.known = false;
             }
@@ -156,15 +158,20 @@ fn behaviour(leaf: &BehaviourLeaf) -> Json {
     let Some(shape) = &leaf.shape else {
         return json!({"type": "object", "description": "The result of a behavioural query: see docs/queries.md."});
     };
-    let object = Fields { properties: of_fields(shape), known: true }.schema();
+    let object = Fields { properties: of_fields(&leaf.query, shape), known: true }.schema();
     match shape.of {
         ShapeOf::Rows => json!({"type": "array", "items": object}),
         ShapeOf::Whole => object,
     }
 }
 
-fn of_fields(shape: &Shape) -> Map<String, Json> {
-    shape.fields.iter().map(|(name, field)| (name.clone(), of_field(field))).collect()
+fn of_fields(query: &Json, shape: &Shape) -> Map<String, Json> {
+    let is_named = query.get("kind").and_then(Json::as_str) == Some("dropoff");
+    let field = |field: &str| match field {
+        "step" if is_named => json!({"type": "string"}),
+        field => of_field(field),
+    };
+    shape.fields.iter().map(|(name, of)| (name.clone(), field(of))).collect()
 }
 
 /// A field of the rows of a behavioural query.
