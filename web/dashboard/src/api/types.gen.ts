@@ -4752,7 +4752,7 @@ export interface operations {
         requestBody: {
             content: {
                 /** @example [] */
-                "application/json": ({
+                "application/json": {
                     event_id?: string | null;
                     /** @enum {string} */
                     event_type: "navigate" | "exit";
@@ -4765,9 +4765,7 @@ export interface operations {
                     timestamp?: string | null;
                     user_id: string;
                     user_think_time?: number | null;
-                } & {
-                    [key: string]: unknown;
-                }) | ({
+                } | {
                     event_id?: string | null;
                     /** @enum {string} */
                     event_type: "navigate" | "exit";
@@ -4780,9 +4778,7 @@ export interface operations {
                     timestamp?: string | null;
                     user_id: string;
                     user_think_time?: number | null;
-                } & {
-                    [key: string]: unknown;
-                })[];
+                }[];
             };
         };
         responses: {
@@ -5067,8 +5063,7 @@ export interface operations {
                         as_of: string;
                         conversion_rate: unknown;
                         converted: number | null;
-                        insights: [
-                        ];
+                        insights: unknown[];
                         kpis: {
                             exit_count: unknown;
                             overall_conversion: unknown;
@@ -5083,10 +5078,10 @@ export interface operations {
                             exit_share: unknown;
                             exits: unknown;
                             latency: unknown;
-                            name: number | null;
+                            name: string;
                             reach_rate: unknown;
                             sessions: unknown;
-                            step: number | null;
+                            step: string;
                             step_exit_rate: unknown;
                             system_latency_ms: unknown;
                             total_users: unknown;
