@@ -7,8 +7,8 @@ use crate::http::reference_files;
 use crate::problem::Code;
 use crate::server::Server;
 
-const QUESTIONS: &str = "Questions";
-const ROWS: &str = "Rows";
+pub(super) const QUESTIONS: &str = "Questions";
+pub(super) const ROWS: &str = "Rows";
 const OPERATIONS: &str = "For operators";
 const REFERENCE: &str = "Reference";
 
@@ -180,7 +180,7 @@ pub(crate) fn delete_cohort(_: &Server) -> Operation {
 }
 
 /// What the name of a cohort looks like.
-const COHORT_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
+pub(super) const COHORT_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
 
 fn cohort_name() -> Json {
     json!({
@@ -367,7 +367,7 @@ fn open(id: &str, tag: &str, summary: &str, answers: Vec<Answer>) -> Operation {
 }
 
 /// A field that may be left out may be null, too.
-fn or_null(schema: Json) -> Json {
+pub(super) fn or_null(schema: Json) -> Json {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
@@ -383,7 +383,7 @@ pub(super) fn codes(parts: &[&[Code]]) -> Vec<Code> {
     parts.concat()
 }
 
-fn asking_codes(own: &[Code]) -> Vec<Code> {
+pub(super) fn asking_codes(own: &[Code]) -> Vec<Code> {
     let common = [Code::TenantRequired, Code::TenantUnknown, Code::ParameterInvalid, Code::TooLarge];
     codes(&[&SIGN_IN_CODES, own, &common, &BODY_CODES, &WORK_CODES])
 }

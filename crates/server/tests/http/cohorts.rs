@@ -2,19 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::Method;
 use ebbtide_server::Settings;
 use ebbtide_store::fs::SimFs;
 use serde_json::{Value as Json, json};
 
-use super::support::{Answer, Club, admin, empty, owner, pack, recovering, request, store_on};
+use super::support::{Answer, Club, admin, empty, owner, pack, recovering, store_on};
 
 impl Club {
-    async fn delete(&self, path: &str, token: &str) -> Answer {
-        self.send(request(Method::DELETE, path, token, Body::empty())).await
-    }
-
     async fn visits(&self, token: &str, filter: Json) -> Answer {
         let query = json!({"kind": "trend", "interval": "all", "filters": [filter], "cache": true});
         self.post("/v1/query", token, &query).await
