@@ -79,7 +79,8 @@ pub(crate) fn decode_cohort_name(node: &Node<'_>) -> Result<String, Fault> {
     )))
 }
 
-fn decode_selected(fields: &Fields<'_>) -> Result<(Query, Selection), Fault> {
+/// A question (`query`), and which of its answer's actors are meant (`from`; all where it is left out).
+pub fn decode_selected(fields: &Fields<'_>) -> Result<(Query, Selection), Fault> {
     let node = fields.required("query")?;
     let query = Query::parse(node.json()).map_err(|fault| Fault {
         path: join("query", &fault.path).trim_end_matches('.').to_owned(),

@@ -32,7 +32,9 @@ mod value;
 pub use calendar::{Calendar, Unit, WeekStart};
 pub use card::{CARD_TITLE_MAX, Card, Picture, RollingRange, card_column, card_table};
 pub use clock::Clock;
-pub use cohort::{COHORT_NAME_MAX, Cohort, CohortMode, cohort_column, cohort_table, selecting};
+pub use cohort::{
+    COHORT_NAME_MAX, Cohort, CohortMode, cohort_column, cohort_table, decode_selected, selecting,
+};
 pub use decode::{Fault, Fields, Node, nearest};
 pub use error::ErrorKind;
 pub use ids::{AppName, TableName, TenantId};

@@ -162,6 +162,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         answer: || post(explain::ask),
     },
     OwnPath {
+        path: "/v1/members",
+        verb: Verb::Post,
+        describe: own::members,
+        surroundings: Surroundings::Work,
+        answer: || post(cohorts::members),
+    },
+    OwnPath {
         path: "/v1/cohorts",
         verb: Verb::Get,
         describe: own::list_cohorts,

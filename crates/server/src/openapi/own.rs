@@ -125,6 +125,40 @@ pub(crate) fn explain(_: &Server) -> Operation {
     }
 }
 
+pub(crate) fn members(_: &Server) -> Operation {
+    let body = json!({
+        "type": "object", "required": ["query"], "additionalProperties": false,
+        "properties": {
+            "query": {"type": "object", "description": "A query of the query language: see docs/queries.md."},
+            "from": {
+                "type": ["object", "null"],
+                "description": "Which of its actors, by step, cell or bucket: see docs/queries.md. Default: all that it counts.",
+            },
+            "limit": or_null(json!({"type": "integer", "minimum": 0, "maximum": 10_000, "default": 200})),
+        },
+    });
+    let schema = json!({
+        "type": "object", "required": ["members", "total", "type", "as_of"],
+        "properties": {
+            "members": {
+                "type": "array", "description": "The first of them; over all tenants objects of `tenant` and `actor`.",
+                "items": {"type": ["string", "number", "boolean", "object", "null"]},
+            },
+            "total": {"type": "integer", "minimum": 0},
+            "type": {"type": "string"},
+            "as_of": {"type": "string", "format": "date-time"},
+        },
+    });
+    let example = json!({"query": {"kind": "stickiness"}, "from": {"at_least": 2}});
+    Operation {
+        description: "The actors that a number of an answer counts: those that a cohort of the same `query` and `from` would have."
+            .to_owned(),
+        body: Some((body, example)),
+        codes: asking_codes(&[Code::QueryInvalid]),
+        ..of_cohorts("members", "Who is behind a number", Answer::json(schema, "The members, ascending."))
+    }
+}
+
 pub(crate) fn list_cohorts(_: &Server) -> Operation {
     let schema = json!({
         "type": "object", "required": ["cohorts"],
