@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 pub use book::{Bounds, RejectBook};
 pub(crate) use book::{Page, Wanted, page_of};
 pub(crate) use keeper::RejectKeeper;
-pub use text::{KeptRow, ROW_BYTES_MAX};
+pub use text::{Extent, KeptRow, ROW_BYTES_MAX};
 
 /// By which way a row came, and is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

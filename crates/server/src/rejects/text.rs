@@ -35,11 +35,18 @@ const SECRET_FIELDS: [&str; 18] = [
 /// The shortest text that is taken for a signed token.
 const TOKEN_CHARS_MIN: usize = 32;
 
+/// How much of a row a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    Beginning,
+}
+
 /// A row's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptRow {
     pub text: String,
-    /// Bytes of what came.
+    /// Bytes of what came, as far as that is known.
     pub bytes: usize,
     /// Whether that is all of it, as it came.
     pub whole: bool,
@@ -56,10 +63,10 @@ impl KeptRow {
         Self { whole: text == came, text, bytes }
     }
 
-    /// As the line of a file, of which `bytes` there were in all.
-    pub fn of_text(came: &str, bytes: usize) -> Self {
+    /// As a row of a file, or the beginning of one.
+    pub fn of_text(came: &str, extent: Extent) -> Self {
         let text = cut(&without_keys(came));
-        Self { whole: text == came && bytes <= came.len(), text, bytes }
+        Self { whole: text == came && extent == Extent::Whole, text, bytes: came.len() }
     }
 }
 
@@ -131,17 +138,15 @@ mod tests {
         assert!(kept.whole);
         assert_eq!(serde_json::from_str::<Json>(&kept.text).unwrap(), row);
         assert_eq!(kept.bytes, kept.text.len());
-        assert_eq!(
-            KeptRow::of_text("1,\"a\"", 5),
-            KeptRow { text: "1,\"a\"".to_owned(), bytes: 5, whole: true }
-        );
+        let line = KeptRow::of_text("1,\"a\"", Extent::Whole);
+        assert_eq!(line, KeptRow { text: "1,\"a\"".to_owned(), bytes: 5, whole: true });
     }
 
     #[test]
     fn of_a_long_row_the_beginning_is_kept_and_told() {
         let kept = KeptRow::of_json(&json!({"text": "é".repeat(ROW_BYTES_MAX)}));
         assert!(!kept.whole && kept.text.len() <= ROW_BYTES_MAX && kept.bytes > 2 * ROW_BYTES_MAX);
-        assert!(!KeptRow::of_text("the beginning", 5_000).whole);
+        assert!(!KeptRow::of_text("the beginning", Extent::Beginning).whole);
     }
 
     #[test]
@@ -163,7 +168,7 @@ mod tests {
             assert!(!kept.whole, "{kept:?}");
         }
         assert!(!KeptRow::of_json(&json!({"pwd": "hunter2"})).text.contains("hunter2"));
-        assert!(!KeptRow::of_text(&format!("1,{token},2"), 90).text.contains(token));
+        assert!(!KeptRow::of_text(&format!("1,{token},2"), Extent::Whole).text.contains(token));
         assert!(!kept_detail(&format!("{token:?} is no int")).contains(token));
     }
 }

@@ -30,7 +30,7 @@ export default function DataPage() {
     <Page
       title={t("data")}
       subtitle={t(rights.platform ? "data.subtitle.platform" : "data.subtitle")}
-      actions={
+      tools={
         <label className="switch" title={t("data.live.hint")}>
           <input type="checkbox" checked={live} onChange={(event) => setLive(event.target.checked)} />
           <span>{t("data.live")}</span>
