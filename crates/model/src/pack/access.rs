@@ -174,6 +174,7 @@ fn statement(
             schema: tried.schema,
             shape: SqlShape::Value,
             by: None,
+            wanted: &[],
             relations: &[],
             params: &known,
         };

@@ -142,6 +142,7 @@ fn find(node: &Node<'_>, params: &[Param], context: &Context<'_>) -> Result<Arc<
             schema: context.schema,
             shape: SqlShape::Value,
             by: None,
+            wanted: &[],
             relations: &[],
             params: &known,
         };
