@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use ebbtide_model::pack::{ParamError, Report};
+use ebbtide_model::pack::{LANG, ParamError, Report};
 
 use super::access::{self, PathParams};
 use super::answer::Stopwatch;
@@ -84,6 +84,9 @@ async fn answer(
             response
         }
     };
+    if report.response.has_insights() && access::last(query, LANG).is_none() {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-language"));
+    }
     watch.tell(response.headers_mut());
     Ok(response)
 }

@@ -36,6 +36,8 @@ mod files;
 #[cfg(test)]
 mod inputs;
 #[cfg(test)]
+mod insights;
+#[cfg(test)]
 mod kept;
 #[cfg(test)]
 mod kept_random;
