@@ -20,6 +20,7 @@ use futures::stream;
 use serde_json::{Map, Value as Json, json};
 
 use super::access::{self, Pairs, PathParams};
+use super::embedded;
 use crate::live::{Event, Listener, Newest, receive};
 use crate::problem::{Code, Problem, shortened};
 use crate::question::Question;
@@ -58,15 +59,19 @@ pub(super) async fn report(
     let query = access::query_pairs(&uri)?;
     let headers = with_token(headers, &query);
     wait_for_key(&headers, &server.keys).await;
-    let caller = access::sign_in(&server, &headers, &uri)?;
-    let path = access::path_pairs(path)?;
-    let name = access::last(&path, "report").unwrap_or_default();
+    let path = access::path_pairs(path);
+    let name = path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default();
+    let caller = access::sign_in_to_read(&server, &headers, &uri, name)?;
+    if let Err(problem) = path {
+        return Err(problem);
+    }
+    let query = embedded::with_fixed(&caller, &query);
     let report = way_to(&server, &caller, name, &query)?;
     let of_path: Vec<Pair> =
         report.route.params.iter().filter_map(|param| given(&query, &param.name)).collect();
     let way = Arc::new(LiveRoute { live: plain(&report), report });
     let form = if wants_socket(&headers) { Form::Enveloped } else { Form::Plain };
-    let admitted = admit(&server, &way, &headers, &of_path, &query).await?;
+    let admitted = admit(&server, &way, caller, &headers, &of_path, &query).await?;
     if wants_socket(&headers) { admitted.socket(way, form, upgrade) } else { Ok(admitted.events(&form)) }
 }
 
@@ -85,7 +90,8 @@ pub(super) fn handler(way: Arc<LiveRoute>) -> MethodRouter<Arc<Server>> {
                 wait_for_key(&headers, &server.keys).await;
                 let path = access::path_pairs(path)?;
                 let form = Form::Added(way.live.add.clone());
-                let admitted = admit(&server, &way, &headers, &path, &query).await?;
+                let caller = access::sign_in_to(&server, &headers, &way.report.app)?;
+                let admitted = admit(&server, &way, caller, &headers, &path, &query).await?;
                 admitted.socket(way, form, upgrade)
             }
         },
@@ -159,12 +165,13 @@ fn check_origin(server: &Server, headers: &HeaderMap) -> Result<(), Problem> {
 async fn admit(
     server: &Arc<Server>,
     way: &LiveRoute,
+    caller: Caller,
     headers: &HeaderMap,
     path: &[Pair],
     query: &[Pair],
 ) -> Result<Admitted, Problem> {
     let now = server.now();
-    let entrant = access::enter(server, &way.report, headers, path)?;
+    let entrant = access::enter(server, &way.report, caller, path, query)?;
     check_origin(server, headers)?;
     let plan = entrant.plan().await?;
     let arguments = entrant.arguments(plan, path, query, now)?;

@@ -8,6 +8,7 @@ mod cohorts;
 mod conditional;
 mod cors;
 mod dashboard;
+mod embedded;
 mod explain;
 mod export;
 mod gate;
@@ -25,6 +26,7 @@ mod rows;
 mod schema;
 mod sql;
 mod store_numbers;
+mod tokens;
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{capture, cohorts, explain, keys, live, probes, query, reference, rows, schema, sql};
+use super::{capture, cohorts, explain, keys, live, probes, query, reference, rows, schema, sql, tokens};
 use crate::openapi::{Operation, capture as describe, own};
 use crate::server::Server;
 
@@ -120,6 +120,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: describe::revoke_key,
         surroundings: Surroundings::Work,
         answer: || delete(keys::revoke),
+    },
+    OwnPath {
+        path: "/v1/tokens",
+        verb: Verb::Post,
+        describe: describe::mint_token,
+        surroundings: Surroundings::Work,
+        answer: || post(tokens::mint),
     },
     OwnPath {
         path: "/v1/query",

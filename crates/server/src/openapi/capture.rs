@@ -1,4 +1,4 @@
-//! Operations of capture, and of the keys that open it.
+//! Operations of capture, of the keys that open it, and of tokens that are minted.
 
 use serde_json::{Value as Json, json};
 
@@ -9,6 +9,7 @@ use crate::server::Server;
 
 const CAPTURE: &str = "Capture";
 const KEYS: &str = "Write keys";
+const TOKENS: &str = "Tokens";
 
 /// A body that is one object, or a list of them.
 fn one_or_list(server: &Server, item: Json) -> Json {
@@ -160,4 +161,65 @@ pub(crate) fn revoke_key(_: &Server) -> Operation {
         }),
     );
     operation
+}
+
+pub(crate) fn mint_token(_: &Server) -> Operation {
+    let text = json!({"type": "string", "minLength": 1, "maxLength": 200});
+    let id = json!({"oneOf": [text, {"type": "integer"}, {"type": "null"}]});
+    let described = |mut schema: Json, description: &str| {
+        schema["description"] = Json::from(description);
+        schema
+    };
+    let embed = json!({
+        "type": ["object", "null"], "required": ["report", "origin"], "additionalProperties": false,
+        "description": "Binds the token to one report, for pages of one origin: see docs/embed.md.",
+        "properties": {
+            "report": {"type": "string", "minLength": 1},
+            "params": {
+                "type": ["object", "null"], "maxProperties": 50,
+                "description": "Parameters of the report whose values the bearer cannot choose.",
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+            },
+            "origin": {"type": "string", "description": "As browsers write it: `https://app.example.com`."},
+        },
+    });
+    let body = json!({
+        "type": "object", "required": ["role"], "additionalProperties": false,
+        "properties": {
+            "role": described(text.clone(), "What the bearer may do."),
+            "tenant": described(id.clone(), "Whose rows it sees; an admin's tenant needs no naming."),
+            "sub": described(id, "Who the bearer is."),
+            "plan": {"type": ["string", "null"], "minLength": 1, "maxLength": 200, "description": "Default: the admin's own."},
+            "ttl": {
+                "type": ["string", "integer", "null"],
+                "description": "How long it is good: `15m`, `12h`, `7d`, or whole seconds. Default 1h; at most 30d, of one with `embed` 1d.",
+            },
+            "embed": embed,
+        },
+    });
+    let minted = json!({
+        "type": "object", "required": ["token", "expires_at", "claims"],
+        "properties": {
+            "token": {"type": "string"},
+            "expires_at": {"type": "string", "format": "date-time"},
+            "claims": {"type": "object", "description": "What the token says."},
+        },
+    });
+    Operation {
+        id: "mint_token".to_owned(),
+        tag: TOKENS.to_owned(),
+        summary: "Mint a token".to_owned(),
+        description: "Of no more rights than the admin's own. A minted token mints no others.".to_owned(),
+        access: roles(&["admin"]),
+        parameters: vec![of_app()],
+        body: Some((body, json!({"role": "analyst", "ttl": "1h"}))),
+        answers: vec![Answer { status: 201, ..Answer::json(minted, "The token, which is told this once.") }],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::RoleForbidden, Code::Forbidden, Code::ParameterInvalid, Code::BodyInvalid],
+            &[Code::MintingUnavailable],
+            &BODY_CODES,
+            &WORK_CODES,
+        ]),
+    }
 }

@@ -74,6 +74,7 @@ fn tags(server: &Server) -> Json {
         ("Rows", "What goes in."),
         ("Capture", "Events with properties of any name, from pages and apps."),
         ("Write keys", "What pages and apps capture with."),
+        ("Tokens", "What admins give others to sign in with."),
         ("For operators", "What watches over the server asks."),
         ("Reference", "This document and its page."),
     ] {

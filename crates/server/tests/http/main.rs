@@ -60,4 +60,6 @@ mod storefront;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod write_keys;
