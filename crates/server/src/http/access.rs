@@ -224,7 +224,10 @@ pub(super) fn sign_in_to_report(
     headers: &HeaderMap,
     route: &ReportRoute,
 ) -> Result<Caller, Problem> {
-    identify(server, headers)?.into_caller_of(route.app.name())?.to_report(&route.report.name)
+    let caller = identify(server, headers)?.into_caller_of(route.app.name())?;
+    let caller = caller.to_report(&route.report.name)?;
+    embedded::check_origin(&caller, headers)?;
+    Ok(caller)
 }
 
 fn identify(server: &Server, headers: &HeaderMap) -> Result<Verified, Problem> {
@@ -248,7 +251,18 @@ pub(super) fn sign_in_to_read(
     uri: &Uri,
     report: &str,
 ) -> Result<Caller, Problem> {
-    anybody(server, headers, uri)?.to_report(report)
+    let caller = anybody(server, headers, uri)?.to_report(report)?;
+    embedded::check_origin(&caller, headers)?;
+    Ok(caller)
+}
+
+/// As [`sign_in`], of a path that is for tokens that are bound to a report.
+pub(super) fn sign_in_bound(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
+    let caller = anybody(server, headers, uri)?;
+    let report = caller.embed().map(|embed| embed.report.clone()).unwrap_or_default();
+    let caller = caller.to_report(&report)?;
+    embedded::check_origin(&caller, headers)?;
+    Ok(caller)
 }
 
 /// As [`sign_in`], of a path that is for admins: 403.

@@ -20,7 +20,7 @@ use futures::stream;
 use serde_json::{Map, Value as Json, json};
 
 use super::access::{self, Pairs, PathParams};
-use super::embedded;
+use super::{cors, embedded};
 use crate::live::{Event, Listener, Newest, receive};
 use crate::problem::{Code, Problem, shortened};
 use crate::question::Question;
@@ -147,14 +147,15 @@ fn wants_socket(headers: &HeaderMap) -> bool {
     upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
-/// Pages of other origins listen where the server's rules let them call: browsers do not ask before.
-fn check_origin(server: &Server, headers: &HeaderMap) -> Result<(), Problem> {
+/// Pages of other origins listen where the server's rules let them call, or the caller's token is for them: browsers
+/// do not ask before.
+fn check_origin(server: &Server, caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    if caller.embed().is_some() {
+        return embedded::check_origin(caller, headers);
+    }
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-    let is_own = !host.is_empty() && authority.eq_ignore_ascii_case(host);
-    if is_own || server.settings.cors.allows(origin) {
+    if cors::is_own(origin, headers) || server.settings.cors.allows(origin) {
         return Ok(());
     }
     let detail = format!("Pages of the origin {:?} may not listen here.", shortened(origin));
@@ -172,7 +173,7 @@ async fn admit(
 ) -> Result<Admitted, Problem> {
     let now = server.now();
     let entrant = access::enter(server, &way.report, caller, path, query)?;
-    check_origin(server, headers)?;
+    check_origin(server, entrant.caller(), headers)?;
     let plan = entrant.plan().await?;
     let arguments = entrant.arguments(plan, path, query, now)?;
     let (scope, snapshot) = entrant.rows(&arguments).await?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::operation::{Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
 use super::own::{codes, of_app, roles};
 use crate::problem::Code;
 use crate::server::Server;
@@ -95,6 +95,31 @@ pub(crate) fn alias(server: &Server) -> Operation {
         "From then on, and for all history, the events of `alias` are `actor`'s.",
         (one_or_list(server, alias), json!([])),
     )
+}
+
+pub(crate) fn beacon(server: &Server) -> Operation {
+    let list = |of: &str| json!({"type": ["array", "null"], "maxItems": server.settings.rows_max, "items": {"type": "object"}, "description": format!("As {of} takes them.")});
+    let body = json!({
+        "type": "object", "required": ["key"], "additionalProperties": false,
+        "properties": {
+            "key": {"type": "string", "description": "A write key."},
+            "events": list("/v1/capture"), "actors": list("/v1/actors"), "aliases": list("/v1/alias"),
+        },
+    });
+    let captured = json!({"$ref": "#/components/schemas/Captured"});
+    let answer = json!({
+        "type": "object",
+        "properties": {"events": captured, "actors": captured, "aliases": captured},
+    });
+    Operation {
+        access: Access::Open,
+        parameters: Vec::new(),
+        answers: vec![Answer::json(answer, "What became of each object of each list; it is durable.")],
+        description: "What /v1/capture, /v1/actors and /v1/alias take, in one body with the write key in it, for pages that are left: \
+            it may be sent as text/plain, which browsers ask nobody about. Pages of origins that the server's rules do not name are refused."
+            .to_owned(),
+        ..taking("beacon", "Capture by a beacon", "", (body, json!({"key": "ewk_…", "events": []})))
+    }
 }
 
 fn keyed(id: &str, summary: &str, description: &str, own: &[Code], answer: Answer) -> Operation {
@@ -219,6 +244,38 @@ pub(crate) fn mint_token(_: &Server) -> Operation {
             &[Code::RoleForbidden, Code::Forbidden, Code::ParameterInvalid, Code::BodyInvalid],
             &[Code::MintingUnavailable],
             &BODY_CODES,
+            &WORK_CODES,
+        ]),
+    }
+}
+
+pub(crate) fn embed(_: &Server) -> Operation {
+    let text = json!({"type": "string"});
+    let declared = json!({
+        "type": "object", "required": ["report", "description", "timezone", "path", "fixed", "operation"],
+        "properties": {
+            "report": text,
+            "description": {"type": ["string", "null"]},
+            "timezone": {"type": ["string", "null"]},
+            "path": {"type": "string", "description": "Where to ask, with its parameters in braces."},
+            "fixed": {"type": "object", "additionalProperties": text, "description": "The parameters that the token fixes."},
+            "operation": {"type": "object", "description": "What this document says of that path."},
+        },
+    });
+    Operation {
+        id: "embed".to_owned(),
+        tag: TOKENS.to_owned(),
+        summary: "What a token with `embed` is bound to".to_owned(),
+        description:
+            "The report, where to ask for it and how its answer is shaped. Other tokens are answered 403."
+                .to_owned(),
+        access: Access::SignedIn,
+        parameters: vec![of_app()],
+        body: None,
+        answers: vec![Answer::json(declared, "The report.")],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::Forbidden, Code::AppAmbiguous, Code::ParameterInvalid],
             &WORK_CODES,
         ]),
     }

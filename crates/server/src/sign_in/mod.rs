@@ -120,6 +120,14 @@ pub fn identify(
     }
 }
 
+/// The origin for whose pages a request's token is, where a key of ours signed it; whether it still holds is not looked
+/// at. `given` is the token of a request whose headers have none.
+pub(crate) fn embedding_origin(headers: &HeaderMap, given: Option<&str>, keys: &Keys) -> Option<String> {
+    let token = bearer(headers).ok().or(given)?;
+    let claims = keys.verify(token).ok()?;
+    claims::embed(&claims).ok().flatten().map(|embed| embed.origin)
+}
+
 /// Where the request's token names a key that a fetch may bring, waits a moment for it.
 pub(crate) async fn wait_for_key(headers: &HeaderMap, keys: &Keys) {
     let Some(set) = keys.key_set() else {

@@ -30,6 +30,8 @@ mod dashboard;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod files;
