@@ -44,11 +44,7 @@ pub(super) async fn aliases(
     take(server, request, Delivery::aliases).await
 }
 
-async fn take(
-    server: Arc<Server>,
-    request: Request,
-    store: fn(&Delivery, &[Captured<'_>]) -> Result<Counted, Problem>,
-) -> Result<Json<JsonValue>, Problem> {
+async fn take(server: Arc<Server>, request: Request, store: StoreItems) -> Result<Json<JsonValue>, Problem> {
     let now = server.now();
     let delivery = Delivery::of(server.clone(), request.headers(), request.uri(), now)?;
     let settings = &server.settings;
@@ -56,12 +52,14 @@ async fn take(
     // Typing is work, and the store waits for the disk. A request that is given up meanwhile does not
     // undo it.
     let stored = tokio::task::spawn_blocking(move || delivery.store(&body, store)).await;
-    let counted = stored.map_err(|error| Problem::hidden(Code::Internal, error))??;
-    Ok(Json(counted.to_json()))
+    stored.map_err(|error| Problem::hidden(Code::Internal, error))?.map(Json)
 }
 
+/// Types objects and stores them.
+pub(super) type StoreItems = fn(&Delivery, &[Captured<'_>]) -> Result<Counted, Problem>;
+
 /// Who captures into which tenant of which app.
-struct Delivery {
+pub(super) struct Delivery {
     server: Arc<Server>,
     app: Arc<App>,
     scope: Scope,
@@ -70,7 +68,7 @@ struct Delivery {
 }
 
 impl Delivery {
-    fn of(
+    pub(super) fn of(
         server: Arc<Server>,
         headers: &http::HeaderMap,
         uri: &http::Uri,
@@ -84,11 +82,7 @@ impl Delivery {
         Ok(Self { server, app, scope, tenant, now })
     }
 
-    fn store(
-        &self,
-        body: &WholeBody,
-        store: fn(&Self, &[Captured<'_>]) -> Result<Counted, Problem>,
-    ) -> Result<Counted, Problem> {
+    fn store(&self, body: &WholeBody, store: StoreItems) -> Result<JsonValue, Problem> {
         let items = match body.borrowed_json()? {
             Captured::List(items) => items,
             one @ Captured::Object(_) => vec![one],
@@ -102,18 +96,27 @@ impl Delivery {
                 return Err(Problem::new(Code::BodyInvalid, detail));
             }
         };
+        self.store_items(&items, store)
+    }
+
+    /// What became of each.
+    pub(super) fn store_items(
+        &self,
+        items: &[Captured<'_>],
+        store: StoreItems,
+    ) -> Result<JsonValue, Problem> {
         let items_max = self.server.settings.rows_max;
         if items.len() > items_max {
             let detail = format!("The list has {} objects; allowed are at most {items_max}.", items.len());
             return Err(Problem::new(Code::BodyTooLarge, detail));
         }
-        let mut counted = store(self, &items)?;
+        let mut counted = store(self, items)?;
         counted.rejected.sort_by_key(|rejection| rejection.index);
-        Ok(counted)
+        Ok(counted.to_json())
     }
 
     /// An event without an id is one of its own, however often it is sent.
-    fn events(&self, items: &[Captured<'_>]) -> Result<Counted, Problem> {
+    pub(super) fn events(&self, items: &[Captured<'_>]) -> Result<Counted, Problem> {
         let stream = self.stream()?;
         let typed = stream.type_events(items, self.tenant.as_str(), self.now).map_err(layout)?;
         let mut counted = Counted { rejected: typed.rejected, ..Counted::default() };
@@ -125,7 +128,7 @@ impl Delivery {
         Ok(counted)
     }
 
-    fn actors(&self, items: &[Captured<'_>]) -> Result<Counted, Problem> {
+    pub(super) fn actors(&self, items: &[Captured<'_>]) -> Result<Counted, Problem> {
         let stream = self.stream()?;
         let by = stream.table.actor_props.as_ref().ok_or_else(|| self.takes_none("properties of actors"))?;
         let schema = &self.app.pack.schema;
@@ -144,7 +147,7 @@ impl Delivery {
         Ok(counted)
     }
 
-    fn aliases(&self, items: &[Captured<'_>]) -> Result<Counted, Problem> {
+    pub(super) fn aliases(&self, items: &[Captured<'_>]) -> Result<Counted, Problem> {
         let stream = self.stream()?;
         let by = stream.table.aliases.as_ref().ok_or_else(|| self.takes_none("aliases"))?;
         let schema = &self.app.pack.schema;
@@ -197,7 +200,7 @@ fn layout(error: ArrowError) -> Problem {
 
 /// What became of each object of a list: the counts and the rejected ones add up to it.
 #[derive(Debug, Default)]
-struct Counted {
+pub(super) struct Counted {
     accepted: usize,
     duplicates: usize,
     rejected: Vec<ItemRejection>,

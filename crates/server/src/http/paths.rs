@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::{capture, cohorts, explain, keys, live, probes, query, reference, rows, schema, sql};
+use super::{
+    beacon, capture, cohorts, embed, explain, keys, live, probes, query, reference, rows, schema, sql, tokens,
+};
 use crate::openapi::{Operation, capture as describe, own};
 use crate::server::Server;
 
@@ -101,6 +103,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         answer: || post(capture::aliases),
     },
     OwnPath {
+        path: "/v1/beacon",
+        verb: Verb::Post,
+        describe: describe::beacon,
+        surroundings: Surroundings::Work,
+        answer: || post(beacon::take),
+    },
+    OwnPath {
         path: "/v1/keys",
         verb: Verb::Get,
         describe: describe::keys,
@@ -120,6 +129,20 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: describe::revoke_key,
         surroundings: Surroundings::Work,
         answer: || delete(keys::revoke),
+    },
+    OwnPath {
+        path: "/v1/embed",
+        verb: Verb::Get,
+        describe: describe::embed,
+        surroundings: Surroundings::Work,
+        answer: || get(embed::declaration),
+    },
+    OwnPath {
+        path: "/v1/tokens",
+        verb: Verb::Post,
+        describe: describe::mint_token,
+        surroundings: Surroundings::Work,
+        answer: || post(tokens::mint),
     },
     OwnPath {
         path: "/v1/query",

@@ -49,9 +49,11 @@ async fn answer(
     let now = server.now();
     let report = &route.report;
     let path = access::path_pairs(path);
-    let entrant = access::enter(server, route, headers, path.as_deref().unwrap_or_default())?;
+    let caller = access::sign_in_to_report(server, headers, route)?;
     let query = access::query_pairs(uri);
-    let refresh = Refresh::asked(query.as_deref().unwrap_or_default());
+    let given = query.as_deref().unwrap_or_default();
+    let entrant = access::enter(server, route, (caller, headers), path.as_deref().unwrap_or_default(), given)?;
+    let refresh = Refresh::asked(given);
     refresh.require_role(entrant.caller())?;
     let plan = entrant.plan().await?;
     let (path, query) = (path?, query.as_deref().map_err(Clone::clone)?);

@@ -19,17 +19,22 @@ pub(crate) struct Document {
     pub(crate) json: Bytes,
     /// A hash of it.
     pub(crate) etag: HeaderValue,
+    /// What it says of each report's path.
+    pub(crate) reports: HashMap<String, Json>,
 }
 
 impl Document {
     /// Blocks for as long as planning the packs' statements takes.
     pub(crate) fn of(server: &Server) -> Self {
-        let json = document(server).to_string();
+        let document = document(server);
+        let operation = |path: &String| (path.clone(), document["paths"][path]["get"].clone());
+        let reports = server.routes.reports.iter().map(|way| operation(&way.route.path)).collect();
+        let json = document.to_string();
         let mut hash = std::hash::DefaultHasher::new();
         std::hash::Hash::hash(json.as_bytes(), &mut hash);
         let etag = format!("\"{:016x}\"", std::hash::Hasher::finish(&hash));
         let etag = HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"0\""));
-        Self { json: json.into(), etag }
+        Self { json: json.into(), etag, reports }
     }
 }
 
@@ -75,6 +80,7 @@ fn tags(server: &Server) -> Json {
         ("Rows", "What goes in."),
         ("Capture", "Events with properties of any name, from pages and apps."),
         ("Write keys", "What pages and apps capture with."),
+        ("Tokens", "What admins give others to sign in with."),
         ("For operators", "What watches over the server asks."),
         ("Reference", "This document and its page."),
     ] {

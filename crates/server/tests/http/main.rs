@@ -30,6 +30,8 @@ mod dashboard;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod files;
@@ -61,5 +63,7 @@ mod rows;
 mod storefront;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod write_keys;
