@@ -24,6 +24,8 @@ mod browsers;
 #[cfg(test)]
 mod capture;
 #[cfg(test)]
+mod cards;
+#[cfg(test)]
 mod cohorts;
 #[cfg(test)]
 mod dashboard;
@@ -57,6 +59,8 @@ mod plans;
 mod reference;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod rejects;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

@@ -17,6 +17,7 @@ import { useSignIn } from "../session/session.tsx";
 import { Chart } from "../ui/Chart.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
+import { SavedCards } from "./SavedCards.tsx";
 import { type Change, headlinesOf, homeQueries, moversOf, newOf, streamOf, totalOf } from "./model.ts";
 
 export function AppPanel({ app }: { readonly app: AppDescription }) {
@@ -38,6 +39,7 @@ export function AppPanel({ app }: { readonly app: AppDescription }) {
         </Link>
       </header>
       {stream === null ? <OfReports app={app} /> : <OfStream app={app} stream={stream} />}
+      {rightsOf(signIn.claims).explore ? <SavedCards app={app} /> : null}
     </section>
   );
 }
