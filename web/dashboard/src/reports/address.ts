@@ -76,6 +76,8 @@ export interface Extras {
   readonly asOf: string | null;
   readonly format?: string;
   readonly table?: string;
+  /** The reader's, for answers that have words. */
+  readonly language?: string;
 }
 
 /** The request's path and query; null where a required parameter is lacking. */
@@ -90,6 +92,7 @@ export function addressOf(route: Route, given: Given, extras: Extras): string | 
   put(search, "as_of", extras.asOf);
   put(search, "format", extras.format ?? null);
   put(search, "table", extras.table ?? null);
+  put(search, "lang", route.speaks ? (extras.language ?? null) : null);
   const text = search.toString();
   return text === "" ? path : `${path}?${text}`;
 }
