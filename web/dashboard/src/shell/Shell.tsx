@@ -6,6 +6,7 @@ import { useName } from "../format/useName.ts";
 import { LANGUAGES, type Language, useI18n } from "../i18n/i18n.tsx";
 import { rightsOf } from "../session/claims.ts";
 import { type SignIn, useSession } from "../session/session.tsx";
+import { isShop, isShopPlace, shopPlace } from "../shop/place.ts";
 import { Menu } from "../ui/Menu.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
@@ -69,15 +70,17 @@ function Navigation({ signIn }: { readonly signIn: SignIn | null }) {
 
 interface EntryProps {
   readonly to: string;
+  /** Whether one is there, where the address alone does not tell. */
+  readonly here?: boolean;
   readonly icon: IconName;
   readonly label: string;
   readonly end?: boolean;
 }
 
-function Entry({ to, icon, label, end = false }: EntryProps) {
+function Entry({ to, icon, label, end = false, here = false }: EntryProps) {
   return (
     <li>
-      <NavLink to={to} end={end} className="nav-link">
+      <NavLink to={to} end={end} className={here ? "nav-link active" : "nav-link"} aria-current={here ? "page" : undefined}>
         <Icon name={icon} />
         <span>{label}</span>
       </NavLink>
@@ -136,6 +139,7 @@ function AppPages({ signIn }: { readonly signIn: SignIn }) {
   const reports = useReports(signIn);
   const rights = rightsOf(signIn.claims);
   const base = `/app/${signIn.app}`;
+  const { pathname } = useLocation();
   return (
     <>
       <h2 className="nav-title">{schema.data?.title ?? signIn.app}</h2>
@@ -154,6 +158,7 @@ function AppPages({ signIn }: { readonly signIn: SignIn }) {
             </ul>
           </li>
         )}
+        {schema.data !== undefined && isShop(schema.data) ? <Entry to={shopPlace(signIn.app)} icon="shop" label={t("shop")} here={isShopPlace(signIn.app, pathname)} /> : null}
         {rights.explore ? <Entry to={`${base}/explore`} icon="explore" label={t("explore")} /> : null}
         {rights.sql ? <Entry to={`${base}/sql`} icon="sql" label={t("sql")} /> : null}
         <Entry to={`${base}/data`} icon="data" label={t("data")} />

@@ -1,20 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { Line, type LineState, type Socket, delayOf } from "./line.ts";
+import { type Heard, Line, type LineState, delayOf } from "./line.ts";
 
 /** A network and a clock that do what they are told. */
 function world() {
-  const sockets: Socket[] = [];
+  const sockets: Heard[] = [];
   const states: LineState[] = [];
   const texts: string[] = [];
   const sent: string[] = [];
-  const timers: { at: number; then: () => void }[] = [];
+  const timers: { at: number; call: () => void }[] = [];
   let now = 0;
   let refused = 0;
   const line = new Line({
-    open: () => {
-      const socket: Socket = { onopen: null, onmessage: null, onclose: null, send: (text) => sent.push(text), close: () => undefined };
-      sockets.push(socket);
-      return socket;
+    open: (heard) => {
+      sockets.push(heard);
+      return { send: (text) => sent.push(text), close: () => heard.onClose(1000) };
     },
     onState: (state) => states.push(state),
     onText: (text) => texts.push(text),
@@ -23,24 +22,24 @@ function world() {
     },
     now: () => now,
     random: () => 1,
-    after: (milliseconds, then) => {
-      const timer = { at: now + milliseconds, then };
+    after: (milliseconds, call) => {
+      const timer = { at: now + milliseconds, call };
       timers.push(timer);
       return () => timers.splice(timers.indexOf(timer), 1);
     },
   });
-  const last = () => sockets.at(-1) as Socket;
+  const last = () => sockets.at(-1);
   return {
     line, sockets, states, texts, sent, timers,
     refused: () => refused,
     kinds: () => states.map((state) => state.kind),
-    says: (text: string) => last().onmessage?.({ data: text }),
-    breaks: (code = 1006) => last().onclose?.({ code }),
+    says: (text: string) => last()?.onText(text),
+    breaks: (code = 1006) => last()?.onClose(code),
     pass: (milliseconds: number) => {
       now += milliseconds;
       for (const timer of timers.filter(({ at }) => at <= now)) {
         timers.splice(timers.indexOf(timer), 1);
-        timer.then();
+        timer.call();
       }
     },
   };
@@ -120,12 +119,22 @@ describe("a line", () => {
     expect(sent).toEqual(['{"a":1}']);
   });
 
-  it("that was closed is quiet", () => {
+  it("that was closed while it waited is not tried again", () => {
     const { line, kinds, breaks, timers, sockets } = world();
     breaks();
     line.close();
     expect(timers).toEqual([]);
     expect(sockets).toHaveLength(1);
     expect(kinds()).toEqual(["connecting", "waiting"]);
+  });
+
+  it("that was closed while it was live is quiet", () => {
+    const { line, kinds, says, texts, timers } = world();
+    says("hello");
+    line.close();
+    says("too late");
+    expect(timers).toEqual([]);
+    expect(texts).toEqual(["hello"]);
+    expect(kinds()).toEqual(["connecting", "live"]);
   });
 });

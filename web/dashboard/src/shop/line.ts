@@ -10,15 +10,18 @@ export type LineState =
 
 /** As much of a WebSocket as a line needs. */
 export interface Socket {
-  onopen: (() => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onclose: ((event: { readonly code: number }) => void) | null;
   readonly send: (text: string) => void;
   readonly close: () => void;
 }
 
+/** What a socket tells. */
+export interface Heard {
+  readonly onText: (text: string) => void;
+  readonly onClose: (code: number) => void;
+}
+
 export interface LineNeeds {
-  readonly open: () => Socket;
+  readonly open: (heard: Heard) => Socket;
   readonly onState: (state: LineState) => void;
   readonly onText: (text: string) => void;
   /** It broke before anything was heard, and why is not told to pages: there is a chance to ask. */
@@ -52,17 +55,21 @@ export class Line {
   #connect(): void {
     this.#heard = false;
     this.#needs.onState({ kind: "connecting" });
-    const socket = this.#needs.open();
+    // What comes after it was closed is no matter of ours.
+    const socket: Socket = this.#needs.open({
+      onText: (text) => (this.#closed ? undefined : this.#took(text)),
+      onClose: (code) => this.#broke(code),
+    });
     this.#socket = socket;
-    socket.onmessage = ({ data }) => {
-      if (!this.#heard) {
-        this.#heard = true;
-        this.#tries = 0;
-        this.#needs.onState({ kind: "live" });
-      }
-      if (typeof data === "string") this.#needs.onText(data);
-    };
-    socket.onclose = ({ code }) => this.#broke(code);
+  }
+
+  #took(text: string): void {
+    if (!this.#heard) {
+      this.#heard = true;
+      this.#tries = 0;
+      this.#needs.onState({ kind: "live" });
+    }
+    this.#needs.onText(text);
   }
 
   #broke(code: number): void {
@@ -101,11 +108,7 @@ export class Line {
     this.#closed = true;
     this.#callOff?.();
     this.#callOff = null;
-    const socket = this.#socket;
+    this.#socket?.close();
     this.#socket = null;
-    if (socket === null) return;
-    socket.onmessage = null;
-    socket.onclose = null;
-    socket.close();
   }
 }
