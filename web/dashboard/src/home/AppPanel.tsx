@@ -7,7 +7,7 @@ import type { Report } from "../api/document.ts";
 import { answerOptions, reportOptions, useReports } from "../api/queries.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
 import { useName } from "../format/useName.ts";
-import { useT } from "../i18n/i18n.tsx";
+import { useI18n, useT } from "../i18n/i18n.tsx";
 import { addressOf, previousAsOf } from "../reports/address.ts";
 import { Delta, isBadWhenMore } from "../reports/blocks/Cards.tsx";
 import { sameBlock, statBefore } from "../reports/compare.ts";
@@ -17,7 +17,8 @@ import { useSignIn } from "../session/session.tsx";
 import { Chart } from "../ui/Chart.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
-import { type Change, headlinesOf, homeQueries, moversOf, newOf, streamOf, totalOf } from "./model.ts";
+import { HomeInsights } from "./HomeInsights.tsx";
+import { type Change, headlinesOf, homeQueries, isFree, moversOf, newOf, streamOf, totalOf } from "./model.ts";
 
 export function AppPanel({ app }: { readonly app: AppDescription }) {
   const t = useT();
@@ -79,6 +80,7 @@ function OfStream({ app, stream }: { readonly app: AppDescription; readonly stre
             ))}
           </ul>
         )}
+        <HomeInsights app={app} />
       </div>
       {weeks.data === undefined ? <Skeleton rows={1} tall /> : <Growth result={weeks.data.result} />}
     </div>
@@ -131,15 +133,14 @@ function Headline({ label, change }: { readonly label: string; readonly change: 
   );
 }
 
-const isFree = (report: Report): boolean => report.routes[0].params.every((param) => !param.required);
-
 /** A report's blocks now and a period before. */
 function useCompared(report: Report | undefined): { readonly blocks: readonly Block[]; readonly before: readonly Block[] | null; readonly error: unknown; readonly isPending: boolean } {
   const signIn = useSignIn();
   const today = useToday();
+  const { language } = useI18n();
   const route = report?.routes[0];
-  const address = route === undefined ? null : addressOf(route, {}, { asOf: null });
-  const previous = route === undefined ? null : addressOf(route, {}, { asOf: previousAsOf(route, {}, today) });
+  const address = route === undefined ? null : addressOf(route, {}, { asOf: null, language });
+  const previous = route === undefined ? null : addressOf(route, {}, { asOf: previousAsOf(route, {}, today), language });
   const now = useQuery({ ...reportOptions(signIn, address ?? ""), enabled: address !== null });
   const then = useQuery({ ...reportOptions(signIn, previous ?? ""), enabled: previous !== null });
   const schema = route?.answer ?? {};
@@ -216,9 +217,12 @@ function OfReports({ app }: { readonly app: AppDescription }) {
   if (reports.isPending || first.isPending) return <Skeleton rows={3} />;
   return (
     <div className="home-body">
-      <dl className="cards">
-        <ReportHeadlines app={app} shown={6} />
-      </dl>
+      <div className="stack">
+        <dl className="cards">
+          <ReportHeadlines app={app} shown={6} />
+        </dl>
+        <HomeInsights app={app} />
+      </div>
       {first.blocks.length === 0 ? <p className="soft">{t("reports.none")}</p> : picture}
     </div>
   );

@@ -19,6 +19,8 @@ export interface Insight {
   readonly test: Readonly<Record<string, unknown>> | null;
 }
 
+export const bySeverity = (a: Insight, b: Insight): number => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity);
+
 const SCHEMA = /\/Insight$/;
 
 /** Whether a list is declared to hold insights. */
@@ -57,7 +59,7 @@ function insightIn(value: unknown): Insight[] {
 /** The insights of a list, the gravest first; those of equal weight as they came. */
 export function insightsIn(value: unknown): Insight[] {
   const all = Array.isArray(value) ? value.flatMap(insightIn) : [];
-  return all.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  return all.sort(bySeverity);
 }
 
 /** Whether a list without a declared shape is one of insights. */
@@ -69,7 +71,7 @@ export function insightsOf(schema: Schema, value: unknown, depth = 3): Insight[]
   if (holdsInsights(open)) return insightsIn(value);
   if (!isRaw(value) || depth === 0) return [];
   const found = Object.entries(open.properties ?? {}).flatMap(([name, own]) => insightsOf(own, value[name], depth - 1));
-  return found.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  return found.sort(bySeverity);
 }
 
 export interface Fact {

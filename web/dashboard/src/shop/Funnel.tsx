@@ -44,9 +44,10 @@ export function Dropoff({ summary }: { readonly summary: Summary }) {
         {summary.steps.map((step, place) => (
           <li key={step.step} data-step={step.step}>
             <span className={`legend-dot series-${place + 1}`} />
-            <span className="split-name">{nameOf(step.step)}</span>
-            <span data-number="exits">{format.number(step.exits)}</span>
-            <strong data-number="share">{format.percent(step.exitShare)}</strong>
+            <span className="reach-name">{nameOf(step.step)}</span>
+            <span className="split-numbers">
+              <strong data-number="share">{format.percent(step.exitShare)}</strong> <span className="soft" data-number="exits">{format.number(step.exits)}</span>
+            </span>
           </li>
         ))}
       </ul>

@@ -8,6 +8,7 @@ import { insightsIn } from "../insights/insight.ts";
 import { useSignIn } from "../session/session.tsx";
 import { Page } from "../shell/Page.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
+import { Icon } from "../ui/icons.tsx";
 import { Dropoff, Reach } from "./Funnel.tsx";
 import { Latencies } from "./Latencies.tsx";
 import { LineBadge } from "./LineBadge.tsx";
@@ -48,7 +49,12 @@ function Shop({ speaks }: { readonly speaks: boolean }) {
   return (
     <Page title={t("shop")} subtitle={t("shop.subtitle")} tools={tools} wide>
       {cleared === null ? null : (
-        <output className="notice shop-cleared">{t("shop.reset.done", { count: cleared })}</output>
+        <div className="notice shop-cleared">
+          <output>{t("shop.reset.done", { count: cleared })}</output>
+          <button type="button" className="button is-bare is-square" aria-label={t("close")} onClick={() => setCleared(null)}>
+            <Icon name="close" />
+          </button>
+        </div>
       )}
       <div className="shop">
         <Simulator walk={walk} />
@@ -79,13 +85,13 @@ function Numbers({ live }: { readonly live: Live }) {
         <Title id="shop-dropoff" title={t("shop.dropoff")} what={t("shop.dropoff.what")} />
         <Dropoff summary={summary} />
       </section>
-      <section className="panel" aria-labelledby="shop-latency">
-        <Title id="shop-latency" title={t("shop.latency")} what={t("shop.latency.what")} />
-        <Latencies summary={summary} />
-      </section>
       <section className="panel" aria-labelledby="shop-insights">
         <Title id="shop-insights" title={t("shop.insights")} what={t("shop.insights.what")} />
         <InsightList insights={insights} label={t("shop.insights")} />
+      </section>
+      <section className="panel" aria-labelledby="shop-latency">
+        <Title id="shop-latency" title={t("shop.latency")} what={t("shop.latency.what")} />
+        <Latencies summary={summary} />
       </section>
     </div>
   );
