@@ -74,6 +74,7 @@ export const en = {
 
   // Reports
   "reports.subtitle": { one: "{count} report", other: "{count} reports" },
+  "reports.zone": "times in {zone}",
   "reports.none": "This app has no reports for your role",
   "reports.none.explore": "Ask your own questions in Explore",
   "reports.none.hint": "The pack says which roles see which reports.",
@@ -236,6 +237,8 @@ export const en = {
   range: "Range",
   "range.7d": "7 days",
   "range.28d": "28 days",
+  "range.30d": "30 days",
+  "range.6m": "6 months",
   "range.90d": "90 days",
   "range.12m": "12 months",
   "range.all": "All",

@@ -103,11 +103,18 @@ const MONTHS = /months/;
 /** A report without a period of its own is compared with itself a month before. */
 const OTHERWISE_DAYS = 30;
 
+/** The parameter that says how long a time a report tells of. */
+export function periodOf(route: Route): { readonly param: Param; readonly unit: "days" | "months" } | null {
+  const days = route.params.find((param) => DAYS.test(param.name));
+  if (days !== undefined) return { param: days, unit: "days" };
+  const months = route.params.find((param) => MONTHS.test(param.name));
+  return months === undefined ? null : { param: months, unit: "months" };
+}
+
 /** The day as of which the period before this one is asked. */
 export function previousAsOf(route: Route, given: Given, asOf: string): string {
-  const days = route.params.find((param) => DAYS.test(param.name));
-  const months = route.params.find((param) => MONTHS.test(param.name));
-  if (days !== undefined) return addDays(asOf, -Number(valueOf(days, given) ?? OTHERWISE_DAYS));
-  if (months !== undefined) return addMonths(asOf, -Number(valueOf(months, given) ?? 1));
-  return addDays(asOf, -OTHERWISE_DAYS);
+  const period = periodOf(route);
+  if (period === null) return addDays(asOf, -OTHERWISE_DAYS);
+  const length = valueOf(period.param, given);
+  return period.unit === "days" ? addDays(asOf, -Number(length ?? OTHERWISE_DAYS)) : addMonths(asOf, -Number(length ?? 1));
 }

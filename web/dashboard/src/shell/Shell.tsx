@@ -78,12 +78,23 @@ interface EntryProps {
 }
 
 function Entry({ to, icon, label, end = false, here = false }: EntryProps) {
+  const inner = (
+    <>
+      <Icon name={icon} />
+      <span>{label}</span>
+    </>
+  );
   return (
     <li>
-      <NavLink to={to} end={end} className={here ? "nav-link active" : "nav-link"} aria-current={here ? "page" : undefined}>
-        <Icon name={icon} />
-        <span>{label}</span>
-      </NavLink>
+      {here ? (
+        <Link to={to} className="nav-link active" aria-current="page">
+          {inner}
+        </Link>
+      ) : (
+        <NavLink to={to} end={end} className="nav-link">
+          {inner}
+        </NavLink>
+      )}
     </li>
   );
 }
