@@ -14,6 +14,7 @@ import { sameBlock, statBefore } from "../reports/compare.ts";
 import { type Block, blocksOf } from "../reports/shape.ts";
 import { rightsOf } from "../session/claims.ts";
 import { useSignIn } from "../session/session.tsx";
+import { isShop, shopPlace } from "../shop/place.ts";
 import { Chart } from "../ui/Chart.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
@@ -34,9 +35,16 @@ export function AppPanel({ app }: { readonly app: AppDescription }) {
           </h2>
           <p className="soft is-small-text">{[role, tenant ?? (role === "admin" ? t("bearer.all_tenants") : null)].filter((part) => part !== null).join(" · ")}</p>
         </div>
-        <Link className="button is-bare row-end" to={`/app/${app.app}`}>
-          {t("reports")} <Icon name="right" size={14} />
-        </Link>
+        <span className="row row-end">
+          {isShop(app) ? (
+            <Link className="button is-bare" to={shopPlace(app.app)}>
+              <Icon name="shop" size={14} /> {t("shop")}
+            </Link>
+          ) : null}
+          <Link className="button is-bare" to={`/app/${app.app}`}>
+            {t("reports")} <Icon name="right" size={14} />
+          </Link>
+        </span>
       </header>
       {stream === null ? <OfReports app={app} /> : <OfStream app={app} stream={stream} />}
     </section>
@@ -71,14 +79,17 @@ function OfStream({ app, stream }: { readonly app: AppDescription; readonly stre
           <ReportHeadlines app={app} shown={2} />
         </dl>
         {movers.length === 0 ? null : (
-          <ul className="changes" aria-label={t("home.changes")}>
-            {movers.map((mover) => (
-              <li key={mover.name}>
-                <Delta now={mover.now} before={mover.before} text={format.number(mover.before)} badWhenMore={isBadWhenMore(mover.name)} />
-                <span>{t(mover.now > mover.before ? "home.more" : "home.less", { name: mover.name, now: mover.now, before: mover.before })}</span>
-              </li>
-            ))}
-          </ul>
+          <section className="changes">
+            <h3 className="block-title">{t("home.changes")}</h3>
+            <ul>
+              {movers.map((mover) => (
+                <li key={mover.name}>
+                  <Delta now={mover.now} before={mover.before} text={format.number(mover.before)} badWhenMore={isBadWhenMore(mover.name)} />
+                  <span>{t(mover.now > mover.before ? "home.more" : "home.less", { name: mover.name, now: mover.now, before: mover.before })}</span>
+                </li>
+              ))}
+            </ul>
+          </section>
         )}
         <HomeInsights app={app} />
       </div>
@@ -94,6 +105,7 @@ function Growth({ result }: { readonly result: Readonly<Record<string, unknown>>
   const format = useFormat();
   const { starts, complete } = result as { readonly starts: readonly string[]; readonly complete: readonly boolean[] };
   const lines = STATES.map((state) => ({ name: t(`lifecycle.${state}`), data: result[state] as (number | null)[] }));
+  const nothing = lines.every((line) => line.data.every((value) => (value ?? 0) === 0));
   return (
     <figure className="stack">
       <figcaption className="row is-wrap">
@@ -106,16 +118,20 @@ function Growth({ result }: { readonly result: Readonly<Record<string, unknown>>
           ))}
         </ul>
       </figcaption>
-      <Chart
-        label={t("home.growth")}
-        labels={starts.map((start) => format.start(start, "week"))}
-        lines={lines}
-        shape="stack"
-        format={format.number}
-        axis={format.compact}
-        partial={complete.filter((ended) => !ended).length}
-        height="low"
-      />
+      {nothing ? (
+        <p className="soft">{t("empty.list")}</p>
+      ) : (
+        <Chart
+          label={t("home.growth")}
+          labels={starts.map((start) => format.start(start, "week"))}
+          lines={lines}
+          shape="stack"
+          format={format.number}
+          axis={format.compact}
+          partial={complete.filter((ended) => !ended).length}
+          height="low"
+        />
+      )}
     </figure>
   );
 }

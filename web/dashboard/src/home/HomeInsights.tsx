@@ -12,6 +12,9 @@ import { useSignIn } from "../session/session.tsx";
 import { isFree } from "./model.ts";
 
 const SHOWN = 3;
+/** What is only good to know is told where it stands. */
+const isGrave = ({ severity }: Insight): boolean => severity !== "info";
+
 /** So many reports are asked: Home is a glance. */
 const ASKED = 3;
 
@@ -24,19 +27,22 @@ export function HomeInsights({ app }: { readonly app: AppDescription }) {
   const found = gravestOf(asked.map((report, place) => ({ report, value: answers[place]?.data?.value })));
   if (found.length === 0) return null;
   return (
-    <ul className="insights-brief" aria-label={t("insights")}>
-      {found.map(({ report, insight }) => (
-        <li key={`${report.name} ${insight.title} ${insight.finding}`}>
-          <span className="insight-head">
-            <SeverityMark severity={insight.severity} />
-            <Link className="insight-link" to={`/app/${app.app}/reports/${report.name}`}>
-              {insight.title}
-            </Link>
-          </span>
-          <span className="soft">{insight.finding}</span>
-        </li>
-      ))}
-    </ul>
+    <section className="insights-brief">
+      <h3 className="block-title">{t("insights")}</h3>
+      <ul>
+        {found.map(({ report, insight }) => (
+          <li key={`${report.name} ${insight.title} ${insight.finding}`}>
+            <span className="insight-head">
+              <SeverityMark severity={insight.severity} />
+              <Link className="insight-link" to={`/app/${app.app}/reports/${report.name}`}>
+                {insight.title}
+              </Link>
+            </span>
+            <span className="soft">{insight.finding}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
@@ -46,6 +52,6 @@ interface Found {
 }
 
 function gravestOf(answers: readonly { readonly report: Report; readonly value: unknown }[]): Found[] {
-  const all = answers.flatMap(({ report, value }) => insightsOf(report.routes[0].answer, value).map((insight) => ({ report, insight })));
+  const all = answers.flatMap(({ report, value }) => insightsOf(report.routes[0].answer, value).filter(isGrave).map((insight) => ({ report, insight })));
   return all.sort((a, b) => bySeverity(a.insight, b.insight)).slice(0, SHOWN);
 }

@@ -60,8 +60,8 @@ function InsightCard({ insight }: { readonly insight: Insight }) {
           <Facts facts={evidence} />
           {test.length === 0 ? null : (
             <>
-              <h5 className="block-title">{t("insights.test")}</h5>
-              <Facts facts={test} />
+              <p className="block-title">{t("insights.test")}</p>
+              <Facts facts={test} fine />
             </>
           )}
           {insight.rule === "" ? null : (
@@ -75,7 +75,13 @@ function InsightCard({ insight }: { readonly insight: Insight }) {
   );
 }
 
-function Facts({ facts }: { readonly facts: readonly Fact[] }) {
+interface FactsProps {
+  readonly facts: readonly Fact[];
+  /** Of probabilities, which are small. */
+  readonly fine?: boolean;
+}
+
+function Facts({ facts, fine = false }: FactsProps) {
   const format = useFormat();
   const name = useName();
   return (
@@ -83,7 +89,7 @@ function Facts({ facts }: { readonly facts: readonly Fact[] }) {
       {facts.map((fact) => (
         <div key={fact.name}>
           <dt>{name(fact.name)}</dt>
-          <dd>{format.any(fact.value, unitOf(fact.name))}</dd>
+          <dd>{fine && typeof fact.value === "number" ? format.digits(fact.value) : format.any(fact.value, unitOf(fact.name))}</dd>
         </div>
       ))}
     </dl>
