@@ -104,6 +104,8 @@ codes! {
         "Name one of them with `?app=`."
     CohortExists "cohort_exists" Conflict "Cohort exists"
         "Delete the cohort of that name, or choose another."
+    MintingUnavailable "minting_unavailable" Conflict "No secret to sign with"
+        "Have the host sign the token with its own key, or give the server a secret (`jwt.secret`)."
     Conflict "conflict" Conflict "Conflict"
         "Look at what is stored, and decide again."
     TooLarge "too_large" TooLarge "Past a limit"

@@ -19,13 +19,15 @@ use crate::problem::{Code, Problem};
 use crate::rejects::RejectKeeper;
 use crate::routes::{RouteError, Routes};
 use crate::settings::{Settings, SettingsError};
-use crate::sign_in::{Caller, Keys, WriteKeys};
+use crate::sign_in::{Caller, Keys, SigningKey, WriteKeys};
 use crate::warm::Schedules;
 
 /// What comes in from outside.
 pub struct Components {
     pub clock: Arc<dyn Clock>,
     pub keys: Keys,
+    /// What tokens are minted with, where the server has a secret of its own.
+    pub signer: Option<SigningKey>,
     pub write_keys: WriteKeys,
     pub sql: Sql,
     /// Sets the names of this process's requests apart from another's.
@@ -44,6 +46,7 @@ pub struct Server {
     /// There once it is recovered.
     store: OnceLock<Store>,
     pub(crate) keys: Keys,
+    pub(crate) signer: Option<SigningKey>,
     pub(crate) write_keys: WriteKeys,
     pub(crate) joining: Joining,
     pub(crate) sql: Arc<Sql>,
@@ -126,6 +129,7 @@ impl Server {
             clock: components.clock,
             store: OnceLock::new(),
             keys: components.keys,
+            signer: components.signer,
             write_keys: components.write_keys,
             joining: Joining::default(),
             sql: Arc::new(components.sql),

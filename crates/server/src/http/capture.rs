@@ -68,7 +68,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    fn of(
+    pub(super) fn of(
         server: Arc<Server>,
         headers: &http::HeaderMap,
         uri: &http::Uri,
@@ -96,13 +96,18 @@ impl Delivery {
                 return Err(Problem::new(Code::BodyInvalid, detail));
             }
         };
+        self.store_items(&items, way)
+    }
+
+    /// What became of each.
+    pub(super) fn store_items(&self, items: &[Captured<'_>], way: Way) -> Result<Counted, Problem> {
         let items_max = self.server.settings.rows_max;
         if items.len() > items_max {
             let detail = format!("The list has {} objects; allowed are at most {items_max}.", items.len());
             return Err(Problem::new(Code::BodyTooLarge, detail));
         }
-        let counted = self.admit(way, &items)?;
-        self.keep(way, &items, &counted);
+        let counted = self.admit(way, items)?;
+        self.keep(way, items, &counted);
         Ok(counted)
     }
 
@@ -262,7 +267,7 @@ impl Counted {
         }
     }
 
-    fn to_json(&self) -> JsonValue {
+    pub(super) fn to_json(&self) -> JsonValue {
         json!({"accepted": self.accepted, "duplicates": self.duplicates, "rejected": self.rejected})
     }
 }

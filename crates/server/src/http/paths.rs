@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
-    capture, cards, cohorts, explain, keys, live, probes, query, reference, rejects, rows, schema, sql,
+    beacon, capture, cards, cohorts, embed, explain, keys, live, probes, query, reference, rejects, rows,
+    schema, sql, tokens,
 };
 use crate::openapi::{Operation, capture as describe, cards as of_cards, own, rejects as of_rejects};
 use crate::server::Server;
@@ -106,6 +107,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         answer: || post(capture::aliases),
     },
     OwnPath {
+        path: "/v1/beacon",
+        verb: Verb::Post,
+        describe: describe::beacon,
+        surroundings: Surroundings::Work,
+        answer: || post(beacon::take),
+    },
+    OwnPath {
         path: "/v1/rejects",
         verb: Verb::Get,
         describe: of_rejects::list,
@@ -146,6 +154,20 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: describe::revoke_key,
         surroundings: Surroundings::Work,
         answer: || delete(keys::revoke),
+    },
+    OwnPath {
+        path: "/v1/embed",
+        verb: Verb::Get,
+        describe: describe::embed,
+        surroundings: Surroundings::Work,
+        answer: || get(embed::declaration),
+    },
+    OwnPath {
+        path: "/v1/tokens",
+        verb: Verb::Post,
+        describe: describe::mint_token,
+        surroundings: Surroundings::Work,
+        answer: || post(tokens::mint),
     },
     OwnPath {
         path: "/v1/query",

@@ -32,11 +32,15 @@ mod dashboard;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
 mod inputs;
+#[cfg(test)]
+mod insights;
 #[cfg(test)]
 mod kept;
 #[cfg(test)]
@@ -63,5 +67,7 @@ mod rows;
 mod storefront;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod write_keys;

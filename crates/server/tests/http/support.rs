@@ -79,6 +79,7 @@ pub(crate) fn components() -> Components {
     Components {
         clock: Arc::new(FixedClock(now())),
         keys: Keys::hs256(SECRET).unwrap(),
+        signer: Some(SigningKey::hs256(SECRET).unwrap()),
         write_keys: WriteKeys::in_memory(entropy),
         sql: Sql::new(&here()).unwrap(),
         seed: 7,
