@@ -24,7 +24,7 @@ interface RawParameter {
   readonly schema?: Schema;
 }
 
-interface RawOperation {
+export interface RawOperation {
   readonly parameters?: readonly RawParameter[];
   readonly responses?: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>>;
 }
@@ -64,7 +64,7 @@ function paramOf(raw: RawParameter): Param[] {
   return [{ name: raw.name, place, required: raw.required === true, description: raw.description ?? "", schema: raw.schema ?? {} }];
 }
 
-function routeOf(document: Document, path: string): Route {
+export function routeOf(document: Document, path: string): Route {
   const operation = document.paths[path]?.get;
   const answer = operation?.responses?.["200"]?.content?.["application/json"]?.schema ?? {};
   return { path, params: (operation?.parameters ?? []).flatMap(paramOf), answer };
