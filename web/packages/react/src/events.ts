@@ -121,6 +121,6 @@ export async function listen<Answer>(listening: Listening<Answer>): Promise<void
     failures = ended === "heard" ? 0 : failures + 1;
     // A token that has ended is renewed at once, the first time.
     const wait = ended === "expired" && failures === 1 ? 0 : Math.min(WAIT_MS_MAX, WAIT_MS * 2 ** Math.min(failures, 10));
-    if (!signal.aborted) await pause(wait, signal);
+    if (wait > 0 && !signal.aborted) await pause(wait, signal);
   }
 }
