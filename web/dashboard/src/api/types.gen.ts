@@ -696,6 +696,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/beacon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Capture by a beacon
+         * @description What /v1/capture, /v1/actors and /v1/alias take, in one body with the write key in it, for pages that are left: it may be sent as text/plain, which browsers ask nobody about. Pages of origins that the server's rules do not name are refused.
+         *
+         *     No token is wanted.
+         */
+        post: operations["beacon"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/capture": {
         parameters: {
             query?: never;
@@ -817,6 +839,28 @@ export interface paths {
          * @description Roles: any.
          */
         delete: operations["delete_cohort"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a token with `embed` is bound to
+         * @description The report, where to ask for it and how its answer is shaped. Other tokens are answered 403.
+         *
+         *     Roles: any.
+         */
+        get: operations["embed"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1070,6 +1114,28 @@ export interface paths {
          *     Roles: admin, writer.
          */
         post: operations["append_rows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mint a token
+         * @description Of no more rights than the admin's own. A minted token mints no others.
+         *
+         *     Roles: admin.
+         */
+        post: operations["mint_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -6631,6 +6697,206 @@ export interface operations {
             };
         };
     };
+    beacon: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "key": "ewk_…",
+                 *       "events": []
+                 *     }
+                 */
+                "application/json": {
+                    /** @description As /v1/actors takes them. */
+                    actors?: Record<string, unknown>[] | null;
+                    /** @description As /v1/alias takes them. */
+                    aliases?: Record<string, unknown>[] | null;
+                    /** @description As /v1/capture takes them. */
+                    events?: Record<string, unknown>[] | null;
+                    /** @description A write key. */
+                    key: string;
+                };
+            };
+        };
+        responses: {
+            /** @description What became of each object of each list; it is durable. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        actors?: components["schemas"]["Captured"];
+                        aliases?: components["schemas"]["Captured"];
+                        events?: components["schemas"]["Captured"];
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `conflict`: Conflict. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `body_invalid`: Body of the wrong shape. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
     capture: {
         parameters: {
             query?: {
@@ -8324,6 +8590,133 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    embed: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        description: string | null;
+                        /** @description The parameters that the token fixes. */
+                        fixed: {
+                            [key: string]: string;
+                        };
+                        /** @description What this document says of that path. */
+                        operation: Record<string, unknown>;
+                        /** @description Where to ask, with its parameters in braces. */
+                        path: string;
+                        report: string;
+                        timezone: string | null;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    };
+                };
+            };
+            /** @description `app_ambiguous`: Several apps. `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "app_ambiguous" | "parameter_invalid";
                     };
                 };
             };
@@ -10473,6 +10866,210 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `body_invalid`: Body of the wrong shape. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    mint_token: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "role": "analyst",
+                 *       "ttl": "1h"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Binds the token to one report, for pages of one origin: see docs/embed.md. */
+                    embed?: {
+                        /** @description As browsers write it: `https://app.example.com`. */
+                        origin: string;
+                        /** @description Parameters of the report whose values the bearer cannot choose. */
+                        params?: {
+                            [key: string]: string | number | boolean;
+                        } | null;
+                        report: string;
+                    } | null;
+                    /** @description Default: the admin's own. */
+                    plan?: string | null;
+                    /** @description What the bearer may do. */
+                    role: string;
+                    /** @description Who the bearer is. */
+                    sub?: string | number | null;
+                    /** @description Whose rows it sees; an admin's tenant needs no naming. */
+                    tenant?: string | number | null;
+                    /** @description How long it is good: `15m`, `12h`, `7d`, or whole seconds. Default 1h; at most 30d, of one with `embed` 1d. */
+                    ttl?: string | number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The token, which is told this once. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description What the token says. */
+                        claims: Record<string, unknown>;
+                        /** Format: date-time */
+                        expires_at: string;
+                        token: string;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "forbidden";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `minting_unavailable`: No secret to sign with. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "minting_unavailable";
+                    };
+                };
+            };
+            /** @description `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
                     };
                 };
             };
