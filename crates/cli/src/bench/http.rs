@@ -29,6 +29,22 @@ pub(super) fn own() -> Result<Command, Failure> {
     Ok(command)
 }
 
+/// Lets so many clients do the same side by side, each by its number; ends when all have.
+pub(super) fn at_once(
+    clients: usize,
+    work: impl Fn(usize) -> Result<(), Failure> + Sync,
+) -> Result<(), Failure> {
+    let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
+        let work = &work;
+        let clients: Vec<_> = (0..clients).map(|client| scope.spawn(move || work(client))).collect();
+        let ended = |client: std::thread::ScopedJoinHandle<'_, _>| {
+            client.join().unwrap_or_else(|_| Err(Failure::new("a client fell")))
+        };
+        clients.into_iter().map(ended).collect()
+    });
+    results.into_iter().collect()
+}
+
 /// A server, ended when it is dropped.
 pub(super) struct Server {
     process: Child,
@@ -80,6 +96,7 @@ impl Server {
             subject: Some("bench".to_owned()),
             plan: None,
             issuer: None,
+            embed: None,
             expires: Instant::from_micros(SystemClock.now().micros() + TOKEN_LIFE_MICROS),
         };
         let key = SigningKey::hs256(self.secret.as_bytes()).map_err(Failure::new)?;

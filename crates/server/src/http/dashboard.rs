@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use ebbtide_web::File;
@@ -52,6 +52,18 @@ async fn below(Path(path): Path<String>, asked: HeaderMap) -> Result<Response, P
         }
         _ => page(&asked),
     }
+}
+
+/// A file that pages of other sites run: it tells of nobody, and may be loaded from anywhere.
+pub(super) fn script(name: &str, asked: &HeaderMap) -> Result<Response, Problem> {
+    let file = ebbtide_web::file(name)
+        .ok_or_else(|| Problem::new(Code::PathUnknown, "This server was built without that script."))?;
+    let mut response = answer(file, asked)?;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let anywhere = HeaderValue::from_static("cross-origin");
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), anywhere);
+    Ok(response)
 }
 
 fn page(asked: &HeaderMap) -> Result<Response, Problem> {

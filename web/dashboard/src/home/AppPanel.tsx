@@ -19,6 +19,7 @@ import { Chart } from "../ui/Chart.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { HomeInsights } from "./HomeInsights.tsx";
+import { SavedCards } from "./SavedCards.tsx";
 import { type Change, headlinesOf, homeQueries, isFree, moversOf, newOf, streamOf, totalOf } from "./model.ts";
 
 export function AppPanel({ app }: { readonly app: AppDescription }) {
@@ -47,6 +48,7 @@ export function AppPanel({ app }: { readonly app: AppDescription }) {
         </span>
       </header>
       {stream === null ? <OfReports app={app} /> : <OfStream app={app} stream={stream} />}
+      {rightsOf(signIn.claims).explore ? <SavedCards app={app} /> : null}
     </section>
   );
 }
