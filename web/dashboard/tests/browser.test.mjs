@@ -139,6 +139,16 @@ describe("who may see what", () => {
 const funnel = encodeURIComponent(JSON.stringify({ kind: "funnel", steps: [{ event: "view", where: [{ prop: "url", op: "eq", value: "/pricing" }] }, { event: "signup" }, { event: "purchase" }], window: "14d" }));
 const retention = encodeURIComponent(JSON.stringify({ kind: "retention", period: "week", periods: 8 }));
 const ALL = ["MERCHANT", "DESK_ADMIN", "OWNER", "SITE_ADMIN", "SHOP_ADMIN", "PRODUCT_ADMIN"];
+/** What is done on a page before it is looked at. */
+const toCart = async (page) => {
+  await page.locator(".shop-window .good").first().click();
+  await page.locator('.shop-window[data-screen="product"] .is-primary').click();
+  await page.locator('.shop-window[data-screen="cart"]').waitFor();
+};
+const runStatement = async (page) => {
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.locator("table.table").first().waitFor();
+};
 const PAGES = [
   ["sign-in", "/app/sign-in", []],
   ["home", "/app/", ALL],
@@ -146,22 +156,23 @@ const PAGES = [
   ["itsm", "/app/itsm", ["DESK_ADMIN"]],
   ["chatbot", "/app/chatbot", ["OWNER"]],
   ["learning", "/app/learning", ["SITE_ADMIN"]],
-  ["shop", "/storefront/", ["SHOP_ADMIN"]],
+  ["shop", "/storefront/", ["SHOP_ADMIN"], toCart],
   ["storefront", "/app/storefront", ["SHOP_VIEWER"]],
   ["product", "/app/product", ["PRODUCT_ADMIN"]],
   ["explore-funnel", `/app/product/explore?q=${funnel}&range=90d`, ["PRODUCT_ADMIN"]],
   ["explore-retention", `/app/product/explore?q=${retention}`, ["PRODUCT_ADMIN"]],
-  ["sql", "/app/learning/sql", ["SITE_ADMIN"]],
+  ["sql", "/app/learning/sql", ["SITE_ADMIN"], runStatement],
   ["data", "/app/loyalty/data", ["LOYALTY_ADMIN"]],
   ["access", "/app/product/access", ["PRODUCT_ADMIN"]],
 ];
 
 describe("every page", () => {
-  for (const [name, path, tokens] of PAGES) {
+  for (const [name, path, tokens, prepare = async () => undefined] of PAGES) {
     for (const theme of ["light", "dark"]) {
       test(`${name}, ${theme}: no fault of access, none in the console`, async () => {
         const { page, done } = await open(path, tokens, { theme });
         await page.locator("h1").first().waitFor();
+        await prepare(page);
         await page.evaluate(async () => {
           for (let y = 0; y < document.body.scrollHeight; y += 600) {
             scrollTo(0, y);
@@ -179,8 +190,10 @@ describe("every page", () => {
     test(`${name} fits a phone`, async () => {
       const { page, done } = await open(path, tokens, { width: 390, height: 844 });
       await page.locator("h1").first().waitFor();
+      await prepare(page);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `${overflow} px too wide`);
+      if (name === "shop") await picture(page, `${name}-phone`);
       await done();
     });
   }
