@@ -1222,6 +1222,37 @@ export interface components {
             code: string;
             text: string;
         };
+        /** @description A finding in words, in the language of `lang`; of severity `info`, why there is none. */
+        Insight: {
+            /** @description What to do about it. */
+            action: string;
+            /** @description What it is about, and the numbers. */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** @description What was found. */
+            finding: string;
+            /** @description The rule of the pack that has found it. */
+            rule: string;
+            /** @enum {string} */
+            severity: "high" | "medium" | "low" | "info";
+            /** @description Where the finding rests on a test of significance: what it gave. */
+            test?: {
+                /** @description By what procedure the looks are taken into account. */
+                correction: string;
+                /** @description What p_adjusted is at most. */
+                level: number;
+                /** @description How many comparisons the rule has made. */
+                looks: number;
+                name: string;
+                p: number;
+                /** @description p with all looks taken into account. */
+                p_adjusted: number;
+                z: number;
+            };
+            /** @description In a few words. */
+            title: string;
+        };
         Meta: {
             /** Format: date-time */
             as_of: string;
@@ -5227,6 +5258,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
             };
@@ -5258,7 +5294,7 @@ export interface operations {
                         as_of: string;
                         conversion_rate: unknown;
                         converted: number | null;
-                        insights: unknown[];
+                        insights: components["schemas"]["Insight"][];
                         kpis: {
                             exit_count: unknown;
                             overall_conversion: unknown;
@@ -11156,6 +11192,11 @@ export interface operations {
     storefront_live_metrics: {
         parameters: {
             query?: {
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description The token, where the caller cannot send an Authorization header. */
                 token?: string;
             };
