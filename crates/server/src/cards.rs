@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
-use ebbtide_model::{Card, Instant, Scope, TenantId, TenantRule, Tenants, card_column, card_table};
+use ebbtide_model::{
+    Card, Instant, Scope, TableSchema, TenantId, TenantRule, Tenants, card_column, card_table,
+};
 use ebbtide_store::{ColumnRef, NewRows, Occurrences, Snapshot, Store, StoreError, declared_schema};
 use serde_json::{Map, Value as Json};
 
@@ -95,7 +97,7 @@ pub(crate) fn delete(store: &Store, scope: &Scope, name: &str) -> Result<bool, P
     Ok(store.delete_rows(&own, &table.name, &keys.map_err(StoreError::from)?)? > 0)
 }
 
-fn table_of<'s>(snapshot: &'s Snapshot, scope: &Scope) -> Result<&'s ebbtide_model::TableSchema, Problem> {
+fn table_of<'s>(snapshot: &'s Snapshot, scope: &Scope) -> Result<&'s TableSchema, Problem> {
     let name = card_table(scope.tenants());
     snapshot.app().table(&name).ok_or_else(|| Problem::hidden(Code::Internal, format!("no table {name}")))
 }

@@ -98,32 +98,43 @@ impl Resending<'_> {
         resent
     }
 
-    /// By which way a row goes, and into which tenant.
+    /// By which way a row goes, and into which tenant: that of the reject, whatever the row says and whoever sends
+    /// it again, so that nobody gets a row into another's tenant by way of somebody who may write there.
     fn group_of(&self, reject: &Reject, row: &JsonValue) -> Result<Group, Again> {
-        let schema = &self.app.pack.schema;
-        let own = match &reject.owner {
-            Owner::Tenant(tenant) => Some(tenant.clone()),
-            Owner::App => None,
-        };
         let tenant = match reject.way {
-            Way::Rows | Way::File => {
-                let Some(table) = schema.table(&reject.table) else {
-                    let detail = format!("the app has no table {} any more", reject.table);
-                    return Err(Again::new("table_unknown", detail));
-                };
-                let is_whole = *self.scope.tenants() == Tenants::All;
-                if schema.is_parent(&reject.table) && !is_whole {
-                    let detail = "other tables find their tenant through this one: an admin without a tenant writes it";
-                    return Err(Again::new("forbidden", detail));
-                }
-                // Who sees all may say in the row whose it is.
-                let says =
-                    is_whole && (Owner::by_row(table, row) != Owner::App || schema.is_parent(&reject.table));
-                own.filter(|_| !says)
-            }
-            Way::Events | Way::Actors | Way::Aliases | Way::Path => own,
+            Way::Rows | Way::File => self.tenant_of_row(reject, row)?,
+            Way::Events | Way::Actors | Way::Aliases | Way::Path => match &reject.owner {
+                Owner::Tenant(tenant) => Some(tenant.clone()),
+                Owner::App => None,
+            },
         };
         Ok(Group { way: reject.way, source: reject.source.clone(), table: reject.table.clone(), tenant })
+    }
+
+    fn tenant_of_row(&self, reject: &Reject, row: &JsonValue) -> Result<Option<TenantId>, Again> {
+        let schema = &self.app.pack.schema;
+        let Some(table) = schema.table(&reject.table) else {
+            let detail = format!("the app has no table {} any more", reject.table);
+            return Err(Again::new("table_unknown", detail));
+        };
+        let Owner::Tenant(tenant) = &reject.owner else {
+            return Ok(None);
+        };
+        if !schema.is_parent(&reject.table) {
+            return Ok(Some(tenant.clone()));
+        }
+        if *self.scope.tenants() != Tenants::All {
+            let detail =
+                "other tables find their tenant through this one: an admin without a tenant writes it";
+            return Err(Again::new("forbidden", detail));
+        }
+        if Owner::by_row(table, row) != reject.owner {
+            let detail =
+                format!("the row is of another tenant than {:?}, of whom it was refused", tenant.as_str());
+            return Err(Again::new("tenant_foreign", detail));
+        }
+        // Such a table is written by who sees all.
+        Ok(None)
     }
 
     fn send_group(&self, group: &Group, rows: &[(String, JsonValue)], resent: &mut Resent) {
@@ -201,9 +212,8 @@ impl Resending<'_> {
         rows: &[(String, JsonValue)],
         resent: &mut Resent,
     ) -> Result<(), Again> {
-        let routes = self.server.routes.captures.iter();
+        let mut routes = self.server.routes.captures.iter();
         let route = routes
-            .into_iter()
             .find(|route| route.capture.path == group.source && route.app.name() == self.app.name())
             .ok_or_else(|| {
                 Again::new("path_unknown", format!("there is no path {} any more", group.source))

@@ -172,6 +172,32 @@ async fn who_sees_all_sends_again_into_the_tenant_of_the_row() {
 }
 
 #[tokio::test]
+async fn nobody_gets_a_row_to_another_tenant_by_way_of_who_sees_all() {
+    let club = Club::open().await;
+    let before = club.visits_of(&head(2)).await;
+    club.send_visits(&head(1), json!([visit(9, 2, GOOD), visit(10, 2, "soon")])).await;
+    let as_it_came = club.retry(&admin(), json!({"table": "visits"})).await;
+    let ids = club.rejects(&admin(), "").await;
+    let mended: Json = ids.iter().map(|one| json!({"id": one["id"], "row": visit(11, 2, GOOD)})).collect();
+    let mended = club.retry(&admin(), json!({"rows": mended})).await;
+    for answer in [as_it_came, mended] {
+        assert_eq!(
+            (&answer["accepted"], answer["rejected"].as_array().unwrap().len()),
+            (&json!(0), 2),
+            "{answer}"
+        );
+    }
+    assert_eq!(club.visits_of(&head(2)).await, before);
+    // Of a table by which others find their tenant, too.
+    club.post("/v1/tables/clubs/rows", &admin(), &json!([{"id": 1, "name": 7}])).await;
+    let reject = club.rejects(&admin(), "?table=clubs").await[0].clone();
+    let renamed = |id: u32| json!({"rows": [{"id": reject["id"], "row": {"id": id, "name": "One anew"}}]});
+    club.retry(&head(1), renamed(1)).await;
+    assert_eq!(club.retry(&admin(), renamed(2)).await["accepted"], 0);
+    assert_eq!(club.retry(&admin(), renamed(1)).await["accepted"], 1);
+}
+
+#[tokio::test]
 async fn a_bad_retry_is_refused_with_what_is_allowed() {
     let club = Club::open().await;
     for (body, detail) in [
