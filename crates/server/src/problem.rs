@@ -76,6 +76,8 @@ codes! {
         "`GET /v1/schema` lists the tables."
     CohortUnknown "cohort_unknown" NotFound "No such cohort"
         "`GET /v1/cohorts` lists the cohorts."
+    CardUnknown "card_unknown" NotFound "No such card"
+        "`GET /v1/cards` lists the cards."
     NotFound "not_found" NotFound "Not found"
         "Check the name."
     MethodNotAllowed "method_not_allowed" Invalid "Method not allowed"

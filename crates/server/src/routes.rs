@@ -111,6 +111,17 @@ impl Routes {
         }
         Ok(routes)
     }
+
+    /// Whether no path of a pack or of the server's own begins with the segment, or may.
+    pub(crate) fn is_free(&self, first: &str) -> bool {
+        let reports = self.reports.iter().map(|way| &way.route.path);
+        let captures = self.captures.iter().map(|way| &way.capture.path);
+        let clears = self.clears.iter().map(|way| &way.clear.path);
+        let lives = self.lives.iter().map(|way| &way.live.route.path);
+        let declared = reports.chain(captures).chain(clears).chain(lives).map(String::as_str);
+        let mut firsts = declared.chain(RESERVED).filter_map(|path| path.split('/').nth(1));
+        !first.is_empty() && is_plain(first) && !firsts.any(|other| other == first || other.starts_with('{'))
+    }
 }
 
 impl Routes {

@@ -16,6 +16,7 @@ use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::openapi::Document;
 use crate::problem::{Code, Problem};
+use crate::rejects::RejectKeeper;
 use crate::routes::{RouteError, Routes};
 use crate::settings::{Settings, SettingsError};
 use crate::sign_in::{Caller, Keys, SigningKey, WriteKeys};
@@ -56,6 +57,7 @@ pub struct Server {
     pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
     pub(crate) row_ids: RowIds,
+    pub(crate) rejects: RejectKeeper,
     pub(crate) gate: Gate,
     pub(crate) hub: Hub,
     pub(crate) bodies: BodyBudget,
@@ -137,6 +139,7 @@ impl Server {
             decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
             row_ids: RowIds::new(components.seed),
+            rejects: RejectKeeper::new(settings.rejects, components.seed),
             gate: Gate::new(settings.requests_max),
             hub: Hub::new(settings.listeners_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
@@ -173,6 +176,7 @@ impl Server {
 
     /// Ends the store, where it is open: blocks until what was accepted is on disk.
     pub fn close(&self) -> Result<(), StoreError> {
+        self.rejects.settle();
         self.store.get().map_or(Ok(()), Store::close)
     }
 

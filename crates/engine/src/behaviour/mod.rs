@@ -31,6 +31,7 @@ mod share;
 mod span;
 mod spine;
 mod stickiness;
+mod stream;
 mod tally;
 mod trend;
 mod walk;

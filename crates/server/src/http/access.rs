@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, Uri, header};
 use ebbtide_engine::sql::{SqlRequest, SqlRows, UnusedParameters, rows_to_json};
 use ebbtide_model::pack::{Pack, ParamError, Plan, Route, RouteTenant, SUBJECT};
 use ebbtide_model::{Instant, Scope, TenantId, Tenants, Unit, Value};
@@ -46,20 +46,29 @@ pub(super) struct Entrant<'r> {
     route: &'r ReportRoute,
     caller: Caller,
     reach: Reach,
+    /// Its `Accept-Language`.
+    languages: Option<String>,
 }
 
 /// Whether the route lets the caller in, who has signed in to it: 403.
 pub(super) fn enter<'r>(
     server: &'r Server,
     route: &'r ReportRoute,
-    caller: Caller,
+    (caller, headers): (Caller, &HeaderMap),
     path: &[Pair],
     query: &[Pair],
 ) -> Result<Entrant<'r>, Problem> {
     require_role(&caller, &route.route, path)?;
     let reach = reach(&caller, &route.route)?;
     embedded::check_request(&caller, &route.report, &route.route, path, query)?;
-    Ok(Entrant { server, route, caller, reach })
+    Ok(Entrant { server, route, caller, reach, languages: languages(headers) })
+}
+
+/// All that the header says; what is no text says nothing.
+fn languages(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
+    let given: Vec<&str> = given.collect();
+    (!given.is_empty()).then(|| given.join(","))
 }
 
 impl<'r> Entrant<'r> {
@@ -99,7 +108,8 @@ impl<'r> Entrant<'r> {
         now: Instant,
     ) -> Result<Arguments, ParamError> {
         let ReportRoute { app, report, route } = self.route;
-        let asker = Asker { subject: self.caller.subject(), plan };
+        let languages = self.languages.as_deref();
+        let asker = Asker { subject: self.caller.subject(), plan, languages };
         let query = embedded::with_fixed(&self.caller, query);
         Arguments::read(&app.pack, report, route, asker, path, &query, now)
     }

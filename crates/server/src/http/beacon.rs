@@ -9,17 +9,17 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use serde_json::{Map, Value as JsonValue};
 
 use super::body::{WholeBody, read_plain};
-use super::capture::{Delivery, StoreItems};
+use super::capture::Delivery;
 use super::cors;
 use crate::capture::Json as Captured;
 use crate::problem::{Code, Problem, shortened};
+use crate::rejects::Way;
 use crate::server::Server;
 use crate::sign_in::WRITE_KEY_PREFIX;
 
 const KEY: &str = "key";
 /// What else a body may hold, in the order in which it is stored.
-const LISTS: [(&str, StoreItems); 3] =
-    [("events", Delivery::events), ("actors", Delivery::actors), ("aliases", Delivery::aliases)];
+const LISTS: [(&str, Way); 3] = [("events", Way::Events), ("actors", Way::Actors), ("aliases", Way::Aliases)];
 
 pub(super) async fn take(
     State(server): State<Arc<Server>>,
@@ -54,7 +54,7 @@ fn store(
         return Err(invalid(format!("{name}: is no field here; allowed is key, events, actors or aliases.")));
     }
     let mut told = Map::new();
-    for (name, store) in LISTS {
+    for (name, way) in LISTS {
         let items = match fields.iter().rev().find(|(given, _)| given == name) {
             None | Some((_, Captured::Null)) => continue,
             Some((_, Captured::List(items))) => items,
@@ -62,7 +62,7 @@ fn store(
                 return Err(invalid(format!("{name}: {} was given; allowed is a list.", other.kind())));
             }
         };
-        told.insert(name.to_owned(), delivery.store_items(items, store)?);
+        told.insert(name.to_owned(), delivery.store_items(items, way)?.to_json());
     }
     Ok(JsonValue::Object(told))
 }

@@ -172,7 +172,7 @@ async fn admit(
     query: &[Pair],
 ) -> Result<Admitted, Problem> {
     let now = server.now();
-    let entrant = access::enter(server, &way.report, caller, path, query)?;
+    let entrant = access::enter(server, &way.report, (caller, headers), path, query)?;
     check_origin(server, entrant.caller(), headers)?;
     let plan = entrant.plan().await?;
     let arguments = entrant.arguments(plan, path, query, now)?;

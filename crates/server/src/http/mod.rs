@@ -5,6 +5,7 @@ mod answer;
 mod beacon;
 mod body;
 mod capture;
+mod cards;
 mod cohorts;
 mod conditional;
 mod cors;
@@ -22,8 +23,10 @@ mod paths;
 mod probes;
 mod query;
 mod reference;
+mod rejects;
 mod reports;
 mod request_id;
+mod resend;
 mod rows;
 mod schema;
 mod sql;
@@ -84,7 +87,7 @@ pub fn router(server: &Arc<Server>) -> Router {
         let methods = live::handler(way.clone());
         work = work.route(&way.live.route.path, only(methods, Verb::Get.methods().to_owned()));
     }
-    let work = work.merge(dashboard::routes()).merge(embed::routes());
+    let work = work.merge(dashboard::routes(server)).merge(embed::routes());
     let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
     let mut work = work.layer(from_fn(observe::catch_panic));
     if let Some(cors) = server.settings.cors.layer() {

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
-    beacon, capture, cohorts, embed, explain, keys, live, probes, query, reference, rows, schema, sql, tokens,
+    beacon, capture, cards, cohorts, embed, explain, keys, live, probes, query, reference, rejects, rows,
+    schema, sql, tokens,
 };
-use crate::openapi::{Operation, capture as describe, own};
+use crate::openapi::{Operation, capture as describe, cards as of_cards, own, rejects as of_rejects};
 use crate::server::Server;
 
 /// How a path is called.
@@ -17,6 +18,7 @@ pub(crate) enum Verb {
     /// And `HEAD`.
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -26,6 +28,7 @@ impl Verb {
         match self {
             Self::Get => "get",
             Self::Post => "post",
+            Self::Put => "put",
             Self::Delete => "delete",
         }
     }
@@ -35,6 +38,7 @@ impl Verb {
         match self {
             Self::Get => "GET, HEAD",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -110,6 +114,27 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         answer: || post(beacon::take),
     },
     OwnPath {
+        path: "/v1/rejects",
+        verb: Verb::Get,
+        describe: of_rejects::list,
+        surroundings: Surroundings::Work,
+        answer: || get(rejects::list),
+    },
+    OwnPath {
+        path: "/v1/rejects",
+        verb: Verb::Delete,
+        describe: of_rejects::delete,
+        surroundings: Surroundings::Work,
+        answer: || delete(rejects::delete),
+    },
+    OwnPath {
+        path: "/v1/rejects/retry",
+        verb: Verb::Post,
+        describe: of_rejects::retry,
+        surroundings: Surroundings::Work,
+        answer: || post(rejects::retry),
+    },
+    OwnPath {
         path: "/v1/keys",
         verb: Verb::Get,
         describe: describe::keys,
@@ -159,6 +184,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         answer: || post(explain::ask),
     },
     OwnPath {
+        path: "/v1/members",
+        verb: Verb::Post,
+        describe: own::members,
+        surroundings: Surroundings::Work,
+        answer: || post(cohorts::members),
+    },
+    OwnPath {
         path: "/v1/cohorts",
         verb: Verb::Get,
         describe: own::list_cohorts,
@@ -185,6 +217,34 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::delete_cohort,
         surroundings: Surroundings::Work,
         answer: || delete(cohorts::delete),
+    },
+    OwnPath {
+        path: "/v1/cards",
+        verb: Verb::Get,
+        describe: of_cards::list,
+        surroundings: Surroundings::Work,
+        answer: || get(cards::list),
+    },
+    OwnPath {
+        path: "/v1/cards/{name}",
+        verb: Verb::Get,
+        describe: of_cards::card,
+        surroundings: Surroundings::Work,
+        answer: || get(cards::get),
+    },
+    OwnPath {
+        path: "/v1/cards/{name}",
+        verb: Verb::Put,
+        describe: of_cards::save,
+        surroundings: Surroundings::Work,
+        answer: || put(cards::put),
+    },
+    OwnPath {
+        path: "/v1/cards/{name}",
+        verb: Verb::Delete,
+        describe: of_cards::delete,
+        surroundings: Surroundings::Work,
+        answer: || delete(cards::delete),
     },
     OwnPath {
         path: "/v1/sql",

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use ebbtide_model::pack::{ParamError, Report};
+use ebbtide_model::pack::{LANG, ParamError, Report};
 
 use super::access::{self, PathParams};
 use super::answer::Stopwatch;
@@ -52,7 +52,8 @@ async fn answer(
     let caller = access::sign_in_to_report(server, headers, route)?;
     let query = access::query_pairs(uri);
     let given = query.as_deref().unwrap_or_default();
-    let entrant = access::enter(server, route, caller, path.as_deref().unwrap_or_default(), given)?;
+    let entrant =
+        access::enter(server, route, (caller, headers), path.as_deref().unwrap_or_default(), given)?;
     let refresh = Refresh::asked(given);
     refresh.require_role(entrant.caller())?;
     let plan = entrant.plan().await?;
@@ -86,6 +87,9 @@ async fn answer(
             response
         }
     };
+    if report.response.has_insights() && access::last(query, LANG).is_none() {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-language"));
+    }
     watch.tell(response.headers_mut());
     Ok(response)
 }

@@ -32,6 +32,9 @@ pub use write_keys::{Entropy, NewWriteKey, WRITE_KEY_PREFIX, WriteKey, WriteKeyE
 /// The role of a platform's admin; without a tenant it may see all tenants of its app.
 pub const ADMIN: &str = "admin";
 
+/// The role that asks in SQL and saves questions, and writes no rows.
+pub const ANALYST: &str = "analyst";
+
 /// The role that writes rows and events, and reads none.
 pub const WRITER: &str = "writer";
 

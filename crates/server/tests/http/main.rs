@@ -24,6 +24,8 @@ mod browsers;
 #[cfg(test)]
 mod capture;
 #[cfg(test)]
+mod cards;
+#[cfg(test)]
 mod cohorts;
 #[cfg(test)]
 mod dashboard;
@@ -37,6 +39,8 @@ mod explained;
 mod files;
 #[cfg(test)]
 mod inputs;
+#[cfg(test)]
+mod insights;
 #[cfg(test)]
 mod kept;
 #[cfg(test)]
@@ -55,6 +59,8 @@ mod plans;
 mod reference;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod rejects;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]

@@ -179,6 +179,14 @@ impl Club {
         self.send(request(Method::GET, path, token, Body::empty())).await
     }
 
+    pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
+        self.send(request(Method::DELETE, path, token, Body::empty())).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, token: &str, body: &Json) -> Answer {
+        self.send(request(Method::PUT, path, token, Body::from(body.to_string()))).await
+    }
+
     pub(crate) async fn post(&self, path: &str, token: &str, body: &Json) -> Answer {
         self.post_raw(path, token, body.to_string()).await
     }
