@@ -17,6 +17,8 @@ pub struct Card {
     pub name: String,
     pub title: String,
     pub query: Query,
+    /// The query as it was written: what it leaves open stays open.
+    pub written: Json,
     /// Which of its days are asked about, counted back from the day on which it is asked.
     pub range: Option<RollingRange>,
     pub picture: Picture,
@@ -106,7 +108,8 @@ impl Card {
             .optional("picture")
             .map_or(Ok(Picture::Own), |node| node.choice(&Picture::NAMES, Picture::from_name))?;
         fields.finish()?;
-        Ok(Self { name, title, query, range, picture })
+        let written = node.json().clone();
+        Ok(Self { name, title, query, written, range, picture })
     }
 
     /// `{"name", "title", "query", "range", "picture"}`.
@@ -114,7 +117,7 @@ impl Card {
         let mut json = Map::new();
         json.insert("name".to_owned(), Json::from(&*self.name));
         json.insert("title".to_owned(), Json::from(&*self.title));
-        json.insert("query".to_owned(), self.query.to_json());
+        json.insert("query".to_owned(), self.written.clone());
         json.insert("range".to_owned(), self.range.map_or(Json::Null, |range| Json::from(range.name())));
         json.insert("picture".to_owned(), Json::from(self.picture.name()));
         json

@@ -35,7 +35,7 @@ async fn a_card_is_saved_changed_and_deleted() {
     club.put("/v1/cards/a", &analyst(1), &json!({"title": "Churn", "query": {"kind": "churn"}})).await;
     assert_eq!(titles(&club, &owner(1)).await, ["Churn", "Swims a day"]);
     let one = club.get("/v1/cards/swims", &owner(1)).await.json();
-    assert_eq!(one["range"], "28d");
+    assert_eq!((&one["range"], &one["query"]), (&json!("28d"), &card("")["query"]));
     // What was saved can be asked as it is.
     let answer = club.post("/v1/query", &owner(1), &one["query"]).await;
     assert_eq!(answer.status, 200, "{}", answer.text());

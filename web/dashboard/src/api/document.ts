@@ -25,7 +25,7 @@ interface RawParameter {
   readonly schema?: Schema;
 }
 
-interface RawOperation {
+export interface RawOperation {
   readonly parameters?: readonly RawParameter[];
   readonly responses?: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>>;
 }
@@ -69,7 +69,7 @@ function paramOf(raw: RawParameter): Param[] {
 
 const isLanguage = (raw: RawParameter): boolean => raw.name === "lang" || raw.$ref?.endsWith("/lang") === true;
 
-function routeOf(document: Document, path: string): Route {
+export function routeOf(document: Document, path: string): Route {
   const operation = document.paths[path]?.get;
   const answer = operation?.responses?.["200"]?.content?.["application/json"]?.schema ?? {};
   const parameters = operation?.parameters ?? [];

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { type Table, ask, send } from "../api/client.ts";
-import { schemaOptions } from "../api/queries.ts";
+import { schemaOptions, sqlOptions } from "../api/queries.ts";
 import { formatBytes } from "../format/numbers.ts";
 import { type Format, useFormat } from "../format/useFormat.ts";
 import { type Translate, useT } from "../i18n/i18n.tsx";
@@ -12,7 +12,7 @@ import { Page } from "../shell/Page.tsx";
 import { type Column, DataTable } from "../ui/DataTable.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
-import { FATES, type Fate, arrivalsIn, samplesIn } from "./counts.ts";
+import { FATES, type Fate, arrivalsIn, countingStatement, samplesIn } from "./counts.ts";
 import { RejectsPanel } from "./RejectsPanel.tsx";
 import { lagOf } from "./rejects.ts";
 
@@ -52,6 +52,19 @@ function useArrivals(wanted: boolean, every: number | false) {
   return useMemo(() => (metrics.data === undefined ? null : arrivalsIn(metrics.data, app)), [metrics.data, app]);
 }
 
+interface Own {
+  readonly name: string;
+  readonly rows: number;
+  readonly latest: string | null;
+}
+
+/** How much a tenant has of each table: it is told nothing of what others have. */
+function useOwn(tables: readonly Table[], wanted: boolean, every: number | false): ReadonlyMap<string, Own> {
+  const signIn = useSignIn();
+  const answer = useQuery({ ...sqlOptions(signIn, countingStatement(tables), {}), enabled: wanted && tables.length > 0, refetchInterval: every });
+  return useMemo(() => new Map(((answer.data?.rows ?? []) as unknown as Own[]).map((own) => [own.name, own])), [answer.data]);
+}
+
 interface TablesProps {
   readonly tables: readonly Table[];
   readonly platform: boolean;
@@ -65,7 +78,9 @@ function Tables({ tables, platform, every, now }: TablesProps) {
   const format = useFormat();
   const arrivals = useArrivals(platform, every);
   const [open, setOpen] = useState<Table | null>(null);
-  const columns = useMemo(() => columnsOf(t, format, platform, now), [t, format, platform, now]);
+  const { claims } = useSignIn();
+  const own = useOwn(tables, !platform && rightsOf(claims).sql, every);
+  const columns = useMemo(() => columnsOf({ t, format, platform, now, own }), [t, format, platform, now, own]);
   const came = useMemo(() => tables.flatMap((table) => (arrivals?.has(table.name) === true ? [{ table: table.name, ...arrivals.get(table.name) }] : [])), [tables, arrivals]);
   return (
     <>
@@ -115,7 +130,15 @@ function Sums({ tables, now }: { readonly tables: readonly Table[]; readonly now
 
 const kindOf = (table: Table, t: Translate): string => t(table.kind === "events" ? "data.events" : "data.entity");
 
-function columnsOf(t: Translate, format: Format, platform: boolean, now: number): Column<Table>[] {
+interface Told {
+  readonly t: Translate;
+  readonly format: Format;
+  readonly platform: boolean;
+  readonly now: number;
+  readonly own: ReadonlyMap<string, Own>;
+}
+
+function columnsOf({ t, format, platform, now, own }: Told): Column<Table>[] {
   const count = (name: "rows" | "waiting" | "segments", title: string): Column<Table> => ({
     name,
     title,
@@ -135,17 +158,23 @@ function columnsOf(t: Translate, format: Format, platform: boolean, now: number)
     { name: "kind", title: t("data.kind"), numeric: false, value: (table) => table.kind, draw: (table) => kindOf(table, t) },
     { name: "columns", title: t("data.columns"), numeric: true, value: (table) => table.columns.length, draw: (table) => format.number(table.columns.length) },
   ];
-  if (!platform) return [...told, { name: "time", title: t("data.time"), numeric: false, value: (table) => table.time, draw: (table) => table.time ?? "—" }];
+  const latestOf = (table: Table) => table.storage?.latest ?? own.get(table.name)?.latest ?? null;
   const lag: Column<Table> = {
     name: "lag",
     title: t("data.lag"),
     numeric: true,
-    value: (table) => lagOf(table.storage?.latest, now),
+    value: (table) => lagOf(latestOf(table), now),
     draw: (table) => {
-      const seconds = lagOf(table.storage?.latest, now);
-      return seconds === null ? "—" : <span title={format.instant(table.storage?.latest ?? "")}>{format.seconds(seconds)}</span>;
+      const latest = latestOf(table);
+      const seconds = lagOf(latest, now);
+      return seconds === null || latest === null ? "—" : <span title={format.instant(latest)}>{format.seconds(seconds)}</span>;
     },
   };
+  if (!platform) {
+    const rows: Column<Table> = { name: "rows", title: t("data.rows"), numeric: true, value: (table) => own.get(table.name)?.rows, draw: (table) => format.any(own.get(table.name)?.rows, { kind: "number" }) };
+    const time: Column<Table> = { name: "time", title: t("data.time"), numeric: false, value: (table) => table.time, draw: (table) => table.time ?? "—" };
+    return own.size === 0 ? [...told, time] : [...told, rows, lag];
+  }
   return [...told, count("rows", t("data.rows")), lag, count("waiting", t("fate.waiting")), bytes("disk_bytes", t("data.disk")), bytes("memory_bytes", t("data.memory")), count("segments", t("data.segments"))];
 }
 

@@ -1,6 +1,6 @@
 /** Rows that were refused: why, as they came, and another try. */
-import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
-import { useEffect, useMemo, useState } from "react";
+import { keepPreviousData, useInfiniteQuery, useMutation } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
 import { type Reject, type Rejects, type Retried, type Table, ask } from "../api/client.ts";
 import { whoOf } from "../api/queries.ts";
 import { type Format, useFormat } from "../format/useFormat.ts";
@@ -27,7 +27,7 @@ function useRejects(signIn: SignIn, filter: Filter, every: number | false) {
     queryKey: ["rejects", whoOf(signIn), filter],
     initialPageParam: null as string | null,
     refetchInterval: every,
-    placeholderData: (kept) => kept,
+    placeholderData: keepPreviousData,
     queryFn: ({ pageParam, signal }) => {
       const search = searchOf(filter);
       search.set("limit", String(PAGE));
@@ -89,14 +89,34 @@ export function RejectsPanel({ tables, every }: { readonly tables: readonly Tabl
 
 function columnsOf(t: Translate, format: Format, platform: boolean): Column<Reject>[] {
   const own: Column<Reject>[] = [
+    {
+      name: "table",
+      title: t("data.table"),
+      numeric: false,
+      value: (row) => row.table,
+      draw: (row) => (
+        <span className="reject-where">
+          <code>{row.table}</code>
+          <span className="soft is-small-text">{placeOf(row)}</span>
+        </span>
+      ),
+    },
+    {
+      name: "code",
+      title: t("rejects.reason"),
+      numeric: false,
+      long: true,
+      value: (row) => row.code,
+      draw: (row) => (
+        <>
+          <code>{row.code}</code> {row.column === null ? row.detail : `${row.column}: ${row.detail}`}
+        </>
+      ),
+    },
     { name: "at", title: t("rejects.at"), numeric: false, value: (row) => row.at, draw: (row) => format.instant(row.at) },
-    { name: "table", title: t("data.table"), numeric: false, value: (row) => row.table, draw: (row) => <code>{row.table}</code> },
-    { name: "code", title: t("rejects.reason"), numeric: false, value: (row) => row.code, draw: (row) => <code>{row.code}</code> },
-    { name: "detail", title: t("rejects.detail"), numeric: false, long: true, value: (row) => row.detail, draw: (row) => (row.column === null ? row.detail : `${row.column}: ${row.detail}`) },
-    { name: "source", title: t("rejects.source"), numeric: false, value: placeOf, draw: (row) => <span className="soft">{placeOf(row)}</span> },
   ];
   const tenant: Column<Reject> = { name: "tenant", title: t("claim.tenant"), numeric: false, value: (row) => row.tenant, draw: (row) => row.tenant ?? "—" };
-  return platform ? [...own.slice(0, 1), tenant, ...own.slice(1)] : own;
+  return platform ? [...own.slice(0, 2), tenant, ...own.slice(2)] : own;
 }
 
 interface ToolsProps {
@@ -140,7 +160,7 @@ function Tools({ counts, filter, shown, onFilter, onChanged }: ToolsProps) {
           <button type="button" className="button" disabled={retrying.isPending || shown.length === 0} onClick={() => retrying.mutate()}>
             <Icon name="refresh" size={14} /> {t("rejects.retry", { count: isFiltered ? count : shown.length })}
           </button>
-          <Sure text={t("rejects.dismiss", { count })} disabled={dismissing.isPending || count === 0} onSure={() => dismissing.mutate()} />
+          <Sure key={count} text={t("rejects.dismiss", { count })} disabled={dismissing.isPending || count === 0} onSure={() => dismissing.mutate()} />
         </div>
       </div>
       {failed === null ? null : <ProblemNotice error={failed} />}
@@ -158,7 +178,6 @@ function Tools({ counts, filter, shown, onFilter, onChanged }: ToolsProps) {
 export function Sure({ text, disabled, onSure }: { readonly text: string; readonly disabled: boolean; readonly onSure: () => void }) {
   const t = useT();
   const [asked, setAsked] = useState(false);
-  useEffect(() => setAsked(false), [text]);
   return (
     <button type="button" className="button is-bad" disabled={disabled} onBlur={() => setAsked(false)} onClick={() => (asked ? onSure() : setAsked(true))}>
       <Icon name="trash" size={14} /> {asked ? t("sure") : text}

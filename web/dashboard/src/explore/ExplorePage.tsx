@@ -70,8 +70,8 @@ function Explore({ app, streams, first }: ExploreProps) {
         <section className="panel explore-result" aria-label={t("q.answer")}>
           <div className="row is-wrap">
             {takesRange(kind) ? <RangeControl range={state.range} today={today} onChange={(range) => change({ range })} /> : null}
-            {kind === "trend" && state.view === "picture" ? <Choice label={t("explore.as")} value={state.picture === "own" ? "line" : state.picture} options={(["line", "bar", "number"] as const).map((value) => ({ value, label: t(`explore.as.${value}`) }))} onChange={(picture) => change({ picture: picture === "line" ? "own" : picture })} /> : null}
-            <div className="row-end">
+            <div className="row is-wrap row-end">
+              {kind === "trend" && state.view === "picture" ? <Choice label={t("explore.as")} value={state.picture === "own" ? "line" : state.picture} options={(["line", "bar", "number"] as const).map((value) => ({ value, label: t(`explore.as.${value}`) }))} onChange={(picture) => change({ picture: picture === "line" ? "own" : picture })} /> : null}
               <Choice label={t("view")} value={state.view} options={VIEWS.map((value) => ({ value, label: t(`explore.view.${value}`) }))} onChange={(view) => change({ view })} />
             </div>
           </div>

@@ -5,8 +5,10 @@ import type { AppDescription, Card } from "../api/client.ts";
 import { answerOptions } from "../api/queries.ts";
 import { stateOf, useCards } from "../explore/cards.ts";
 import { glanceOf } from "../explore/glance.ts";
+import type { Query } from "../explore/query.ts";
 import { type State, requestOf, writeState } from "../explore/state.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
+import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { useSignIn } from "../session/session.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
@@ -56,6 +58,29 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
   );
 }
 
+/** What the number of a card counts. */
+function captionOf(query: Query): Key {
+  switch (query.kind) {
+    case "trend":
+      return `measure.${query.measure ?? "total"}`;
+    case "funnel":
+      return "funnel.conversion";
+    case "retention":
+      return "actors.cell";
+    case "lifecycle":
+      return "lifecycle.active";
+    case "stickiness":
+      return "stickiness.exactly";
+    case "churn":
+      return "churn.at_risk";
+    case "preceding":
+    case "paths":
+      return "measure.total";
+    case "dropoff":
+      return "dropoff.converted";
+  }
+}
+
 function Drawn({ title, state, result }: { readonly title: string; readonly state: State; readonly result: unknown }) {
   const t = useT();
   const format = useFormat();
@@ -64,7 +89,12 @@ function Drawn({ title, state, result }: { readonly title: string; readonly stat
   if (headline === null && line.length === 0 && bars.length === 0) return <p className="soft">{t("empty.query")}</p>;
   return (
     <>
-      {headline === null ? null : <strong className="card-value">{headline.unit === "percent" ? format.percent(headline.value) : format.number(headline.value)}</strong>}
+      {headline === null ? null : (
+        <p className="saved-headline">
+          <strong className="card-value">{headline.unit === "percent" ? format.percent(headline.value) : format.number(headline.value)}</strong>
+          <span className="soft is-small-text">{t(captionOf(state.query), { count: 1 })}</span>
+        </p>
+      )}
       {line.length < 2 || state.picture === "number" ? null : <Sparkline values={line.map((value) => value ?? 0)} label={title} />}
       {bars.length === 0 ? null : (
         <ul className="saved-bars">

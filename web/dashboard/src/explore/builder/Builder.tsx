@@ -1,5 +1,5 @@
 /** The question, as controls. */
-import { type ReactNode, useContext, useMemo } from "react";
+import { type ReactNode, useContext } from "react";
 import type { Table } from "../../api/client.ts";
 import { ZoneContext } from "../../format/useFormat.ts";
 import { useT } from "../../i18n/i18n.tsx";
@@ -72,19 +72,18 @@ export function Group({ title, children }: { readonly title: string; readonly ch
   );
 }
 
-const ZONES = (): readonly string[] => (typeof Intl.supportedValuesOf === "function" ? Intl.supportedValuesOf("timeZone") : []);
+const ZONES: readonly string[] = Intl.supportedValuesOf("timeZone");
 
 /** By which clock and calendar days and weeks are counted, and as of when. */
 function ClockFields({ query, set }: FieldsProps) {
   const t = useT();
   const zone = useContext(ZoneContext);
-  const zones = useMemo(ZONES, []);
   const isSet = query["tz"] !== undefined || query["week_start"] !== undefined || query["as_of"] !== undefined;
   return (
     <details className="group" open={isSet}>
       <summary>{t("q.clock")}</summary>
       <div className="stack">
-        <TextField label={t("q.tz")} value={typeof query["tz"] === "string" ? query["tz"] : ""} placeholder={zone} suggestions={zones} onChange={(value) => set("tz", value.trim())} />
+        <TextField label={t("q.tz")} value={typeof query["tz"] === "string" ? query["tz"] : ""} placeholder={zone} suggestions={ZONES} onChange={(value) => set("tz", value.trim())} />
         <div className="fields-row">
           <SelectField
             label={t("q.week_start")}
