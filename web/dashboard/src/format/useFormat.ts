@@ -31,6 +31,7 @@ export function useFormat() {
         if (value === null || value === undefined) return "—";
         if (typeof value === "number") return formatValue(value, unit, language);
         if (typeof value === "boolean") return t(value ? "yes" : "no");
+        if (Array.isArray(value) && value.every((own) => typeof own === "string")) return value.length === 0 ? "—" : value.join(", ");
         return typeof value === "string" ? text(value) : JSON.stringify(value);
       },
     };

@@ -27,6 +27,13 @@ describe("blocksOf", () => {
     expect(kindsOf(check(object({}), { words: [insight], others: [{ title: "A", finding: "B" }] }))).toEqual(["insights words", "table others"]);
   });
 
+  it("takes a list of words for one value, in a row and by itself", () => {
+    const words: Schema = { type: "array", items: TEXT };
+    const [cards, table] = check(object({ tags: words, sessions: list({ id: TEXT, count: NUMBER, path: words }) }), { tags: ["a", "b"], sessions: [{ id: "s", count: 1, path: [] }, { id: "t", count: 2, path: ["home", "cart"] }] });
+    expect(cards?.kind === "cards" ? cards.stats : null).toMatchObject([{ name: "tags", value: ["a", "b"], numeric: false }]);
+    expect(table?.kind === "table" ? [table.fields.map(({ name }) => name), table.nested] : null).toEqual([["id", "count", "path"], []]);
+  });
+
   it("keeps a number that is no repeated parameter, whatever its name", () => {
     const [cards] = check(object({ period_days: NUMBER }), { period_days: 31 }, { days: "30" });
     expect(cards?.kind).toBe("cards");

@@ -52,6 +52,8 @@ export interface Shaped {
 
 const isRow = (value: unknown): value is Row => typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => typeof value === "number";
+/** A list of words is one value. */
+const areWords = (value: unknown): value is readonly string[] => Array.isArray(value) && value.length > 0 && value.every((own) => typeof own === "string");
 const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 
 /** `period_days: 30` repeats the parameter `days`. */
@@ -74,7 +76,8 @@ function objectBlocks(path: string, schema: Schema, value: Row, echoes: Shaped["
   const blocks: Block[] = [];
   for (const [name, own] of Object.entries(value)) {
     const declared = settled(schema.properties?.[name] ?? {});
-    if (Array.isArray(own)) blocks.push(...listBlocks(joined(path, name), declared, own, currency));
+    if (areWords(own)) stats.push(statOf(name, own, declared, currency));
+    else if (Array.isArray(own)) blocks.push(...listBlocks(joined(path, name), declared, own, currency));
     else if (isRow(own) && isMap(declared)) blocks.push(barsOf(joined(path, name), own));
     else if (isRow(own)) blocks.push(...objectBlocks(joined(path, name), declared, own, {}));
     else if (!isEcho(name, own, echoes) && name !== "currency") stats.push(statOf(name, own, declared, currency));
@@ -105,8 +108,10 @@ function fieldsOf(item: Schema, rows: readonly Row[], currency: string | null): 
 }
 
 const isNested = (item: Schema, rows: readonly Row[], name: string): boolean => {
-  const some = rows.find((row) => row[name] !== null && row[name] !== undefined)?.[name];
-  return typeof some === "object" || isOfType(item.properties?.[name], "array", "object");
+  const declared = settled(item.properties?.[name] ?? {});
+  const some = rows.find((row) => row[name] !== null && row[name] !== undefined && (!Array.isArray(row[name]) || row[name].length > 0))?.[name];
+  if (areWords(some) || isOfType(declared.items, "string")) return false;
+  return typeof some === "object" || isOfType(declared, "array", "object");
 };
 
 function listBlocks(path: string, schema: Schema, list: readonly unknown[], currency: string | null): Block[] {
