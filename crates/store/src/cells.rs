@@ -53,6 +53,20 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// Whether two rows have the same value, or neither has one.
+    pub(crate) fn is_same(&self, row: usize, other: usize) -> bool {
+        if self.is_null(row) || self.is_null(other) {
+            return self.is_null(row) == self.is_null(other);
+        }
+        match self {
+            Self::Int(array) => array.value(row) == array.value(other),
+            Self::Text(array) => array.value(row) == array.value(other),
+            Self::Float(_) | Self::Decimal(_) | Self::Bool(_) | Self::Timestamp(_) | Self::Date(_) => {
+                self.value(row) == self.value(other)
+            }
+        }
+    }
+
     pub(crate) fn value(&self, row: usize) -> Value {
         if self.is_null(row) {
             return Value::Null;
