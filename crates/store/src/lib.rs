@@ -59,6 +59,7 @@ mod rows;
 mod scan;
 mod segment;
 mod settings;
+mod short_text;
 mod snapshot;
 mod spines;
 mod statistics;

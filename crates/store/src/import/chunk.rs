@@ -9,7 +9,7 @@ use crate::admit::{Arriving, moved};
 use crate::cells::Cells;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
-use crate::order::{codes, order_columns, sorted};
+use crate::order::{codes, order_columns, sort_spread, sorted};
 use crate::orphans::Version;
 use crate::owners::Owner;
 use crate::properties::NameLimits;
@@ -70,7 +70,7 @@ impl Unsettled {
             let first = u32::try_from(by_key.len()).map_err(|_| too_many())?;
             by_key.extend(batch.fingerprints.into_iter().zip(first..));
         }
-        by_key.sort_unstable();
+        let by_key = sort_spread(by_key, |(key, _)| (key >> 64) as u64);
         let tenants = RowTenants::concat(tenants);
         let rows = u32::try_from(by_key.len()).map_err(|_| too_many())?;
         let mut by = vec![tenants.codes.iter().map(|&code| u64::from(code)).collect()];

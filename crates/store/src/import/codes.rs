@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, StringArray};
 
+use crate::short_text::{RecentTexts, packed};
+
 /// A column with more values than this is written as it is.
 const VALUES_MAX: usize = 4096;
 /// As one with longer texts is.
 const TEXT_BYTES_MAX: usize = 256;
-/// Places where the last texts are remembered.
-const RECENT: usize = 1 << 10;
 
 /// The texts of each column that has few.
 #[derive(Debug, Default)]
@@ -24,8 +24,7 @@ struct Coded {
     texts: Vec<Box<str>>,
     /// Of all texts so far.
     shared: Arc<[Box<str>]>,
-    /// By the beginning, end and length of a text: its code, if it was the last such.
-    recent: Vec<u16>,
+    recent: RecentTexts,
     has_too_many: bool,
 }
 
@@ -52,7 +51,6 @@ impl TextCodes {
 
 impl Coded {
     fn codes(&mut self, array: &StringArray) -> Option<Vec<u16>> {
-        self.recent.resize(RECENT, 0);
         let mut codes = Vec::with_capacity(array.len());
         for row in 0..array.len() {
             codes.push(if array.is_valid(row) { self.code(array.value(row))? } else { 0 });
@@ -61,36 +59,27 @@ impl Coded {
     }
 
     fn code(&mut self, text: &str) -> Option<u16> {
-        let place = place_of(text.as_bytes());
-        let recent = self.recent[place];
-        if self.texts.get(usize::from(recent)).is_some_and(|known| **known == *text) {
-            return Some(recent);
+        let Some(short) = packed(text.as_bytes()) else { return self.find(text) };
+        if let Some(code) = self.recent.find(short) {
+            return u16::try_from(code).ok();
         }
-        let code = match self.codes.get(text) {
-            Some(code) => *code,
-            None if self.texts.len() == VALUES_MAX || text.len() > TEXT_BYTES_MAX => return None,
-            None => {
-                let code = u16::try_from(self.texts.len()).ok()?;
-                self.texts.push(text.into());
-                self.codes.insert(text.into(), code);
-                code
-            }
-        };
-        self.recent[place] = code;
+        let code = self.find(text)?;
+        self.recent.note(short, code.into());
         Some(code)
     }
-}
 
-/// Spreads short texts well; that others meet costs a look into the map.
-fn place_of(text: &[u8]) -> usize {
-    let mut head = [0; 8];
-    let mut tail = [0; 8];
-    let taken = text.len().min(8);
-    head[..taken].copy_from_slice(&text[..taken]);
-    tail[..taken].copy_from_slice(&text[text.len() - taken..]);
-    let mixed = u64::from_le_bytes(head) ^ u64::from_le_bytes(tail).rotate_left(29) ^ text.len() as u64;
-    let spread = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    usize::try_from(spread >> (u64::BITS - RECENT.trailing_zeros())).unwrap_or(0)
+    fn find(&mut self, text: &str) -> Option<u16> {
+        if let Some(code) = self.codes.get(text) {
+            return Some(*code);
+        }
+        if self.texts.len() == VALUES_MAX || text.len() > TEXT_BYTES_MAX {
+            return None;
+        }
+        let code = u16::try_from(self.texts.len()).ok()?;
+        self.texts.push(text.into());
+        self.codes.insert(text.into(), code);
+        Some(code)
+    }
 }
 
 #[cfg(test)]

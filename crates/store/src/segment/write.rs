@@ -249,7 +249,14 @@ fn properties(first: &RecordBatch) -> Result<WriterProperties, StoreError> {
     for (field, array) in schema.fields().iter().zip(first.columns()) {
         let path = ColumnPath::from(field.name().clone());
         let kind = field.data_type();
-        if !kind.is_primitive() && *kind != DataType::Utf8 || repeats_itself(array) {
+        if !kind.is_primitive() && *kind != DataType::Utf8 {
+            continue;
+        }
+        if repeats_itself(array) {
+            if *kind == DataType::Utf8 {
+                // Comparing every text costs more than its code, and no reader here asks for them.
+                builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+            }
             continue;
         }
         builder = builder.set_column_dictionary_enabled(path.clone(), false);
