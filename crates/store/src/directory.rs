@@ -113,6 +113,11 @@ impl Directory {
         self.tenants.partition_point(|own| own.first <= row).checked_sub(1)
     }
 
+    /// The name of the tenant whose a row is; `None` past the end.
+    pub(crate) fn tenant_of(&self, row: u32) -> Option<&str> {
+        self.tenants.get(self.owner_of(row)?).map(|own| &*own.tenant)
+    }
+
     /// The tenant column of some rows, whatever their order.
     pub(crate) fn column_of(&self, rows: &[u32]) -> Result<ArrayRef, StoreError> {
         let owners: Vec<usize> = rows.iter().filter_map(|row| self.owner_of(*row)).collect();
