@@ -161,6 +161,7 @@ impl Writer {
                     continue;
                 }
                 table.kill(fingerprint, live);
+                table.note_replacement(live.owner, sequence);
             }
             let overrides = known.overrides;
             let state = KeyState { sequence, content, owner, kind: KeyKind::Row, overrides };

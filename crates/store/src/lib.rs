@@ -82,7 +82,7 @@ pub use segment::{
     Coded, Codes, Damage, NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineCut, SpineRows, SpineScan,
 };
 pub use settings::Settings;
-pub use snapshot::{Part, PartIdentity, Snapshot, TableView, TimeBounds};
+pub use snapshot::{Part, PartIdentity, Snapshot, TableRead, TableView, TimeBounds};
 pub use statistics::{Arrivals, Statistics, TableStatistics};
 pub use store::{Components, FreshIds, Store};
 pub use verify::{Repaired, Verified, repair, verify};

@@ -335,6 +335,13 @@ impl Table {
         self.deaths.note(fingerprint, live.sequence);
     }
 
+    /// A row of a tenant was replaced by one that came with this number.
+    pub(crate) fn note_replacement(&mut self, owner: Owner, number: u64) {
+        if let Some(tenant) = self.owners.name(owner) {
+            self.changes.note_replacement(tenant, number);
+        }
+    }
+
     /// A row of a tenant was deleted.
     pub(crate) fn note_deletion(&mut self, owner: Owner, number: u64) {
         if let Some(tenant) = self.owners.name(owner) {

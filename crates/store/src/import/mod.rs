@@ -302,6 +302,9 @@ impl Importer {
             table.changes.note_rows(&segment.directory);
             table.install(segment, &[]);
         }
+        if !kills.is_empty() {
+            table.changes.note_replacements();
+        }
         writer.commit_catalog()?;
         let mut group = Group::default();
         writer.supersede_all(self.table, &mut group);
