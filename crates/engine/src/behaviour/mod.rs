@@ -30,6 +30,7 @@ mod select;
 mod share;
 mod span;
 mod spine;
+mod standing;
 mod stickiness;
 mod tally;
 mod trend;
@@ -44,4 +45,5 @@ pub use explain::{
     EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, explain,
 };
 pub(crate) use key::OwnedKey;
+pub use standing::{Standing, StandingNumbers};
 pub use wire::Wire;
