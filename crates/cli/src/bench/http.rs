@@ -29,6 +29,22 @@ pub(super) fn own() -> Result<Command, Failure> {
     Ok(command)
 }
 
+/// Lets so many clients do the same side by side, each by its number; ends when all have.
+pub(super) fn at_once(
+    clients: usize,
+    work: impl Fn(usize) -> Result<(), Failure> + Sync,
+) -> Result<(), Failure> {
+    let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
+        let work = &work;
+        let clients: Vec<_> = (0..clients).map(|client| scope.spawn(move || work(client))).collect();
+        let ended = |client: std::thread::ScopedJoinHandle<'_, _>| {
+            client.join().unwrap_or_else(|_| Err(Failure::new("a client fell")))
+        };
+        clients.into_iter().map(ended).collect()
+    });
+    results.into_iter().collect()
+}
+
 /// A server, ended when it is dropped.
 pub(super) struct Server {
     process: Child,

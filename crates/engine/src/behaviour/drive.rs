@@ -16,7 +16,7 @@ use super::joined::Joined;
 use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
 use super::load::{Actors, Events, Groups, Loader, NO_CODE, Times, Values};
 use super::share::SHARE_ROWS;
-use super::spine::Stream;
+use super::stream::Stream;
 use super::workers::{in_turn, side_by_side, workers};
 use crate::{EngineError, Interrupt, stop};
 

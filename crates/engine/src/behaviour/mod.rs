@@ -32,6 +32,7 @@ mod span;
 mod spine;
 mod standing;
 mod stickiness;
+mod stream;
 mod tally;
 mod trend;
 mod walk;

@@ -10,7 +10,8 @@ use super::drive::Loaded;
 use super::kernel::CodeRun;
 use super::key::{Key, KeyColumn, OwnedKey};
 use super::load::Actors;
-use super::spine::{Stream, lost};
+use super::spine::lost;
+use super::stream::Stream;
 use crate::EngineError;
 
 /// A place in a stream: a run, until there is none.
