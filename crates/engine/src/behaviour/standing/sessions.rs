@@ -2,13 +2,12 @@
 
 use hashbrown::HashMap;
 
-use super::users::{Asked, OfTenant, Users, heap_bytes};
+use super::users::{Print, Users, table_bytes};
 use super::wheel::Wheel;
 use crate::answer::Ending;
 use crate::behaviour::dropoff::{Counts, Session, SessionRules, Shown};
-use crate::behaviour::key::OwnedKey;
 
-/// What a list of distinct users without a place takes, each.
+/// What each of those takes who wait for a place.
 const WAITING_BYTES: usize = 64;
 
 #[derive(Debug)]
@@ -18,13 +17,12 @@ pub(super) struct Sessions {
     slots: Vec<Slot>,
     /// Slots of sessions that were joined with others.
     free: Vec<u32>,
-    by_id: HashMap<OfTenant, u32>,
+    by_id: HashMap<Print, u32>,
     /// Of actors whose events have no session of their own, each ascending in time.
-    by_actor: HashMap<OfTenant, Vec<u32>>,
+    by_actor: HashMap<Print, Vec<u32>>,
     /// Who was in sessions that were at none of the steps yet.
-    waiting: HashMap<u32, Vec<OwnedKey>>,
+    waiting: HashMap<u32, Vec<Print>>,
     waiting_count: usize,
-    text_bytes: usize,
     counts: Counts,
     users: Users,
     wheel: Wheel,
@@ -51,7 +49,6 @@ impl Sessions {
             by_actor: HashMap::new(),
             waiting: HashMap::new(),
             waiting_count: 0,
-            text_bytes: 0,
             counts: Counts::of_steps(steps),
             users: Users::new(steps),
             wheel: Wheel::new(rules.idle),
@@ -101,13 +98,12 @@ impl Sessions {
     }
 
     /// An event of a session that has an id. It is not later than the moment.
-    pub(super) fn add_to_session(&mut self, id: Asked<'_>, user: Asked<'_>, event: Shown) {
+    pub(super) fn add_to_session(&mut self, id: Print, user: Option<Print>, event: Shown) {
         let slot = match self.by_id.get(&id) {
             Some(slot) => *slot,
             None => {
                 let slot = self.vacancy();
-                self.text_bytes += heap_bytes(id.key);
-                self.by_id.insert(id.to_owned(), slot);
+                self.by_id.insert(id, slot);
                 slot
             }
         };
@@ -116,23 +112,23 @@ impl Sessions {
         self.put(slot, session);
         if !is_placed {
             let waiting = self.waiting.entry(slot).or_default();
-            if !waiting.iter().any(|known| user.key.is(known)) {
-                waiting.push(user.key.to_owned());
+            if let Some(user) = user.filter(|user| !waiting.contains(user)) {
+                waiting.push(user);
                 self.waiting_count += 1;
             }
             return;
         }
-        self.users.see(user, event.steps());
+        if let Some(user) = user {
+            self.users.see(user, event.steps());
+        }
         if let Some(waited) = self.waiting.remove(&slot) {
             self.waiting_count -= waited.len();
-            for other in &waited {
-                self.users.see(Asked { tenant: id.tenant, key: other.as_key() }, 0);
-            }
+            waited.into_iter().for_each(|user| self.users.see(user, 0));
         }
     }
 
     /// An event of an actor's that has no session of its own. It may lie between two, and make them one.
-    pub(super) fn add_to_actor(&mut self, actor: Asked<'_>, event: Shown) {
+    pub(super) fn add_to_actor(&mut self, actor: Print, event: Shown) {
         let event = Session::begin(event);
         let own = self.by_actor.get(&actor).map_or(&[][..], Vec::as_slice);
         let session = |slot: &u32| self.slots.get(*slot as usize).and_then(|slot| slot.session.as_ref());
@@ -158,14 +154,7 @@ impl Sessions {
             self.users.see(actor, joined.reached);
         }
         self.put(slot, joined);
-        let own = match self.by_actor.get_mut(&actor) {
-            Some(own) => own,
-            None => {
-                self.text_bytes += heap_bytes(actor.key);
-                self.by_actor.entry(actor.to_owned()).or_default()
-            }
-        };
-        own.splice(first..first + count, [slot]);
+        self.by_actor.entry(actor).or_default().splice(first..first + count, [slot]);
     }
 
     /// A session with what is in a slot.
@@ -215,16 +204,13 @@ impl Sessions {
 
     /// What it takes in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let entry = size_of::<(OfTenant, u32)>() + 1;
-        let actor = size_of::<(OfTenant, Vec<u32>)>() + 1 + 16;
         self.slots.capacity() * size_of::<Slot>()
             + self.free.capacity() * size_of::<u32>()
-            + self.by_id.capacity() * entry
-            + self.by_actor.capacity() * actor
+            + table_bytes::<u32>(self.by_id.capacity())
+            + table_bytes::<Vec<u32>>(self.by_actor.capacity())
             // Each slot that has no id stands in the list of an actor.
-            + (self.slots.len() - self.by_id.len().min(self.slots.len())) * 2 * size_of::<u32>()
+            + self.slots.len().saturating_sub(self.by_id.len()) * 4 * size_of::<u32>()
             + (self.waiting.capacity() + self.waiting_count) * WAITING_BYTES
-            + self.text_bytes
             + self.users.bytes()
             + self.wheel.bytes()
     }

@@ -6,10 +6,9 @@ use std::collections::BinaryHeap;
 use ebbtide_model::Column;
 use ebbtide_model::query::{BoundQuery, Dropoff};
 use ebbtide_store::TableRead;
-use hashbrown::HashMap;
 
 use super::sessions::Sessions;
-use super::users::{Asked, heap_bytes};
+use super::users::{Print, Prints};
 use crate::behaviour::ask::Reckoned;
 use crate::behaviour::drive::Loaded;
 use crate::behaviour::dropoff::{Moment, SessionRules, Shown};
@@ -29,13 +28,12 @@ pub(crate) struct StandingDropoff {
     reads: Vec<TableRead>,
     /// As of when it is, in microseconds.
     now: i64,
-    tenants: HashMap<Box<str>, u32>,
+    prints: Prints,
     sessions: Sessions,
     /// By latency and step.
     took: Vec<Vec<Took>>,
     /// Events that are later than the moment, the first one first.
     later: BinaryHeap<Reverse<Later>>,
-    later_bytes: usize,
 }
 
 /// What the events of a source are to it.
@@ -57,8 +55,8 @@ struct Later {
 
 #[derive(Debug)]
 enum LaterEvent {
-    OfSession { tenant: u32, id: OwnedKey, user: OwnedKey, shown: Shown },
-    OfActor { tenant: u32, actor: OwnedKey, shown: Shown },
+    OfSession { id: Print, user: Option<Print>, shown: Shown },
+    OfActor { actor: Print, shown: Shown },
     Took { latency: usize, steps: u64, number: Number },
 }
 
@@ -90,11 +88,10 @@ impl StandingDropoff {
             shape,
             reads: Vec::new(),
             now: i64::MIN,
-            tenants: HashMap::new(),
+            prints: Prints::default(),
             sessions: Sessions::new(SessionRules::new(dropoff), steps),
             took: dropoff.latency.iter().map(|_| vec![Took::default(); steps]).collect(),
             later: BinaryHeap::new(),
-            later_bytes: 0,
         }
     }
 
@@ -124,7 +121,6 @@ impl StandingDropoff {
                 return;
             }
             if let Some(Reverse(next)) = self.later.pop() {
-                self.later_bytes -= next.bytes();
                 self.take_later(next);
             }
         }
@@ -140,29 +136,27 @@ impl StandingDropoff {
     }
 
     fn take_session(&mut self, actor: Actor<'_>, run: Run<'_>, users: &[OwnedKey]) {
-        let tenant = self.tenant(actor.tenant);
+        let id = self.prints.of(actor.tenant, actor.key);
         for index in 0..run.len() {
             let user = users.get(run.value(index) as usize).map_or(Key::Null, OwnedKey::as_key);
+            let user = self.prints.of_user(actor.tenant, user);
             let shown = Shown::of_run(run, index);
             if shown.at.0 > self.now {
-                let (id, user) = (actor.key.to_owned(), user.to_owned());
-                self.keep_later(shown.at, LaterEvent::OfSession { tenant, id, user, shown });
+                self.keep_later(shown.at, LaterEvent::OfSession { id, user, shown });
             } else {
-                let id = Asked { tenant, key: actor.key };
-                self.sessions.add_to_session(id, Asked { tenant, key: user }, shown);
+                self.sessions.add_to_session(id, user, shown);
             }
         }
     }
 
     fn take_actor(&mut self, actor: Actor<'_>, run: Run<'_>) {
-        let tenant = self.tenant(actor.tenant);
+        let actor = self.prints.of(actor.tenant, actor.key);
         for index in 0..run.len() {
             let shown = Shown::of_run(run, index);
             if shown.at.0 > self.now {
-                let actor = actor.key.to_owned();
-                self.keep_later(shown.at, LaterEvent::OfActor { tenant, actor, shown });
+                self.keep_later(shown.at, LaterEvent::OfActor { actor, shown });
             } else {
-                self.sessions.add_to_actor(Asked { tenant, key: actor.key }, shown);
+                self.sessions.add_to_actor(actor, shown);
             }
         }
     }
@@ -187,31 +181,15 @@ impl StandingDropoff {
     }
 
     fn keep_later(&mut self, at: Moment, event: LaterEvent) {
-        let later = Later { at, event };
-        self.later_bytes += later.bytes();
-        self.later.push(Reverse(later));
+        self.later.push(Reverse(Later { at, event }));
     }
 
     fn take_later(&mut self, Later { at, event }: Later) {
         match event {
-            LaterEvent::OfSession { tenant, id, user, shown } => {
-                let [id, user] = [&id, &user].map(|key| Asked { tenant, key: key.as_key() });
-                self.sessions.add_to_session(id, user, shown);
-            }
-            LaterEvent::OfActor { tenant, actor, shown } => {
-                self.sessions.add_to_actor(Asked { tenant, key: actor.as_key() }, shown);
-            }
+            LaterEvent::OfSession { id, user, shown } => self.sessions.add_to_session(id, user, shown),
+            LaterEvent::OfActor { actor, shown } => self.sessions.add_to_actor(actor, shown),
             LaterEvent::Took { latency, steps, number } => self.add_latency(latency, steps, at, number),
         }
-    }
-
-    fn tenant(&mut self, name: &str) -> u32 {
-        if let Some(known) = self.tenants.get(name) {
-            return *known;
-        }
-        let number = u32::try_from(self.tenants.len()).unwrap_or(u32::MAX);
-        self.tenants.insert(Box::from(name), number);
-        number
     }
 
     /// What its sessions come to.
@@ -231,20 +209,6 @@ impl StandingDropoff {
     /// What it takes in memory, about.
     pub(crate) fn bytes(&self) -> usize {
         let heap: usize = self.took.iter().flatten().map(Took::bytes).sum();
-        let tenants = self.tenants.capacity() * 64;
-        self.sessions.bytes() + heap + tenants + self.later_bytes
-    }
-}
-
-impl Later {
-    fn bytes(&self) -> usize {
-        let heap = |key: &OwnedKey| heap_bytes(key.as_key());
-        // A list that grows has room for twice as many.
-        2 * size_of::<Self>()
-            + match &self.event {
-                LaterEvent::OfSession { id, user, .. } => heap(id) + heap(user),
-                LaterEvent::OfActor { actor, .. } => heap(actor),
-                LaterEvent::Took { .. } => 0,
-            }
+        self.sessions.bytes() + heap + self.later.capacity() * size_of::<Later>()
     }
 }

@@ -1,66 +1,46 @@
 //! Who was at which step, counted as they are seen.
 
-use hashbrown::{Equivalent, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
-use crate::behaviour::key::{Key, OwnedKey};
+use hashbrown::HashMap;
 
-/// A key of a tenant, which goes by its number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct OfTenant {
-    pub(super) tenant: u32,
-    pub(super) key: OwnedKey,
+use crate::behaviour::key::Key;
+
+/// What stands for a tenant's key, whatever its length: 128 bits of two hashes with secrets of this process, so
+/// that no two keys have the same one, by chance or by design.
+pub(super) type Print = [u64; 2];
+
+#[derive(Debug, Default)]
+pub(super) struct Prints {
+    hashers: [RandomState; 2],
 }
 
-/// The same, before it is known whether it is new. Its hash is that of what it would be.
-#[derive(Clone, Copy, Debug, Hash)]
-pub(super) struct Asked<'k> {
-    pub(super) tenant: u32,
-    pub(super) key: Key<'k>,
-}
-
-impl Equivalent<OfTenant> for Asked<'_> {
-    fn equivalent(&self, owned: &OfTenant) -> bool {
-        self.tenant == owned.tenant && self.key.is(&owned.key)
+impl Prints {
+    pub(super) fn of(&self, tenant: &str, key: Key<'_>) -> Print {
+        [self.hashers[0].hash_one((tenant, key)), self.hashers[1].hash_one((tenant, key))]
     }
-}
 
-impl Asked<'_> {
-    pub(super) fn to_owned(self) -> OfTenant {
-        OfTenant { tenant: self.tenant, key: self.key.to_owned() }
+    /// `None`: nobody in particular.
+    pub(super) fn of_user(&self, tenant: &str, user: Key<'_>) -> Option<Print> {
+        (user != Key::Null).then(|| self.of(tenant, user))
     }
-}
-
-/// What an owned key takes besides itself.
-pub(super) fn heap_bytes(key: Key<'_>) -> usize {
-    // An allocation has some bytes of its own.
-    if let Key::Text(text) = key { text.len() + 16 } else { 0 }
 }
 
 #[derive(Debug)]
 pub(super) struct Users {
     /// By bit: at which steps each was.
-    seen: HashMap<OfTenant, u64>,
+    seen: HashMap<Print, u64>,
     at: Vec<u64>,
-    text_bytes: usize,
 }
 
 impl Users {
     pub(super) fn new(steps: usize) -> Self {
-        Self { seen: HashMap::new(), at: vec![0; steps], text_bytes: 0 }
+        Self { seen: HashMap::new(), at: vec![0; steps] }
     }
 
     /// Somebody was at these steps, perhaps at none.
-    pub(super) fn see(&mut self, user: Asked<'_>, steps: u64) {
-        if user.key == Key::Null {
-            return;
-        }
-        let known = match self.seen.get_mut(&user) {
-            Some(known) => known,
-            None => {
-                self.text_bytes += heap_bytes(user.key);
-                self.seen.entry(user.to_owned()).or_default()
-            }
-        };
+    pub(super) fn see(&mut self, user: Print, steps: u64) {
+        let known = self.seen.entry(user).or_default();
         let new = steps & !*known;
         *known |= new;
         if new != 0 {
@@ -79,25 +59,12 @@ impl Users {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.seen.capacity() * (size_of::<(OfTenant, u64)>() + 1) + self.text_bytes
+        table_bytes::<u64>(self.seen.capacity())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_found_by_what_it_was_made_of() {
-        let mut numbers: HashMap<OfTenant, usize> = HashMap::new();
-        let keys = [Key::Null, Key::Int(0), Key::Int(-7), Key::Decimal(0), Key::Text(""), Key::Text("a")];
-        let asked = |tenant| keys.iter().map(move |key| Asked { tenant, key: *key });
-        for (number, asked) in asked(0).chain(asked(1)).enumerate() {
-            assert_eq!(numbers.get(&asked), None, "{asked:?}");
-            numbers.insert(asked.to_owned(), number);
-        }
-        for (number, asked) in asked(0).chain(asked(1)).enumerate() {
-            assert_eq!(numbers.get(&asked), Some(&number), "{asked:?}");
-        }
-    }
+/// What a table by prints takes that has room for so many.
+pub(super) fn table_bytes<T>(capacity: usize) -> usize {
+    // One of eight places stays empty, and each has a byte besides.
+    capacity * 8 / 7 * (size_of::<(Print, T)>() + 1)
 }
