@@ -102,7 +102,7 @@ impl Report {
         let lists = self.lists(report)?;
         let route = self.route(report)?;
         let plan = pack.plans.as_ref().map(|plans| plans.of(self.plan.as_deref()));
-        let asker = Asker { subject: self.sub.as_deref(), plan };
+        let asker = Asker { subject: self.sub.as_deref(), plan, languages: None };
         let arguments =
             Arguments::read(&pack, report, &route, asker, &self.params, &self.params, clock::now());
         let arguments = arguments.map_err(refused)?;

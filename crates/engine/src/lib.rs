@@ -1,5 +1,6 @@
 //! Questions answered from a snapshot: behavioural queries as folds over each actor's ordered events,
-//! SQL in DataFusion over a catalog that holds only the caller's scope. Knows no HTTP and no packs.
+//! SQL in DataFusion over a catalog that holds only the caller's scope, and findings of rows by rules. Knows no
+//! HTTP and no packs.
 
 #![cfg_attr(
     test,
@@ -19,7 +20,9 @@ mod behaviour;
 mod cohorts;
 mod error;
 mod exact;
+pub mod insights;
 pub mod sql;
+pub mod statistics;
 mod stop;
 
 pub use aliases::{AliasSets, Join, JoinRefused, Joined};

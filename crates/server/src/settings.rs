@@ -6,6 +6,7 @@ use std::time::Duration;
 use ebbtide_engine::sql::Limits;
 
 use crate::http::{CorsRules, is_origin};
+use crate::rejects::Bounds;
 use crate::sign_in::{LEEWAY_S_MAX, TokenRules};
 
 /// Limits and times of the HTTP server.
@@ -54,6 +55,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long requests may run on once the server stops.
     pub drain_timeout: Duration,
+    /// How many rejected rows of a tenant are kept.
+    pub rejects: Bounds,
     /// What a token must be besides signed.
     pub token: TokenRules,
     /// Which pages of other origins may call.
@@ -92,6 +95,7 @@ impl Default for Settings {
             write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
+            rejects: Bounds::default(),
             token: TokenRules::default(),
             cors: CorsRules::default(),
         }

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{FieldRef, SchemaRef, UInt64Type};
+use arrow::datatypes::{FieldRef, SchemaRef, TimestampMicrosecondType, UInt64Type};
 use ebbtide_model::{
     AppSchema, Column, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId, Tenants,
     type_of_kinds,
@@ -408,6 +408,26 @@ impl TableView {
 }
 
 impl TableView {
+    /// The latest time of a row, as far as is known without reading segments: of a scope that sees all. A row that
+    /// was deleted may count until it is compacted away.
+    pub fn latest_time(&self) -> Result<Option<Instant>, StoreError> {
+        let Some(time) = self.table.time else { return Ok(None) };
+        let mut latest = None;
+        for part in &self.parts {
+            match &part.run {
+                Run::Memory { .. } => {
+                    for batch in part.scan(&[ColumnRef::Declared(time)])? {
+                        let batch = batch?;
+                        let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+                        latest = latest.max(arrow::compute::max(times));
+                    }
+                }
+                Run::Segment { .. } => latest = latest.max(part.time_range().map(|(_, last)| last)),
+            }
+        }
+        Ok(latest.map(Instant::from_micros))
+    }
+
     /// When the next row comes into existence, for one who asks at `as_of`: no row of the scope has a
     /// time in between, and one may have this time. `None` where none is later.
     ///

@@ -100,6 +100,7 @@ impl Server {
             subject: Some("bench".to_owned()),
             plan: None,
             issuer: None,
+            embed: None,
             expires: Instant::from_micros(SystemClock.now().micros() + TOKEN_LIFE_MICROS),
         };
         let key = SigningKey::hs256(self.secret.as_bytes()).map_err(Failure::new)?;

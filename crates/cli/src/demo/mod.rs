@@ -197,6 +197,7 @@ fn token(
         subject: Some(caller.subject.to_owned()),
         plan: None,
         issuer: issuer.cloned(),
+        embed: None,
         expires: Instant::from_micros(now.micros() + TOKEN_DAYS * Instant::MICROS_PER_DAY),
     };
     claims.sign(key).map_err(Failure::new)

@@ -9,7 +9,9 @@ use super::faults::Faults;
 use super::fragments::{self, Count};
 use super::leaves::Leaves;
 use super::parse::unknown;
-use super::{BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, ShapeOf, SqlShape, Tree, WHOLE, words};
+use super::{
+    BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, ShapeOf, SqlShape, Tree, WHOLE, insights, words,
+};
 use crate::decode::join;
 use crate::query::{BoundQuery, DropoffList, FunnelView, Kind, Latency, Measures};
 use crate::{Fault, Fields, Node};
@@ -18,8 +20,8 @@ const STATEMENT_BYTES_MAX: usize = 64 << 10;
 const DECIMALS_MAX: i64 = 9;
 /// A field by one of these names makes an object a leaf. `object` and `literal` are the ways to say
 /// otherwise.
-const KEYWORDS: [&str; 11] =
-    ["query", "value", "row", "rows", "column", "map", "each", "one", "when", "literal", "object"];
+const KEYWORDS: [&str; 12] =
+    ["query", "value", "row", "rows", "column", "map", "each", "one", "when", "rules", "literal", "object"];
 
 pub(super) fn read<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults) -> Option<Tree> {
     match node.json() {
@@ -52,6 +54,7 @@ fn object<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults)
         "each" => fragments::each(&own, Count::Many, fields, leaves, faults),
         "one" => fragments::each(&own, Count::One, fields, leaves, faults),
         "when" => when(&own, fields, leaves, faults),
+        "rules" => insights::read(&own, fields, leaves, faults),
         "literal" => {
             faults.keep(alone(node))?;
             Some(Tree::Literal(own.json().clone()))
@@ -354,7 +357,13 @@ impl Tree {
                 then.collect_lists(path, lists);
                 otherwise.collect_lists(path, lists);
             }
-            Self::Literal(_) | Self::Param(_) | Self::List(_) | Self::Sql { .. } | Self::Behaviour(_) => {}
+            // Findings are told in words, which are no table.
+            Self::Literal(_)
+            | Self::Param(_)
+            | Self::List(_)
+            | Self::Sql { .. }
+            | Self::Behaviour(_)
+            | Self::Insights(_) => {}
         }
     }
 
@@ -368,7 +377,20 @@ impl Tree {
             | Self::Object(_)
             | Self::List(_)
             | Self::Each(_)
-            | Self::When { .. } => false,
+            | Self::When { .. }
+            | Self::Insights(_) => false,
+        }
+    }
+
+    /// Whether it has texts for people.
+    pub fn has_insights(&self) -> bool {
+        match self {
+            Self::Insights(_) => true,
+            Self::Object(entries) => entries.iter().any(|(_, tree)| tree.has_insights()),
+            Self::List(items) => items.iter().any(Self::has_insights),
+            Self::Each(each) => each.fields.has_insights(),
+            Self::When { then, otherwise, .. } => then.has_insights() || otherwise.has_insights(),
+            Self::Literal(_) | Self::Param(_) | Self::Sql { .. } | Self::Behaviour(_) => false,
         }
     }
 
@@ -380,7 +402,9 @@ impl Tree {
                 !items.is_empty() && items.iter().all(|item| matches!(item, Self::Object(_)))
             }
             Self::Each(each) => !each.one,
-            Self::Literal(_) | Self::Param(_) | Self::Object(_) | Self::When { .. } => false,
+            Self::Literal(_) | Self::Param(_) | Self::Object(_) | Self::When { .. } | Self::Insights(_) => {
+                false
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use ebbtide_engine::sql::{Limits, ProcessSettings};
 
 use super::*;
 use crate::http::CorsRules;
+use crate::rejects::Bounds;
 use crate::sign_in::TokenRules;
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
@@ -85,6 +86,7 @@ fn every_field_has_a_key() {
         write_timeout: _,
         request_timeout: _,
         drain_timeout: _,
+        rejects: Bounds { rows: _, bytes: _ },
         token: TokenRules { leeway_s: _, issuers: _ },
         cors: CorsRules { origins: _, credentials: _, max_age: _ },
     } = settings;

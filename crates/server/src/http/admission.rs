@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, header};
 use ebbtide_model::Instant;
 
 use super::access::{self, Pairs};
@@ -14,6 +14,7 @@ use crate::problem::{Code, Problem};
 use crate::question::Question;
 use crate::routes::ReportRoute;
 use crate::server::Server;
+use crate::sign_in::Caller;
 
 /// For the log.
 const REQUEST_ID: &str = "live";
@@ -21,13 +22,12 @@ const REQUEST_ID: &str = "live";
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it may be unknown.
 const UNKNOWN_MAX: Duration = Duration::from_secs(4);
-/// What of a request its checks read.
-const HEADERS: [HeaderName; 2] = [header::AUTHORIZATION, header::ACCEPT_LANGUAGE];
-
-/// A request to listen, as it was made.
+/// A request to listen, as it was made by a caller who has signed in.
 pub(super) struct Admission {
-    pub(super) server: Arc<Server>,
-    pub(super) route: Arc<ReportRoute>,
+    server: Arc<Server>,
+    route: Arc<ReportRoute>,
+    caller: Caller,
+    /// What of them its checks read.
     headers: HeaderMap,
     path: Pairs,
     query: Pairs,
@@ -43,21 +43,29 @@ impl Admission {
     pub(super) fn new(
         server: &Arc<Server>,
         route: &Arc<ReportRoute>,
-        headers: &HeaderMap,
+        (caller, headers): (Caller, &HeaderMap),
         path: Pairs,
         query: Pairs,
     ) -> Self {
-        let mut own = HeaderMap::new();
-        for name in &HEADERS {
-            own.extend(headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
-        }
-        Self { server: server.clone(), route: route.clone(), headers: own, path, query }
+        let own = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+        let headers = own.map(|value| (header::ACCEPT_LANGUAGE, value.clone())).collect();
+        Self { server: server.clone(), route: route.clone(), caller, headers, path, query }
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// The checks before an answer.
     pub(super) async fn check(&self) -> Result<Admitted, Problem> {
         let (server, now) = (&self.server, self.server.now());
-        let entrant = access::enter(server, &self.route, &self.headers, &self.path)?;
+        let entrant = access::enter(
+            server,
+            &self.route,
+            (self.caller.clone(), &self.headers),
+            &self.path,
+            &self.query,
+        )?;
         let plan = entrant.plan().await?;
         let arguments = entrant.arguments(plan, &self.path, &self.query, now)?;
         let (scope, snapshot) = entrant.rows(&arguments).await?;
@@ -96,8 +104,6 @@ async fn watch_over(admission: &Admission, key: &Key) -> Problem {
                 let detail = "What this caller hears has changed: it is to connect again.";
                 return Problem::new(Code::Forbidden, detail);
             }
-            // Its end is told as such.
-            Err(problem) if problem.code() == Code::TokenExpired => {}
             Err(problem) if problem.code().status().is_server_error() => {
                 if known_at.elapsed() > UNKNOWN_MAX {
                     return problem;

@@ -21,6 +21,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::access::{self, Pairs, PathParams};
 use super::admission::{self, Admission};
+use super::{cors, embedded};
 use crate::live::{Event, Listener, Newest, receive};
 use crate::problem::{Code, Problem, shortened};
 use crate::report::Pair;
@@ -58,14 +59,18 @@ pub(super) async fn report(
     let query = access::query_pairs(&uri)?;
     let headers = with_token(headers, &query);
     wait_for_key(&headers, &server.keys).await;
-    let caller = access::sign_in(&server, &headers, &uri)?;
-    let path = access::path_pairs(path)?;
-    let name = access::last(&path, "report").unwrap_or_default();
+    let path = access::path_pairs(path);
+    let name = path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default();
+    let caller = access::sign_in_to_read(&server, &headers, &uri, name)?;
+    if let Err(problem) = path {
+        return Err(problem);
+    }
+    let query = embedded::with_fixed(&caller, &query);
     let report = way_to(&server, &caller, name, &query)?;
     let of_path: Pairs = report.route.params.iter().filter_map(|param| given(&query, &param.name)).collect();
     let way = Arc::new(LiveRoute { live: plain(&report), report });
     let form = if wants_socket(&headers) { Form::Enveloped } else { Form::Plain };
-    let admitted = admit(&server, &way, &headers, of_path, query).await?;
+    let admitted = admit(&server, &way, caller, &headers, of_path, query).await?;
     if wants_socket(&headers) { admitted.socket(way, form, upgrade) } else { Ok(admitted.events(&form)) }
 }
 
@@ -84,7 +89,8 @@ pub(super) fn handler(way: Arc<LiveRoute>) -> MethodRouter<Arc<Server>> {
                 wait_for_key(&headers, &server.keys).await;
                 let path = access::path_pairs(path)?;
                 let form = Form::Added(way.live.add.clone());
-                let admitted = admit(&server, &way, &headers, path, query).await?;
+                let caller = access::sign_in_to(&server, &headers, &way.report.app)?;
+                let admitted = admit(&server, &way, caller, &headers, path, query).await?;
                 admitted.socket(way, form, upgrade)
             }
         },
@@ -140,14 +146,15 @@ fn wants_socket(headers: &HeaderMap) -> bool {
     upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
-/// Pages of other origins listen where the server's rules let them call: browsers do not ask before.
-fn check_origin(server: &Server, headers: &HeaderMap) -> Result<(), Problem> {
+/// Pages of other origins listen where the server's rules let them call, or the caller's token is for them: browsers
+/// do not ask before.
+fn check_origin(server: &Server, caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    if caller.embed().is_some() {
+        return embedded::check_origin(caller, headers);
+    }
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-    let is_own = !host.is_empty() && authority.eq_ignore_ascii_case(host);
-    if is_own || server.settings.cors.allows(origin) {
+    if cors::is_own(origin, headers) || server.settings.cors.allows(origin) {
         return Ok(());
     }
     let detail = format!("Pages of the origin {:?} may not listen here.", shortened(origin));
@@ -158,13 +165,14 @@ fn check_origin(server: &Server, headers: &HeaderMap) -> Result<(), Problem> {
 async fn admit(
     server: &Arc<Server>,
     way: &LiveRoute,
+    caller: Caller,
     headers: &HeaderMap,
     path: Pairs,
     query: Pairs,
 ) -> Result<Admitted, Problem> {
-    let admission = Admission::new(server, &way.report, headers, path, query);
+    let admission = Admission::new(server, &way.report, (caller, headers), path, query);
+    check_origin(server, admission.caller(), headers)?;
     let admission::Admitted { question, ends_at } = admission.check().await?;
-    check_origin(server, headers)?;
     let seat = server.hub.seat()?;
     let scope = question.scope.clone();
     let watched = admission.watched(question.key());

@@ -84,6 +84,7 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         value: f64::from(u8::from(one == phase)),
     }));
     gauges.extend(heavy_work(&server));
+    gauges.extend(rejected(&server));
     gauges.extend(fetched_keys(&server));
     gauges.extend(stored(&server).await?);
     server.cache.settle().await;
@@ -111,6 +112,17 @@ fn heavy_work(server: &Server) -> [Gauge; 6] {
         ("ebbtide_sql_processes_fallen_total", "Processes that ended without an answer.", numbers.fallen),
     ];
     #[expect(clippy::cast_precision_loss, reason = "as many processes as were started")]
+    of.map(|(name, help, value)| Gauge { name, help, labels: Vec::new(), value: value as f64 })
+}
+
+/// What became of rows that were rejected.
+fn rejected(server: &Server) -> [Gauge; 2] {
+    let numbers = server.rejects.numbers();
+    let of = [
+        ("ebbtide_rejects_kept_total", "Rejected rows that were kept.", numbers.kept),
+        ("ebbtide_rejects_lost_total", "Rejected rows that were not kept, for want of room.", numbers.lost),
+    ];
+    #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
     of.map(|(name, help, value)| Gauge { name, help, labels: Vec::new(), value: value as f64 })
 }
 

@@ -76,6 +76,7 @@ impl Shapes<'_> {
                 json!({"anyOf": [self.tree(then, place), self.tree(otherwise, place)]})
             }
             Tree::Behaviour(leaf) => behaviour(leaf),
+            Tree::Insights(_) => json!({"type": "array", "items": {"$ref": "#/components/schemas/Insight"}}),
         }
     }
 

@@ -79,6 +79,9 @@ fn collect<'t>(
             entries.iter().try_for_each(|(_, tree)| collect(tree, within, values, leaves))?;
         }
         Tree::List(items) => items.iter().try_for_each(|tree| collect(tree, within, values, leaves))?,
+        Tree::Insights(insights) => {
+            insights.leaves().try_for_each(|tree| collect(tree, within, values, leaves))?;
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod check;
 mod columns;
 mod evaluate;
 pub mod export;
+mod findings;
 mod lists;
 mod shape;
 mod values;

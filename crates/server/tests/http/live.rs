@@ -382,7 +382,8 @@ async fn a_summary_that_is_listened_to_is_that_of_a_request_at_every_change() {
     let mut told = socket.next().await.unwrap();
     for round in 0..12_i64 {
         let session = format!("s{}", round % 5);
-        let mut event = click(&session, "home", ["product", "exit", "success"][(round % 3) as usize], -round * 40);
+        let mut event =
+            click(&session, "home", ["product", "exit", "success"][(round % 3) as usize], -round * 40);
         event["user_id"] = json!(format!("u{}", round % 3));
         send(&served.club, "north", event).await;
         send(&served.club, "south", click(&session, "cart", "success", 0)).await;

@@ -14,6 +14,7 @@ use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 use crate::fs::FileSystem;
 use crate::order::{codes, order_columns, sorted};
+use crate::orphans::Version;
 use crate::owners::Owner;
 use crate::properties::NameLimits;
 use crate::segment::{ContentEntry, EntryPlace, KeyEntry, Lifetime, Segment, SegmentWriter};
@@ -41,6 +42,8 @@ pub(super) struct Unsettled {
 
 /// What became of a chunk's rows.
 pub(super) struct Decided {
+    /// Of the rows' tenants, by code.
+    owners: Vec<Owner>,
     pub(super) kept: Vec<bool>,
     /// Rows that replace stored ones.
     pub(super) overrides: Vec<bool>,
@@ -100,6 +103,7 @@ impl Unsettled {
         stored.sort_by_key(|(row, _)| *row);
         stored.dedup_by_key(|(row, _)| *row);
         let mut decided = Decided {
+            owners,
             kept: vec![false; self.by_key.len()],
             overrides: vec![false; self.by_key.len()],
             first_sequence: writer.sequence_next,
@@ -107,7 +111,7 @@ impl Unsettled {
             receipt: Receipt::default(),
         };
         for same in self.by_key.chunk_by(|a, b| a.0 == b.0) {
-            self.decide_key(table, &owners, same, &stored, &mut decided);
+            self.decide_key(table, same, &stored, &mut decided);
         }
         decided.receipt.rejected.sort_by_key(|rejection| rejection.row);
         writer.sequence_next += chunk_rows;
@@ -147,7 +151,6 @@ impl Unsettled {
     fn decide_key(
         &self,
         table: &Table,
-        owners: &[Owner],
         same: &[(Fingerprint, u32)],
         stored: &[(u32, Live)],
         decided: &mut Decided,
@@ -156,11 +159,11 @@ impl Unsettled {
         let found = stored.binary_search_by_key(&same[0].1, |(row, _)| *row).ok();
         let stored = found.map(|found| stored[found].1);
         let mut current = stored.map(|live| (live.content, live.owner));
-        let unchanged = self.is_unchanged(owners, same, stored);
+        let unchanged = self.is_unchanged(&decided.owners, same, stored);
         let mut last_kept: Option<u32> = None;
         for &(_, row) in same {
             let at = row as usize;
-            let own = owners[self.tenants.codes[at] as usize];
+            let own = decided.owners[self.tenants.codes[at] as usize];
             if let Some((content, owner)) = current {
                 if owner != own {
                     let name = self.tenants.of(at);
@@ -194,12 +197,14 @@ impl Unsettled {
         last.is_some_and(|row| self.contents[row as usize] == live.content)
     }
 
-    /// Whether a row of this key is kept that came after this place in the chunk.
-    pub(super) fn keeps_later(&self, kept: &[bool], key: Fingerprint, position: u64) -> bool {
+    /// The version of this key that is kept.
+    pub(super) fn coming(&self, decided: &Decided, key: Fingerprint) -> Option<Version> {
         let from = self.by_key.partition_point(|(own, _)| *own < key);
         let same = self.by_key[from..].iter().take_while(|(own, _)| *own == key);
-        let mut rows = same.map(|(_, row)| *row as usize);
-        rows.any(|row| kept[row] && self.positions[row] > position)
+        let row = same.map(|(_, row)| *row as usize).find(|&row| decided.kept[row])?;
+        let sequence = decided.first_sequence + self.positions[row];
+        let owner = decided.owners[self.tenants.codes[row] as usize];
+        Some(Version { content: self.contents[row], sequence, owner })
     }
 
     pub(super) fn write(

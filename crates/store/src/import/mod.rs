@@ -196,9 +196,11 @@ impl Importer {
         let (mut decided, fs, id) = {
             let mut writer = self.shared.writer();
             writer.check_not_failed()?;
+            // What is said of earlier versions that wait comes before what these rows say.
+            let number = writer.next_number();
             let decided = rows.decide(&mut writer, self.table, chunk_rows, written);
             rows.place_properties(&mut writer, self.table, &decided.kept)?;
-            receipt.add(self.keep_waiting(&mut writer, &rows, &decided, orphans)?);
+            receipt.add(self.keep_waiting(&mut writer, number, &rows, &decided, orphans)?);
             (decided, writer.fs.clone(), writer.segment_id())
         };
         if decided.receipt.accepted == 0 {
@@ -245,6 +247,7 @@ impl Importer {
     fn keep_waiting(
         &self,
         writer: &mut Writer,
+        number: u64,
         rows: &Unsettled,
         decided: &Decided,
         orphans: Option<Orphans>,
@@ -253,9 +256,8 @@ impl Importer {
         let mut group = Group::default();
         let first = decided.first_sequence;
         orphans.sequences.iter_mut().for_each(|sequence| *sequence += first);
-        let is_replaced =
-            |key: Fingerprint, sequence: u64| rows.keeps_later(&decided.kept, key, sequence - first);
-        let receipt = writer.keep_waiting(self.table, orphans, is_replaced, &mut group)?;
+        let coming = |key: Fingerprint| rows.coming(decided, key);
+        let receipt = writer.keep_waiting(self.table, orphans, number, coming, &mut group)?;
         writer.commit(group)?;
         if writer.wants_flush() {
             self.shared.want(Job::Flush);

@@ -160,6 +160,18 @@ fn check(machine: &Machine, model: &Model) {
     }
 }
 
+/// Found by the random ones: the import brings a waiting row again, after a version with a known parent.
+#[test]
+fn a_chunk_that_replaces_a_waiting_row_and_brings_it_again_leaves_it_waiting() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let mut model = Model::default();
+    append(&machine, &mut model, 3, 5_342_964_589_794_515_886, 3);
+    import(&machine, &mut model, 4, 8_207_900_000_689_387_442, 9);
+    check(&machine, &model);
+    let machine = machine.reopen().unwrap();
+    check(&machine, &model);
+}
+
 /// Whose rows were which at each version that was ever seen.
 type Seen = BTreeMap<(usize, Option<&'static str>, u64), Vec<Row>>;
 

@@ -20,6 +20,13 @@ describe("blocksOf", () => {
     expect(cards?.kind === "cards" ? cards.stats.map((stat) => stat.name) : null).toEqual(["at_risk_count"]);
   });
 
+  it("reads insights where the list is declared to hold them, though it be empty, and where its values say so", () => {
+    const declared = object({ insights: { type: "array", items: { $ref: "#/components/schemas/Insight" } } });
+    expect(check(declared, { insights: [] })).toEqual([{ kind: "insights", path: "insights", insights: [] }]);
+    const insight = { severity: "low", title: "A", finding: "B", action: "", evidence: {}, rule: "r" };
+    expect(kindsOf(check(object({}), { words: [insight], others: [{ title: "A", finding: "B" }] }))).toEqual(["insights words", "table others"]);
+  });
+
   it("keeps a number that is no repeated parameter, whatever its name", () => {
     const [cards] = check(object({ period_days: NUMBER }), { period_days: 31 }, { days: "30" });
     expect(cards?.kind).toBe("cards");

@@ -1,10 +1,11 @@
 /**
  * What to draw of a report's answer, from its declared shape and its values alone: plain values become cards, maps
- * become bars, lists of periods become lines, lists that hold lists of numbers become cohorts, other lists tables.
+ * become bars, lists of periods become lines, lists that hold lists of numbers become cohorts, insights are read as such, other lists become tables.
  */
 import { type Schema, isOfType, settled } from "../api/document.ts";
 import { isPeriod } from "../format/dates.ts";
 import { type Unit, familyOf, unitOf } from "../format/units.ts";
+import { type Insight, areInsights, holdsInsights, insightsIn } from "../insights/insight.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -24,6 +25,7 @@ interface Placed {
 }
 
 export type Block =
+  | (Placed & { readonly kind: "insights"; readonly insights: readonly Insight[] })
   | (Placed & { readonly kind: "cards"; readonly stats: readonly Stat[] })
   | (Placed & { readonly kind: "bars"; readonly unit: Unit; readonly bars: readonly Bar[] })
   | (Placed & { readonly kind: "cohorts"; readonly label: string; readonly size: string | null; readonly unit: Unit; readonly rows: readonly CohortRow[] })
@@ -108,6 +110,7 @@ const isNested = (item: Schema, rows: readonly Row[], name: string): boolean => 
 };
 
 function listBlocks(path: string, schema: Schema, list: readonly unknown[], currency: string | null): Block[] {
+  if (holdsInsights(schema) || areInsights(list)) return [{ kind: "insights", path, insights: insightsIn(list) }];
   const item = settled(schema.items ?? {});
   const rows = list.filter(isRow);
   if (rows.length === 0 && item.properties === undefined) return [];
