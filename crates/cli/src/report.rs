@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use ebbtide_engine::Standing;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
@@ -112,7 +113,9 @@ impl Report {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
         let turns = Turns::new(QUESTIONS_MAX, LIMITS.time_max, LIMITS.time_max);
-        let engines = Engines { sql: &sql, limits: LIMITS, turns: &turns };
+        // It is asked once, and nothing is kept.
+        let standing = Arc::new(Standing::new(0));
+        let engines = Engines { sql: &sql, limits: LIMITS, turns: &turns, standing: &standing };
         let of = Evaluation {
             pack: &pack,
             report,

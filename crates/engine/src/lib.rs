@@ -28,8 +28,8 @@ mod stop;
 pub use aliases::{AliasSets, Join, JoinRefused, Joined};
 pub use answer::{Answer, Meta, Outcome};
 pub use behaviour::{
-    EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, Wire, ask, explain,
-    select,
+    EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, Standing,
+    StandingNumbers, Wire, ask, explain, select,
 };
 pub use cohorts::{
     COHORT_MEMBERS_MAX, COHORTS_MAX, Members, SavedCohort, cohort_keys, cohort_rows, find_cohort,

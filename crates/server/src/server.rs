@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ebbtide_engine::Standing;
 use ebbtide_engine::sql::Sql;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
@@ -63,6 +64,7 @@ pub struct Server {
     pub(crate) bodies: BodyBudget,
     /// Of behavioural questions.
     pub(crate) turns: Turns,
+    pub(crate) standing: Arc<Standing>,
     document: OnceLock<Arc<Document>>,
     /// Files of reports that may be written at one time.
     pub(crate) exports: Arc<Semaphore>,
@@ -145,6 +147,7 @@ impl Server {
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             document: OnceLock::new(),
             turns: Turns::new(settings.questions_max, settings.turn_wait_max, settings.query_time_max),
+            standing: Arc::new(Standing::new(settings.standing_bytes_max)),
             exports: Arc::new(Semaphore::new(settings.exports_max)),
             settings,
         }))

@@ -41,6 +41,8 @@ pub struct Settings {
     pub requests_max: usize,
     /// Listeners to reports at one time; further ones are answered 503.
     pub listeners_max: usize,
+    /// Bytes of what is kept of questions that are asked again and again, such as their sessions.
+    pub standing_bytes_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// How long a request's head may take to arrive, and an idle connection is kept.
@@ -86,6 +88,7 @@ impl Default for Settings {
             cache_bytes_max: 64 << 20,
             requests_max: 256,
             listeners_max: 2_000,
+            standing_bytes_max: 256 << 20,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),

@@ -83,6 +83,10 @@ impl Server {
         }
     }
 
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(super) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -177,7 +181,7 @@ impl Connection {
 
 /// The body of a good answer.
 pub(super) fn good((status, body): (u16, Vec<u8>)) -> Result<Vec<u8>, Failure> {
-    if status == 200 {
+    if (200..300).contains(&status) {
         return Ok(body);
     }
     let text: String = String::from_utf8_lossy(&body).chars().take(500).collect();

@@ -30,6 +30,7 @@ mod select;
 mod share;
 mod span;
 mod spine;
+mod standing;
 mod stickiness;
 mod stream;
 mod tally;
@@ -45,4 +46,5 @@ pub use explain::{
     EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, explain,
 };
 pub(crate) use key::OwnedKey;
+pub use standing::{Standing, StandingNumbers};
 pub use wire::Wire;

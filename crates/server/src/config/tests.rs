@@ -79,6 +79,7 @@ fn every_field_has_a_key() {
         cache_bytes_max: _,
         requests_max: _,
         listeners_max: _,
+        standing_bytes_max: _,
         connections_max: _,
         head_timeout: _,
         body_timeout: _,

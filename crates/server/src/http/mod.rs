@@ -1,6 +1,7 @@
 //! The HTTP surface: the server's own paths and those of all packs, with what surrounds each request.
 
 mod access;
+mod admission;
 mod answer;
 mod beacon;
 mod body;

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ebbtide_engine::StandingNumbers;
 use serde_json::json;
 
 use super::store_numbers::store_gauges;
@@ -26,6 +27,18 @@ pub(super) async fn readyz(State(server): State<Arc<Server>>) -> Result<Response
         Phase::Degraded => (StatusCode::OK, "degraded"),
     };
     Ok((status, Json(json!({"status": word}))).into_response())
+}
+
+fn standing(server: &Server) -> impl Iterator<Item = Gauge> {
+    let StandingNumbers { questions, bytes, answered, made } = server.standing.numbers();
+    #[expect(clippy::cast_precision_loss, reason = "a number for people to look at")]
+    let told = [
+        ("ebbtide_live_states", "Questions of which the sessions are kept.", questions as f64),
+        ("ebbtide_live_state_bytes", "What these take in memory, about.", bytes as f64),
+        ("ebbtide_live_continued_total", "Answers from kept sessions and what came since.", answered as f64),
+        ("ebbtide_live_rebuilt_total", "Kept sessions that were made from all rows.", made as f64),
+    ];
+    told.into_iter().map(|(name, help, value)| Gauge { name, help, labels: Vec::new(), value })
 }
 
 async fn phase(server: &Arc<Server>) -> Result<Phase, Problem> {
@@ -55,6 +68,7 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         labels: Vec::new(),
         value,
     }));
+    gauges.extend(standing(&server));
     let phase = phase(&server).await?;
     let phases = [
         ("recovering", Phase::Recovering),

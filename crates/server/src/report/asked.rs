@@ -282,7 +282,12 @@ impl<'e> Asked<'e> {
     ) -> Result<(BoundQuery, EngineAnswer), ReportError> {
         let (scope, as_of) = (self.of.scope.clone(), self.of.arguments.as_of());
         let asked = query.clone();
-        let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
+        // Of another moment than now nothing goes on.
+        let standing = self.of.arguments.given_as_of().is_none().then(|| self.of.engines.standing.clone());
+        let work = move |flag: &StopFlag| match standing {
+            Some(standing) => standing.ask(&snapshot, &scope, &asked, as_of, flag),
+            None => ask(&snapshot, &scope, &asked, as_of, flag),
+        };
         Ok((query, self.of.engines.turns.ask(work).await?))
     }
 }
