@@ -176,7 +176,8 @@ impl Cell<'_> {
             return Ok(Vec::new());
         }
         let (schema, params) = (self.schema, self.known);
-        let statement = Statement { sql, schema, shape: SqlShape::Value, by: None, wanted: &[], relations: &[], params };
+        let statement =
+            Statement { sql, schema, shape: SqlShape::Value, by: None, wanted: &[], relations: &[], params };
         self.statements.check(&statement).map_err(|problem| node.fault(problem))
     }
 }

@@ -52,7 +52,8 @@ async fn answer(
     let caller = access::sign_in_to_report(server, headers, route)?;
     let query = access::query_pairs(uri);
     let given = query.as_deref().unwrap_or_default();
-    let entrant = access::enter(server, route, (caller, headers), path.as_deref().unwrap_or_default(), given)?;
+    let entrant =
+        access::enter(server, route, (caller, headers), path.as_deref().unwrap_or_default(), given)?;
     let refresh = Refresh::asked(given);
     refresh.require_role(entrant.caller())?;
     let plan = entrant.plan().await?;
