@@ -8,7 +8,8 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$folder"' EXIT INT TERM
-"$binary" demo --data "$folder/data" --listen "127.0.0.1:$port" >"$folder/demo.log" 2>"$folder/server.log" &
+# Nobody else comes to the shop: what the tests do there is counted to the last visit.
+"$binary" demo --data "$folder/data" --listen "127.0.0.1:$port" --traffic 0 >"$folder/demo.log" 2>"$folder/server.log" &
 server=$!
 until grep -q '^listening on' "$folder/demo.log"; do
     kill -0 "$server" 2>/dev/null || { cat "$folder/server.log" >&2; exit 1; }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { TOKENS, URL_BASE, accessFaults, api, cellsOf, numberIn, open, picture } from "./support.mjs";
+import { TOKENS, URL_BASE, accessFaults, api, cellsOf, numberIn, open, picture, settled } from "./support.mjs";
 
 describe("numbers", () => {
   test("a cohort matrix shows what the report answers", async () => {
@@ -180,7 +180,7 @@ describe("every page", () => {
           }
           scrollTo(0, 0);
         });
-        await page.waitForLoadState("networkidle");
+        await settled(page);
         assert.deepEqual(await accessFaults(page), []);
         await picture(page, `${name}-${theme}`);
         await done();

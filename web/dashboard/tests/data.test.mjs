@@ -75,12 +75,12 @@ describe("cards", () => {
     assert.deepEqual([card.query, card.range, card.picture], [{ kind: "trend", interval: "week", measure: "unique" }, "90d", "bar"]);
     const address = new URL(page.url());
     await page.goto(`${URL_BASE}/app`);
-    const own = page.locator(".saved-card", { hasText: "Weekly visitors" });
-    await own.locator(".card-value").waitFor();
+    const drawn = page.locator(".saved-card", { hasText: "Weekly visitors" });
+    await drawn.locator(".card-value").waitFor();
     const { result } = await api("PRODUCT_ADMIN", "/v1/query", { ...card.query, from: new Date(Date.now() - 89 * 86_400_000).toISOString().slice(0, 10) });
     const last = result.data[result.complete.lastIndexOf(true)];
-    assert.equal(numberIn((await own.locator(".card-value").textContent()) ?? ""), last);
-    await own.getByRole("link").click();
+    assert.equal(numberIn((await drawn.locator(".card-value").textContent()) ?? ""), last);
+    await drawn.getByRole("link").click();
     await page.waitForURL(/explore/);
     const opened = new URL(page.url());
     for (const name of ["q", "range", "as"]) assert.equal(opened.searchParams.get(name), address.searchParams.get(name));

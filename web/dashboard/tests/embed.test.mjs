@@ -69,6 +69,9 @@ async function open(origin, content, expected = () => true) {
 const element = (token, more = "") => `<script type="module" src="${URL_BASE}/embed.js"></script><ebbtide-chart token="${token}"${more}></ebbtide-chart>`;
 const frame = (token, report) => `<iframe title="Report" width="800" height="500" src="${URL_BASE}/embed/${report}?theme=dark&lang=en#token=${token}"></iframe>`;
 
+/** What a browser says of a frame that it was told not to show. */
+const isRefusal = (text) => text.includes("frame-ancestors");
+
 describe("an element in a site's page", () => {
   test("draws its report, in its colours and language, and breaks no policy", async () => {
     const token = await mint("user_growth", { days: 14 });
@@ -125,7 +128,6 @@ describe("a frame in a site's page", () => {
 
   test("is refused to another site's pages by the browser", async () => {
     const { page, said, close } = await open(origins().other, frame(await mint("user_growth"), "user_growth"));
-    const isRefusal = (text) => text.includes("frame-ancestors");
     if (!said.some(isRefusal)) await page.waitForEvent("console", { predicate: (message) => isRefusal(message.text()), timeout: 20_000 });
     assert.equal(await page.frameLocator("iframe").locator("ebbtide-chart").count(), 0);
     await close();

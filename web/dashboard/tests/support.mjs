@@ -37,8 +37,14 @@ export async function open(path, tokens, { width = 1280, height = 900, theme = "
   });
   await page.addInitScript((kept) => sessionStorage.setItem("ebbtide.tokens", sessionStorage.getItem("ebbtide.tokens") ?? JSON.stringify(kept)), tokens.map((name) => TOKENS[name]));
   await page.goto(URL_BASE + path);
-  await page.waitForLoadState("networkidle");
+  await settled(page);
   return { page, done: async () => (assert.deepEqual(faults, []), context.close()) };
+}
+
+/** Waits until nothing is fetched, and nothing stands in for what is. */
+export async function settled(page) {
+  await page.waitForLoadState("networkidle");
+  await page.waitForFunction(() => document.querySelector("h1") !== null && document.querySelector(".skeleton") === null);
 }
 
 export async function api(token, path, body) {
@@ -70,7 +76,7 @@ export async function picture(page, name) {
   const { width } = page.viewportSize();
   await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
   await page.evaluate(() => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next))));
-  await page.waitForLoadState("networkidle");
+  await settled(page);
   mkdirSync(SHOTS, { recursive: true });
   await page.screenshot({ path: `${SHOTS}/${name}.png`, animations: "disabled" });
 }
