@@ -407,6 +407,7 @@ async fn a_summary_that_is_listened_to_is_that_of_a_request_at_every_change() {
         }
     }
     let metrics = served.club.get("/metrics", "").await;
-    let went_on = metrics.text().lines().find_map(|line| line.strip_prefix("ebbtide_live_continued_total "));
+    let went_on =
+        metrics.text().lines().find_map(|line| line.strip_prefix("ebbtide_live_continued_total{} "));
     assert!(went_on.unwrap().parse::<f64>().unwrap() > 0.0, "{}", metrics.text());
 }
