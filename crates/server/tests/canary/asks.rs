@@ -21,6 +21,8 @@ pub(crate) struct Sent {
     pub(crate) alone: Option<u32>,
     /// The tenant of the rows that are written.
     pub(crate) written: Option<u32>,
+    /// The tenant that they name, where it is another: theirs for a token without one.
+    named: Option<u32>,
 }
 
 const NONSENSE: [&str; 14] = [
@@ -65,7 +67,7 @@ pub(crate) fn any(shape: &Shape, caller: &Caller, random: &mut Random, tags: &[S
 
 /// The same path for somebody else. Rows that are written bear the canary of who writes them.
 pub(crate) fn again(shape: &Shape, sent: &Sent, caller: &Caller) -> Sent {
-    if let (Some(owner), Some(own)) = (sent.written, caller.tenant)
+    if let (Some(owner), Some(own)) = (sent.written, caller.tenant.or(sent.named))
         && owner != own
     {
         let body = sent.ask.body.replace(&canary(owner), &canary(own));
@@ -102,7 +104,7 @@ fn sent_by(caller: &Caller, ask: Ask, sees: BTreeSet<u32>) -> Sent {
     // Of a caller whom the token and the user name alike nobody else's rows may matter.
     let one = caller.tenant.filter(|tenant| caller.user_of == Some(*tenant) && TENANTS.contains(tenant));
     let alone = one.filter(|tenant| sees.iter().all(|seen| seen == tenant));
-    Sent { ask, sees, alone, written: None }
+    Sent { ask, sees, alone, written: None, named: None }
 }
 
 fn get(caller: &Caller, path: String, sees: BTreeSet<u32>) -> Sent {
@@ -344,12 +346,14 @@ fn rows(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
     let tenant = caller.tenant.unwrap_or_else(|| *random.pick(&TENANTS));
     let other = *random.pick(&TENANTS);
     let (mut row, owner) = (shape.row(table, tenant, index), tenant);
+    let mut named = None;
     match (random.below(6), &table.tenant) {
         // Another tenant's row: refused for a token with a tenant. Its words are those of who sends it.
         (0, TenantRule::Column { column, .. }) if caller.tenant.is_some() => {
             let foreign = shape.row(table, other, index);
             let name = table.columns[*column].name.as_str();
             row[name] = foreign[name].clone();
+            named = Some(other);
         }
         // Another tenant's key under one's own name.
         (1, TenantRule::Column { .. }) if caller.tenant.is_some() => {
@@ -378,6 +382,7 @@ fn rows(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
     let mut sent = own_path(caller, body, &format!("/v1/tables/{name}/rows"));
     sent.sees = sees;
     sent.written = Some(owner);
+    sent.named = named;
     sent
 }
 

@@ -17,7 +17,7 @@ use crate::world::{Answer, Ask, World, shapes, token};
 
 /// Requests of the whole run.
 fn requests() -> usize {
-    if std::env::var("EBBTIDE_TEST_CASES").is_ok_and(|cases| cases == "quick") { 1_000 } else { 10_000 }
+    if std::env::var("EBBTIDE_TEST_CASES").is_ok_and(|cases| cases == "quick") { 2_000 } else { 10_000 }
 }
 
 /// As many tags of earlier answers are sent with later requests.
