@@ -286,12 +286,9 @@ fn tenants_by_column(
     // In few rows none is worth remembering.
     let mut recent = (columns[index].len() > FEW_ROWS).then(RecentTexts::default);
     for row in 0..columns[index].len() {
-        let short = match &cells {
-            Cells::Text(texts) if recent.is_some() && !texts.is_null(row) => {
-                packed(texts.value(row).as_bytes())
-            }
-            _ => None,
-        };
+        let text = if let Cells::Text(texts) = &cells { Some(texts) } else { None };
+        let short = text.filter(|texts| recent.is_some() && !texts.is_null(row));
+        let short = short.and_then(|texts| packed(texts.value(row).as_bytes()));
         if let Some(code) = short.zip(recent.as_ref()).and_then(|(short, recent)| recent.find(short)) {
             codes.push(code);
             continue;

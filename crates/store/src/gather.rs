@@ -93,6 +93,7 @@ impl Column<'_> {
         self.parts[picked.chunk].as_ref()
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are of a fixed width")]
     fn gather(&self, picked: &[Picked], rows: usize) -> Result<ArrayRef, StoreError> {
         if picked.iter().all(|picked| self.part(picked).is_none()) {
             return Ok(new_null_array(self.field.data_type(), rows));

@@ -32,7 +32,7 @@ impl Default for RecentTexts {
 
 impl RecentTexts {
     fn place(text: u128) -> usize {
-        let [low, high] = [text as u64, (text >> 64) as u64];
+        let [low, high] = [text << 64 >> 64, text >> 64].map(|half| u64::try_from(half).unwrap_or(0));
         let mixed = (low ^ high.rotate_left(31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         usize::try_from(mixed >> (u64::BITS - PLACES_BITS)).unwrap_or(0)
     }

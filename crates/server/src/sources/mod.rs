@@ -8,6 +8,7 @@ mod builder;
 mod cast;
 mod csv;
 pub(crate) mod fast_time;
+mod flat_json;
 mod gathered;
 mod gzip;
 mod json_rows;

@@ -2,19 +2,16 @@
 //! type is, or else value by value of the kind that it is as JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, PrimitiveArray, StringArray, StringBuilder,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, StringBuilder};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float64Type, Int64Type,
-    TimestampMicrosecondType, UInt64Type,
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt64Type,
 };
 use ebbtide_model::{ColumnType, Instant, Property, PropertyKind, Value, canonical_json};
 use serde_json::{Map, Value as Json};
 
+use super::flat_json::read_flat;
 use super::parquet_cast::{NoCast, cast_column, widened};
 use super::properties::PropertyColumns;
 use super::reject::{Refusal, RejectCode};
@@ -56,9 +53,13 @@ pub(crate) fn gather(rows: usize, field: &str, given: &[Given<'_>]) -> Result<Ga
     }
     let mut columns = PropertyColumns::beside(whole_names.into_iter());
     let mut kept = 0;
+    let mut fields = Vec::new();
     for row in 0..rows {
         let set = by_value.iter().try_for_each(|(name, array)| match (name, array.as_string_opt::<i32>()) {
             (None, Some(texts)) if texts.is_null(row) => Ok(()),
+            (None, Some(texts)) if read_flat(texts.value(row), &mut fields) => {
+                columns.set_fields(row, &fields)
+            }
             (None, Some(texts)) => columns.set_all(row, field, &object_of_text(field, texts.value(row))?),
             (None, None) => columns.set_all(row, field, &(&json_of(array, row)).into()),
             (Some(name), _) => columns.set(row, name, &(&json_of(array, row)).into()),
@@ -89,29 +90,48 @@ pub(crate) fn is_property(array: &ArrayRef) -> bool {
 pub(crate) fn numbers_as_text(array: &ArrayRef) -> Option<ArrayRef> {
     let array = widened(array).ok()?;
     if let Some(whole) = array.as_primitive_opt::<Int64Type>() {
-        return Some(whole_as_text(whole));
+        let signed = |value: i64| (value < 0, value.unsigned_abs());
+        return Some(whole_as_text(whole.iter().map(|value| value.map(signed))));
     }
     if let Some(whole) = array.as_primitive_opt::<UInt64Type>() {
-        return Some(whole_as_text(whole));
+        return Some(whole_as_text(whole.iter().map(|value| value.map(|value| (false, value)))));
     }
     let is_number = matches!(array.data_type(), DataType::Float64 | DataType::Decimal128(_, _));
     let text = |row| (!array.is_null(row)).then(|| canonical_json(&json_of(&array, row)));
     is_number.then(|| Arc::new((0..array.len()).map(text).collect::<StringArray>()) as ArrayRef)
 }
 
-fn whole_as_text<T: ArrowPrimitiveType>(numbers: &PrimitiveArray<T>) -> ArrayRef
-where
-    T::Native: std::fmt::Display,
-{
+fn whole_as_text(numbers: impl ExactSizeIterator<Item = Option<(bool, u64)>>) -> ArrayRef {
     let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 8);
-    let mut text = String::new();
+    let mut digits = [0; DIGITS_MAX + 1];
     for number in numbers {
-        text.clear();
-        // Writing to a text does not fail.
-        let written = number.map(|number| write!(text, "{number}").is_ok());
-        texts.append_option(written.map(|_| &text));
+        texts.append_option(number.map(|(is_negative, size)| write_whole(is_negative, size, &mut digits)));
     }
     Arc::new(texts.finish())
+}
+
+/// Digits of a number of 64 bits.
+const DIGITS_MAX: usize = 20;
+
+/// A whole number in decimal digits, which are written from the last on.
+fn write_whole(is_negative: bool, size: u64, digits: &mut [u8; DIGITS_MAX + 1]) -> &str {
+    let mut start = digits.len();
+    let mut rest = size;
+    loop {
+        start -= 1;
+        let [digit, ..] = (rest % 10).to_le_bytes();
+        digits[start] = b'0' + digit;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if is_negative {
+        start -= 1;
+        digits[start] = b'-';
+    }
+    // Digits are text.
+    std::str::from_utf8(&digits[start..]).unwrap_or_default()
 }
 
 /// In one of few types: times and decimals as columns have them.
@@ -238,4 +258,23 @@ pub(crate) fn object_of_text<'t>(field: &str, text: &'t str) -> Result<Borrowed<
     serde_json::from_str(text).map_err(|error| {
         Refusal::of_cell(field, RejectCode::BrokenJson, format!("the properties are no JSON: {error}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_as_text_are_their_digits() {
+        let signed =
+            Int64Array::from(vec![Some(0), None, Some(-1), Some(i64::MIN), Some(i64::MAX), Some(10)]);
+        let texts = numbers_as_text(&(Arc::new(signed.clone()) as ArrayRef)).unwrap();
+        let expected: StringArray = signed.iter().map(|value| value.map(|value| value.to_string())).collect();
+        assert_eq!(texts.as_string::<i32>(), &expected);
+        let unsigned = arrow::array::UInt64Array::from(vec![Some(u64::MAX), Some(0), None, Some(100)]);
+        let texts = numbers_as_text(&(Arc::new(unsigned.clone()) as ArrayRef)).unwrap();
+        let expected: StringArray =
+            unsigned.iter().map(|value| value.map(|value| value.to_string())).collect();
+        assert_eq!(texts.as_string::<i32>(), &expected);
+    }
 }

@@ -98,12 +98,7 @@ impl PropertyColumns {
     pub(crate) fn set_all(&mut self, rows: usize, field: &str, json: &Json<'_>) -> Result<(), Refusal> {
         match json {
             Json::Null => Ok(()),
-            Json::Object(fields) if has_repeats(fields) => {
-                let last: BTreeMap<&str, &Json<'_>> =
-                    fields.iter().map(|(name, json)| (&**name, json)).collect();
-                last.into_iter().try_for_each(|(name, json)| self.set(rows, name, json))
-            }
-            Json::Object(fields) => fields.iter().try_for_each(|(name, json)| self.set(rows, name, json)),
+            Json::Object(fields) => self.set_fields(rows, fields),
             Json::Bool(_)
             | Json::Int(_)
             | Json::Unsigned(_)
@@ -115,6 +110,19 @@ impl PropertyColumns {
                 Err(Refusal::of_cell(field, RejectCode::WrongType, reason))
             }
         }
+    }
+
+    /// As [`PropertyColumns::set_all`], of the fields of an object.
+    pub(crate) fn set_fields(
+        &mut self,
+        rows: usize,
+        fields: &[(Cow<'_, str>, Json<'_>)],
+    ) -> Result<(), Refusal> {
+        if has_repeats(fields) {
+            let last: BTreeMap<&str, &Json<'_>> = fields.iter().map(|(name, json)| (&**name, json)).collect();
+            return last.into_iter().try_for_each(|(name, json)| self.set(rows, name, json));
+        }
+        fields.iter().try_for_each(|(name, json)| self.set(rows, name, json))
     }
 
     /// As [`PropertyColumns::set`], of a cell that does not say of which kind it is.

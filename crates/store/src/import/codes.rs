@@ -12,6 +12,9 @@ const VALUES_MAX: usize = 4096;
 /// As one with longer texts is.
 const TEXT_BYTES_MAX: usize = 256;
 
+/// Texts by their codes.
+pub(crate) type Texts = Arc<[Box<str>]>;
+
 /// The texts of each column that has few.
 #[derive(Debug, Default)]
 pub(crate) struct TextCodes {
@@ -23,7 +26,7 @@ struct Coded {
     codes: hashbrown::HashMap<Box<str>, u16>,
     texts: Vec<Box<str>>,
     /// Of all texts so far.
-    shared: Arc<[Box<str>]>,
+    shared: Texts,
     recent: RecentTexts,
     has_too_many: bool,
 }
@@ -31,7 +34,7 @@ struct Coded {
 impl TextCodes {
     /// The code of each row of a column, and the texts that they stand for; nulls have any. `None` where the
     /// column has, or had, too many values.
-    pub(crate) fn of(&mut self, column: &str, array: &StringArray) -> Option<(Vec<u16>, Arc<[Box<str>]>)> {
+    pub(crate) fn of(&mut self, column: &str, array: &StringArray) -> Option<(Vec<u16>, Texts)> {
         if !self.columns.contains_key(column) {
             self.columns.insert(column.to_owned(), Coded::default());
         }
