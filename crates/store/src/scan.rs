@@ -49,10 +49,10 @@ impl Scan {
         dead: &Arc<RoaringTreemap>,
         rows: Range<u32>,
         fields: &[FieldRef],
-        after: u64,
+        after: Option<u64>,
     ) -> Result<Self, StoreError> {
         let mut rest = chunk.batch.slice(rows.start as usize, rows.len());
-        if after >= chunk.sequence_first {
+        if let Some(after) = after.filter(|after| *after >= chunk.sequence_first) {
             rest = arrived_after(&rest, after, fields)?;
         }
         let own = rest.schema();

@@ -462,6 +462,7 @@ pub struct TimeBounds {
 pub struct PartIdentity {
     run: RunIdentity,
     rows: Range<u32>,
+    after: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -481,7 +482,7 @@ enum RunIdentity {
 
 impl PartialEq for PartIdentity {
     fn eq(&self, other: &Self) -> bool {
-        if self.rows != other.rows {
+        if (&self.rows, self.after) != (&other.rows, other.after) {
             return false;
         }
         match (&self.run, &other.run) {
@@ -515,7 +516,7 @@ pub struct Part {
     rows: Range<u32>,
     columns: Arc<ViewColumns>,
     /// It has those alone that arrived with a higher number.
-    after: u64,
+    after: Option<u64>,
 }
 
 /// The columns that may be asked for.
@@ -576,12 +577,12 @@ impl Part {
             Tenants::All => 0..directory.rows(),
             Tenants::One(tenant) => directory.range(tenant.as_str()),
         };
-        Self { run: run.clone(), rows, columns: columns.clone(), after: 0 }
+        Self { run: run.clone(), rows, columns: columns.clone(), after: None }
     }
 
     /// Leaves the rows that arrived with a higher number; false where there can be none.
     fn leave_later_than(&mut self, number: u64, tenants: &Tenants) -> bool {
-        self.after = number;
+        self.after = Some(number);
         let own = match tenants {
             Tenants::All => 0,
             Tenants::One(tenant) => self.run.directory().last_number_of(tenant.as_str()),
@@ -623,14 +624,14 @@ impl Part {
             Run::Memory { chunk, dead } => {
                 Scan::memory(chunk, dead, self.rows.clone(), &asked.read, self.after)?
             }
-            Run::Segment { live, decoded } if self.after == 0 => {
-                Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))?
-            }
-            Run::Segment { live, decoded } => {
-                let numbers = asked.read_too(self.columns.stored_field(SEQUENCE_INDEX)?);
-                let scan = Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))?;
-                scan.after(numbers, self.after)
-            }
+            Run::Segment { live, decoded } => match self.after {
+                None => Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))?,
+                Some(after) => {
+                    let numbers = asked.read_too(self.columns.stored_field(SEQUENCE_INDEX)?);
+                    let scan = Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))?;
+                    scan.after(numbers, after)
+                }
+            },
         };
         Ok(scan.assembled(asked.assembly()))
     }
@@ -641,7 +642,7 @@ impl Part {
         let asked = self.columns.ask(columns)?;
         match &self.run {
             Run::Memory { .. } => Ok(None),
-            Run::Segment { .. } if self.after > 0 => Ok(None),
+            Run::Segment { .. } if self.after.is_some() => Ok(None),
             Run::Segment { live, decoded } => Lanes::new(live, &self.rows, asked, decoded).map(Some),
         }
     }
@@ -665,7 +666,7 @@ impl Part {
     pub fn spine(&self, columns: &SpineColumns) -> Option<SpineScan> {
         match &self.run {
             Run::Memory { .. } => None,
-            Run::Segment { .. } if self.after > 0 => None,
+            Run::Segment { .. } if self.after.is_some() => None,
             Run::Segment { live, .. } => {
                 let stored = &self.columns.stored;
                 let name = columns.name.map(|name| stored.field(DECLARED_INDEX + name));
@@ -693,7 +694,7 @@ impl Part {
                 RunIdentity::Segment { id: live.segment.descriptor.id, dead: live.dead.clone() }
             }
         };
-        PartIdentity { run, rows: self.rows.clone() }
+        PartIdentity { run, rows: self.rows.clone(), after: self.after }
     }
 
     /// Which rows of its run they are.

@@ -8,6 +8,7 @@ mod row;
 use ebbtide_model::insight::{InsightKind, InsightRule, Severity};
 use serde_json::{Map, Value as Json};
 
+pub use row::counted;
 use row::{compare_keys, key_of};
 
 /// A finding of a rule.

@@ -4,7 +4,7 @@ use ebbtide_model::insight::{InsightKind, InsightRule, Share, TIMES};
 use serde_json::{Map, Value as Json};
 
 use super::Found;
-use super::row::{about, compare_keys, count, percent, proportion, tell};
+use super::row::{about, compare_keys, counted, percent, proportion, tell};
 use crate::compare_ratios;
 use crate::statistics::Proportion;
 
@@ -12,11 +12,11 @@ type Keyed<'r> = (Vec<Json>, &'r Map<String, Json>);
 
 /// The row with the largest share; of several the first by its key.
 pub(super) fn largest(rule: &InsightRule, share: &Share, rows: &[Keyed<'_>]) -> Vec<Found> {
-    let parts = rows.iter().filter_map(|(_, row)| count(row, &share.part));
+    let parts = rows.iter().filter_map(|(_, row)| counted(row, &share.part));
     let total = parts.fold(0_u64, u64::saturating_add);
     let of = |row: &Map<String, Json>| match &share.whole {
         Some(whole) => proportion(row, &share.part, whole),
-        None => Proportion::new(count(row, &share.part)?, total),
+        None => Proportion::new(counted(row, &share.part)?, total),
     };
     let enough = |(key, row): &Keyed<'_>| {
         of(row).filter(|of| of.part > 0 && of.whole >= rule.least).map(|of| (key.clone(), of))
@@ -37,7 +37,9 @@ pub(super) fn largest(rule: &InsightRule, share: &Share, rows: &[Keyed<'_>]) -> 
 
 /// Rows whose time is long beside another.
 pub(super) fn slow(rule: &InsightRule, rows: &[Keyed<'_>]) -> Vec<Found> {
-    let InsightKind::Slow { value, against, count: counted, floor } = &rule.kind else { return Vec::new() };
+    let InsightKind::Slow { value, against, count: count_column, floor } = &rule.kind else {
+        return Vec::new();
+    };
     let time = |row: &Map<String, Json>, column: &str| row.get(column)?.as_f64().filter(|time| *time >= 0.0);
     let found = |(key, row): &Keyed<'_>| {
         let (took, beside) = (time(row, value)?, time(row, against).filter(|beside| *beside > 0.0)?);
@@ -47,8 +49,8 @@ pub(super) fn slow(rule: &InsightRule, rows: &[Keyed<'_>]) -> Vec<Found> {
         evidence.insert(value.clone(), tenths(took));
         evidence.insert(against.clone(), tenths(beside));
         evidence.insert(TIMES.to_owned(), tenths(times));
-        if let Some(column) = counted {
-            let measured = count(row, column).filter(|measured| *measured >= rule.least)?;
+        if let Some(column) = count_column {
+            let measured = counted(row, column).filter(|measured| *measured >= rule.least)?;
             evidence.insert(column.clone(), Json::from(measured));
         }
         Some(Found { key: key.clone(), measure: times, severity, evidence, test: None })

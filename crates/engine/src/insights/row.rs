@@ -34,7 +34,7 @@ pub(super) fn compare_keys(left: &[Json], right: &[Json]) -> Ordering {
 }
 
 /// A whole number from 0; of any other cell nothing.
-pub(super) fn count(row: &Map<String, Json>, column: &str) -> Option<u64> {
+pub fn counted(row: &Map<String, Json>, column: &str) -> Option<u64> {
     let cell = row.get(column)?;
     let whole = |number: &f64| number.fract() == 0.0 && (0.0..COUNT_MAX).contains(number);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and from 0 to 2^53")]
@@ -44,7 +44,7 @@ pub(super) fn count(row: &Map<String, Json>, column: &str) -> Option<u64> {
 
 /// A row whose part is more than its whole, or that lacks one of them, is none.
 pub(super) fn proportion(row: &Map<String, Json>, part: &str, whole: &str) -> Option<Proportion> {
-    Proportion::new(count(row, part)?, count(row, whole)?)
+    Proportion::new(counted(row, part)?, counted(row, whole)?)
 }
 
 /// In percent; over nothing nothing.

@@ -7,8 +7,10 @@ use super::parse::{Wanted, name, unknown};
 use super::texts::{self, Phrasing, Texts};
 use super::{SqlShape, Tree, tree};
 use crate::insight::{Counted, Direction, InsightKind, InsightRule, Share, Thresholds};
-use crate::{Fault, Fields, Language, Node};
+use crate::{Fault, Fields, Language, Node, Unit};
 
+/// At the start of which a rule may be asked.
+const PERIODS: [&str; 2] = ["hour", "day"];
 const KINDS: [&str; 4] = ["largest", "slow", "differs", "changed"];
 const RULES_MAX: usize = 20;
 const KEY_COLUMNS_MAX: usize = 5;
@@ -33,9 +35,8 @@ pub struct Insights {
 /// How many there must be before any rule is asked, and what is told where there are fewer.
 #[derive(Clone, Debug)]
 pub struct Few {
-    /// Gives one row, or none.
     pub of: Tree,
-    /// The column with how many there are.
+    /// The column with how many there are, of all rows together.
     pub count: String,
     pub least: u64,
     pub texts: Texts,
@@ -46,14 +47,17 @@ pub struct Few {
 pub struct ToldRule {
     pub name: String,
     pub of: Tree,
+    /// Its rows are those of before the start of this calendar period of `as_of`, so that they need not be asked
+    /// for again with each event. `None`: those as of `as_of`.
+    pub period: Option<Unit>,
     pub rule: InsightRule,
     pub texts: Texts,
 }
 
 impl Insights {
     /// The leaves that are asked for it, in order.
-    pub fn leaves(&self) -> impl Iterator<Item = &Tree> {
-        std::iter::once(&self.few.of).chain(self.rules.iter().map(|rule| &rule.of))
+    pub fn leaves(&self) -> impl Iterator<Item = (&Tree, Option<Unit>)> {
+        std::iter::once((&self.few.of, None)).chain(self.rules.iter().map(|rule| (&rule.of, rule.period)))
     }
 
     /// What a text of a row is called in a language.
@@ -119,6 +123,7 @@ fn rule<'a>(
     let fields = faults.keep(node.clone().fields())?;
     let of = faults.keep(fields.required("of"));
     let texts = faults.keep(fields.required("texts"));
+    let period = faults.keep(fields.optional("as_of").map_or(Ok(None), |node| period(&node, leaves)));
     let key = faults.keep(fields.optional("key").map_or(Ok(Vec::new()), |node| key(&node)));
     let kind = faults.keep(fields.required("kind")).and_then(|node| {
         let known = |given: &str| KINDS.into_iter().find(|known| *known == given);
@@ -146,7 +151,16 @@ fn rule<'a>(
     let of_key = rule.key.iter().map(|column| Wanted { column: column.clone(), number: false });
     let numbers = rule.numbers().into_iter().map(|column| Wanted { column: column.to_owned(), number: true });
     let of = rows(&of?, of_key.chain(numbers).collect(), leaves, faults);
-    Some(ToldRule { name: name.to_owned(), of: of?, rule, texts: texts? })
+    Some(ToldRule { name: name.to_owned(), of: of?, period: period?, rule, texts: texts? })
+}
+
+/// The calendar period at whose start a rule's rows are asked for.
+fn period(node: &Node<'_>, leaves: &Leaves<'_, '_>) -> Result<Option<Unit>, Fault> {
+    if leaves.by.is_some() {
+        return Err(node.fault("stands in a fragment, whose rows are of `as_of` itself"));
+    }
+    let name = |name: &str| PERIODS.contains(&name).then(|| Unit::from_name(name)).flatten();
+    node.choice(&PERIODS, name).map(Some)
 }
 
 fn largest(fields: &Fields<'_>) -> Result<(InsightKind, Thresholds), Fault> {

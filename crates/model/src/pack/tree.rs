@@ -10,7 +10,7 @@ use super::fragments::{self, Count};
 use super::leaves::Leaves;
 use super::parse::unknown;
 use super::{
-    BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, ShapeOf, SqlShape, Tree, WHOLE, insights, words,
+    BehaviourLeaf, Cells, EmptyRows, FIELDS, Insights, Shape, ShapeOf, SqlShape, Tree, WHOLE, insights, words,
 };
 use crate::decode::join;
 use crate::query::{BoundQuery, DropoffList, FunnelView, Kind, Latency, Measures};
@@ -18,6 +18,8 @@ use crate::{Fault, Fields, Node};
 
 const STATEMENT_BYTES_MAX: usize = 64 << 10;
 const DECIMALS_MAX: i64 = 9;
+/// The last period of a cohort that has a field of its own.
+const PERIOD_NAMED_MAX: u8 = 36;
 /// A field by one of these names makes an object a leaf. `object` and `literal` are the ways to say
 /// otherwise.
 const KEYWORDS: [&str; 12] =
@@ -264,6 +266,11 @@ fn row_fields(kind: &Kind) -> Vec<Cow<'static, str>> {
             fields.extend([format!("latency.{name}.latest").into(), format!("latency.{name}.avg").into()]);
         }
     }
+    if let Kind::Retention(_) = kind {
+        for period in 0..=PERIOD_NAMED_MAX {
+            fields.extend([format!("counts.{period}").into(), format!("percent.{period}").into()]);
+        }
+    }
     fields
 }
 
@@ -384,13 +391,20 @@ impl Tree {
 
     /// Whether it has texts for people.
     pub fn has_insights(&self) -> bool {
+        !self.insights().is_empty()
+    }
+
+    /// Its leaves of findings, in order.
+    pub fn insights(&self) -> Vec<&Insights> {
         match self {
-            Self::Insights(_) => true,
-            Self::Object(entries) => entries.iter().any(|(_, tree)| tree.has_insights()),
-            Self::List(items) => items.iter().any(Self::has_insights),
-            Self::Each(each) => each.fields.has_insights(),
-            Self::When { then, otherwise, .. } => then.has_insights() || otherwise.has_insights(),
-            Self::Literal(_) | Self::Param(_) | Self::Sql { .. } | Self::Behaviour(_) => false,
+            Self::Insights(insights) => vec![insights],
+            Self::Object(entries) => entries.iter().flat_map(|(_, tree)| tree.insights()).collect(),
+            Self::List(items) => items.iter().flat_map(Self::insights).collect(),
+            Self::Each(each) => each.fields.insights(),
+            Self::When { then, otherwise, .. } => {
+                then.insights().into_iter().chain(otherwise.insights()).collect()
+            }
+            Self::Literal(_) | Self::Param(_) | Self::Sql { .. } | Self::Behaviour(_) => Vec::new(),
         }
     }
 

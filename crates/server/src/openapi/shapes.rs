@@ -190,6 +190,8 @@ fn of_field(field: &str) -> Json {
         "interval_days" | "ratio" | "alive" | "expected" | "rate" | "rate_of_previous" | "avg_seconds"
         | "median_seconds" => json!({"type": ["number", "null"]}),
         "at_risk" => json!({"type": "boolean"}),
+        field if field.starts_with("counts.") => json!({"type": ["integer", "null"], "minimum": 0}),
+        field if field.starts_with("percent.") => json!({"type": ["number", "null"], "minimum": 0}),
         _ => json!({}),
     }
 }

@@ -1,7 +1,7 @@
 //! What rules have found, in words: the texts of the pack with the evidence in them, in the language that is
 //! asked for.
 
-use ebbtide_engine::insights::{Finding, Significance, find};
+use ebbtide_engine::insights::{Finding, Significance, counted, find};
 use ebbtide_model::Language;
 use ebbtide_model::insight::Severity;
 use ebbtide_model::pack::{FEW, Few, Insights, Phrase, Texts, Wording};
@@ -47,16 +47,13 @@ struct Words<'i> {
 impl Words<'_> {
     /// That there are fewer than are needed, where it is so.
     fn few(&self, few: &Few, rows: &[Map<String, Json>]) -> Option<Json> {
-        let count = rows.first().and_then(|row| row.get(&few.count)).and_then(Json::as_f64).unwrap_or(0.0);
-        #[expect(clippy::cast_precision_loss, reason = "at most a thousand million")]
-        let is_enough = count >= few.least as f64;
-        if is_enough {
+        let counts = rows.iter().filter_map(|row| counted(row, &few.count));
+        let count = counts.fold(0, u64::saturating_add);
+        if count >= few.least {
             return None;
         }
-        let found = rows.first().and_then(|row| row.get(&few.count)).filter(|count| !count.is_null());
-        let count = found.cloned().unwrap_or_else(|| Json::from(0));
-        let evidence =
-            Map::from_iter([(few.count.clone(), count), ("least".to_owned(), Json::from(few.least))]);
+        let evidence = [(few.count.clone(), Json::from(count)), ("least".to_owned(), Json::from(few.least))];
+        let evidence = Map::from_iter(evidence);
         let finding = Finding { severity: Severity::Info, evidence, test: None };
         Some(self.item(FEW, &finding, &few.texts))
     }

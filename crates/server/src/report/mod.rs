@@ -11,6 +11,7 @@ mod evaluate;
 pub mod export;
 mod findings;
 mod lists;
+mod settled;
 mod shape;
 mod values;
 

@@ -131,6 +131,19 @@ async fn a_socket_tells_the_summary_and_each_change_of_it() {
 }
 
 #[tokio::test]
+async fn a_listener_is_told_in_its_own_language() {
+    let served = Served::of(shop(Settings::default())).await;
+    let path = format!("/ws/metrics?token={}", of("viewer", "north"));
+    let mut titles = Vec::new();
+    for lang in ["&lang=ko", "&lang=ru", ""] {
+        let mut socket = served.connect(&format!("{path}{lang}"), None).await.unwrap();
+        titles.push(socket.next().await.unwrap()["insights"][0]["title"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(titles, ["아직 세션이 부족합니다", "Пока слишком мало сессий", "Too few sessions yet"]);
+    assert_eq!(served.connect(&format!("{path}&lang=xx"), None).await.err(), Some(422));
+}
+
+#[tokio::test]
 async fn bad_messages_are_answered_and_the_socket_stays_open() {
     let served = Served::of(shop(Settings::default())).await;
     let mut socket = served.socket(&of("viewer", "north")).await;
@@ -394,6 +407,7 @@ async fn a_summary_that_is_listened_to_is_that_of_a_request_at_every_change() {
         }
     }
     let metrics = served.club.get("/metrics", "").await;
-    let went_on = metrics.text().lines().find_map(|line| line.strip_prefix("ebbtide_live_continued_total "));
+    let went_on =
+        metrics.text().lines().find_map(|line| line.strip_prefix("ebbtide_live_continued_total{} "));
     assert!(went_on.unwrap().parse::<f64>().unwrap() > 0.0, "{}", metrics.text());
 }

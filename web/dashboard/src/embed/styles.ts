@@ -1,4 +1,5 @@
 /** The dashboard's own styles, for inside of an element: what holds for the whole page there holds for the element. */
+import insights from "../insights/insights.css?inline";
 import base from "../theme/base.css?inline";
 import pages from "../theme/pages.css?inline";
 import parts from "../theme/parts.css?inline";
@@ -12,7 +13,7 @@ let sheet: CSSStyleSheet | null = null;
 export function styles(): CSSStyleSheet {
   if (sheet === null) {
     sheet = new CSSStyleSheet();
-    sheet.replaceSync([tokens, base, parts, pages, own].map(forElement).join("\n"));
+    sheet.replaceSync([tokens, base, parts, pages, insights, own].map(forElement).join("\n"));
   }
   return sheet;
 }

@@ -1,3 +1,4 @@
+import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
 import { cleanup, renderHook, waitFor } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
@@ -111,6 +112,23 @@ describe("what goes wrong", () => {
     const quiet = vi.spyOn(console, "error").mockImplementation(() => undefined);
     expect(() => renderHook(() => usePlatformStats())).toThrow("EbbtideProvider");
     quiet.mockRestore();
+  });
+});
+
+describe("an application's own queries", () => {
+  it("stay with its own client", async () => {
+    answer = () => json(PLATFORM);
+    const client = new QueryClient();
+    const wrapper = ({ children }: { readonly children: ReactNode }) => (
+      <QueryClientProvider client={client}>
+        <EbbtideProvider baseUrl="" getToken={() => "token"}>
+          {children}
+        </EbbtideProvider>
+      </QueryClientProvider>
+    );
+    const { result } = renderHook(() => [usePlatformStats(), useQuery({ queryKey: ["own"], queryFn: () => 7 })] as const, { wrapper });
+    await waitFor(() => expect(result.current.map((query) => query.isSuccess)).toEqual([true, true]));
+    expect(client.getQueryCache().getAll().map((query) => query.queryKey)).toEqual([["own"]]);
   });
 });
 

@@ -1,11 +1,13 @@
 /** Which server the hooks below ask, and as whom. */
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryClient } from "@tanstack/react-query";
 import { type ReactNode, createContext, useContext, useEffect, useMemo, useRef } from "react";
 import { type Server, type TokenGetter, mayPass } from "./request.ts";
 
 export interface Ebbtide extends Server {
   /** Whose answers these are: no other's are shown to it. */
   readonly identity: string;
+  /** What keeps the answers. The application's own queries have their own. */
+  readonly client: QueryClient;
 }
 
 const EbbtideContext = createContext<Ebbtide | null>(null);
@@ -32,13 +34,17 @@ export function EbbtideProvider({ baseUrl, getToken, identity = "", client, chil
     newest.current = getToken;
   });
   const own = useMemo(() => client ?? newClient(), [client]);
-  const ebbtide = useMemo<Ebbtide>(() => ({ baseUrl: baseUrl.replace(/\/$/, ""), identity, getToken: (reason) => newest.current(reason) }), [baseUrl, identity]);
-  useEffect(() => () => own.removeQueries({ queryKey: ["ebbtide", ebbtide.baseUrl, ebbtide.identity] }), [own, ebbtide]);
-  return (
-    <QueryClientProvider client={own}>
-      <EbbtideContext value={ebbtide}>{children}</EbbtideContext>
-    </QueryClientProvider>
+  const ebbtide = useMemo<Ebbtide>(
+    () => ({ baseUrl: baseUrl.replace(/\/$/, ""), identity, client: own, getToken: (reason) => newest.current(reason) }),
+    [baseUrl, identity, own],
   );
+  // A client of our own hears of the page's focus and of the network for as long as it is used.
+  useEffect(() => {
+    own.mount();
+    return () => own.unmount();
+  }, [own]);
+  useEffect(() => () => own.removeQueries({ queryKey: ["ebbtide", ebbtide.baseUrl, ebbtide.identity] }), [own, ebbtide]);
+  return <EbbtideContext.Provider value={ebbtide}>{children}</EbbtideContext.Provider>;
 }
 
 export function useEbbtide(): Ebbtide {

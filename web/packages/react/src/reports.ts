@@ -38,12 +38,15 @@ export function useReportAt<Answer = unknown, Shown = Answer>(path: string, para
   const enabled = options.enabled ?? true;
   // A parameter of the path that is not known yet is no fault of a report that nobody asks for.
   const address = enabled === false ? `${path} ${JSON.stringify(params)}` : addressOf(path, params);
-  return useQuery<Answer, EbbtideError, Shown>({
-    ...(keepPrevious ? { placeholderData: keepPreviousData as never } : {}),
-    ...rest,
-    queryKey: ["ebbtide", server.baseUrl, server.identity, address],
-    queryFn: ({ signal }) => ask<Answer>(server, address, signal),
-  });
+  return useQuery<Answer, EbbtideError, Shown>(
+    {
+      ...(keepPrevious ? { placeholderData: keepPreviousData as never } : {}),
+      ...rest,
+      queryKey: ["ebbtide", server.baseUrl, server.identity, address],
+      queryFn: ({ signal }) => ask<Answer>(server, address, signal),
+    },
+    server.client,
+  );
 }
 
 /** The hook for the paths of a document of one's own: `const useReport = reportHook<paths>()`. */
