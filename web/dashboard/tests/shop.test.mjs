@@ -124,15 +124,19 @@ describe("the line to the server", () => {
   test("that breaks is told of and mends itself", async () => {
     const { page, done } = await open("/app/storefront", ["SHOP_VIEWER"]);
     const lines = [];
-    await page.routeWebSocket(/\/ws\/metrics/, (line) => {
+    let isUp = true;
+    await page.routeWebSocket(/\/ws\/metrics/, async (line) => {
+      if (!isUp) return line.close({ code: 1013 });
       line.connectToServer();
-      lines.push(line);
+      return lines.push(line);
     });
     await page.getByRole("link", { name: "Shop", exact: true }).click();
     await lineIs(page, "live");
+    isUp = false;
     await lines.at(-1).close({ code: 1001 });
     await lineIs(page, "waiting");
     await page.getByText(/next try in/).waitFor();
+    isUp = true;
     await lineIs(page, "live");
     assert.equal(lines.length, 2);
     assert.deepEqual(await shownOn(page), toldBy(await summary("SHOP_VIEWER")));
