@@ -29,6 +29,14 @@ pub(super) fn own() -> Result<Command, Failure> {
     Ok(command)
 }
 
+/// Who asks.
+pub(super) struct Visitor<'v> {
+    pub(super) app: &'v str,
+    pub(super) role: &'v str,
+    pub(super) tenant: Option<&'v str>,
+    pub(super) subject: &'v str,
+}
+
 /// A server, ended when it is dropped.
 pub(super) struct Server {
     process: Child,
@@ -71,13 +79,12 @@ impl Server {
         self.process.id()
     }
 
-    /// A token of an app.
-    pub(super) fn token(&self, app: &str, role: &str, tenant: Option<&str>) -> Result<String, Failure> {
+    pub(super) fn token(&self, visitor: &Visitor<'_>) -> Result<String, Failure> {
         let claims = Claims {
-            app: app.to_owned(),
-            role: role.to_owned(),
-            tenant: tenant.map(str::to_owned),
-            subject: Some("bench".to_owned()),
+            app: visitor.app.to_owned(),
+            role: visitor.role.to_owned(),
+            tenant: visitor.tenant.map(str::to_owned),
+            subject: Some(visitor.subject.to_owned()),
             plan: None,
             issuer: None,
             expires: Instant::from_micros(SystemClock.now().micros() + TOKEN_LIFE_MICROS),

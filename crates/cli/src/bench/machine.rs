@@ -34,6 +34,17 @@ pub(super) fn anonymous_mib(process: u32) -> f64 {
     found.map_or(0.0, |kib| kib as f64 / 1_024.0)
 }
 
+/// Processor time that a process has taken so far; none where the system does not tell.
+pub(super) fn processor_time(process: u32) -> Duration {
+    /// What the kernel counts in, whatever its own clock does.
+    const TICK: Duration = Duration::from_millis(10);
+    let told = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The program's name, which may be anything, is in parentheses; then come 11 others, user and system time.
+    let fields = told.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    let ticks: u32 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
+    TICK * ticks
+}
+
 /// Waits for a process to end, and tells its anonymous memory at its height, in MiB.
 pub(super) fn watch(child: &mut Child) -> Result<(ExitStatus, f64), Failure> {
     let mut most: f64 = 0.0;
