@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ebbtide_model::Tenants;
 
@@ -16,6 +16,14 @@ const KEPT_MAX: usize = 1_000;
 #[derive(Default)]
 pub(crate) struct Derived {
     kept: Mutex<VecDeque<Kept>>,
+    making: Mutex<Vec<Making>>,
+}
+
+/// Something that is being made.
+struct Making {
+    tenants: Tenants,
+    what: String,
+    turn: Weak<Mutex<()>>,
 }
 
 struct Kept {
@@ -70,6 +78,20 @@ impl Derived {
         kept.push_back(Kept { tenants: tenants.clone(), what: what.to_owned(), version, bytes, value });
     }
 
+    /// What whoever makes something holds meanwhile, so that others who want the same need not make it, too.
+    pub(crate) fn turn(&self, tenants: &Tenants, what: &str) -> Arc<Mutex<()>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.retain(|making| making.turn.strong_count() > 0);
+        let known = making.iter().find(|making| making.tenants == *tenants && making.what == what);
+        if let Some(turn) = known.and_then(|making| making.turn.upgrade()) {
+            return turn;
+        }
+        let turn = Arc::default();
+        let (tenants, what) = (tenants.clone(), what.to_owned());
+        making.push(Making { tenants, what, turn: Arc::downgrade(&turn) });
+        turn
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,6 +140,18 @@ mod tests {
         assert_eq!((find(&one("a"), "x", 4), find(&one("a"), "x", 5)), (None, Some(50)));
         derived.keep(&one("a"), "x", 6, (Arc::new(60_u32), 4));
         assert_eq!((find(&one("a"), "x", 5), find(&one("a"), "x", 6)), (None, Some(60)));
+    }
+
+    #[test]
+    fn who_makes_the_same_takes_turns_and_others_do_not() {
+        let derived = Derived::default();
+        let turn = derived.turn(&one("a"), "x");
+        assert!(Arc::ptr_eq(&turn, &derived.turn(&one("a"), "x")));
+        assert!(!Arc::ptr_eq(&turn, &derived.turn(&one("b"), "x")));
+        assert!(!Arc::ptr_eq(&turn, &derived.turn(&one("a"), "y")));
+        drop(turn);
+        derived.turn(&Tenants::All, "x");
+        assert_eq!(derived.making.lock().unwrap().len(), 1);
     }
 
     #[test]

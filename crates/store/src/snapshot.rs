@@ -9,7 +9,7 @@ use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{FieldRef, SchemaRef, TimestampMicrosecondType, UInt64Type};
@@ -234,6 +234,13 @@ impl Snapshot {
     ) -> Result<Option<Arc<T>>, StoreError> {
         let (_, rows) = self.find(scope, name)?;
         Ok(rows.and_then(|rows| rows.derived.find_any(scope.tenants(), what)))
+    }
+
+    /// What whoever makes something of a table's rows holds meanwhile, by its name: who waits for it looks again for
+    /// what was [made](Self::derived).
+    pub fn making(&self, scope: &Scope, name: &TableName, what: &str) -> Result<Arc<Mutex<()>>, StoreError> {
+        let (_, rows) = self.find(scope, name)?;
+        Ok(rows.map(|rows| rows.derived.turn(scope.tenants(), what)).unwrap_or_default())
     }
 
     /// Keeps what was made of the rows that the scope sees in a table, so that others who see the same find

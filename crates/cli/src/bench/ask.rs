@@ -9,7 +9,7 @@ use ebbtide_store::Snapshot;
 use serde_json::{Value as Json, json};
 
 use super::figures::Figure;
-use super::http::Server;
+use super::http::{Server, Visitor};
 use super::machine;
 use crate::apps::AppChoice;
 use crate::clock;
@@ -104,7 +104,8 @@ impl Asking<'_> {
 
     fn over_http(&self) -> Result<Vec<Figure>, Failure> {
         let server = Server::start(self.data, APP)?;
-        let mut connection = server.connect(&server.token(APP, "admin", self.tenant)?)?;
+        let visitor = Visitor { app: APP, role: "admin", tenant: self.tenant, subject: "bench" };
+        let mut connection = server.connect(&server.token(&visitor)?)?;
         let mut figures = Vec::new();
         for (letter, mut question) in questions() {
             question["cache"] = Json::from(false);

@@ -45,6 +45,14 @@ pub(super) fn at_once(
     results.into_iter().collect()
 }
 
+/// Who asks.
+pub(super) struct Visitor<'v> {
+    pub(super) app: &'v str,
+    pub(super) role: &'v str,
+    pub(super) tenant: Option<&'v str>,
+    pub(super) subject: &'v str,
+}
+
 /// A server, ended when it is dropped.
 pub(super) struct Server {
     process: Child,
@@ -91,13 +99,12 @@ impl Server {
         self.process.id()
     }
 
-    /// A token of an app.
-    pub(super) fn token(&self, app: &str, role: &str, tenant: Option<&str>) -> Result<String, Failure> {
+    pub(super) fn token(&self, visitor: &Visitor<'_>) -> Result<String, Failure> {
         let claims = Claims {
-            app: app.to_owned(),
-            role: role.to_owned(),
-            tenant: tenant.map(str::to_owned),
-            subject: Some("bench".to_owned()),
+            app: visitor.app.to_owned(),
+            role: visitor.role.to_owned(),
+            tenant: visitor.tenant.map(str::to_owned),
+            subject: Some(visitor.subject.to_owned()),
             plan: None,
             issuer: None,
             embed: None,

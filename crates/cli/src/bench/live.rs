@@ -15,7 +15,7 @@ use ebbtide_model::{Clock, Instant};
 use serde_json::Value as Json;
 
 use super::figures::{Delays, Figure};
-use super::http::{Server, at_once};
+use super::http::{Server, Visitor, at_once};
 use super::machine;
 use super::socket::Socket;
 use crate::clock::SystemClock;
@@ -78,9 +78,9 @@ impl Live {
             unheard: AtomicU64::new(0),
             messages: AtomicU64::new(0),
         };
-        let processor = machine::processor_s(server.id());
+        let processor = machine::processor_time(server.id());
         let (seconds, memory) = run.all(sockets)?;
-        let processor = machine::processor_s(server.id()) - processor;
+        let processor = (machine::processor_time(server.id()).saturating_sub(processor)).as_secs_f64();
         let sent: u64 = run.sent.iter().map(|sent| sent.load(Ordering::SeqCst)).sum();
         let counted = run.counted()?;
         let what = format!("live, {} events/s, {} listeners", self.rate, self.listeners);
@@ -100,7 +100,7 @@ impl Live {
     }
 
     fn connect(&self, server: &Server) -> Result<Vec<Socket>, Failure> {
-        let token = server.token(APP, "viewer", Some(SHOP))?;
+        let token = server.token(&of("viewer"))?;
         let path = format!("/ws/metrics?token={token}");
         let connect = |_| {
             let mut socket = Socket::connect(server.address(), &path)?;
@@ -172,7 +172,7 @@ impl Run<'_> {
 
     /// Sends what is due, whether or not the server keeps up.
     fn send(&self, sender: usize) -> Result<(), Failure> {
-        let token = self.server.token(APP, "writer", Some(SHOP))?;
+        let token = self.server.token(&of("writer"))?;
         let mut connection = self.server.connect(&token)?;
         let mut sent = 0;
         let mut tick: u32 = 1;
@@ -267,10 +267,14 @@ impl Run<'_> {
 
     /// How many events the shop has.
     fn counted(&self) -> Result<u64, Failure> {
-        let token = self.server.token(APP, "admin", Some(SHOP))?;
+        let token = self.server.token(&of("admin"))?;
         let body = r#"{"sql":"SELECT count(*) AS n FROM events"}"#;
         let answer = self.server.connect(&token)?.post("/v1/sql", body)?;
         let json: Json = serde_json::from_slice(&answer).map_err(Failure::new)?;
         json["rows"][0]["n"].as_u64().ok_or_else(|| Failure::new(format_args!("{json} counts no events")))
     }
+}
+
+fn of(role: &str) -> Visitor<'_> {
+    Visitor { app: APP, role, tenant: Some(SHOP), subject: "bench" }
 }

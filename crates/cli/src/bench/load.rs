@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use super::ask::APP;
 use super::figures::Figure;
-use super::http::{Server, at_once, own};
+use super::http::{Server, Visitor, at_once, own};
 use super::machine;
 use crate::failure::Failure;
 
@@ -46,7 +46,8 @@ pub(super) struct Capture {
 impl Capture {
     /// Each writer sends on once the last is durable, on a connection of its own.
     pub(super) fn run(&self, server: &Server) -> Result<Figure, Failure> {
-        let token = server.token(APP, "writer", Some("bench"))?;
+        let token =
+            server.token(&Visitor { app: APP, role: "writer", tenant: Some("bench"), subject: "bench" })?;
         let times = Mutex::new(Vec::new());
         let started = Stopwatch::now();
         let write = |writer: usize| {

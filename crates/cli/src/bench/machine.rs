@@ -34,12 +34,15 @@ pub(super) fn anonymous_mib(process: u32) -> f64 {
     found.map_or(0.0, |kib| kib as f64 / 1_024.0)
 }
 
-/// Processor time of a process since its start, in seconds; 0 where the system does not tell.
-pub(super) fn processor_s(process: u32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // Behind the name, which may have spaces: the twelfth and thirteenth field, in hundredths.
-    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+/// Processor time that a process has taken so far; none where the system does not tell.
+pub(super) fn processor_time(process: u32) -> Duration {
+    /// What the kernel counts in, whatever its own clock does.
+    const TICK: Duration = Duration::from_millis(10);
+    let told = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The program's name, which may be anything, is in parentheses; then come 11 others, user and system time.
+    let fields = told.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    let ticks: u32 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
+    TICK * ticks
 }
 
 /// Waits for a process to end, and tells its anonymous memory at its height, in MiB.

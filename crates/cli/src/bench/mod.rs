@@ -7,6 +7,7 @@ mod http;
 mod live;
 mod load;
 mod machine;
+mod packs;
 mod report;
 mod socket;
 
@@ -21,6 +22,7 @@ use self::events::{EVENTS_MAX, Events, TENANTS};
 use self::figures::Figure;
 use self::live::Live;
 use self::load::Capture;
+use self::packs::Reports;
 use self::report::Load;
 use crate::Outcome;
 use crate::failure::{Failure, print};
@@ -36,6 +38,8 @@ use crate::failure::{Failure, print};
     ebbtide bench tenant --data ./data --tenant 1\n  \
     ebbtide bench capture --seconds 30\n  \
     ebbtide bench live --rate 5000 --listeners 200 --seconds 600\n  \
+    ebbtide bench report --packs all --rows 1M --connections 1,4\n  \
+    ebbtide bench report --packs loyalty,chatbot --rows 100k --keep ./made\n  \
     ebbtide bench all --events 1M --json figures.json"
 )]
 pub(crate) struct Bench {
@@ -57,7 +61,8 @@ enum Part {
     Capture,
     /// Events of a shop, and how soon all who listen to its summary are told of each.
     Live,
-    /// Reports of the demo's loyalty programme, cached and not, at a steady rate of requests.
+    /// Reports of the demo's loyalty programme, cached and not, at a steady rate of requests; or with --packs every
+    /// report of those packs, uncached.
     Report,
     /// All of these.
     All,
@@ -95,6 +100,18 @@ struct With {
     /// Requests a second for reports that are computed.
     #[arg(long, global = true, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     uncached_rate: u32,
+    /// The packs whose reports `bench report` asks for, or `all` of them, with --rows, --connections and --requests.
+    #[arg(long, global = true, value_name = "PACKS", value_delimiter = ',')]
+    packs: Vec<String>,
+    /// About how many rows the tenant has that those are asked for, and no fewer than in the demo.
+    #[arg(long, global = true, value_name = "COUNT", default_value = "1M", value_parser = count)]
+    rows: usize,
+    /// For each load of those how many connections ask at once, each its next once it has the last answer.
+    #[arg(long, global = true, value_name = "COUNTS", value_delimiter = ',', default_value = "1,4", value_parser = connections)]
+    connections: Vec<usize>,
+    /// How many requests each load of those has.
+    #[arg(long, global = true, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    requests: u16,
     /// A folder, which is made, for what is made; without it a temporary one.
     #[arg(long, global = true, value_name = "FOLDER")]
     keep: Option<PathBuf>,
@@ -112,6 +129,12 @@ fn count(text: &str) -> Result<usize, String> {
     let count = digits.parse::<usize>().ok().and_then(|count| count.checked_mul(unit));
     let in_range = count.filter(|count| (1..=EVENTS_MAX).contains(count));
     in_range.ok_or_else(|| format!("allowed is a number from 1 to {EVENTS_MAX}, such as 50k or 10M"))
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    const CONNECTIONS_MAX: usize = 256;
+    let connections = text.parse().ok().filter(|count| (1..=CONNECTIONS_MAX).contains(count));
+    connections.ok_or_else(|| format!("allowed is a number from 1 to {CONNECTIONS_MAX}"))
 }
 
 impl Bench {
@@ -300,6 +323,9 @@ impl Work<'_> {
     }
 
     fn report(&mut self) -> Result<(), Failure> {
+        if !self.with.packs.is_empty() {
+            return self.packs();
+        }
         let data = self.folder.join("report");
         report::fill(&data)?;
         let rate = |rate: u32| usize::try_from(rate).unwrap_or(usize::MAX);
@@ -310,6 +336,25 @@ impl Work<'_> {
             time: Duration::from_secs(u64::from(self.with.seconds)),
         };
         self.figures.extend(load.run(&data)?);
+        Ok(())
+    }
+
+    fn packs(&mut self) -> Result<(), Failure> {
+        let known = packs::names();
+        let unknown = self.with.packs.iter().find(|pack| *pack != "all" && !known.contains(&pack.as_str()));
+        if let Some(pack) = unknown {
+            let hint = format!("allowed are all, {}", known.join(", "));
+            return Err(Failure::usage(format_args!("{pack:?} has no reports to ask for")).hint(hint));
+        }
+        let reports = Reports {
+            rows: self.with.rows,
+            connections: &self.with.connections,
+            requests: usize::from(self.with.requests),
+        };
+        let asked = |pack: &&str| self.with.packs.iter().any(|asked| asked == "all" || asked == pack);
+        for pack in known.iter().filter(|pack| asked(pack)) {
+            self.figures.extend(reports.run(pack, &self.folder.join(format!("pack-{pack}")))?);
+        }
         Ok(())
     }
 }

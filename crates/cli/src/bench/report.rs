@@ -9,8 +9,8 @@ use std::time::{Duration, Instant as Stopwatch};
 use ebbtide_model::Instant;
 
 use super::figures::Figure;
-use super::http::{Server, at_once, good};
-use crate::demo;
+use super::http::{Server, Visitor, at_once, good};
+use crate::demo::{self, Size};
 use crate::failure::Failure;
 
 const APP: &str = "loyalty";
@@ -32,7 +32,7 @@ pub(super) struct Load {
 /// The demo's loyalty programme, in a folder of its own.
 pub(super) fn fill(data: &Path) -> Result<(), Failure> {
     let end = Instant::parse(END).map_err(Failure::new)?;
-    demo::fill_app(data, APP, end)
+    demo::fill_app(data, APP, end, Size::of_rows(APP, 1)?)
 }
 
 impl Load {
@@ -58,7 +58,8 @@ impl Load {
         per_s: usize,
         path: &(dyn Fn(usize) -> String + Sync),
     ) -> Result<Figure, Failure> {
-        let token = server.token(APP, "merchant", Some("1"))?;
+        let token =
+            server.token(&Visitor { app: APP, role: "merchant", tenant: Some("1"), subject: "bench" })?;
         let gap_s = 1.0 / per_s.max(1) as f64;
         let (next, times) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let ask = |started: Stopwatch| {

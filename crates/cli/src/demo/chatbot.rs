@@ -3,6 +3,7 @@
 
 use ebbtide_model::Instant;
 
+use super::Size;
 use super::random::Random;
 use super::rows::{HOUR_S, Rows, Span, instant, seconds};
 
@@ -46,13 +47,17 @@ const QUESTIONS: [(&str, i64, f64); 18] = [
     ("What is your position on animal testing?", 1, 0.12),
 ];
 
+/// How many times as many bots there are, at most, where there are more conversations.
+const BOTS_TIMES: i64 = 3;
+
 const LANGUAGES: [(&str, i64); 5] = [("en", 60), ("de", 14), ("fr", 11), ("es", 9), ("", 6)];
 
-/// The tables as CSV, parents first, up to `end`: the same `end` gives the same bytes.
-pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
+/// The tables as CSV, parents first, up to `end`: the same gives the same bytes.
+pub(super) fn tables(end: Instant, size: Size) -> Vec<(&'static str, String)> {
     let mut service = Service {
         random: Random::new(SEED),
         span: Span::before(end, SPAN_DAYS),
+        names_orders: size != Size::DEMO,
         companies: Rows::new("companies", "id,owner_id,name"),
         subscriptions: Rows::new("subscriptions", "id,user_id,plan,status"),
         bots: Rows::new("chatbots", "id,company_id,name,is_published,average_rating,created_at"),
@@ -61,7 +66,8 @@ pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
         feedback: Rows::new("message_feedback", "id,chatbot_id,feedback,created_at"),
     };
     for (company, Company { plan, bots }) in (1..).zip(COMPANIES) {
-        service.company(company, plan, bots);
+        let size = if company == 1 { size } else { Size::DEMO };
+        service.company(company, plan, bots, size);
     }
     let Service { companies, subscriptions, bots, conversations, messages, feedback, .. } = service;
     [companies, subscriptions, bots, conversations, messages, feedback].map(Rows::finish).into()
@@ -70,6 +76,8 @@ pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
 struct Service {
     random: Random,
     span: Span,
+    /// Whether a visitor now and then asks what nobody else asks.
+    names_orders: bool,
     companies: Rows,
     subscriptions: Rows,
     bots: Rows,
@@ -79,11 +87,13 @@ struct Service {
 }
 
 impl Service {
-    fn company(&mut self, company: i64, plan: &str, bots: &[(&str, i64, bool)]) {
+    fn company(&mut self, company: i64, plan: &str, bots: &[(&str, i64, bool)], size: Size) {
         self.companies
             .push(format_args!("company-{company},owner-{company},Demo company {company} (synthetic)"));
         self.subscriptions.push(format_args!("subscription-{company},owner-{company},{plan},active"));
-        for (name, conversations, published) in bots {
+        let copies = size.times.min(BOTS_TIMES);
+        for (name, conversations, published) in (0..copies).flat_map(|_| bots) {
+            let conversations = conversations * size.times / copies;
             let bot = self.bots.next_id();
             let rating = if *published { (32 + self.random.below(16)).to_string() } else { String::new() };
             let rating = rating.split_at_checked(1).map(|(whole, tenth)| format!("{whole}.{tenth}"));
@@ -94,7 +104,7 @@ impl Service {
             ));
             // Visitors come in growing numbers, most of them in the evening.
             let mut begun: Vec<i64> =
-                (0..*conversations).map(|_| self.span.growing(&mut self.random)).collect();
+                (0..conversations).map(|_| self.span.growing(&mut self.random)).collect();
             begun.sort_unstable();
             for at_s in begun {
                 let evening_s = at_s.div_euclid(24 * HOUR_S) * 24 * HOUR_S
@@ -144,6 +154,9 @@ impl Service {
         let typed = match self.random.below(10) {
             0 => question.to_lowercase(),
             1 => format!("  {question} "),
+            _ if self.names_orders && self.random.chance(0.3) => {
+                format!("{question} It is about order {}", self.random.below(1_000_000))
+            }
             _ => question.to_owned(),
         };
         let id = self.messages.next_id();

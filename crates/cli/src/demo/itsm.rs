@@ -3,6 +3,7 @@
 
 use ebbtide_model::Instant;
 
+use super::Size;
 use super::random::Random;
 use super::rows::{HOUR_S, Rows, Span, at_business, instant, is_weekend, seconds, whole};
 
@@ -46,8 +47,8 @@ const FEATURES: [(&str, i64, f64, f64); 4] = [
     ("jira_configs", 2, 60.0, 90.0),
 ];
 
-/// The tables as CSV, parents first, up to `end`: the same `end` gives the same bytes.
-pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
+/// The tables as CSV, parents first, up to `end`: the same gives the same bytes.
+pub(super) fn tables(end: Instant, size: Size) -> Vec<(&'static str, String)> {
     let mut desk = Desk {
         random: Random::new(SEED),
         span: Span::before(end, SPAN_DAYS),
@@ -60,6 +61,7 @@ pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
         logins: Rows::new("logins", "id,tenant_id,user_id,at"),
     };
     for (institution, (days_ago, users)) in (1..).zip(INSTITUTIONS) {
+        let users = if institution == 1 { users * size.times } else { users };
         desk.institution(institution, days_ago, users);
     }
     let features = FEATURES.map(|feature| desk.feature(feature).finish());

@@ -3,6 +3,7 @@
 
 use ebbtide_model::Instant;
 
+use super::Size;
 use super::random::Random;
 use super::rows::{HOUR_S, Rows, Span, at_business, instant, seconds};
 
@@ -25,11 +26,17 @@ const COURSES: [&str; 12] = [
     "Career planning",
 ];
 
-/// The tables as CSV, parents first, up to `end`: the same `end` gives the same bytes.
-pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
+/// How many times as many courses there are, at most, where there are more students.
+const COURSES_TIMES: i64 = 33;
+
+/// The tables as CSV, parents first, up to `end`: the same gives the same bytes.
+pub(super) fn tables(end: Instant, size: Size) -> Vec<(&'static str, String)> {
     let mut site = Site {
         random: Random::new(SEED),
         span: Span::before(end, SPAN_DAYS),
+        students: STUDENTS * size.times,
+        // Nobody takes the last one, which is not published.
+        courses_taken: 12 * size.times.min(COURSES_TIMES) - 1,
         users: Rows::new("users", "id,username,role,is_verified,created_at"),
         sessions: Rows::new("sessions", "id,mentor_id,student_id,status,duration_minutes,created_at"),
         courses: Rows::new("courses", "id,title,is_published,created_at"),
@@ -46,6 +53,8 @@ pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
 struct Site {
     random: Random,
     span: Span,
+    students: i64,
+    courses_taken: i64,
     users: Rows,
     sessions: Rows,
     courses: Rows,
@@ -60,15 +69,15 @@ impl Site {
     fn everybody(&mut self) {
         let start_s = self.span.start_s;
         self.user("admin", start_s + 9 * HOUR_S);
-        for (id, title) in (1..).zip(COURSES) {
-            let at = instant(start_s + seconds(1.0 + id as f64 * 9.0));
-            self.courses.push(format_args!("{id},{title} (synthetic),{},{at}", id != 12));
+        for (id, title) in (1..=self.courses_taken + 1).zip(COURSES.iter().cycle()) {
+            let at = instant(start_s + seconds(1.0 + (id % 13) as f64 * 9.0));
+            self.courses.push(format_args!("{id},{title} (synthetic),{},{at}", id <= self.courses_taken));
         }
         for _ in 0..MENTORS {
             let day = self.random.unit() * 120.0;
             self.user("mentor", start_s + seconds(day) + 10 * HOUR_S);
         }
-        let mut joined: Vec<i64> = (0..STUDENTS).map(|_| self.span.growing(&mut self.random)).collect();
+        let mut joined: Vec<i64> = (0..self.students).map(|_| self.span.growing(&mut self.random)).collect();
         joined.sort_unstable();
         for at_s in joined {
             let student = self.user("student", at_s);
@@ -123,7 +132,7 @@ impl Site {
     /// Courses, how far one gets in them, and what one thinks of them.
     fn studies(&mut self, student: i64, joined_s: i64) {
         let mut day = self.random.waiting(4.0);
-        let mut course = 1 + self.random.below(11);
+        let mut course = 1 + self.random.below(self.courses_taken);
         while self.random.chance(0.62) {
             let at_s = joined_s + seconds(day);
             if at_s >= self.span.end_s {
@@ -145,7 +154,7 @@ impl Site {
                     self.reviews.push(format_args!("{id},{student},{course},{stars},{}", instant(studied_s)));
                 }
             }
-            course = 1 + (course + self.random.below(9)) % 11;
+            course = 1 + (course + self.random.below(9)) % self.courses_taken;
             day += 10.0 + self.random.waiting(30.0);
         }
     }

@@ -3,6 +3,7 @@
 
 use ebbtide_model::Instant;
 
+use super::Size;
 use super::random::Random;
 use super::rows::{DAY_S, Rows, Span, instant, opening_hours, seconds, whole};
 
@@ -16,11 +17,11 @@ const STORES: [&[&str]; 3] =
 /// Days (from the start) around which a campaign brought new cards.
 const CAMPAIGNS: [f64; 4] = [40.0, 170.0, 330.0, 500.0];
 
-/// The tables as CSV, parents first, up to `end`: the same `end` gives the same bytes.
-pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
+/// The tables as CSV, parents first, up to `end`: the same gives the same bytes.
+pub(super) fn tables(end: Instant, size: Size) -> Vec<(&'static str, String)> {
     let mut programme = Programme::new(end);
     for (merchant, cards) in (1..).zip(CARDS) {
-        programme.merchant(merchant, cards);
+        programme.merchant(merchant, if merchant == 1 { cards * size.times } else { cards });
     }
     let Programme { merchants, stores, cards, transactions, .. } = programme;
     [merchants, stores, cards, transactions].map(Rows::finish).into()

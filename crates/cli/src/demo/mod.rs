@@ -35,6 +35,23 @@ use crate::{Outcome, clock};
 /// Events a second of made-up shoppers, unless another rate is given.
 const TRAFFIC_DEFAULT: u32 = 2;
 
+/// How much is made up of an app's first tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// As much as the demo has, so many times.
+    times: i64,
+}
+
+impl Size {
+    const DEMO: Self = Self { times: 1 };
+
+    /// So that the tenant has about so many rows, and no fewer than in the demo.
+    pub(crate) fn of_rows(app: &str, rows: usize) -> Result<Self, Failure> {
+        let times = rows.div_ceil(tour(app)?.rows.max(1));
+        Ok(Self { times: i64::try_from(times).unwrap_or(i64::MAX) })
+    }
+}
+
 /// How long the printed tokens are good.
 const TOKEN_DAYS: i64 = 30;
 
@@ -76,7 +93,7 @@ impl Demo {
         for (tour, pack) in &tours {
             if is_empty(&self.data, pack)? {
                 print(&format!("loading made-up data: {}, all synthetic\n", tour.about))?;
-                fill(&self.data, tour, pack, now)?;
+                fill(&self.data, tour, pack, now, Size::DEMO)?;
             }
         }
         let shown: Vec<&Tour> = tours.iter().map(|(tour, _)| *tour).collect();
@@ -121,16 +138,20 @@ fn is_empty(data: &Path, pack: &Pack) -> Result<bool, Failure> {
     Ok(empty)
 }
 
-/// Fills a folder with the made-up data of an app, up to `end`.
-pub(crate) fn fill_app(data: &Path, app: &str, end: Instant) -> Result<(), Failure> {
-    let tour = TOURS.iter().find(|tour| tour.app == app);
-    let tour = tour.ok_or_else(|| Failure::usage(format_args!("there is no demo of {app:?}")))?;
-    fill(data, tour, &AppChoice::named(app).load()?, end)
+/// Fills a folder with the made-up data of an app, up to `end`, where it has none.
+pub(crate) fn fill_app(data: &Path, app: &str, end: Instant, size: Size) -> Result<(), Failure> {
+    let pack = AppChoice::named(app).load()?;
+    if is_empty(data, &pack)? { fill(data, tour(app)?, &pack, end, size) } else { Ok(()) }
 }
 
-fn fill(data: &Path, tour: &Tour, pack: &Pack, end: Instant) -> Result<(), Failure> {
+fn tour(app: &str) -> Result<&'static Tour, Failure> {
+    let tour = TOURS.iter().find(|tour| tour.app == app);
+    tour.ok_or_else(|| Failure::usage(format_args!("there is no demo of {app:?}")))
+}
+
+fn fill(data: &Path, tour: &Tour, pack: &Pack, end: Instant, size: Size) -> Result<(), Failure> {
     let mut sources = Vec::new();
-    for (table, csv) in (tour.tables)(end) {
+    for (table, csv) in (tour.tables)(end, size) {
         let name = PathBuf::from(format!("{table}.csv"));
         let plan = plan_file(pack, &name, None).map_err(Failure::new)?;
         let source =

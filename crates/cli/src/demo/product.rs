@@ -3,6 +3,7 @@
 
 use ebbtide_model::Instant;
 
+use super::Size;
 use super::random::Random;
 use super::rows::{DAY_S, HOUR_S, Rows, Span, instant, seconds, whole};
 
@@ -14,8 +15,8 @@ const PAGES: [&str; 6] = ["/", "/pricing", "/docs", "/blog", "/features", "/abou
 const BROWSERS: [&str; 4] = ["Chrome", "Safari", "Firefox", "Edge"];
 const PLANS: [(&str, i64); 3] = [("free", 0), ("team", 29), ("business", 99)];
 
-/// The tables as CSV up to `end`: the same `end` gives the same bytes.
-pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
+/// The tables as CSV up to `end`: the same gives the same bytes.
+pub(super) fn tables(end: Instant, size: Size) -> Vec<(&'static str, String)> {
     let mut product = Product {
         random: Random::new(SEED),
         span: Span::before(end, SPAN_DAYS),
@@ -24,6 +25,7 @@ pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
         properties: Rows::new("actor_properties", "tenant,actor,name,value"),
     };
     for (tenant, visitors) in VISITORS {
+        let visitors = if tenant == VISITORS[0].0 { visitors * size.times } else { visitors };
         for number in 1..=visitors {
             product.visitor(tenant, number);
         }

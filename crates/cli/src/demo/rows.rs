@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use ebbtide_model::Instant;
 
+#[cfg(test)]
+use super::Size;
 use super::random::Random;
 
 pub(super) const DAY_S: i64 = 86_400;
@@ -99,13 +101,13 @@ pub(super) fn whole(number: f64) -> i64 {
 /// the columns that hold names say that they are made up.
 #[cfg(test)]
 pub(super) fn check_made_up(
-    tables: impl Fn(Instant) -> Vec<(&'static str, String)>,
+    tables: fn(Instant, Size) -> Vec<(&'static str, String)>,
     named: &[&str],
     rows_least: &[(&str, usize)],
 ) {
     let end = Instant::parse("2026-06-15T12:30:00Z").unwrap();
-    let made = tables(end);
-    assert_eq!(made, tables(end));
+    let made = tables(end, Size::DEMO);
+    assert_eq!(made, tables(end, Size::DEMO));
     for (table, csv) in &made {
         let columns = csv.lines().next().unwrap().split(',').count();
         for row in csv.lines().skip(1) {
@@ -121,4 +123,6 @@ pub(super) fn check_made_up(
         let rows = csv.lines().count() - 1;
         assert!(rows >= *least && rows <= least * 3, "{table}: {rows}");
     }
+    let rows = |made: &[(&str, String)]| made.iter().map(|(_, csv)| csv.lines().count() - 1).sum::<usize>();
+    assert!(rows(&tables(end, Size { times: 2 })) > rows(&made) * 5 / 4);
 }

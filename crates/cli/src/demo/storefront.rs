@@ -3,6 +3,7 @@
 
 use ebbtide_model::Instant;
 
+use super::Size;
 use super::random::Random;
 use super::rows::{HOUR_S, Rows, Span, instant, opening_hours, whole};
 
@@ -15,8 +16,8 @@ const DEVICES: [(&str, f64); 3] = [("desktop", 0.50), ("phone", 0.40), ("tablet"
 /// A client tells how long it took of one event in so many.
 const REPORTED_ONE_IN: i64 = 5;
 
-/// The tables as CSV up to `end`: the same `end` gives the same bytes.
-pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
+/// The tables as CSV up to `end`: the same gives the same bytes.
+pub(super) fn tables(end: Instant, size: Size) -> Vec<(&'static str, String)> {
     let mut market = Market {
         random: Random::new(SEED),
         span: Span::before(end, SPAN_DAYS),
@@ -27,6 +28,7 @@ pub(super) fn tables(end: Instant) -> Vec<(&'static str, String)> {
         latencies: Rows::new("latencies", "shop,event_id,screen,client_latency,reported_at"),
     };
     for (shop, sessions) in SHOPS {
+        let sessions = if shop == SHOPS[0].0 { sessions * size.times } else { sessions };
         for number in 1..=sessions {
             market.session(shop, number, sessions);
         }

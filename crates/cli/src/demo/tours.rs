@@ -2,7 +2,7 @@
 
 use ebbtide_model::Instant;
 
-use super::{chatbot, itsm, learning, loyalty, product, storefront};
+use super::{Size, chatbot, itsm, learning, loyalty, product, storefront};
 
 /// A pack of the demo.
 pub(super) struct Tour {
@@ -10,7 +10,9 @@ pub(super) struct Tour {
     /// What its data is of.
     pub(super) about: &'static str,
     /// The tables as CSV, parents first, up to an instant.
-    pub(super) tables: fn(Instant) -> Vec<(&'static str, String)>,
+    pub(super) tables: fn(Instant, Size) -> Vec<(&'static str, String)>,
+    /// About how many of the rows are those of the first tenant.
+    pub(super) rows: usize,
     pub(super) callers: &'static [Caller],
     pub(super) asks: &'static [Ask],
 }
@@ -43,6 +45,7 @@ pub(super) const TOURS: [Tour; 6] = [
         app: "loyalty",
         about: "a loyalty programme of three merchants, some 5,000 cards and 100,000 transactions",
         tables: loyalty::tables,
+        rows: 62_000,
         callers: &[
             Caller {
                 variable: "LOYALTY_ADMIN",
@@ -75,6 +78,7 @@ pub(super) const TOURS: [Tour; 6] = [
         app: "itsm",
         about: "a service desk of 14 institutions, their users, requests and logins",
         tables: itsm::tables,
+        rows: 3_300,
         callers: &[
             Caller {
                 variable: "DESK_ADMIN",
@@ -102,6 +106,7 @@ pub(super) const TOURS: [Tour; 6] = [
         app: "chatbot",
         about: "three companies with five chatbots and some 6,000 conversations",
         tables: chatbot::tables,
+        rows: 28_000,
         callers: &[
             Caller {
                 variable: "OWNER",
@@ -129,6 +134,7 @@ pub(super) const TOURS: [Tour; 6] = [
         app: "learning",
         about: "a site for mentoring and courses with 1,400 students",
         tables: learning::tables,
+        rows: 13_400,
         callers: &[
             Caller {
                 variable: "SITE_ADMIN",
@@ -158,6 +164,7 @@ pub(super) const TOURS: [Tour; 6] = [
         app: "storefront",
         about: "two shops, and at which of their screens people leave",
         tables: storefront::tables,
+        rows: 13_000,
         callers: &[
             Caller {
                 variable: "SHOP_ADMIN",
@@ -191,6 +198,7 @@ pub(super) const TOURS: [Tour; 6] = [
         app: "product",
         about: "two products whose visitors look around, sign up and buy, captured without a schema",
         tables: product::tables,
+        rows: 20_000,
         callers: &[
             Caller {
                 variable: "PRODUCT_ADMIN",

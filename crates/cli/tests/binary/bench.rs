@@ -67,6 +67,19 @@ fn every_part_of_the_benchmark_runs_over_few_events() {
 }
 
 #[test]
+fn the_benchmark_asks_for_every_report_of_the_packs() {
+    let folder = Folder::new();
+    let few = ["report", "--rows", "1", "--connections", "1,2", "--requests", "2"];
+    let found = figures(&folder, &[&few[..], &["--packs", "all", "--keep", "made"]].concat());
+    // Each report with each load, and after a start.
+    assert_eq!(found.len(), 18 * 3, "{found:?}");
+    let again = figures(&folder, &[&few[..], &["--packs", "loyalty", "--keep", "made"]].concat());
+    assert!(again.len() == 9 && again.iter().all(|what| what.starts_with("loyalty ")), "{again:?}");
+    let unknown = folder.run(&["bench", "report", "--packs", "loyality"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("loyalty, storefront"), "{unknown:?}");
+}
+
+#[test]
 fn the_benchmark_takes_a_file_or_a_folder_of_yours() {
     let folder = Folder::new();
     folder.write("events.csv", b"tenant,event,actor,ts\nacme,home,1,2025-02-01T00:00:00Z\n");

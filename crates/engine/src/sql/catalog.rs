@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
-use ebbtide_model::{Instant, Scope, TableName, TableSchema};
+use ebbtide_model::{AppName, Instant, Scope, TableName, TableSchema};
 use ebbtide_store::Snapshot;
 
 use super::apart::Handed;
@@ -96,6 +96,14 @@ impl ScopedCatalog {
         }
     }
 
+    /// Whose tables are in this process.
+    pub(super) fn app(&self) -> Option<AppName> {
+        match &self.source {
+            Source::Stored { snapshot, .. } => Some(snapshot.app().app.clone()),
+            Source::Handed(_) => None,
+        }
+    }
+
     /// The number of the last change of what the scope sees of these tables; 0 where they are elsewhere.
     pub(super) fn watermark(&self, tables: &[TableName]) -> Result<u64, SqlError> {
         match &self.source {
@@ -119,6 +127,18 @@ impl ScopedCatalog {
         });
         let table = ScopedTable::new(&view, self.as_of, self.partitions).with_origin(origin);
         Ok(Some(table.with_actors(actors(snapshot, scope, view.schema())?)))
+    }
+
+    /// Whatever a statement may read by this name.
+    pub(super) async fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
+        if let Some(relation) = self.relation(name) {
+            return Ok(Some(Arc::new(relation.table()?)));
+        }
+        let table = match &self.source {
+            Source::Stored { .. } => self.stored(name)?,
+            Source::Handed(handed) => handed.clone().table(name, self.as_of).await?,
+        };
+        Ok(table.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
     }
 
     fn relation(&self, name: &str) -> Option<&Relation> {
@@ -146,16 +166,7 @@ impl SchemaProvider for ScopedCatalog {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(relation) = self.relation(name) {
-            let table = relation.table().map_err(|error| DataFusionError::External(Box::new(error)))?;
-            return Ok(Some(Arc::new(table)));
-        }
-        let table = match &self.source {
-            Source::Stored { .. } => self.stored(name),
-            Source::Handed(handed) => handed.clone().table(name, self.as_of).await,
-        };
-        let table = table.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        Ok(table.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
+        self.provider(name).await.map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
     fn table_exist(&self, name: &str) -> bool {

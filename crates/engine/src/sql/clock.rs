@@ -17,6 +17,8 @@ const MOMENTS: [&str; 5] = ["now", "current_timestamp", "current_time", "localti
 pub(super) struct ClockUse {
     /// For the period of an hour, or of a unit that is not known beforehand.
     hours: bool,
+    /// For days that `days_between` counts.
+    counted: bool,
     /// In a way from which nothing follows, such as in a comparison.
     freely: bool,
 }
@@ -27,7 +29,7 @@ impl ClockUse {
         let mut uses = Uses::default();
         // The visitor never breaks off.
         let ControlFlow::Continue(()) = statement.visit(&mut uses);
-        Self { hours: uses.hours, freely: uses.all > uses.understood }
+        Self { hours: uses.hours, counted: uses.counted, freely: uses.all > uses.understood }
     }
 
     /// When the answer may change besides at the start of a day, and besides when a day that
@@ -38,6 +40,13 @@ impl ClockUse {
         }
         self.hours.then(|| calendar.next_boundary(Unit::Hour, as_of))
     }
+
+    /// Until when the statement says the same of its rows as it does at this moment; `None` where each moment is
+    /// of its own.
+    pub(super) fn same_until(self, calendar: &Calendar, as_of: Instant) -> Option<Instant> {
+        let unit = if self.hours { Unit::Hour } else { Unit::Day };
+        (!self.freely && !self.counted).then(|| calendar.next_boundary(unit, as_of))
+    }
 }
 
 #[derive(Default)]
@@ -46,6 +55,7 @@ struct Uses {
     /// As the argument of a function of which it is known when its answer changes.
     understood: usize,
     hours: bool,
+    counted: bool,
 }
 
 impl Visitor for Uses {
@@ -55,6 +65,7 @@ impl Visitor for Uses {
         if is_moment(expr) {
             self.all += 1;
         }
+        self.counted |= call(expr).is_some_and(|(name, _)| name == "days_between");
         if let Some((name, arguments)) = call(expr)
             && arguments.get(1).is_some_and(|second| is_moment(second))
         {
@@ -117,13 +128,15 @@ mod tests {
     fn what_is_said_of_the_moment_tells_when_an_answer_changes() {
         let uses = |sql: &str| check(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).clock;
         let expect = |sql: &str, hours: bool, freely: bool| {
-            assert_eq!(uses(sql), ClockUse { hours, freely }, "{sql}");
+            let counted = sql.contains("days_between");
+            assert_eq!(uses(sql), ClockUse { hours, counted, freely }, "{sql}");
         };
         expect("SELECT count(*) FROM t", false, false);
         expect("SELECT 1 FROM t WHERE at >= bucket('month', $as_of, 1 - $n)", false, false);
         expect("SELECT bucket_label('week', now()), bucket('day', CURRENT_TIMESTAMP)", false, false);
         expect("SELECT current_date, today()", false, false);
         expect("SELECT days_between(at, $as_of) FROM t", false, false);
+        expect("SELECT DAYS_BETWEEN(at, began) AS days_between FROM t", false, false);
         expect("SELECT bucket('hour', $as_of)", true, false);
         expect("SELECT bucket($unit, $as_of)", true, false);
         expect("SELECT bucket('hour', at) FROM t", false, false);

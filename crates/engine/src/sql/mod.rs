@@ -15,6 +15,7 @@ mod clock;
 mod error;
 mod functions;
 mod members;
+mod plans;
 mod properties;
 mod relation;
 mod rows;

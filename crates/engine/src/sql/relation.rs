@@ -6,7 +6,7 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use ebbtide_model::{ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Value};
 
@@ -22,10 +22,13 @@ pub struct Relation {
 
 impl Relation {
     pub(super) fn table(&self) -> Result<MemTable, SqlError> {
+        Ok(MemTable::try_new(self.table_schema(), vec![self.rows.batches.clone()])?)
+    }
+
+    pub(super) fn table_schema(&self) -> SchemaRef {
         // A plan may promise more nulls than its rows have; these are what they say they are.
         let given = self.rows.batches.first().map(RecordBatch::schema);
-        let schema = given.unwrap_or_else(|| self.rows.schema.clone());
-        Ok(MemTable::try_new(schema, vec![self.rows.batches.clone()])?)
+        given.unwrap_or_else(|| self.rows.schema.clone())
     }
 }
 

@@ -30,7 +30,9 @@ use tokio::task::AbortHandle;
 
 use super::apart::{Launch, ProcessNumbers, ProcessSettings, Processes, StopOnDrop, conduct};
 use super::catalog::{CATALOG, Repeats, SCHEMA, ScopedCatalog, Source};
+use super::clock::ClockUse;
 use super::functions::Ticks;
+use super::plans::Plans;
 use super::rows::columns_of;
 use super::{Relation, SqlColumn, SqlError, SqlRows, functions, members, statement, tally, types};
 use crate::EngineError;
@@ -143,6 +145,7 @@ pub struct SqlRequest {
 #[derive(Debug)]
 pub struct Sql {
     pub(super) base: SessionState,
+    plans: Arc<Plans>,
     /// Statements that were begun.
     begun: AtomicU64,
     pub(super) partitions: usize,
@@ -184,6 +187,7 @@ impl Sql {
             .map_err(internal)?;
         Ok(Self {
             base: base_state(settings)?,
+            plans: Arc::default(),
             begun: AtomicU64::new(0),
             partitions: settings.partitions.max(1),
             turns: Arc::new(Semaphore::new(settings.concurrent_max.max(1))),
@@ -213,13 +217,14 @@ impl Sql {
     ) -> Result<SqlRows, EngineError> {
         let runtime = self.runtime()?;
         let catalog = self.catalog(snapshot, scope, &request);
-        let (state, time_max) = (self.base.clone(), request.limits.time_max);
+        let (state, plans) = (self.base.clone(), self.plans.clone());
+        let time_max = request.limits.time_max;
         let turn = self.turn(time_max).await?;
         // On threads of its own: a plan that never yields would starve a timeout beside it.
         let task = runtime.spawn(async move {
             // Given back when the statement has really stopped, which may be after its caller has left.
             let _turn = turn;
-            answer(state, catalog, &request).await
+            answer(state, &plans, catalog, &request).await
         });
         let _guard = AbortOnDrop(task.abort_handle());
         let result = match tokio::time::timeout(time_max, task).await {
@@ -266,6 +271,11 @@ impl Sql {
         };
         drop(stop);
         Ok(told(result)?)
+    }
+
+    #[cfg(test)]
+    pub(super) fn plans_kept(&self) -> usize {
+        self.plans.count()
     }
 
     pub(super) fn runtime(&self) -> Result<&Runtime, SqlError> {
@@ -368,13 +378,14 @@ impl Drop for AbortOnDrop {
 /// Plans and runs a statement in a session of its own, and keeps its rows.
 async fn answer(
     state: SessionState,
+    plans: &Plans,
     catalog: ScopedCatalog,
     request: &SqlRequest,
 ) -> Result<SqlRows, SqlError> {
     let (held, scoped) = (MemoryConsumer::new("answer"), catalog.clone());
     let held = held.register(&state.runtime_env().memory_pool);
     let mut kept = Keeping { limits: request.limits, held, schema: None, batches: Vec::new(), rows: 0 };
-    let Done { tables, changes_at } = run(state, catalog, request, &mut kept).await?;
+    let Done { tables, changes_at } = run(state, plans, catalog, request, &mut kept).await?;
     let schema = kept.schema.unwrap_or_else(|| Arc::new(Schema::empty()));
     let (columns, watermark) = (columns_of(&schema)?, scoped.watermark(&tables)?);
     Ok(SqlRows { columns, schema, batches: kept.batches, watermark, changes_at })
@@ -397,24 +408,53 @@ pub(super) struct Done {
 /// Plans and runs a statement in a session of its own.
 pub(super) async fn run(
     mut state: SessionState,
+    plans: &Plans,
     catalog: ScopedCatalog,
     request: &SqlRequest,
     taker: &mut impl Taker,
 ) -> Result<Done, SqlError> {
-    let checked = statement::check(&request.statement)?;
-    let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
-    let clock = checked.clock;
-    let Bound { plan, ticks } = plan(&mut state, catalog, checked, request).await?;
-    let schema = plan.schema().inner().clone();
-    columns_of(&schema)?;
+    let Optimized { plan, tables, clock, schema, ticks } = match plans.find(&catalog, request).await? {
+        Some(optimized) => optimized,
+        None => optimized(&mut state, plans, catalog, request).await?,
+    };
     taker.columns(&schema)?;
-    let physical = state.create_physical_plan(&plan).await?;
+    let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
     let mut stream = execute_stream(physical, state.task_ctx())?;
     while let Some(batch) = stream.next().await {
         taker.batch(batch?)?;
     }
-    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
+    let ticks = ticks.and_then(|ticks| ticks.next());
+    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks).min();
     Ok(Done { tables, changes_at })
+}
+
+/// A statement's optimized plan, over the rows that it reads.
+pub(super) struct Optimized {
+    pub(super) plan: LogicalPlan,
+    /// The app's, that it reads.
+    pub(super) tables: Vec<TableName>,
+    pub(super) clock: ClockUse,
+    /// Of what it gives.
+    pub(super) schema: SchemaRef,
+    /// Of a plan that counts days.
+    pub(super) ticks: Option<Ticks>,
+}
+
+async fn optimized(
+    state: &mut SessionState,
+    plans: &Plans,
+    catalog: ScopedCatalog,
+    request: &SqlRequest,
+) -> Result<Optimized, SqlError> {
+    let checked = statement::check(&request.statement)?;
+    let tables = statement::tables_of(&checked.statement, state, &catalog)?;
+    let (clock, parameters) = (checked.clock, checked.parameters.clone());
+    let Bound { plan, ticks } = plan(state, catalog.clone(), checked, request).await?;
+    let schema = plan.schema().inner().clone();
+    columns_of(&schema)?;
+    let optimized = Optimized { plan: state.optimize(&plan)?, tables, clock, schema, ticks: Some(ticks) };
+    plans.keep(&catalog, request, parameters, &optimized)?;
+    Ok(optimized)
 }
 
 /// Plans a statement, and casts its types into each other as running it would.

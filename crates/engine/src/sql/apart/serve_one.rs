@@ -10,6 +10,7 @@ use arrow::datatypes::Schema;
 use ebbtide_model::Instant;
 
 use super::super::catalog::{Repeats, ScopedCatalog, Source};
+use super::super::plans::Plans;
 use super::super::session::{self, Limits, Sql, SqlRequest};
 use super::super::{SqlError, SqlSettings};
 use super::frames;
@@ -114,7 +115,13 @@ fn run(sql: &Sql, mut start: Start, line: &Arc<Line>) -> Result<FromProcess, Sql
     };
     let mut answer = Answering { line, request: &request, rows: 0, bytes: 0 };
     let runtime = sql.runtime()?;
-    let done = runtime.block_on(session::run(sql.base.clone(), catalog, &request, &mut answer))?;
+    let done = runtime.block_on(session::run(
+        sql.base.clone(),
+        &Plans::default(),
+        catalog,
+        &request,
+        &mut answer,
+    ))?;
     Ok(FromProcess::Done {
         tables: done.tables.iter().map(ToString::to_string).collect(),
         changes_at: done.changes_at.map(Instant::micros),

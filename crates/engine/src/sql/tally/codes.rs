@@ -1,8 +1,8 @@
 //! A column's rows by the number of their value. They are kept beside the table's rows for as long as these are
 //! the same; when rows come, only what is new is read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema};
@@ -31,7 +31,7 @@ pub(in crate::sql) struct Origin {
 #[derive(Debug)]
 pub(super) struct Codes {
     /// The same where the same values have the same numbers.
-    lineage: u64,
+    pub(super) lineage: u64,
     /// Whose numbers its first values have, and how many those are.
     grown_from: Option<(u64, usize)>,
     pub(super) values: Values,
@@ -64,14 +64,14 @@ impl Origin {
         let Some(values) = Values::new(&arrow_type(declared.column_type)) else { return Ok(None) };
         let what = format!("codes of {}", declared.name);
         let name = &self.table().name;
-        let known: Option<Arc<Kept>> = self.snapshot.derived(&self.scope, name, &what).map_err(from_store)?;
-        if let Some(known) = known {
-            match &*known {
-                None => return Ok(None),
-                Some(codes) if codes.are_of(self.parts()) => return Ok(Some(codes.clone())),
-                // Rows have moved since.
-                Some(_) => {}
-            }
+        if let Some(known) = self.known(&what)? {
+            return Ok(known);
+        }
+        // A report's statements want them all at once.
+        let making = self.snapshot.making(&self.scope, name, &what).map_err(from_store)?;
+        let _turn = making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.known(&what)? {
+            return Ok(known);
         }
         let before: Option<Arc<Kept>> =
             self.snapshot.derived_before(&self.scope, name, &what).map_err(from_store)?;
@@ -82,6 +82,14 @@ impl Origin {
         let kept = Arc::new(codes.clone());
         self.snapshot.keep_derived(&self.scope, name, &what, &kept, bytes).map_err(from_store)?;
         Ok(codes)
+    }
+
+    /// What is kept of a column, where it is of these rows as they lie.
+    fn known(&self, what: &str) -> Result<Option<Kept>> {
+        let known = self.snapshot.derived(&self.scope, &self.table().name, what);
+        let known: Option<Arc<Kept>> = known.map_err(from_store)?;
+        let known = known.map(|known| Kept::clone(&known));
+        Ok(known.filter(|known| known.as_ref().is_none_or(|codes| codes.are_of(self.parts()))))
     }
 
     /// What an expression over one column, which it has as its column 0, makes of each value.

@@ -4,6 +4,7 @@ mod fixture;
 mod functions;
 mod limits;
 mod open;
+mod plans;
 mod scope;
 mod tallies;
 mod values;

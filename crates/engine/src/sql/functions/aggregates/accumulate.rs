@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, PrimitiveArray, UInt64Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, UInt64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
@@ -155,6 +156,19 @@ pub(super) fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
+/// The rows that have a value and that a filter lets through; `None` where all do.
+fn counted(nulls: Option<&NullBuffer>, filter: Option<&BooleanArray>) -> Option<BooleanBuffer> {
+    let there = nulls.filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.inner().clone());
+    let passing = filter.map(|filter| match filter.nulls() {
+        Some(nulls) => filter.values() & nulls.inner(),
+        None => filter.values().clone(),
+    });
+    match (there, passing) {
+        (Some(there), Some(passing)) => Some(&there & &passing),
+        (there, passing) => there.or(passing),
+    }
+}
+
 impl<A: Addend> GroupsAccumulator for Groups<A> {
     fn update_batch(
         &mut self,
@@ -164,11 +178,17 @@ impl<A: Addend> GroupsAccumulator for Groups<A> {
         total_num_groups: usize,
     ) -> Result<()> {
         self.resize(total_num_groups);
-        for (row, (value, group)) in argument::<A>(values)?.iter().zip(group_indices).enumerate() {
-            if let Some(value) = value
-                && passes(opt_filter, row)
-            {
-                self.change(*group, 1, |total| A::add(total, value))?;
+        let values = argument::<A>(values)?;
+        match counted(values.nulls(), opt_filter) {
+            None => {
+                for (value, group) in values.values().iter().zip(group_indices) {
+                    self.change(*group, 1, |total| A::add(total, *value))?;
+                }
+            }
+            Some(counted) => {
+                for row in counted.set_indices() {
+                    self.change(group_indices[row], 1, |total| A::add(total, values.value(row)))?;
+                }
             }
         }
         Ok(())

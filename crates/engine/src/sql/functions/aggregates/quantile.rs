@@ -122,19 +122,21 @@ struct Numbers {
 
 impl Numbers {
     fn quantile(&mut self) -> Option<f64> {
-        self.numbers.sort_unstable_by(f64::total_cmp);
         if self.repeats == Repeats::Dropped {
+            self.numbers.sort_unstable_by(f64::total_cmp);
             self.numbers.dedup();
         }
         let last = u128::try_from(self.numbers.len().checked_sub(1)?).ok()?;
         let place = last * u128::from(self.share);
         let units = u128::from(SHARE_UNITS);
         let (below, rest) = (usize::try_from(place / units).ok()?, u32::try_from(place % units).ok()?);
-        let low = *self.numbers.get(below)?;
+        // All before the place are less, and all behind it greater: no more order is needed.
+        let (_, low, above) = self.numbers.select_nth_unstable_by(below, f64::total_cmp);
+        let low = *low;
         if rest == 0 {
             return Some(low);
         }
-        let high = *self.numbers.get(below + 1)?;
+        let high = above.iter().copied().min_by(f64::total_cmp)?;
         let (Some(low), Some(high)) = (Decimal::of_f64(low), Decimal::of_f64(high)) else {
             return Some(f64::NAN);
         };

@@ -1,0 +1,82 @@
+//! A statement whose plan is kept gives what it gives when it is planned anew, whoever asks it.
+
+use std::sync::Arc;
+
+use ebbtide_model::{ColumnType, TenantId, Tenants, Value};
+use serde_json::Value as Json;
+
+use super::fixture::{ask_with, at, request, scope, shop_1, snapshot, sql, text};
+use crate::sql::{Relation, SqlRequest, SqlRows, UnusedParameters};
+
+/// Each with how many plans of it are kept, of all that it is asked for below.
+const STATEMENTS: [(&str, usize); 10] = [
+    ("SELECT * FROM cards ORDER BY id", 2),
+    ("SELECT count(*) AS n, sum(amount) AS s FROM sales WHERE at >= bucket('month', $as_of, -3)", 2),
+    ("SELECT bucket_label('hour', $as_of) AS h, count(*) AS n FROM sales", 3),
+    ("SELECT name, (SELECT count(*) FROM sales) AS n FROM cards ORDER BY name", 2),
+    ("SELECT id FROM cards WHERE id IN (SELECT card FROM sales WHERE card >= $least) ORDER BY id", 4),
+    (
+        "WITH n AS (SELECT value AS n FROM generate_series(1, $least)) SELECT n, name FROM n JOIN cards ON n = id ORDER BY n",
+        4,
+    ),
+    ("SELECT c.name, given.note FROM cards c JOIN given ON given.id = c.id ORDER BY 1, 2", 2),
+    ("SELECT * FROM (VALUES (1, 'a')) AS v (n, t) UNION ALL SELECT id, body FROM notes ORDER BY 1", 2),
+    // These say another thing each moment.
+    ("SELECT count(*) AS n FROM sales WHERE at < $as_of", 0),
+    ("SELECT id, days_between(created_at, $as_of) AS days FROM cards ORDER BY id", 0),
+];
+
+fn asked(statement: &str, as_of: &str, least: i64, unused_params: UnusedParameters) -> SqlRequest {
+    let columns = [("id".to_owned(), ColumnType::Int), ("note".to_owned(), ColumnType::Text)];
+    let rows = [vec![Value::Int(1), text(as_of)], vec![Value::Int(11 + least), text("two")]];
+    let rows = Arc::new(SqlRows::of_values(&columns, &rows).unwrap());
+    let names_least = statement.contains("$least");
+    let params = if names_least { vec![("least".to_owned(), Value::Int(least))] } else { Vec::new() };
+    SqlRequest {
+        relations: vec![Relation { name: Arc::from("given"), rows }],
+        params,
+        as_of: at(as_of),
+        unused_params,
+        ..request(statement)
+    }
+}
+
+#[tokio::test]
+async fn a_kept_plan_reads_the_rows_of_whoever_asks() {
+    let (engine, snapshot) = (sql(), snapshot());
+    let mut kept = 0;
+    for (statement, want) in STATEMENTS {
+        for as_of in
+            ["2024-02-02T10:00:00Z", "2024-02-02T15:20:00Z", "2024-02-02T15:21:00Z", "2099-06-01T00:00:00Z"]
+        {
+            for least in [1, 2] {
+                for scope in [scope(Tenants::All), shop_1(), scope(Tenants::One(TenantId::new("2")))] {
+                    let ask = async |unused| -> Json {
+                        let request = asked(statement, as_of, least, unused);
+                        ask_with(&engine, &snapshot, &scope, request).await.unwrap()
+                    };
+                    let anew = ask(UnusedParameters::Refused).await;
+                    let often = ask(UnusedParameters::PassedOver).await;
+                    assert_eq!(often, anew, "{scope:?} at {as_of}: {statement}");
+                    let secret = often.to_string().contains("secret");
+                    assert!(!secret || scope != shop_1(), "{statement}: {often}");
+                }
+            }
+        }
+        kept += want;
+        assert_eq!(engine.plans_kept(), kept, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_plans_are_kept_than_there_is_room_for() {
+    let (engine, snapshot) = (sql(), snapshot());
+    for least in 0..600 {
+        let request =
+            asked("SELECT $least AS n", "2024-02-02T10:00:00Z", least, UnusedParameters::PassedOver);
+        let rows = ask_with(&engine, &snapshot, &shop_1(), request).await.unwrap();
+        assert_eq!(rows, serde_json::json!([{"n": least}]));
+        assert!(engine.plans_kept() <= 512);
+    }
+    assert!(engine.plans_kept() > 300);
+}
