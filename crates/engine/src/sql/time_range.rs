@@ -1,7 +1,7 @@
 //! The times of rows that a scan gives: up to `as_of`, narrowed by conditions of the statement on the time
 //! column.
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::array::{Array, AsArray, BooleanArray, TimestampMicrosecondArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::Between;
@@ -39,6 +39,28 @@ impl TimeRange {
 
     pub(super) fn meet(self, other: Self) -> Self {
         Self { from: self.from.max(other.from), to: self.to.min(other.to), nulls: self.nulls && other.nulls }
+    }
+
+    /// The same times, none of them after this one.
+    pub(super) fn ended(self, micros: i64) -> Self {
+        Self { to: self.to.min(micros), ..self }
+    }
+
+    /// Those of the times that are after this one.
+    pub(super) fn after(self, micros: i64) -> Self {
+        match micros.checked_add(1) {
+            Some(next) => Self { from: self.from.max(next), nulls: false, ..self },
+            None => Self::EMPTY,
+        }
+    }
+
+    pub(super) fn end(self) -> i64 {
+        self.to
+    }
+
+    /// Whether ranges differ in their ends alone.
+    pub(super) fn begins_as(self, other: Self) -> bool {
+        (self.from, self.nulls) == (other.from, other.nulls)
     }
 
     /// The range that a filter means, where it is exactly one on the time column.
@@ -91,11 +113,22 @@ impl TimeRange {
         }
     }
 
+    /// Unmarks rows whose time is not in the range.
+    pub(super) fn mark(self, times: &dyn Array, mask: &mut [bool]) -> Result<()> {
+        let times = of_micros(times)?;
+        let inside = |micros: i64| self.from <= micros && micros <= self.to;
+        if times.null_count() == 0 {
+            mask.iter_mut().zip(times.values()).for_each(|(marked, micros)| *marked &= inside(*micros));
+        } else {
+            let inside = |time: Option<i64>| time.map_or(self.nulls, inside);
+            mask.iter_mut().zip(times.iter()).for_each(|(marked, time)| *marked &= inside(time));
+        }
+        Ok(())
+    }
+
     /// The rows whose time is in the range; `None` for all of them.
     pub(super) fn mask(self, times: &dyn Array) -> Result<Option<BooleanArray>> {
-        let times = times
-            .as_primitive_opt::<TimestampMicrosecondType>()
-            .ok_or_else(|| DataFusionError::Internal("a time column holds no microseconds".to_owned()))?;
+        let times = of_micros(times)?;
         let inside = |micros: &i64| self.from <= *micros && *micros <= self.to;
         if times.null_count() == 0 {
             if times.values().iter().all(inside) {
@@ -106,6 +139,12 @@ impl TimeRange {
         let keep = |time: Option<i64>| Some(time.map_or(self.nulls, |micros| inside(&micros)));
         Ok(Some(times.iter().map(keep).collect()))
     }
+}
+
+fn of_micros(times: &dyn Array) -> Result<&TimestampMicrosecondArray> {
+    times
+        .as_primitive_opt::<TimestampMicrosecondType>()
+        .ok_or_else(|| DataFusionError::Internal("a time column holds no microseconds".to_owned()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

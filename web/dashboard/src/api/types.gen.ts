@@ -1908,6 +1908,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @example 6 */
                 months_back?: number;
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
@@ -1945,6 +1950,7 @@ export interface operations {
                             month: string;
                             retention: (number | null)[];
                         }[];
+                        insights: components["schemas"]["Insight"][];
                         /** Format: int64 */
                         months_back: number;
                     };
@@ -2687,6 +2693,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
             };
@@ -2751,6 +2762,7 @@ export interface operations {
                         conversations_limit: number | null;
                         conversations_this_month: number | null;
                         conversations_used: number | null;
+                        insights: components["schemas"]["Insight"][];
                         plan: string | null;
                         published_chatbots: number | null;
                         total_chatbots: number | null;
@@ -3408,6 +3420,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
             };
@@ -3440,6 +3457,7 @@ export interface operations {
                             new_users: number | null;
                             retention_by_month: (number | null)[] | null;
                         }[];
+                        insights: components["schemas"]["Insight"][];
                         /** @constant */
                         metric: "사용자 리텐션 (%)";
                     };
@@ -4295,6 +4313,11 @@ export interface operations {
                 days?: number;
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
             };
@@ -4333,6 +4356,7 @@ export interface operations {
                             }[];
                             total: number | null;
                         };
+                        insights: components["schemas"]["Insight"][];
                         /** Format: int64 */
                         period_days: number;
                     };
@@ -5996,6 +6020,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @example 6 */
                 months_back?: number;
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
@@ -6030,6 +6059,7 @@ export interface operations {
                             month: string;
                             retention: (number | null)[];
                         }[];
+                        insights: components["schemas"]["Insight"][];
                         /** Format: int64 */
                         months_back: number;
                     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, new_empty_array};
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
 use hashbrown::HashSet;
@@ -21,6 +21,28 @@ pub(super) enum Adding {
     Rows(Vec<i64>),
     Distinct { lookup: Lookup, seen: Seen, counts: Vec<i64> },
     Engine { adding: Box<dyn GroupsAccumulator>, arguments: Vec<Arc<dyn PhysicalExpr>>, types: Vec<DataType> },
+}
+
+/// What was added up at some moment.
+#[derive(Debug)]
+pub(super) enum Added {
+    Rows(Vec<i64>),
+    Distinct {
+        seen: Seen,
+        counts: Vec<i64>,
+    },
+    /// As engines hand it from one operator to another.
+    Engine(Vec<ArrayRef>),
+}
+
+impl Added {
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(counts) => size_of_val(&**counts),
+            Self::Distinct { seen, counts } => size_of_val(&**counts) + seen.bytes(),
+            Self::Engine(states) => states.iter().map(|state| state.get_array_memory_size()).sum(),
+        }
+    }
 }
 
 /// Rows of a batch, each with its group.
@@ -43,6 +65,15 @@ impl Grouped<'_> {
 }
 
 impl Adding {
+    /// From which codes its numbers follow, where they follow from some.
+    pub(super) fn lineages(&self) -> impl Iterator<Item = u64> {
+        let lineages = match self {
+            Self::Distinct { lookup, .. } => Some(lookup.lineages),
+            Self::Rows(_) | Self::Engine { .. } => None,
+        };
+        lineages.into_iter().flatten()
+    }
+
     /// `codes` are of the batch's part, `from` is where the batch begins in it, and `arguments` are of the rows.
     pub(super) fn add(
         &mut self,
@@ -79,6 +110,42 @@ impl Adding {
         Ok(())
     }
 
+    /// What is added up so far; engines are left with nothing, and [resume](Self::resume) from it.
+    pub(super) fn state(&mut self, groups_total: usize) -> Result<Added> {
+        Ok(match self {
+            Self::Rows(counts) => Added::Rows(counts.clone()),
+            Self::Distinct { seen, counts, .. } => {
+                Added::Distinct { seen: seen.clone(), counts: counts.clone() }
+            }
+            Self::Engine { adding, types, .. } => {
+                show_groups(adding.as_mut(), types, groups_total)?;
+                Added::Engine(adding.state(EmitTo::All)?)
+            }
+        })
+    }
+
+    /// Goes on with what was added up.
+    pub(super) fn resume(&mut self, state: &Added, groups_total: usize) -> Result<()> {
+        match (self, state) {
+            (Self::Rows(counts), Added::Rows(known)) => known.clone_into(counts),
+            (Self::Distinct { seen, counts, .. }, Added::Distinct { seen: known, counts: known_counts }) => {
+                *seen = known.clone();
+                known_counts.clone_into(counts);
+            }
+            // Of no group there may be no states, either.
+            (Self::Engine { .. }, Added::Engine(_)) if groups_total == 0 => {}
+            (Self::Engine { adding, .. }, Added::Engine(states)) => {
+                let groups: Vec<usize> = (0..groups_total).collect();
+                adding.merge_batch(states, &groups, groups_total)?;
+            }
+            (_, _) => {
+                let text = "what was added up is of something else".to_owned();
+                return Err(DataFusionError::Internal(text));
+            }
+        }
+        Ok(())
+    }
+
     /// By group.
     pub(super) fn finish(&mut self, groups_total: usize) -> Result<ArrayRef> {
         Ok(match self {
@@ -87,11 +154,7 @@ impl Adding {
                 Arc::new(Int64Array::from(std::mem::take(counts)))
             }
             Self::Engine { adding, types, .. } => {
-                // A group that no row came to is there, too. Without a list of the rows that count, engines take
-                // it that all groups have some.
-                let none: Vec<ArrayRef> = types.iter().map(new_empty_array).collect();
-                let counted = BooleanArray::from(Vec::<bool>::new());
-                adding.update_batch(&none, &[], Some(&counted), groups_total)?;
+                show_groups(adding.as_mut(), types, groups_total)?;
                 adding.evaluate(EmitTo::All)?
             }
         })
@@ -106,7 +169,15 @@ impl Adding {
     }
 }
 
+/// A group that no row came to is there, too. Without a list of the rows that count, engines take it that all
+/// groups have some.
+fn show_groups(adding: &mut dyn GroupsAccumulator, types: &[DataType], groups_total: usize) -> Result<()> {
+    let none: Vec<ArrayRef> = types.iter().map(new_empty_array).collect();
+    adding.update_batch(&none, &[], Some(&BooleanArray::from(Vec::<bool>::new())), groups_total)
+}
+
 /// Which values were seen in which group.
+#[derive(Clone, Debug)]
 pub(super) struct Seen {
     /// Words for each group.
     words: usize,

@@ -35,9 +35,57 @@ pub(super) struct Level {
     groups: Vec<(u32, u32)>,
 }
 
+/// The groups of a level at some moment.
+#[derive(Debug)]
+pub(super) struct LevelState {
+    places: Vec<u32>,
+    hashed: HashMap<u64, u32>,
+    groups: Vec<(u32, u32)>,
+    /// Of what is asked for each row.
+    values: Option<Values>,
+}
+
+impl LevelState {
+    pub(super) fn bytes(&self) -> usize {
+        self.places.len() * size_of::<u32>()
+            + self.groups.len() * size_of::<(u32, u32)>()
+            + self.hashed.allocation_size()
+            + self.values.as_ref().map_or(0, Values::bytes)
+    }
+}
+
 impl Level {
     pub(super) fn new(by: By) -> Self {
         Self { by, places: Vec::new(), hashed: HashMap::new(), groups: Vec::new() }
+    }
+
+    /// The groups so far, without what they are found by.
+    pub(super) fn state(&self) -> LevelState {
+        let values = match &self.by {
+            By::Lookup(_) => None,
+            By::Evaluated { values, .. } => Some(values.clone()),
+        };
+        let (places, hashed, groups) = (self.places.clone(), self.hashed.clone(), self.groups.clone());
+        LevelState { places, hashed, groups, values }
+    }
+
+    /// Goes on with groups of the same numbers.
+    pub(super) fn resume(&mut self, state: &LevelState) {
+        if let (By::Evaluated { values, .. }, Some(known)) = (&mut self.by, &state.values) {
+            *values = known.clone();
+        }
+        self.places = state.places.clone();
+        self.hashed = state.hashed.clone();
+        self.groups = state.groups.clone();
+    }
+
+    /// From which codes its numbers follow, where they follow from some.
+    pub(super) fn lineages(&self) -> impl Iterator<Item = u64> {
+        let lineages = match &self.by {
+            By::Lookup(lookup) => Some(lookup.lineages),
+            By::Evaluated { .. } => None,
+        };
+        lineages.into_iter().flatten()
     }
 
     pub(super) fn len(&self) -> usize {

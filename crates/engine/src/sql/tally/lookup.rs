@@ -17,7 +17,7 @@ use ebbtide_store::{ColumnRef, Part, arrow_type};
 use super::codes::{Codes, Origin, from_store};
 use super::source::{Parent, Scanned, Source, placed};
 use super::values::{NONE, Values};
-use crate::sql::time_range::Overlap;
+use crate::sql::time_range::{Overlap, TimeColumn, TimeRange};
 
 /// Functions that take note of what they are called with, for each answer anew.
 const TAKING_NOTE: [&str; 1] = ["days_between"];
@@ -48,12 +48,31 @@ pub(super) struct Lookup {
     pub(super) array: ArrayRef,
     /// Which of them is null, or [`NONE`].
     pub(super) null: u32,
+    /// The lineages of the codes from which these numbers follow.
+    pub(super) lineages: [u64; 2],
 }
 
 /// A condition on rows, by the number of a column's value.
 pub(super) struct Kept {
     pub(super) codes: Arc<Codes>,
     pub(super) is_kept: Arc<[bool]>,
+}
+
+impl Kept {
+    /// Whether it keeps a row of a part.
+    pub(super) fn keeps(&self, part: usize, row: usize) -> bool {
+        let code = self.codes.of_part(part).get(row);
+        code.and_then(|code| self.is_kept.get(*code as usize)).copied().unwrap_or(false)
+    }
+
+    /// Unmarks the rows of a batch that it does not keep.
+    pub(super) fn mark(&self, (part, from): (usize, usize), mask: &mut [bool]) {
+        let codes = self.codes.of_part(part).get(from..).unwrap_or_default();
+        for (marked, code) in mask.iter_mut().zip(codes) {
+            *marked &= self.is_kept.get(*code as usize).copied().unwrap_or(false);
+        }
+        mask.iter_mut().skip(codes.len()).for_each(|marked| *marked = false);
+    }
 }
 
 impl Lookup {
@@ -128,10 +147,10 @@ impl Lookups {
         Ok(Some(Kept { is_kept: is_kept.collect(), codes: lookup.codes }))
     }
 
-    /// The condition that a row has a parent.
-    pub(super) fn with_parent(&self) -> Result<Option<Kept>> {
+    /// The condition that a row has a parent whose time is in this range.
+    pub(super) fn with_parent(&self, time: Option<(TimeColumn, TimeRange)>) -> Result<Option<Kept>> {
         let Some(parents) = &self.parent else { return Ok(None) };
-        let exists = parents.existing()?;
+        let exists = parents.existing(time)?;
         let is_there = |row: &u32| *row != NONE && exists.as_ref().is_none_or(|exists| exists[*row as usize]);
         let is_kept = parents.row_of.iter().map(is_there).collect();
         Ok(Some(Kept { codes: parents.by.clone(), is_kept }))
@@ -143,11 +162,13 @@ fn of_column(origin: &Origin, column: usize, expr: &Arc<dyn PhysicalExpr>) -> Re
     let Some(codes) = origin.codes(column)? else { return Ok(None) };
     if expr.is::<Column>() {
         let (array, null) = (codes.array().clone(), codes.values.null());
-        return Ok(Some(Lookup { codes, table: None, array, null }));
+        let lineages = [codes.lineage; 2];
+        return Ok(Some(Lookup { codes, table: None, array, null, lineages }));
     }
     let Some(mapped) = origin.mapped(&codes, &placed(expr, |_| 0)?)? else { return Ok(None) };
     let (array, null) = (mapped.array.clone(), mapped.values.null());
-    Ok(Some(Lookup { codes, table: Some(mapped.numbers.clone()), array, null }))
+    let lineages = [codes.lineage; 2];
+    Ok(Some(Lookup { codes, table: Some(mapped.numbers.clone()), array, null, lineages }))
 }
 
 impl Parents {
@@ -189,11 +210,12 @@ impl Parents {
         let columns = columns_of(expr);
         let of_row: Vec<u32>;
         let (array, null);
+        let mut lineages = [self.by.lineage; 2];
         match columns[..] {
             [column] if !takes_note(expr) && self.is_numbered(column) => {
                 let Some(lookup) = of_column(&self.rows.origin, column, expr)? else { return Ok(None) };
                 of_row = lookup.codes.rows().map(|code| lookup.number(code)).collect();
-                (array, null) = (lookup.array, lookup.null);
+                (array, null, lineages[1]) = (lookup.array, lookup.null, lookup.lineages[0]);
             }
             _ => {
                 let Some((values, rows)) = self.evaluated(expr, &columns)? else { return Ok(None) };
@@ -202,7 +224,7 @@ impl Parents {
             }
         }
         let table = self.row_of.iter().map(|row| of_row.get(*row as usize).copied().unwrap_or(NONE));
-        Ok(Some(Lookup { codes: self.by.clone(), table: Some(table.collect()), array, null }))
+        Ok(Some(Lookup { codes: self.by.clone(), table: Some(table.collect()), array, null, lineages }))
     }
 
     fn is_numbered(&self, column: usize) -> bool {
@@ -234,8 +256,8 @@ impl Parents {
     }
 
     /// By row, whether it is of a time that exists; `None` where all are.
-    fn existing(&self) -> Result<Option<Vec<bool>>> {
-        let Some((time, range)) = self.rows.time else { return Ok(None) };
+    fn existing(&self, time: Option<(TimeColumn, TimeRange)>) -> Result<Option<Vec<bool>>> {
+        let Some((time, range)) = time else { return Ok(None) };
         let parts = self.rows.origin.parts();
         let wholly = |part: &Part| range.overlap(part.time_range(), time) == Overlap::Wholly;
         if parts.iter().all(wholly) {
@@ -245,10 +267,9 @@ impl Parents {
         for part in parts {
             for batch in part.scan(&[ColumnRef::Declared(time.index)]).map_err(from_store)? {
                 let batch = batch.map_err(from_store)?;
-                match range.mask(batch.column(0))? {
-                    None => exists.resize(exists.len() + batch.num_rows(), true),
-                    Some(mask) => exists.extend(mask.iter().map(|inside| inside == Some(true))),
-                }
+                let known = exists.len();
+                exists.resize(known + batch.num_rows(), true);
+                range.mark(batch.column(0), &mut exists[known..])?;
             }
         }
         Ok(Some(exists))
@@ -312,7 +333,7 @@ pub(super) fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> Vec<usize> {
     columns.into_iter().collect()
 }
 
-fn takes_note(expr: &Arc<dyn PhysicalExpr>) -> bool {
+pub(super) fn takes_note(expr: &Arc<dyn PhysicalExpr>) -> bool {
     let mut found = false;
     let walked = expr.apply(|expr| {
         let function = expr.downcast_ref::<ScalarFunctionExpr>();

@@ -14,6 +14,8 @@ mod lookup;
 mod rule;
 mod run;
 mod source;
+mod standing;
+mod taking;
 mod values;
 
 use std::fmt;
@@ -24,9 +26,10 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::GroupsAccumulator;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, GroupsAccumulatorAdapter, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
 use datafusion::physical_plan::coop::make_cooperative;
@@ -46,8 +49,13 @@ pub(crate) use asked::CodedTable;
 pub(super) use codes::Origin;
 pub(super) use rule::physical_rules;
 pub(super) use source::Scanned;
+#[cfg(test)]
+pub(super) use standing::moments_kept;
 pub(crate) use values::NONE;
 
+/// Aggregates of which it is known that the order of rows says nothing to them.
+const ORDERLESS: [&str; 9] =
+    ["count", "sum", "avg", "min", "max", "bool_and", "bool_or", "percentile_cont", "median"];
 /// Rows in a batch of groups.
 const BATCH_ROWS: usize = 8_192;
 
@@ -86,6 +94,24 @@ impl Aggregate {
             argument.downcast_ref::<Literal>().is_some_and(|literal| !literal.value().is_null())
         };
         self.expr.fun().name() == "count" && !self.expr.is_distinct() && self.arguments.iter().all(is_there)
+    }
+
+    /// Whether rows add up to the same in whatever order they come.
+    fn is_orderless(&self) -> bool {
+        ORDERLESS.contains(&self.expr.fun().name())
+    }
+
+    fn is_supported(&self) -> bool {
+        self.expr.groups_accumulator_supported() || self.is_orderless()
+    }
+
+    /// What adds up by groups, be it one group at a time.
+    fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
+        if self.expr.groups_accumulator_supported() {
+            return self.expr.create_groups_accumulator();
+        }
+        let expr = self.expr.clone();
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || expr.create_accumulator())))
     }
 
     fn counts_distinct(&self) -> bool {

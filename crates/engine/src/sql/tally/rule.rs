@@ -163,7 +163,7 @@ impl Tally {
             let expr = &aggregate.expr;
             let is_counted = aggregate.counts_rows() || aggregate.counts_distinct();
             expr.order_bys().is_empty()
-                && (is_counted || expr.groups_accumulator_supported())
+                && (is_counted || aggregate.is_supported())
                 && aggregate.arguments.iter().all(is_own)
                 && aggregate.filter.iter().flat_map(split_conjunction).all(is_of_one)
         });

@@ -17,13 +17,18 @@ use super::adding::{Adding, Grouped, Seen};
 use super::codes::from_store;
 use super::groups::{By, Level, numbers, shown};
 use super::lookup::{Columns, Kept, Lookups, columns_of};
+use super::standing::{Beginning, Shelf, Standing};
+use super::taking::{Ends, Existing, Read, Taking, places};
 use super::values::{NONE, Values};
 use super::{Aggregate, Best, Tally};
-use crate::sql::time_range::Overlap;
+
+/// Where fewer than one of so many rows of a batch are marked, what is asked is asked of these alone.
+const SPARSE_ONE_OF: usize = 4;
 
 /// A tally with all that is looked up.
 pub(super) struct Running<'t> {
     tally: &'t Tally,
+    lookups: Lookups,
     reading: Columns,
     kept: Vec<Kept>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
@@ -33,10 +38,13 @@ pub(super) struct Running<'t> {
     /// By aggregate.
     adding: Vec<Adding>,
     counted: Vec<Condition>,
+    /// By group, where the first of its rows lies.
+    firsts: Vec<u64>,
+    /// Whether it goes on from a standing: groups are met in another order then.
+    goes_on: bool,
     reservation: MemoryReservation,
-    part: usize,
-    /// Where the batch begins in it.
-    from: usize,
+    /// The batch's part, and where it begins in it.
+    here: (usize, usize),
 }
 
 /// What has to hold for a row to count.
@@ -69,7 +77,6 @@ impl<'t> Running<'t> {
             all.kept.extend(kept);
             all.evaluated.extend(evaluated);
         }
-        all.kept.extend(lookups.with_parent()?);
         let mut levels = Vec::with_capacity(tally.groups.len());
         for (place, expr) in tally.groups.iter().enumerate() {
             let by = match lookups.lookup(expr)? {
@@ -96,6 +103,7 @@ impl<'t> Running<'t> {
         let reservation = MemoryConsumer::new("tally").register(context.memory_pool());
         let mut running = Self {
             tally,
+            lookups,
             reading: Columns::of(&tally.source.rows, []),
             kept: all.kept,
             conditions: all.evaluated,
@@ -103,9 +111,10 @@ impl<'t> Running<'t> {
             places,
             adding,
             counted,
+            firsts: Vec::new(),
+            goes_on: false,
             reservation,
-            part: 0,
-            from: 0,
+            here: (0, 0),
         };
         if running.is_own() { running.placed().map(Some) } else { Ok(None) }
     }
@@ -147,84 +156,181 @@ impl<'t> Running<'t> {
     }
 
     pub(super) async fn run(mut self) -> Result<RecordBatch> {
-        let rows = &self.tally.source.rows;
-        for (part, scanned) in rows.origin.parts().iter().enumerate() {
-            (self.part, self.from) = (part, 0);
-            if let Some((time, range)) = rows.time
-                && range.overlap(scanned.time_range(), time) == Overlap::Nowhere
-            {
-                continue;
+        let ends = Ends::of(&self.tally.source);
+        let Some(shelf) = Shelf::of(self.tally, self.lineages())? else {
+            self.take(ends, None).await?;
+            return self.finish();
+        };
+        match shelf.begin() {
+            Beginning::Nothing => {
+                self.take(ends, None).await?;
             }
-            self.take_part(scanned).await?;
+            Beginning::Standing(standing) => {
+                self.resume(&standing)?;
+                shelf.note_rows(self.take(ends, Some(standing.ends)).await?);
+            }
+            Beginning::Keeping(lasting) => {
+                self.take(lasting, None).await?;
+                let standing = Arc::new(self.standing(lasting)?);
+                self.resume(&standing)?;
+                shelf.keep(standing)?;
+                self.take(ends, Some(lasting)).await?;
+            }
         }
         self.finish()
     }
 
-    async fn take_part(&mut self, part: &Part) -> Result<()> {
+    /// From which codes the numbers follow that it goes by.
+    fn lineages(&self) -> Vec<u64> {
+        let groups = self.levels.iter().flat_map(Level::lineages);
+        groups.chain(self.adding.iter().flat_map(Adding::lineages)).collect()
+    }
+
+    /// What was added up so far; [resumed](Self::resume) before it goes on.
+    fn standing(&mut self, ends: Ends) -> Result<Standing> {
+        let groups_total = self.groups_total();
+        let added = self.adding.iter_mut().map(|adding| adding.state(groups_total));
+        let added = added.collect::<Result<_>>()?;
+        let levels = self.levels.iter().map(Level::state).collect();
+        Ok(Standing { ends, levels, added, firsts: self.firsts.clone() })
+    }
+
+    fn resume(&mut self, standing: &Standing) -> Result<()> {
+        self.goes_on = true;
+        self.firsts = standing.firsts.clone();
+        for (level, state) in self.levels.iter_mut().zip(&standing.levels) {
+            level.resume(state);
+        }
+        let groups_total = self.groups_total();
+        let aggregates = self.adding.iter_mut().zip(&self.tally.aggregates);
+        for ((adding, aggregate), state) in aggregates.zip(&standing.added) {
+            if let Adding::Engine { adding, .. } = adding {
+                *adding = aggregate.accumulator()?;
+            }
+            adding.resume(state, groups_total)?;
+        }
+        Ok(())
+    }
+
+    fn groups_total(&self) -> usize {
+        self.levels.last().map_or(1, Level::len)
+    }
+
+    /// Takes the rows that exist at a moment, but for those that did so at an earlier one. How many were looked at.
+    async fn take(&mut self, ends: Ends, earlier: Option<Ends>) -> Result<usize> {
+        if earlier == Some(ends) {
+            return Ok(0);
+        }
+        let source = &self.tally.source;
+        let existing = Existing::at(ends, source, &self.lookups)?;
+        let before = earlier.map(|earlier| Existing::at(earlier, source, &self.lookups)).transpose()?;
+        let taking = Taking::new(existing, before);
+        let mut taken = 0;
+        for (part, scanned) in source.rows.origin.parts().iter().enumerate() {
+            if taking.may_have(scanned) {
+                self.here = (part, 0);
+                taken += self.take_part(scanned, &taking).await?;
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn take_part(&mut self, part: &Part, taking: &Taking) -> Result<usize> {
+        let mut taken = 0;
         for batch in part.scan(&self.reading.columns()).map_err(from_store)? {
             let batch = self.reading.batch(&batch.map_err(from_store)?)?;
-            self.take_batch(&batch)?;
-            self.from += batch.num_rows();
+            let read = Read { batch: &batch, columns: &self.reading, here: self.here };
+            let mask = taking.mask(&read)?;
+            taken += self.take_batch(&batch, mask)?;
+            self.here.1 += batch.num_rows();
             let levels: usize = self.levels.iter().map(Level::bytes).sum();
             let adding: usize = self.adding.iter().map(Adding::bytes).sum();
             self.reservation.try_resize(levels + adding)?;
             tokio::task::consume_budget().await;
         }
-        Ok(())
+        Ok(taken)
     }
 
-    fn take_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let rows = self.rows(batch)?;
-        if rows.is_empty() {
-            return Ok(());
+    /// Takes those of the marked rows of a batch that all conditions keep. How many were marked.
+    fn take_batch(&mut self, batch: &RecordBatch, mask: Vec<bool>) -> Result<usize> {
+        let marked = mask.iter().filter(|marked| **marked).count();
+        if marked == 0 {
+            return Ok(0);
         }
-        let kept;
-        let batch = if rows.len() == batch.num_rows() {
-            batch
-        } else {
-            kept = take_record_batch(batch, &UInt32Array::from(rows.clone()))?;
-            &kept
-        };
-        let here = (self.part, self.from);
+        let (rows, batch) = self.kept_rows(batch, mask, marked)?;
+        if rows.is_empty() {
+            return Ok(marked);
+        }
         let mut groups = vec![0_usize; rows.len()];
         let mut groups_total = 1;
         for level in &mut self.levels {
-            refine(level, batch, &rows, here, (&mut groups, groups_total))?;
+            refine(level, &batch, &rows, self.here, (&mut groups, groups_total))?;
             groups_total = level.len();
         }
+        if self.goes_on || groups_total > self.firsts.len() {
+            self.note_firsts(&rows, &groups, groups_total);
+        }
         for (adding, condition) in self.adding.iter_mut().zip(&self.counted) {
-            let counted = counted(condition, batch, &rows, here)?;
+            let counted = counted(condition, &batch, &rows, self.here)?;
             let arguments = match adding {
-                Adding::Engine { arguments, .. } => arguments_of(arguments, batch)?,
+                Adding::Engine { arguments, .. } => arguments_of(arguments, &batch)?,
                 Adding::Rows(_) | Adding::Distinct { .. } => Vec::new(),
             };
             let grouped = Grouped { rows: &rows, groups: &groups, groups_total, counted: counted.as_ref() };
-            adding.add(&grouped, here, &arguments)?;
+            adding.add(&grouped, self.here, &arguments)?;
         }
-        Ok(())
+        Ok(marked)
     }
 
-    /// The rows of a batch that all conditions keep.
-    fn rows(&self, batch: &RecordBatch) -> Result<Vec<u32>> {
-        let mut mask = vec![true; batch.num_rows()];
-        if let Some((time, range)) = self.tally.source.rows.time
-            && let Some(place) = self.reading.place(time.index)
-            && let Some(inside) = range.mask(batch.column(place))?
-        {
-            mark(&mut mask, &inside);
+    fn note_firsts(&mut self, rows: &[u32], groups: &[usize], groups_total: usize) {
+        let (part, from) = self.here;
+        self.firsts.resize(groups_total, u64::MAX);
+        for (row, group) in rows.iter().zip(groups) {
+            let place = (part as u64) << 32 | (from as u64 + u64::from(*row));
+            self.firsts[*group] = self.firsts[*group].min(place);
         }
-        for kept in &self.kept {
-            keep(&mut mask, kept, (self.part, self.from));
+    }
+
+    /// The rows that are left, by their places in the batch that was read, and a batch of them alone.
+    fn kept_rows(
+        &self,
+        batch: &RecordBatch,
+        mut mask: Vec<bool>,
+        marked: usize,
+    ) -> Result<(Vec<u32>, RecordBatch)> {
+        let (part, from) = self.here;
+        let is_sparse = marked < mask.len() / SPARSE_ONE_OF;
+        let mut rows;
+        if is_sparse {
+            rows = places(&mask);
+            for kept in &self.kept {
+                rows.retain(|row| kept.keeps(part, from + *row as usize));
+            }
+        } else {
+            for kept in &self.kept {
+                kept.mark(self.here, &mut mask);
+            }
+            for condition in &self.conditions {
+                mark(&mut mask, &evaluated_condition(condition, batch)?);
+            }
+            rows = places(&mask);
         }
-        for condition in &self.conditions {
-            mark(&mut mask, &evaluated_condition(condition, batch)?);
+        if rows.len() == batch.num_rows() {
+            return Ok((rows, batch.clone()));
         }
-        let rows = mask.iter().zip(0_u32..).filter(|(kept, _)| **kept).map(|(_, row)| row);
-        Ok(rows.collect())
+        let mut left = take_record_batch(batch, &UInt32Array::from(rows.clone()))?;
+        for condition in self.conditions.iter().filter(|_| is_sparse) {
+            let mut mask = vec![true; rows.len()];
+            mark(&mut mask, &evaluated_condition(condition, &left)?);
+            let kept = places(&mask);
+            rows = kept.iter().filter_map(|place| rows.get(*place as usize).copied()).collect();
+            left = take_record_batch(&left, &UInt32Array::from(kept))?;
+        }
+        Ok((rows, left))
     }
 
     fn finish(mut self) -> Result<RecordBatch> {
-        let groups_total = self.levels.last().map_or(1, Level::len);
+        let groups_total = self.groups_total();
         let added = self.adding.iter_mut().map(|adding| adding.finish(groups_total));
         let mut added: Vec<ArrayRef> = added.collect::<Result<_>>()?;
         let total = u32::try_from(groups_total).unwrap_or(NONE);
@@ -233,6 +339,12 @@ impl<'t> Running<'t> {
             && let Some(left) = self.best(best, &groups, &added)
         {
             groups = left;
+        }
+        if self.goes_on {
+            // As if all rows had come in their order.
+            groups.sort_by_key(|group| self.firsts.get(*group as usize).copied().unwrap_or(u64::MAX));
+        }
+        if self.goes_on || groups.len() < groups_total {
             let places = UInt32Array::from(groups.clone());
             added = added.iter().map(|array| take(array, &places, None)).collect::<Result<_, _>>()?;
         }
@@ -319,7 +431,7 @@ fn begun(aggregate: &Aggregate, lookups: &Lookups) -> Result<Option<Adding>> {
         let seen = Seen::of(lookup.array.len());
         return Ok(Some(Adding::Distinct { lookup, seen, counts: Vec::new() }));
     }
-    let adding = aggregate.expr.create_groups_accumulator()?;
+    let adding = aggregate.accumulator()?;
     let types = aggregate.arguments.iter().map(|argument| argument.data_type(lookups.schema()));
     let types = types.collect::<Result<Vec<DataType>>>()?;
     Ok(Some(Adding::Engine { adding, arguments: aggregate.arguments.clone(), types }))
@@ -361,9 +473,8 @@ fn counted(
     }
     let mut counted = vec![true; rows.len()];
     for kept in &condition.kept {
-        let codes = kept.codes.of_part(part).get(from..).unwrap_or_default();
         for (counted, row) in counted.iter_mut().zip(rows) {
-            *counted &= is_kept(kept, codes, *row as usize);
+            *counted &= kept.keeps(part, from + *row as usize);
         }
     }
     for expr in &condition.evaluated {
@@ -384,18 +495,8 @@ fn evaluated_condition(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Res
 
 /// Null is no.
 fn mark(mask: &mut [bool], holds: &BooleanArray) {
-    for (place, kept) in mask.iter_mut().enumerate() {
-        *kept &= holds.value(place) && holds.is_valid(place);
+    mask.iter_mut().zip(holds.values()).for_each(|(kept, holds)| *kept &= holds);
+    if let Some(nulls) = holds.nulls().filter(|nulls| nulls.null_count() > 0) {
+        mask.iter_mut().zip(nulls.iter()).for_each(|(kept, is_there)| *kept &= is_there);
     }
-}
-
-fn keep(mask: &mut [bool], kept: &Kept, (part, from): (usize, usize)) {
-    let codes = kept.codes.of_part(part).get(from..).unwrap_or_default();
-    for (row, place) in mask.iter_mut().enumerate() {
-        *place &= is_kept(kept, codes, row);
-    }
-}
-
-fn is_kept(kept: &Kept, codes: &[u32], row: usize) -> bool {
-    codes.get(row).and_then(|code| kept.is_kept.get(*code as usize)).copied().unwrap_or(false)
 }

@@ -19,6 +19,7 @@ use serde_json::{Value as Json, json};
 use super::fixture::{array, ask_with, at, request, scope, shop_1, sql, table, text};
 use crate::StopFlag;
 use crate::sql::session::{Bound, plan};
+use crate::sql::tally::{Origin, moments_kept};
 use crate::sql::{Relation, Sql, SqlRequest, SqlRows, UnusedParameters, statement};
 
 /// Statements that are tallied.
@@ -49,6 +50,8 @@ const TALLIED: &[&str] = &[
      SELECT bot, said, n, place FROM ranked WHERE place <= 2",
     "SELECT body, count(*) AS n FROM lines GROUP BY body ORDER BY n DESC, body LIMIT 3",
     "SELECT DISTINCT role, points FROM lines",
+    "SELECT role, percentile_cont(points, 0.9) AS p, median(score) FILTER (WHERE flag) AS m, min(body) AS least
+     FROM lines GROUP BY role",
 ];
 
 /// Others, which have to be right as well: what is asked of values that no such row has fails, a join by
@@ -248,6 +251,63 @@ async fn a_tally_is_what_the_plain_way_gives_while_rows_come_and_go() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_tally_that_goes_on_from_an_earlier_moment_is_what_the_plain_way_gives() {
+    let engine = sql();
+    let mut world = World::new(3);
+    let mut kept = 0;
+    for _ in 0..2 {
+        (0..6).for_each(|_| world.step());
+        let snapshot = world.snapshot();
+        for scope in [shop_1(), scope(Tenants::All)] {
+            for statement in &TALLIED[1..] {
+                // Back and forth, within a day and past the last row.
+                for as_of in [
+                    "2024-05-10T12:00:00Z",
+                    "2024-05-10T12:30:00Z",
+                    "2024-05-10T18:00:00Z",
+                    "2024-05-10T00:00:00Z",
+                    "2024-05-09T10:00:00Z",
+                    "2024-06-20T00:00:01Z",
+                    "2024-12-01T00:00:00Z",
+                    "2024-12-01T01:00:00Z",
+                ] {
+                    let ask = |unused| answer(&engine, &snapshot, &scope, asked(statement, as_of, unused));
+                    let plain = ask(UnusedParameters::Refused).await;
+                    let tallied = ask(UnusedParameters::PassedOver).await;
+                    assert_eq!(tallied, plain, "{scope:?} at {as_of}: {statement}");
+                }
+            }
+            for name in ["talks", "lines"] {
+                let view = snapshot.table(&scope, &TableName::new(name)).unwrap();
+                let (snapshot, scope) = (Arc::new(snapshot.clone()), scope.clone());
+                kept += moments_kept(&Origin { snapshot, scope, view });
+            }
+        }
+    }
+    assert!(kept > 50, "{kept} moments");
+}
+
+#[tokio::test]
+async fn groups_come_in_the_order_of_their_rows_whatever_was_asked_before() {
+    let engine = sql();
+    let mut world = World::new(5);
+    (0..12).for_each(|_| world.step());
+    let snapshot = world.snapshot();
+    for statement in [TALLIED[2], TALLIED[3], TALLIED[6]] {
+        let ask = async |as_of: &str| {
+            let request = asked(statement, as_of, UnusedParameters::PassedOver);
+            ask_with(&engine, &snapshot, &scope(Tenants::All), request).await.unwrap()
+        };
+        let first = ask("2024-07-20T12:00:00Z").await;
+        for as_of in ["2024-04-01T12:00:00Z", "2024-04-02T18:00:00Z", "2024-07-20T11:00:00Z"] {
+            ask(as_of).await;
+        }
+        assert!(first.as_array().unwrap().len() > 2);
+        assert_eq!(ask("2024-07-20T12:00:00Z").await, first, "{statement}");
     }
 }
 

@@ -1,0 +1,273 @@
+//! What a tally has added up is kept, as of a moment: the next that asks the same of the same rows, as of that
+//! moment or a later one, begins with it and takes what has come to exist since. Sums, counts and distinct values
+//! are the same in whatever order rows come, so the answer is that of all rows taken anew.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datafusion::common::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use ebbtide_model::{Instant, TableName};
+use ebbtide_store::PartIdentity;
+
+use super::adding::Added;
+use super::codes::{Origin, from_store, identities};
+use super::groups::LevelState;
+use super::lookup::takes_note;
+use super::source::Source;
+use super::taking::Ends;
+use super::{Aggregate, Tally};
+use crate::sql::time_range::TimeRange;
+
+/// What it is kept as.
+const WHAT: &str = "tallies";
+/// What is kept of one table's rows, as a scope sees them.
+const TALLIES_MAX: usize = 64;
+const BYTES_MAX: usize = 24 << 20;
+/// One that takes more is not kept.
+const STANDING_BYTES_MAX: usize = 8 << 20;
+/// Moments as of which one tally is kept.
+const MOMENTS_MAX: usize = 4;
+/// Where more than one of so many rows has come since, a later moment is kept, too.
+const SINCE_ONE_OF: usize = 16;
+
+/// What was added up of all rows that exist at a moment.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) ends: Ends,
+    pub(super) levels: Vec<LevelState>,
+    /// By aggregate.
+    pub(super) added: Vec<Added>,
+    /// By group, where the first of its rows lies.
+    pub(super) firsts: Vec<u64>,
+}
+
+impl Standing {
+    fn bytes(&self) -> usize {
+        let levels: usize = self.levels.iter().map(LevelState::bytes).sum();
+        let added: usize = self.added.iter().map(Added::bytes).sum();
+        levels + added + size_of_val(&*self.firsts)
+    }
+}
+
+/// The tallies of one table's rows.
+#[derive(Debug)]
+struct Standings {
+    of: Vec<PartIdentity>,
+    /// The one that was not asked for longest first.
+    tallies: Mutex<Vec<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    asked: Asked,
+    standings: Vec<Arc<Standing>>,
+    /// Whether a later moment is to be kept.
+    is_late: bool,
+}
+
+/// What is added up of which rows, but for their last time.
+#[derive(Clone, Debug)]
+struct Asked {
+    conditions: Vec<Arc<dyn PhysicalExpr>>,
+    groups: Vec<Arc<dyn PhysicalExpr>>,
+    aggregates: Vec<Aggregate>,
+    range: Option<TimeRange>,
+    parent: Option<AskedParent>,
+    /// Which numbers its groups and distinct values go by.
+    lineages: Vec<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct AskedParent {
+    name: TableName,
+    by: usize,
+    key: usize,
+    begin: Option<TimeRange>,
+    rows: Vec<PartIdentity>,
+}
+
+impl PartialEq for Asked {
+    fn eq(&self, other: &Self) -> bool {
+        let begins = |own: Option<TimeRange>, other: Option<TimeRange>| match (own, other) {
+            (Some(own), Some(other)) => own.begins_as(other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        let is_same = |(own, other): (&Aggregate, &Aggregate)| {
+            own.expr == other.expr
+                && own.expr.is_distinct() == other.expr.is_distinct()
+                && own.expr.ignore_nulls() == other.expr.ignore_nulls()
+                && own.arguments == other.arguments
+                && own.filter == other.filter
+        };
+        let parents = match (&self.parent, &other.parent) {
+            (Some(own), Some(other)) => {
+                (&own.name, own.by, own.key, &own.rows) == (&other.name, other.by, other.key, &other.rows)
+                    && begins(own.begin, other.begin)
+            }
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        begins(self.range, other.range)
+            && self.lineages == other.lineages
+            && self.groups == other.groups
+            && self.conditions == other.conditions
+            && self.aggregates.len() == other.aggregates.len()
+            && self.aggregates.iter().zip(&other.aggregates).all(is_same)
+            && parents
+    }
+}
+
+/// Where a tally's standings are kept.
+pub(super) struct Shelf<'t> {
+    source: &'t Source,
+    standings: Arc<Standings>,
+    asked: Asked,
+}
+
+/// What a tally begins with.
+pub(super) enum Beginning {
+    Standing(Arc<Standing>),
+    /// Nothing; what exists at these is worth keeping.
+    Keeping(Ends),
+    Nothing,
+}
+
+impl<'t> Shelf<'t> {
+    /// `None` where what is asked is its own each time.
+    pub(super) fn of(tally: &'t Tally, lineages: Vec<u64>) -> Result<Option<Self>> {
+        let Tally { source, groups, aggregates, .. } = tally;
+        let inside =
+            aggregates.iter().flat_map(|aggregate| aggregate.arguments.iter().chain(&aggregate.filter));
+        let is_orderless = aggregates.iter().all(Aggregate::is_orderless);
+        let mut exprs = source.conditions.iter().chain(groups).chain(inside);
+        if !is_orderless || exprs.any(|expr| takes_note(expr) || is_volatile(expr)) {
+            return Ok(None);
+        }
+        let parent = source.parent.as_ref().map(|parent| AskedParent {
+            name: parent.rows.origin.table().name.clone(),
+            by: parent.by,
+            key: parent.key,
+            begin: parent.rows.time.map(|(_, range)| range),
+            rows: identities(parent.rows.origin.parts()),
+        });
+        let asked = Asked {
+            conditions: source.conditions.clone(),
+            groups: groups.clone(),
+            aggregates: aggregates.clone(),
+            range: source.rows.time.map(|(_, range)| range),
+            parent,
+            lineages,
+        };
+        Ok(Some(Self { standings: Standings::of(&source.rows.origin)?, source, asked }))
+    }
+
+    pub(super) fn begin(&self) -> Beginning {
+        let ends = Ends::of(self.source);
+        let mut tallies = self.standings.lock();
+        let Some(place) = tallies.iter().position(|kept| kept.asked == self.asked) else {
+            // What is asked once may never be asked again.
+            tallies.push(Kept { asked: self.asked.clone(), standings: Vec::new(), is_late: false });
+            trim(&mut tallies);
+            return Beginning::Nothing;
+        };
+        let kept = tallies.remove(place);
+        let fitting = kept.standings.iter().filter(|standing| standing.ends.are_within(ends));
+        let latest = fitting.max_by_key(|standing| (standing.ends.own, standing.ends.parent)).cloned();
+        let is_late = kept.is_late;
+        tallies.push(kept);
+        match latest {
+            Some(standing) if !is_late => Beginning::Standing(standing),
+            Some(_) | None => Beginning::Keeping(self.lasting(ends)),
+        }
+    }
+
+    /// Keeps what was added up, unless it is large.
+    pub(super) fn keep(&self, standing: Arc<Standing>) -> Result<()> {
+        if standing.bytes() > STANDING_BYTES_MAX {
+            return Ok(());
+        }
+        let mut tallies = self.standings.lock();
+        let Some(kept) = tallies.iter_mut().find(|kept| kept.asked == self.asked) else { return Ok(()) };
+        kept.is_late = false;
+        kept.standings.retain(|known| known.ends != standing.ends);
+        if kept.standings.len() >= MOMENTS_MAX {
+            kept.standings.remove(0);
+        }
+        kept.standings.push(standing);
+        trim(&mut tallies);
+        let bytes = tallies.iter().map(Kept::bytes).sum();
+        drop(tallies);
+        keep(&self.source.rows.origin, &self.standings, bytes)
+    }
+
+    /// So many rows were taken besides a standing's.
+    pub(super) fn note_rows(&self, taken: usize) {
+        let all: usize = self.source.rows.origin.parts().iter().map(ebbtide_store::Part::rows_max).sum();
+        if taken > all / SINCE_ONE_OF {
+            let mut tallies = self.standings.lock();
+            let kept = tallies.iter_mut().find(|kept| kept.asked == self.asked);
+            kept.into_iter().for_each(|kept| kept.is_late = true);
+        }
+    }
+
+    /// A moment at or before these, that others of about the same time have after them, too.
+    fn lasting(&self, ends: Ends) -> Ends {
+        let parts = self.source.rows.origin.parts();
+        let last = parts.iter().map(|part| part.time_range().map(|(_, last)| last));
+        let last = last.collect::<Option<Vec<i64>>>().and_then(|last| last.into_iter().max());
+        let before = |end: i64| match end.checked_add(1) {
+            Some(next) => next.div_euclid(Instant::MICROS_PER_DAY) * Instant::MICROS_PER_DAY - 1,
+            None => end,
+        };
+        // Where no row is of a later time, the last of them is moment enough.
+        let own = ends.own.map(|end| last.filter(|last| *last <= end).unwrap_or_else(|| before(end)));
+        Ends { own, parent: ends.parent.map(before) }
+    }
+}
+
+impl Standings {
+    fn of(origin: &Origin) -> Result<Arc<Self>> {
+        let name = &origin.table().name;
+        let known: Option<Arc<Self>> =
+            origin.snapshot.derived(&origin.scope, name, WHAT).map_err(from_store)?;
+        let of = identities(origin.parts());
+        if let Some(known) = known.filter(|known| known.of == of) {
+            return Ok(known);
+        }
+        let made = Arc::new(Self { of, tallies: Mutex::default() });
+        keep(origin, &made, 0)?;
+        Ok(made)
+    }
+
+    /// They are whole whatever their holder did.
+    fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep(origin: &Origin, standings: &Arc<Standings>, bytes: usize) -> Result<()> {
+    let kept = origin.snapshot.keep_derived(&origin.scope, &origin.table().name, WHAT, standings, bytes);
+    kept.map_err(from_store)
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        self.standings.iter().map(|standing| standing.bytes()).sum()
+    }
+}
+
+/// How many moments are kept of a table's tallies.
+#[cfg(test)]
+pub(in crate::sql) fn moments_kept(origin: &Origin) -> usize {
+    let standings = Standings::of(origin).unwrap();
+    let tallies = standings.lock();
+    tallies.iter().map(|kept| kept.standings.len()).sum()
+}
+
+fn trim(tallies: &mut Vec<Kept>) {
+    let mut bytes: usize = tallies.iter().map(Kept::bytes).sum();
+    while tallies.len() > TALLIES_MAX || bytes > BYTES_MAX {
+        let oldest = tallies.remove(0);
+        bytes -= oldest.bytes();
+    }
+}
