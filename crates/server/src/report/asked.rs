@@ -9,7 +9,7 @@ use ebbtide_model::pack::{
     BehaviourLeaf, Composed, Each, Param, RelationRows, ShapeOf, SqlShape, Tree, filled,
 };
 use ebbtide_model::query::{BoundQuery, Query, bind};
-use ebbtide_model::{Instant, Unit, Value};
+use ebbtide_model::{ErrorKind, Instant, Unit, Value};
 use ebbtide_store::Snapshot;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use serde_json::Value as Json;
@@ -188,7 +188,16 @@ impl<'e> Asked<'e> {
                 }
                 let arguments = self.of.arguments.at(settled.at());
                 let before = Asked::new(Evaluation { arguments: &arguments, ..self.of });
-                settled.keep(before.leaf(Leaf { ask, within: None, period: None }).await?).await
+                let found = match before.leaf(Leaf { ask, within: None, period: None }).await {
+                    // The answer around it is worth more: nothing is found, and not asked again in the period.
+                    Err(error) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::TooLarge) => {
+                        let (report, cause) = (self.of.report.name.as_str(), error.to_string());
+                        tracing::warn!(target: "ebbtide::report", report, cause, "a rule asks too much");
+                        Found { given: Given::Whole(Json::Array(Vec::new())), ..Found::default() }
+                    }
+                    found => found?,
+                };
+                settled.keep(found).await
             });
             found.await.cloned()
         }

@@ -277,6 +277,15 @@ async fn a_conversion_that_fell_is_told_and_one_that_rose_is_no_alarm() {
     check(110, 120, None).await;
 }
 
+#[tokio::test]
+async fn a_rule_that_asks_too_much_leaves_the_rest_of_the_answer_as_it_is() {
+    let club = shop(quick(|settings| settings.sql_limits.bytes_max = 1));
+    fill(&club, "north", on_devices(&[("phone", 100, 80), ("desktop", 100, 20)])).await;
+    let told = insights(&club, "/funnel/summary", None).await;
+    assert_eq!(rule(&told, "segment_loses_more"), None);
+    assert_eq!(rule(&told, "largest_loss").unwrap()["evidence"]["exits"], 100);
+}
+
 /// What is kept of hours and days that have ended is what would be found anew, whenever rows come and of whenever
 /// they are.
 #[tokio::test]

@@ -106,8 +106,11 @@ fn a_period_is_calendar_days_that_end_with_that_of_as_of() {
             {"date": "2024-03-03", "new_users": 1},
         ]})
     );
+    let mut sessions = ask(&app, "sessions", AS_OF);
+    let insights = sessions.as_object_mut().unwrap().shift_remove("insights").unwrap();
+    assert_eq!(insights[0]["evidence"], json!({"sessions": 5, "least": 30}));
     assert_eq!(
-        ask(&app, "sessions", AS_OF),
+        sessions,
         json!({"period_days": 3, "analytics": {
             "total": 5,
             "by_status": {"cancelled": 1, "completed": 3, "scheduled": 1},
