@@ -8,12 +8,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, DictionaryArray};
 use arrow::datatypes::Int32Type;
 use ebbtide_model::query::EventSource;
-use ebbtide_store::{Lanes, NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, StoreError};
+use ebbtide_store::{
+    Lanes, NO_NAME, NO_TIME, Part, SpineCodes, SpineColumns, SpineRows, SpineScan, StoreError,
+};
 
 use super::columns::{Arrivals, Columns, Projection};
 use super::gathered::Columns as Lists;
 use super::joined::OfSource;
-use super::kernel::{CodeRun, Meaning};
+use super::kernel::{Code, CodeRun, Meaning, RowTimes};
 use super::key::{Key, KeyColumn};
 use super::load::{Actors, Events, Groups, Loader, NO_CODE, Times, Values, shorten};
 use super::membership::Memberships;
@@ -372,9 +374,13 @@ impl Loader<'_> {
         mut take: impl FnMut(usize, usize, i64, u64),
     ) {
         let run = rows.run(run);
-        let mut look = |row: usize, code: usize, time: i64| {
+        let mut look = |row: usize, code: usize| {
             let mut marks = marks_of.get(code).copied().unwrap_or(0);
-            if marks == 0 || time > bounds.until || time < bounds.earliest {
+            if marks == 0 {
+                return;
+            }
+            let time = rows.times.at(row);
+            if time > bounds.until || time < bounds.earliest {
                 return;
             }
             if time < bounds.open_from {
@@ -384,12 +390,14 @@ impl Loader<'_> {
                 take(row, code, time, marks);
             }
         };
-        let times = run.clone().zip(&rows.times[run.clone()]);
-        match rows.codes.get(run) {
-            Some(codes) => {
-                times.zip(codes).for_each(|((row, time), code)| look(row, usize::from(*code), *time));
+        match &rows.codes {
+            codes if codes.is_empty() => run.for_each(|row| look(row, usize::from(NO_NAME))),
+            SpineCodes::Byte(codes) => {
+                run.clone().zip(&codes[run]).for_each(|(row, code)| look(row, code.place()));
             }
-            None => times.for_each(|(row, time)| look(row, usize::from(NO_NAME), *time)),
+            SpineCodes::Short(codes) => {
+                run.clone().zip(&codes[run]).for_each(|(row, code)| look(row, code.place()));
+            }
         }
     }
 }
@@ -500,16 +508,21 @@ impl Stream {
     }
 
     /// The marked ones of these rows as events.
-    pub(super) fn expand(&self, run: CodeRun<'_>, bounds: &Bounds, into: &mut Lists) {
+    pub(super) fn expand<T: RowTimes, C: Code>(
+        &self,
+        run: CodeRun<'_, T, C>,
+        bounds: &Bounds,
+        into: &mut Lists,
+    ) {
         let Codes { marks, groups, values, .. } = &self.codes;
         let wanting = self.source.value.as_ref().and_then(|value| value.of);
-        for (time, code) in run.times.iter().zip(run.codes) {
-            let code = usize::from(*code);
-            let marks = bounds.in_time(marks.get(code).copied().unwrap_or(0), *time);
+        for (row, code) in run.codes.iter().enumerate() {
+            let (time, code) = (run.times.at(row), code.place());
+            let marks = bounds.in_time(marks.get(code).copied().unwrap_or(0), time);
             if marks == 0 {
                 continue;
             }
-            into.times.push(*time);
+            into.times.push(time);
             into.marks.push(marks);
             if let Some(group) = groups.get(code) {
                 into.groups.push(group.unwrap_or(NO_CODE));

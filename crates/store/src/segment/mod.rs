@@ -43,7 +43,7 @@ pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use lane::Lane;
 pub use lane::{Coded, Codes};
 pub(crate) use scan::{SegmentScan, Source, Wanted};
-pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows};
+pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineCodes, SpineColumns, SpineRows, SpineTicks, SpineTimes};
 pub use spine_scan::{SpineCut, SpineScan};
 pub(crate) use write::{GROUP_ROWS, Lifetime, SegmentKeyWriter, SegmentWriter};
 
@@ -108,6 +108,7 @@ pub(crate) struct Segment {
 #[derive(Clone, Debug)]
 enum SpineState {
     Sound(Arc<Spine>),
+    /// Not there, or an older Ebbtide's.
     Absent,
     /// What was met first; the rows answer until another is made.
     Damaged(Damage),
@@ -174,7 +175,8 @@ impl Segment {
             Err(error) => return Err(error.into()),
         };
         match Spine::open(fs.root().join(path), &bytes, id, checksum, rows) {
-            Ok(spine) => self.set_spine(SpineState::Sound(Arc::new(spine))),
+            Ok(Some(spine)) => self.set_spine(SpineState::Sound(Arc::new(spine))),
+            Ok(None) => self.set_spine(SpineState::Absent),
             Err(damage) => self.distrust_spine(damage),
         }
         Ok(())
