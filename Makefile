@@ -61,17 +61,17 @@ openapi: ## What the server answers against its own OpenAPI document, by schemat
 	$(CARGO) test --quiet --locked --workspace --no-run
 	./tests/openapi.sh "$(EBBTIDE_TEST_BIN)"
 
-web: ## Build the dashboard and put it into the crate that embeds it (needs Node)
+web: ## Build the dashboard and the scripts for other sites' pages, into the crate that embeds them (needs Node)
 	cd web && npm ci --no-audit --no-fund && npm run check && npm run build
 	node web/dashboard/scripts/embed.mjs
 
-web-check: ## The dashboard's types, lints and unit tests, and that what is embedded is what it builds to
-	@if ! command -v npm >/dev/null; then echo "the dashboard NOT checked: Node is missing"; \
+web-check: ## Types, lints, unit tests and sizes of all that is in web/, and that what is embedded is what it builds to
+	@if ! command -v npm >/dev/null; then echo "web/ NOT checked: Node is missing"; \
 	elif ! (cd web && npm ci --silent --no-audit --no-fund); then \
-		rm -rf web/node_modules; echo "the dashboard NOT checked: its packages could not be installed"; \
+		rm -rf web/node_modules; echo "web/ NOT checked: its packages could not be installed"; \
 	else cd web && npm run check && npm run build && node dashboard/scripts/embed.mjs --check; fi
 
-web-browser: web-check ## The dashboard in a browser, with the demo's data (needs Node and Chromium)
+web-browser: web-check ## The dashboard, embedded reports and the tracker in a browser, with the demo's data (needs Node and Chromium)
 	@if [ ! -d web/node_modules ] || ! command -v chromium >/dev/null; then \
 		echo "the dashboard NOT tried in a browser: its packages or Chromium are missing"; \
 	else ./web/dashboard/tests/browser.sh "$(EBBTIDE_TEST_BIN)"; fi

@@ -77,7 +77,7 @@ run() {
 apps=$(python3 - "$url" <<'PY'
 import json, sys, urllib.request
 document = json.load(urllib.request.urlopen(sys.argv[1] + "/openapi.json"))
-own = {"Questions", "Rows", "Capture", "Write keys", "For operators", "Reference"}
+own = {"Questions", "Rows", "Capture", "Write keys", "Tokens", "For operators", "Reference"}
 print(*[tag["name"] for tag in document["tags"] if tag["name"] not in own])
 PY
 )
@@ -86,7 +86,7 @@ for app in $apps; do
 done
 run server "$(token "${apps%% *}")" --include-tag Questions --include-tag Rows --include-tag "For operators" \
     --include-tag Reference
-# A tenant's own admin, who captures and makes keys for it.
+# A tenant's own admin, who captures, and makes keys and tokens for it.
 admin=$("$binary" token --app product --role admin --tenant 1)
-run capture "$admin" --include-tag Capture --include-tag "Write keys"
+run capture "$admin" --include-tag Capture --include-tag "Write keys" --include-tag Tokens
 exit "$failed"

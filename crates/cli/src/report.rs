@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use ebbtide_engine::Standing;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
 use ebbtide_model::{Scope, nearest};
@@ -101,7 +102,7 @@ impl Report {
         let lists = self.lists(report)?;
         let route = self.route(report)?;
         let plan = pack.plans.as_ref().map(|plans| plans.of(self.plan.as_deref()));
-        let asker = Asker { subject: self.sub.as_deref(), plan };
+        let asker = Asker { subject: self.sub.as_deref(), plan, languages: None };
         let arguments =
             Arguments::read(&pack, report, &route, asker, &self.params, &self.params, clock::now());
         let arguments = arguments.map_err(refused)?;
@@ -112,7 +113,9 @@ impl Report {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;
         let turns = Turns::new(QUESTIONS_MAX, LIMITS.time_max, LIMITS.time_max);
-        let engines = Engines { sql: &sql, limits: LIMITS, turns: &turns };
+        // It is asked once, and nothing is kept.
+        let standing = Arc::new(Standing::new(0));
+        let engines = Engines { sql: &sql, limits: LIMITS, turns: &turns, standing: &standing };
         let of = Evaluation {
             pack: &pack,
             report,

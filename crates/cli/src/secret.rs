@@ -155,6 +155,8 @@ fn given(
 /// What checks the tokens of a server.
 pub(crate) struct SignIn {
     pub(crate) keys: Keys,
+    /// What the server itself signs tokens with: its secret, where it has one. (Of two, the newer.)
+    pub(crate) signer: Option<SigningKey>,
     /// What signs tokens, for the operator's eyes.
     pub(crate) words: String,
     /// Whether the operator has chosen them: a secret that nobody chose is for trying out on one machine.
@@ -172,18 +174,21 @@ impl SignIn {
     pub(crate) fn find_or_make(loaded: &Loaded, data: &Path) -> Result<Self, Failure> {
         let mut found = configured_keys(loaded)?;
         let mut by = ChosenBy::Operator;
+        let mut own = Secret::configured(loaded)?;
         if found.is_empty() {
             let secret = Secret::find_or_make(loaded, data)?;
             found.push((secret.words(), vec![secret.verifying()?]));
+            own = Some(secret);
             by = ChosenBy::Nobody;
         }
+        let signer = own.map(|secret| secret.signing()).transpose()?;
         let words: Vec<String> = found.iter().map(|(words, _)| words.clone()).collect();
         let keys = found.into_iter().flat_map(|(_, keys)| keys).collect();
         let address = loaded.config.jwt.jwks_url.as_deref().map(KeyAddress::new);
         let address = address.transpose().map_err(Failure::usage)?;
         let set = address.map(|address| KeySet::new(Box::new(address), loaded.config.jwt.jwks.clone()));
         let keys = Keys::new(keys, set).map_err(Failure::usage)?;
-        Ok(Self { keys, words: words.join(", or "), by })
+        Ok(Self { keys, signer, words: words.join(", or "), by })
     }
 }
 
@@ -304,30 +309,33 @@ mod tests {
     fn a_random_secret_is_made_only_where_no_key_is_configured() {
         let folder = tempfile::tempdir().unwrap();
         let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/tests/keys");
-        let check = |variables: &[(&str, &str)], by: ChosenBy, words: &str| {
+        let check = |variables: &[(&str, &str)], by: ChosenBy, signs: Option<()>, words: &str| {
             let found = SignIn::find_or_make(&loaded(variables), folder.path()).unwrap();
             assert_eq!(found.by, by, "{variables:?}");
+            assert_eq!(found.signer.map(|_| ()), signs, "{variables:?}");
             assert!(found.words.contains(words), "{words}: {}", found.words);
             assert_eq!(folder.path().join(FILE).exists(), by == ChosenBy::Nobody, "{variables:?}");
         };
         let public = format!("{keys}/ed25519.pub.pem,{keys}/rsa.pub.pem");
         let secret = "a secret for tests, longer than 32 bytes";
-        check(&[("EBBTIDE_JWT_PUBLIC_KEYS", &public)], ChosenBy::Operator, "rsa.pub.pem");
+        check(&[("EBBTIDE_JWT_PUBLIC_KEYS", &public)], ChosenBy::Operator, None, "rsa.pub.pem");
         check(
             &[("EBBTIDE_JWT_JWKS_URL", "https://a.example/jwks")],
             ChosenBy::Operator,
+            None,
             "https://a.example/jwks",
         );
-        check(&[("EBBTIDE_JWT_SECRET", secret)], ChosenBy::Operator, "EBBTIDE_JWT_SECRET");
+        check(&[("EBBTIDE_JWT_SECRET", secret)], ChosenBy::Operator, Some(()), "EBBTIDE_JWT_SECRET");
         check(
             &[
                 ("EBBTIDE_JWT_SECRET", secret),
                 ("EBBTIDE_JWT_SECRET_PREVIOUS", "the one before it, as long as that"),
             ],
             ChosenBy::Operator,
+            Some(()),
             "EBBTIDE_JWT_SECRET_PREVIOUS",
         );
-        check(&[], ChosenBy::Nobody, "a random secret");
+        check(&[], ChosenBy::Nobody, Some(()), "a random secret");
     }
 
     #[test]

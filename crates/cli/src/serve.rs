@@ -103,8 +103,9 @@ pub(crate) fn serve(loaded: &Loaded, packs: Vec<Pack>) -> Result<(), Failure> {
     let mut settings = config.settings.clone();
     settings.temporary_folder.get_or_insert(temporary.path);
     let write_keys = folder.write_keys()?;
+    let SignIn { keys, signer, words, by: _ } = sign_in;
     let components =
-        Components { clock: Arc::new(SystemClock), keys: sign_in.keys, write_keys, sql, seed: seed()? };
+        Components { clock: Arc::new(SystemClock), keys, signer, write_keys, sql, seed: seed()? };
     let apps = packs.into_iter().map(App::new).collect();
     let server = Server::new(components, apps, settings).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -112,7 +113,7 @@ pub(crate) fn serve(loaded: &Loaded, packs: Vec<Pack>) -> Result<(), Failure> {
     let store = config.store.clone();
     let served = runtime.block_on(async move {
         let listener = bind(address).await?;
-        announce(&listener, &sign_in.words)?;
+        announce(&listener, &words)?;
         run(server, listener, move || folder.open(store, schemas)).await
     });
     // An opening that a signal came before need not be waited for.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ebbtide_model::{Clock, Instant};
 use ebbtide_server::config::Flag;
-use ebbtide_server::sign_in::Claims;
+use ebbtide_server::sign_in::{Claims, Embed, seconds_of};
 
 use crate::Outcome;
 use crate::clock::SystemClock;
@@ -18,7 +18,9 @@ use crate::secret::{Secret, signing_key};
 #[command(after_help = "Examples:\n  \
     ebbtide token --data ./data --app loyalty --role admin\n  \
     ebbtide token --app loyalty --role merchant --tenant 1 --expires 7d\n  \
-    ebbtide token --key ./ed25519.pem --app loyalty --role admin")]
+    ebbtide token --key ./ed25519.pem --app loyalty --role admin\n  \
+    ebbtide token --app learning --role admin --embed user_growth --param days=30 \\\n    \
+    --origin https://school.example --expires 1h")]
 pub(crate) struct Token {
     #[command(flatten)]
     config: ConfigChoice,
@@ -37,6 +39,16 @@ pub(crate) struct Token {
     /// The bearer's plan.
     #[arg(long)]
     plan: Option<String>,
+    /// Bind the token to this report, for other sites' pages (docs/embed.md); it opens nothing else.
+    #[arg(long, value_name = "REPORT", requires = "origin")]
+    embed: Option<String>,
+    /// A parameter of that report and the value that it has, as often as there are some; the bearer cannot choose
+    /// another.
+    #[arg(long = "param", value_name = "NAME=VALUE", requires = "embed", value_parser = parse_param)]
+    params: Vec<(String, String)>,
+    /// Whose pages may show that report: scheme, host and port, as browsers write it.
+    #[arg(long, value_name = "ORIGIN", requires = "embed")]
+    origin: Option<String>,
     /// How long the token is good, such as 30m, 12h or 7d.
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_seconds)]
     expires: i64,
@@ -63,6 +75,10 @@ impl Token {
             (Some(path), None) => signing_key(path)?,
             (Some(path), Some(kid)) => signing_key(path)?.with_id(kid),
         };
+        let embed = match (self.embed, self.origin) {
+            (Some(report), Some(origin)) => Some(embed(report, self.params, &origin)?),
+            (_, _) => None,
+        };
         let expires = SystemClock.now().micros() + self.expires * Instant::MICROS_PER_SECOND;
         let claims = Claims {
             app: self.app,
@@ -71,6 +87,7 @@ impl Token {
             subject: self.sub,
             plan: self.plan,
             issuer: self.iss.or_else(|| loaded.config.settings.token.issuers.first().cloned()),
+            embed,
             expires: Instant::from_micros(expires),
         };
         let token = claims.sign(&key).map_err(Failure::new)?;
@@ -79,23 +96,25 @@ impl Token {
     }
 }
 
+fn embed(report: String, params: Vec<(String, String)>, origin: &str) -> Result<Embed, Failure> {
+    Embed::of(report, params, origin)
+        .map_err(|fault| Failure::usage(format_args!("the embedded report: {fault}")))
+}
+
+/// A name, and all after the first `=`.
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or_else(|| format!("{text:?} was given; allowed is NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 /// Seconds of `30s`, `15m`, `12h` or `7d`.
 fn parse_seconds(text: &str) -> Result<i64, String> {
     const SECONDS_MAX: i64 = 10 * 366 * 86_400;
-    let refused =
-        || format!("{text:?} was given; allowed is a number with s, m, h or d, up to ten years, such as 12h");
-    let unit = text.chars().last().ok_or_else(refused)?;
-    let seconds_per_unit = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(refused()),
-    };
-    let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let number: i64 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(refused)?;
-    let seconds = number.checked_mul(seconds_per_unit).filter(|seconds| (1..=SECONDS_MAX).contains(seconds));
-    seconds.ok_or_else(refused)
+    let seconds = seconds_of(text).filter(|seconds| (1..=SECONDS_MAX).contains(seconds));
+    seconds.ok_or_else(|| {
+        format!("{text:?} was given; allowed is a number with s, m, h or d, up to ten years, such as 12h")
+    })
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ pub(crate) struct Verify {
     /// The data folder. No server may hold it.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
-    /// Take away what is damaged and can be made again: spines, which the next serve makes of the rows.
+    /// Take away what is damaged and can be made again: spines, which the next serve makes of the rows. Rows and
+    /// keys come back from a backup alone: keys say what no row does, such as which were deleted.
     #[arg(long)]
     repair: bool,
 }

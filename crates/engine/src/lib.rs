@@ -1,5 +1,6 @@
 //! Questions answered from a snapshot: behavioural queries as folds over each actor's ordered events,
-//! SQL in DataFusion over a catalog that holds only the caller's scope. Knows no HTTP and no packs.
+//! SQL in DataFusion over a catalog that holds only the caller's scope, and findings of rows by rules. Knows no
+//! HTTP and no packs.
 
 #![cfg_attr(
     test,
@@ -19,14 +20,16 @@ mod behaviour;
 mod cohorts;
 mod error;
 mod exact;
+pub mod insights;
 pub mod sql;
+pub mod statistics;
 mod stop;
 
 pub use aliases::{AliasSets, Join, JoinRefused, Joined};
 pub use answer::{Answer, Meta, Outcome};
 pub use behaviour::{
-    EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, Wire, ask, explain,
-    select,
+    EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, Standing,
+    StandingNumbers, Wire, ask, explain, select,
 };
 pub use cohorts::{
     COHORT_MEMBERS_MAX, COHORTS_MAX, Members, SavedCohort, cohort_keys, cohort_rows, find_cohort,

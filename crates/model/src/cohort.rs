@@ -5,9 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::decode::join;
 use crate::query::{Churn, Kind, Measure, Measures, Query, Selection, Trend};
-use crate::{
-    Column, ColumnType, Fault, Fields, Node, TableKind, TableName, TableSchema, TenantId, TenantRule, Tenants,
-};
+use crate::{ColumnType, Fault, Fields, Node, TableName, TableSchema, TenantId, TenantRule, Tenants};
 
 /// The characters of a cohort's name, at most.
 pub const COHORT_NAME_MAX: usize = 64;
@@ -81,7 +79,8 @@ pub(crate) fn decode_cohort_name(node: &Node<'_>) -> Result<String, Fault> {
     )))
 }
 
-fn decode_selected(fields: &Fields<'_>) -> Result<(Query, Selection), Fault> {
+/// A question (`query`), and which of its answer's actors are meant (`from`; all where it is left out).
+pub fn decode_selected(fields: &Fields<'_>) -> Result<(Query, Selection), Fault> {
     let node = fields.required("query")?;
     let query = Query::parse(node.json()).map_err(|fault| Fault {
         path: join("query", &fault.path).trim_end_matches('.').to_owned(),
@@ -145,25 +144,16 @@ pub(crate) fn cohort_tables() -> [TableName; 2] {
 }
 
 pub(crate) fn system_tables() -> Vec<TableSchema> {
-    let column = |name: &str, column_type, nullable| Column { name: name.to_owned(), column_type, nullable };
-    let table = |name: TableName, tenant: TenantRule| TableSchema {
-        name,
-        kind: TableKind::Entity,
-        columns: vec![
+    let column = TableSchema::column;
+    let table = |name: TableName, tenant: TenantRule| {
+        let columns = vec![
             column("tenant", ColumnType::Text, matches!(tenant, TenantRule::Fixed(_))),
             column("name", ColumnType::Text, false),
             column("chunk", ColumnType::Int, false),
             column("definition", ColumnType::Text, true),
             column("members", ColumnType::Text, true),
-        ],
-        key: vec![cohort_column::NAME, cohort_column::CHUNK],
-        tenant,
-        actor: None,
-        time: None,
-        event_name: None,
-        aliases: None,
-        actor_props: None,
-        open: None,
+        ];
+        TableSchema::of_system(name, columns, vec![cohort_column::NAME, cohort_column::CHUNK], tenant)
     };
     let [of_tenant, of_app] = cohort_tables();
     let by_column = TenantRule::Column { column: cohort_column::TENANT, default: None };

@@ -14,27 +14,36 @@
 )]
 
 mod calendar;
+mod card;
 mod clock;
 mod cohort;
 mod decode;
 mod error;
 mod ids;
+pub mod insight;
 mod instant;
+mod language;
 pub mod pack;
 mod property;
 pub mod query;
+mod reject;
 mod schema;
 mod scope;
 mod value;
 
 pub use calendar::{Calendar, Unit, WeekStart};
+pub use card::{CARD_TITLE_MAX, Card, Picture, RollingRange, card_column, card_table};
 pub use clock::Clock;
-pub use cohort::{COHORT_NAME_MAX, Cohort, CohortMode, cohort_column, cohort_table, selecting};
+pub use cohort::{
+    COHORT_NAME_MAX, Cohort, CohortMode, cohort_column, cohort_table, decode_selected, selecting,
+};
 pub use decode::{Fault, Fields, Node, nearest};
 pub use error::ErrorKind;
 pub use ids::{AppName, TableName, TenantId};
 pub use instant::{Instant, InstantError};
+pub use language::Language;
 pub use property::{Property, PropertyKind, PropertyValue, canonical_json, type_of_kinds, write_text};
+pub use reject::{reject_column, reject_table};
 pub use schema::{ActorPropsTable, AliasTable, AppSchema, Column, Open, TableKind, TableSchema, TenantRule};
 pub use scope::{Scope, Tenants};
 pub use value::{CastError, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Value};

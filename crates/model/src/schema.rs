@@ -125,7 +125,9 @@ impl AppSchema {
     /// With the tables that every app has besides its own.
     #[must_use]
     pub fn with_system_tables(mut self) -> Self {
-        for table in crate::cohort::system_tables() {
+        let own =
+            [crate::cohort::system_tables(), crate::reject::system_tables(), crate::card::system_tables()];
+        for table in own.into_iter().flatten() {
             if self.table(&table.name).is_none() {
                 self.tables.push(table);
             }
@@ -147,6 +149,32 @@ impl AppSchema {
 }
 
 impl TableSchema {
+    /// One of the tables that an app has besides its own: an entity.
+    pub(crate) fn of_system(
+        name: TableName,
+        columns: Vec<Column>,
+        key: Vec<usize>,
+        tenant: TenantRule,
+    ) -> Self {
+        Self {
+            name,
+            kind: TableKind::Entity,
+            columns,
+            key,
+            tenant,
+            actor: None,
+            time: None,
+            event_name: None,
+            aliases: None,
+            actor_props: None,
+            open: None,
+        }
+    }
+
+    pub(crate) fn column(name: &str, column_type: ColumnType, nullable: bool) -> Column {
+        Column { name: name.to_owned(), column_type, nullable }
+    }
+
     /// The columns that the pack declares.
     pub fn declared(&self) -> &[Column] {
         let declared = self.open.as_ref().map_or(self.columns.len(), |open| open.declared);

@@ -163,5 +163,6 @@ impl Question {
 
 fn engines(server: &Server) -> Engines<'_> {
     let settings = &server.settings;
-    Engines { sql: &server.sql, limits: settings.report_limits(), turns: &server.turns }
+    let (sql, turns, standing) = (&server.sql, &server.turns, &server.standing);
+    Engines { sql, limits: settings.report_limits(), turns, standing }
 }

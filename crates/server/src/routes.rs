@@ -9,7 +9,21 @@ use ebbtide_model::pack::{Capture, Clear, Live, Report, Route};
 use crate::server::App;
 
 /// Paths that are the server's own, with all below them.
-const RESERVED: [&str; 7] = ["/v1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/app"];
+const RESERVED: [&str; 10] = [
+    "/v1",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/app",
+    "/embed",
+    "/embed.js",
+    "/tracker.js",
+];
+
+/// The server's own paths that answer tokens which are bound to a report.
+const OF_REPORTS: [&str; 2] = ["/v1/embed", "/v1/live/{report}"];
 
 /// One way to one report of one app.
 pub(crate) struct ReportRoute {
@@ -97,6 +111,33 @@ impl Routes {
         }
         Ok(routes)
     }
+
+    /// Whether no path of a pack or of the server's own begins with the segment, or may.
+    pub(crate) fn is_free(&self, first: &str) -> bool {
+        let reports = self.reports.iter().map(|way| &way.route.path);
+        let captures = self.captures.iter().map(|way| &way.capture.path);
+        let clears = self.clears.iter().map(|way| &way.clear.path);
+        let lives = self.lives.iter().map(|way| &way.live.route.path);
+        let declared = reports.chain(captures).chain(clears).chain(lives).map(String::as_str);
+        let mut firsts = declared.chain(RESERVED).filter_map(|path| path.split('/').nth(1));
+        !first.is_empty() && is_plain(first) && !firsts.any(|other| other == first || other.starts_with('{'))
+    }
+}
+
+impl Routes {
+    /// Whether a path is one that answers with a report.
+    pub(crate) fn answers_with_report(&self, path: &str) -> bool {
+        let declared = self.reports.iter().map(|way| way.route.path.as_str());
+        declared.chain(OF_REPORTS).any(|pattern| takes(pattern, path))
+    }
+}
+
+/// Whether a path is of this pattern.
+fn takes(pattern: &str, path: &str) -> bool {
+    let fits = |(wanted, given): (&str, &str)| {
+        if wanted.starts_with('{') { !given.is_empty() } else { wanted == given }
+    };
+    pattern.split('/').count() == path.split('/').count() && pattern.split('/').zip(path.split('/')).all(fits)
 }
 
 /// Whose each path is, by its pattern.

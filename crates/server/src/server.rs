@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ebbtide_engine::Standing;
 use ebbtide_engine::sql::Sql;
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{AppName, Clock, Instant};
@@ -16,15 +17,18 @@ use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::openapi::Document;
 use crate::problem::{Code, Problem};
+use crate::rejects::RejectKeeper;
 use crate::routes::{RouteError, Routes};
 use crate::settings::{Settings, SettingsError};
-use crate::sign_in::{Caller, Keys, WriteKeys};
+use crate::sign_in::{Caller, Keys, SigningKey, WriteKeys};
 use crate::warm::Schedules;
 
 /// What comes in from outside.
 pub struct Components {
     pub clock: Arc<dyn Clock>,
     pub keys: Keys,
+    /// What tokens are minted with, where the server has a secret of its own.
+    pub signer: Option<SigningKey>,
     pub write_keys: WriteKeys,
     pub sql: Sql,
     /// Sets the names of this process's requests apart from another's.
@@ -43,6 +47,7 @@ pub struct Server {
     /// There once it is recovered.
     store: OnceLock<Store>,
     pub(crate) keys: Keys,
+    pub(crate) signer: Option<SigningKey>,
     pub(crate) write_keys: WriteKeys,
     pub(crate) joining: Joining,
     pub(crate) sql: Arc<Sql>,
@@ -53,11 +58,13 @@ pub struct Server {
     pub(crate) decisions: Decisions,
     pub(crate) request_ids: RequestIds,
     pub(crate) row_ids: RowIds,
+    pub(crate) rejects: RejectKeeper,
     pub(crate) gate: Gate,
     pub(crate) hub: Hub,
     pub(crate) bodies: BodyBudget,
     /// Of behavioural questions.
     pub(crate) turns: Turns,
+    pub(crate) standing: Arc<Standing>,
     document: OnceLock<Arc<Document>>,
     /// Files of reports that may be written at one time.
     pub(crate) exports: Arc<Semaphore>,
@@ -124,6 +131,7 @@ impl Server {
             clock: components.clock,
             store: OnceLock::new(),
             keys: components.keys,
+            signer: components.signer,
             write_keys: components.write_keys,
             joining: Joining::default(),
             sql: Arc::new(components.sql),
@@ -133,11 +141,13 @@ impl Server {
             decisions: Decisions::default(),
             request_ids: RequestIds::new(components.seed),
             row_ids: RowIds::new(components.seed),
+            rejects: RejectKeeper::new(settings.rejects, components.seed),
             gate: Gate::new(settings.requests_max),
             hub: Hub::new(settings.listeners_max),
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             document: OnceLock::new(),
             turns: Turns::new(settings.questions_max, settings.turn_wait_max, settings.query_time_max),
+            standing: Arc::new(Standing::new(settings.standing_bytes_max)),
             exports: Arc::new(Semaphore::new(settings.exports_max)),
             settings,
         }))
@@ -169,6 +179,7 @@ impl Server {
 
     /// Ends the store, where it is open: blocks until what was accepted is on disk.
     pub fn close(&self) -> Result<(), StoreError> {
+        self.rejects.settle();
         self.store.get().map_or(Ok(()), Store::close)
     }
 

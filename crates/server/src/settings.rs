@@ -6,6 +6,7 @@ use std::time::Duration;
 use ebbtide_engine::sql::Limits;
 
 use crate::http::{CorsRules, is_origin};
+use crate::rejects::Bounds;
 use crate::sign_in::{LEEWAY_S_MAX, TokenRules};
 
 /// Limits and times of the HTTP server.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub requests_max: usize,
     /// Listeners to reports at one time; further ones are answered 503.
     pub listeners_max: usize,
+    /// Bytes of what is kept of questions that are asked again and again, such as their sessions.
+    pub standing_bytes_max: usize,
     /// Connections that are open at one time; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// How long a request's head may take to arrive, and an idle connection is kept.
@@ -52,6 +55,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long requests may run on once the server stops.
     pub drain_timeout: Duration,
+    /// How many rejected rows of a tenant are kept.
+    pub rejects: Bounds,
     /// What a token must be besides signed.
     pub token: TokenRules,
     /// Which pages of other origins may call.
@@ -83,12 +88,14 @@ impl Default for Settings {
             cache_bytes_max: 64 << 20,
             requests_max: 256,
             listeners_max: 2_000,
+            standing_bytes_max: 256 << 20,
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
+            rejects: Bounds::default(),
             token: TokenRules::default(),
             cors: CorsRules::default(),
         }

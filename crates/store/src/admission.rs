@@ -17,9 +17,13 @@ use ebbtide_model::{
 use crate::cells::Cells;
 use crate::columns::{property_column, property_field, property_of};
 use crate::fingerprint::{Fingerprint, Keyless, RowHashes};
+use crate::short_text::{RecentTexts, packed};
 use crate::table::{TableInfo, is_child};
 use crate::widen::united;
 use crate::{Rejection, RejectionCode, StoreError};
+
+/// Batches with more rows remember the tenants that they have met.
+const FEW_ROWS: usize = 1024;
 
 /// The rows of a batch that may be stored, as far as the batch alone can tell.
 #[derive(Debug)]
@@ -279,7 +283,19 @@ fn tenants_by_column(
     let mut names: Vec<Arc<str>> = Vec::new();
     let mut codes = Vec::with_capacity(columns[index].len());
     let mut bytes = Vec::new();
+    // In few rows none is worth remembering.
+    let mut recent = (columns[index].len() > FEW_ROWS).then(RecentTexts::default);
     for row in 0..columns[index].len() {
+        let short = match &cells {
+            Cells::Text(texts) if recent.is_some() && !texts.is_null(row) => {
+                packed(texts.value(row).as_bytes())
+            }
+            _ => None,
+        };
+        if let Some(code) = short.zip(recent.as_ref()).and_then(|(short, recent)| recent.find(short)) {
+            codes.push(code);
+            continue;
+        }
         codes.push(0);
         if cells.is_null(row) {
             faults.add(row, Some(&column.name), RejectionCode::TenantMissing, || {
@@ -304,6 +320,8 @@ fn tenants_by_column(
                 Tenants::One(own) => format!("the row is of tenant {name:?}, and the caller of {own}"),
                 Tenants::All => "an empty text names no tenant".to_owned(),
             });
+        } else if let Some((short, recent)) = short.zip(recent.as_mut()) {
+            recent.note(short, code);
         }
         if let Some(last) = codes.last_mut() {
             *last = code;

@@ -99,8 +99,8 @@ impl Writer {
         receipt.rejected.extend(outcome.rejected);
         let kept = pick(&arrivals, &outcome.kept);
         // The keys are taken already, so nothing may follow if the rest fails.
-        self.supersede(index, before, kept.iter().copied(), group);
-        let rest = self.admit_kin(index, orphans, &kept, group);
+        self.supersede_by(index, before, &kept, group);
+        let rest = self.admit_kin(index, orphans, before, &kept, group);
         receipt.add(rest.map_err(|error| StoreError::Failed { reason: self.fail(&error) })?);
         receipt.rejected.sort_by_key(|rejection| rejection.row);
         self.tables[index].arrived.count(&receipt);
@@ -112,11 +112,12 @@ impl Writer {
         &mut self,
         index: TableIndex,
         orphans: Option<Orphans>,
+        number: u64,
         kept: &[(Fingerprint, u64)],
         group: &mut Group,
     ) -> Result<Receipt, StoreError> {
         let receipt = match orphans {
-            Some(orphans) => self.keep_waiting(index, orphans, |_, _| false, group)?,
+            Some(orphans) => self.keep_waiting(index, orphans, number, |_| None, group)?,
             None => Receipt::default(),
         };
         let kept: Vec<Fingerprint> = kept.iter().map(|(key, _)| *key).collect();
@@ -161,6 +162,7 @@ impl Writer {
                     continue;
                 }
                 table.kill(fingerprint, live);
+                table.note_replacement(live.owner, sequence);
             }
             let overrides = known.overrides;
             let state = KeyState { sequence, content, owner, kind: KeyKind::Row, overrides };

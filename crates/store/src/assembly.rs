@@ -67,6 +67,11 @@ impl Asked {
         self.fields.push(Arc::new(Field::new(&column.name, arrow_type(column.column_type), true)));
     }
 
+    /// A column that is read, and not part of what comes out: where it is among what is read.
+    pub(crate) fn read_too(&mut self, field: &FieldRef) -> usize {
+        self.place(field)
+    }
+
     fn place(&mut self, field: &FieldRef) -> usize {
         let known = self.read.iter().position(|read| read.name() == field.name());
         known.unwrap_or_else(|| {

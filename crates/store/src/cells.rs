@@ -1,9 +1,11 @@
 //! Typed access to the cells of a declared column, and their canonical bytes: what a value is hashed by,
 //! the same whether it came from CSV, JSON or Parquet.
 
+use std::ops::Range;
+
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayAccessor, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array,
+    Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use ebbtide_model::{Column, ColumnType, Instant, Value};
@@ -53,6 +55,20 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// Whether two rows have the same value, or neither has one.
+    pub(crate) fn is_same(&self, row: usize, other: usize) -> bool {
+        if self.is_null(row) || self.is_null(other) {
+            return self.is_null(row) == self.is_null(other);
+        }
+        match self {
+            Self::Int(array) => array.value(row) == array.value(other),
+            Self::Text(array) => array.value(row) == array.value(other),
+            Self::Float(_) | Self::Decimal(_) | Self::Bool(_) | Self::Timestamp(_) | Self::Date(_) => {
+                self.value(row) == self.value(other)
+            }
+        }
+    }
+
     pub(crate) fn value(&self, row: usize) -> Value {
         if self.is_null(row) {
             return Value::Null;
@@ -78,6 +94,47 @@ impl<'a> Cells<'a> {
             Self::Text(array) => write_text(array.value(row), bytes),
             Self::Timestamp(array) => bytes.extend_from_slice(&array.value(row).to_le_bytes()),
             Self::Date(array) => bytes.extend_from_slice(&array.value(row).to_le_bytes()),
+        }
+    }
+}
+
+impl Cells<'_> {
+    /// Appends a name and the canonical bytes of each of these rows' cells to the row's bytes, where it is not null.
+    pub(crate) fn write_named(&self, name: &[u8; 8], rows: Range<usize>, bytes: &mut [Vec<u8>]) {
+        match self {
+            Self::Int(array) => write_all(*array, name, rows, bytes, |value| value.to_le_bytes()),
+            Self::Float(array) => write_all(*array, name, rows, bytes, float_bytes),
+            Self::Decimal(array) => write_all(*array, name, rows, bytes, |value| value.to_le_bytes()),
+            Self::Bool(array) => write_all(*array, name, rows, bytes, |value| [u8::from(value)]),
+            Self::Timestamp(array) => write_all(*array, name, rows, bytes, |value| value.to_le_bytes()),
+            Self::Date(array) => write_all(*array, name, rows, bytes, |value| value.to_le_bytes()),
+            Self::Text(array) if array.null_count() < array.len() => {
+                for (row, bytes) in rows.zip(bytes) {
+                    if !array.is_null(row) {
+                        bytes.extend_from_slice(name);
+                        write_text(array.value(row), bytes);
+                    }
+                }
+            }
+            Self::Text(_) => {}
+        }
+    }
+}
+
+fn write_all<A: ArrayAccessor, const WIDTH: usize>(
+    array: A,
+    name: &[u8; 8],
+    rows: Range<usize>,
+    bytes: &mut [Vec<u8>],
+    canonical: impl Fn(A::Item) -> [u8; WIDTH],
+) {
+    if array.null_count() == array.len() {
+        return;
+    }
+    for (row, bytes) in rows.zip(bytes) {
+        if !array.is_null(row) {
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(&canonical(array.value(row)));
         }
     }
 }

@@ -52,6 +52,11 @@ impl Directory {
         self.tenants.iter().map(|own| (&own.tenant, own.last_number))
     }
 
+    /// The highest arrival number of a tenant's rows; 0 where that was not kept, or it has none.
+    pub(crate) fn last_number_of(&self, tenant: &str) -> u64 {
+        self.find(tenant).map_or(0, |index| self.tenants[index].last_number)
+    }
+
     fn end(&self, index: usize) -> u32 {
         self.tenants.get(index + 1).map_or(self.rows, |next| next.first)
     }
@@ -106,6 +111,11 @@ impl Directory {
             return None;
         }
         self.tenants.partition_point(|own| own.first <= row).checked_sub(1)
+    }
+
+    /// The name of the tenant whose a row is; `None` past the end.
+    pub(crate) fn tenant_of(&self, row: u32) -> Option<&str> {
+        self.tenants.get(self.owner_of(row)?).map(|own| &*own.tenant)
     }
 
     /// The tenant column of some rows, whatever their order.

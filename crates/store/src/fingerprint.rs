@@ -5,6 +5,8 @@
 //! that occurrence in its file, which fills the low 32 bits. Null cells are left out of the contents and
 //! the others carry their column's name, so that a column added to the pack changes no fingerprint.
 
+use std::ops::Range;
+
 use arrow::array::{ArrayRef, RecordBatch};
 use ebbtide_model::{Column, TableKind, TableSchema};
 use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret, xxh3_128_with_seed};
@@ -12,6 +14,9 @@ use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128_with_secret, xxh3_128_with
 use crate::StoreError;
 use crate::cells::{Cells, write_text};
 use crate::columns::{property_column, property_of};
+
+/// Rows that are hashed column by column, so that a column's type is looked at once for all of them.
+const BLOCK_ROWS: usize = 256;
 
 pub(crate) type Fingerprint = u128;
 
@@ -106,34 +111,40 @@ impl RowHasher {
         let mut hashes = RowHashes::default();
         hashes.fingerprints.reserve_exact(rows.num_rows());
         hashes.contents.reserve_exact(rows.num_rows());
-        let mut bytes = Vec::new();
-        for row in 0..rows.num_rows() {
-            bytes.clear();
-            let is_keyless = self.key.is_empty() || self.key.iter().any(|&index| cells[index].is_null(row));
-            if is_keyless && by == Keyless::Arrival {
-                hashes.keyless.push(u32::try_from(row).unwrap_or(u32::MAX));
-            } else if is_keyless {
-                write_text(tenant_of(row), &mut bytes);
-                self.write_contents(&cells, row, &mut bytes);
-                for (name, cells) in properties.iter().filter(|(_, cells)| !cells.is_null(row)) {
-                    bytes.extend_from_slice(&name.to_le_bytes());
-                    cells.write(row, &mut bytes);
+        let mut bytes: Vec<Vec<u8>> = vec![Vec::new(); BLOCK_ROWS.min(rows.num_rows())];
+        for start in (0..rows.num_rows()).step_by(BLOCK_ROWS) {
+            let block = start..(start + BLOCK_ROWS).min(rows.num_rows());
+            let bytes = &mut bytes[..block.len()];
+            bytes.iter_mut().for_each(Vec::clear);
+            let is_keyless =
+                |row: usize| self.key.is_empty() || self.key.iter().any(|&index| cells[index].is_null(row));
+            let keyless: Vec<bool> = block.clone().map(is_keyless).collect();
+            if by == Keyless::Contents && keyless.contains(&true) {
+                for (row, bytes) in block.clone().zip(bytes.iter_mut()) {
+                    write_text(tenant_of(row), bytes);
+                }
+                self.write_contents(&cells, block.clone(), bytes);
+                for (name, cells) in &properties {
+                    cells.write_named(&name.to_le_bytes(), block.clone(), bytes);
+                }
+            }
+            for ((row, bytes), is_keyless) in block.clone().zip(bytes.iter_mut()).zip(keyless) {
+                if !is_keyless {
+                    bytes.clear();
+                    self.write_key(self.key.iter().map(|&index| cells[index]), row, tenant_of(row), bytes);
+                    hashes.fingerprints.push(xxh3_128_with_secret(bytes, &self.secret));
+                    continue;
                 }
                 hashes.keyless.push(u32::try_from(row).unwrap_or(u32::MAX));
-            } else {
-                self.write_key(self.key.iter().map(|&index| cells[index]), row, tenant_of(row), &mut bytes);
+                hashes.fingerprints.push(occurrence(xxh3_128_with_secret(bytes, &self.secret), 0));
             }
-            let hash = xxh3_128_with_secret(&bytes, &self.secret);
-            hashes.fingerprints.push(if is_keyless { occurrence(hash, 0) } else { hash });
-            let contents = if self.with_contents {
-                bytes.clear();
-                self.write_contents(&cells, row, &mut bytes);
-                xxh3_64_with_secret(&bytes, &self.secret)
-            } else {
-                0
-            };
-            hashes.contents.push(contents);
+            if self.with_contents {
+                bytes.iter_mut().for_each(Vec::clear);
+                self.write_contents(&cells, block, bytes);
+                hashes.contents.extend(bytes.iter().map(|bytes| xxh3_64_with_secret(bytes, &self.secret)));
+            }
         }
+        hashes.contents.resize(rows.num_rows(), 0);
         Ok(hashes)
     }
 
@@ -200,12 +211,10 @@ impl RowHasher {
         }
     }
 
-    fn write_contents(&self, cells: &[Cells<'_>], row: usize, bytes: &mut Vec<u8>) {
+    /// Appends what each of these rows contains to its bytes.
+    fn write_contents(&self, cells: &[Cells<'_>], rows: Range<usize>, bytes: &mut [Vec<u8>]) {
         for &(index, name) in &self.contents {
-            if !cells[index].is_null(row) {
-                bytes.extend_from_slice(&name.to_le_bytes());
-                cells[index].write(row, bytes);
-            }
+            cells[index].write_named(&name.to_le_bytes(), rows.clone(), bytes);
         }
     }
 }

@@ -43,10 +43,23 @@ pub(crate) struct RowMerge {
     batch_rows: usize,
 }
 
-/// Rows of a merge, and which segment each came from.
+/// Rows of a merge, and which segments they came from.
 pub(crate) struct Merged {
     pub(crate) batch: RecordBatch,
-    pub(crate) sources: Vec<usize>,
+    pub(crate) sources: Sources,
+}
+
+/// In order: a segment, and how many rows of it come next.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(pub(crate) Vec<(usize, u32)>);
+
+impl Sources {
+    pub(crate) fn push(&mut self, segment: usize, rows: u32) {
+        match self.0.last_mut() {
+            Some((last, count)) if *last == segment => *count += rows,
+            _ => self.0.push((segment, rows)),
+        }
+    }
 }
 
 struct Cursor {
@@ -104,12 +117,12 @@ impl RowMerge {
         let mut batches: Vec<RecordBatch> = self.cursors.iter().map(|cursor| cursor.batch.clone()).collect();
         let mut slots: Vec<usize> = (0..self.cursors.len()).collect();
         let mut picks = Vec::with_capacity(self.batch_rows);
-        let mut sources = Vec::with_capacity(self.batch_rows);
+        let mut sources = Sources::default();
         while picks.len() < self.batch_rows
             && let Some(&index) = self.heap.first()
         {
             picks.push((slots[index], self.cursors[index].row));
-            sources.push(index);
+            sources.push(index, 1);
             self.cursors[index].row += 1;
             if self.cursors[index].row == self.cursors[index].batch.num_rows() {
                 if self.load(index)? {

@@ -20,8 +20,15 @@ pub(crate) fn order_columns(table: &TableSchema) -> Vec<usize> {
 /// where the rows are in order already.
 pub(crate) fn sorted(rows: u32, mut codes: Vec<Vec<u64>>) -> Option<Vec<u32>> {
     codes.retain(|column| column.windows(2).any(|pair| pair[0] != pair[1]));
+    // As they come is by the last column, too, where that never falls.
+    while codes.last().is_some_and(|column| column.is_sorted()) {
+        codes.pop();
+    }
     if in_order(rows, &codes) {
         return None;
+    }
+    if let Some(order) = sort_packed(rows, &codes) {
+        return Some(order);
     }
     Some(match codes.as_slice() {
         [a] => sort_by_codes(rows, |row| [a[row]]),
@@ -39,6 +46,76 @@ pub(crate) fn sorted(rows: u32, mut codes: Vec<Vec<u64>>) -> Option<Vec<u32>> {
         }
     })
 }
+
+/// Sorts where all codes and the row's number fit into one number, as they do where they span little.
+fn sort_packed(rows: u32, codes: &[Vec<u64>]) -> Option<Vec<u32>> {
+    let row_bits = u32::BITS - rows.leading_zeros();
+    let mut columns: Vec<(&[u64], u64, u32)> = Vec::with_capacity(codes.len());
+    let mut bits = row_bits;
+    for column in codes {
+        let (low, high) = (column.iter().min()?, column.iter().max()?);
+        let own = u64::BITS - (high - low).leading_zeros();
+        bits += own;
+        columns.push((column, *low, own));
+    }
+    if bits <= u64::BITS {
+        let pack = |row: u32| {
+            let codes = columns.iter();
+            let packed = codes.fold(0, |all, (column, low, bits)| all << bits | (column[row as usize] - low));
+            packed << row_bits | u64::from(row)
+        };
+        let mut packed: Vec<u64> = (0..rows).map(pack).collect();
+        packed.sort_unstable();
+        let mask = (1 << row_bits) - 1;
+        return packed.into_iter().map(|packed| u32::try_from(packed & mask).ok()).collect();
+    }
+    if bits > u128::BITS {
+        return None;
+    }
+    let pack = |row: u32| {
+        let codes = columns.iter();
+        let packed = codes.fold(0, |all: u128, (column, low, bits)| {
+            all.checked_shl(*bits).unwrap_or(0) | u128::from(column[row as usize] - low)
+        });
+        packed << row_bits | u128::from(row)
+    };
+    let mut packed: Vec<u128> = (0..rows).map(pack).collect();
+    packed.sort_unstable();
+    let mask = (1 << row_bits) - 1;
+    packed.into_iter().map(|packed| u32::try_from(packed & mask).ok()).collect()
+}
+
+/// Sorts what begins with a hash, by which it is spread first, so that only few are compared with each other.
+pub(crate) fn sort_spread<T: Copy + Ord>(items: Vec<T>, hash: impl Fn(&T) -> u64) -> Vec<T> {
+    let Some(bits) = (items.len() / SPREAD_ITEMS).checked_ilog2().filter(|bits| *bits > 0) else {
+        let mut items = items;
+        items.sort_unstable();
+        return items;
+    };
+    let place = |item: &T| usize::try_from(hash(item) >> (u64::BITS - bits)).unwrap_or(0);
+    let mut ends = vec![0_usize; 1 << bits];
+    items.iter().for_each(|item| ends[place(item)] += 1);
+    let mut sum = 0;
+    for end in &mut ends {
+        // Where the part begins, until it is filled.
+        sum += std::mem::replace(end, sum);
+    }
+    let mut spread = items.clone();
+    for item in items {
+        let next = &mut ends[place(&item)];
+        spread[*next] = item;
+        *next += 1;
+    }
+    let mut start = 0;
+    for end in ends {
+        spread[start..end].sort_unstable();
+        start = end;
+    }
+    spread
+}
+
+/// Items that are compared with each other, about.
+const SPREAD_ITEMS: usize = 32;
 
 fn in_order(rows: u32, codes: &[Vec<u64>]) -> bool {
     (1..rows as usize).all(|row| {
@@ -62,13 +139,13 @@ pub(crate) fn codes(cells: &Cells<'_>, rows: usize) -> Vec<Vec<u64>> {
         Cells::Date(array) => exact(cells, rows, |row| order_signed(i64::from(array.value(row)))),
         Cells::Bool(array) => exact(cells, rows, |row| u64::from(array.value(row))),
         Cells::Float(array) => exact(cells, rows, |row| order_float(array.value(row))),
-        Cells::Decimal(array) => ranks(rows, |row| (!cells.is_null(row)).then(|| array.value(row))),
+        Cells::Decimal(array) => ranks(rows, |row| (!cells.is_null(row)).then(|| array.value(row)), |_| 0),
         Cells::Text(array) => {
             let text = |row: usize| (!cells.is_null(row)).then(|| array.value(row));
             match (0..rows).filter_map(text).map(str::len).max().unwrap_or(0) {
                 0..SHORT => (0..rows).map(|row| short(text(row).map(str::as_bytes))).collect(),
                 SHORT..TWO_WORDS => return two_words(rows, text),
-                _ => ranks(rows, text),
+                _ => ranks(rows, text, head),
             }
         }
     };
@@ -117,23 +194,47 @@ fn exact(cells: &Cells<'_>, rows: usize, code: impl Fn(usize) -> u64) -> Vec<u64
     }
     let value = |row: usize| (!cells.is_null(row)).then(|| code(row));
     if (0..rows).any(|row| value(row) == Some(u64::MAX)) {
-        return ranks(rows, value);
+        return ranks(rows, value, |_| 0);
     }
     (0..rows).map(|row| value(row).map_or(0, |code| code + 1)).collect()
 }
 
-/// The rank of each value among the distinct ones; null is 0.
-fn ranks<V: Copy + Ord + std::hash::Hash>(rows: usize, value: impl Fn(usize) -> Option<V>) -> Vec<u64> {
-    let mut distinct: HashMap<V, u64> = HashMap::new();
-    for value in (0..rows).filter_map(&value) {
-        distinct.entry(value).or_default();
+/// The rank of each value among the distinct ones; null is 0. `head` orders as the values do, or says that they
+/// are equal.
+fn ranks<V: Copy + Ord + std::hash::Hash>(
+    rows: usize,
+    value: impl Fn(usize) -> Option<V>,
+    head: impl Fn(V) -> u64,
+) -> Vec<u64> {
+    let mut numbers: HashMap<V, u32> = HashMap::new();
+    let mut distinct: Vec<(u64, V, u32)> = Vec::new();
+    let mut number_of: Vec<u32> = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let Some(value) = value(row) else {
+            number_of.push(0);
+            continue;
+        };
+        number_of.push(*numbers.entry(value).or_insert_with(|| {
+            let number = u32::try_from(distinct.len() + 1).unwrap_or(u32::MAX);
+            distinct.push((head(value), value, number));
+            number
+        }));
     }
-    let mut ascending: Vec<V> = distinct.keys().copied().collect();
-    ascending.sort_unstable();
-    for (value, rank) in ascending.into_iter().zip(1..) {
-        distinct.insert(value, rank);
+    drop(numbers);
+    distinct.sort_unstable();
+    let mut ranks = vec![0; distinct.len() + 1];
+    for ((_, _, number), rank) in distinct.into_iter().zip(1..) {
+        ranks[number as usize] = rank;
     }
-    (0..rows).map(|row| value(row).and_then(|value| distinct.get(&value).copied()).unwrap_or(0)).collect()
+    number_of.into_iter().map(|number| ranks[number as usize]).collect()
+}
+
+/// The first eight bytes of a text as a number.
+fn head(text: &str) -> u64 {
+    let mut bytes = [0; 8];
+    let taken = text.len().min(8);
+    bytes[..taken].copy_from_slice(&text.as_bytes()[..taken]);
+    u64::from_be_bytes(bytes)
 }
 
 fn order_signed(value: i64) -> u64 {
@@ -190,6 +291,32 @@ mod tests {
         }
         let decimals = Decimal128Array::from(vec![Some(5), None, Some(-7)]);
         check(ColumnType::Decimal, Arc::new(decimals.with_precision_and_scale(38, 9).unwrap()));
+    }
+
+    #[test]
+    fn what_begins_with_a_hash_is_sorted_however_it_is_spread() {
+        let mut seed = 1_u64;
+        for items in [0, 1, 40, 100, 5_000] {
+            let mut next = || {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed & 0xffff_0000_0000_00ff, seed % 3)
+            };
+            let items: Vec<(u64, u64)> = (0..items).map(|_| next()).collect();
+            let mut sorted = items.clone();
+            sorted.sort_unstable();
+            assert_eq!(sort_spread(items, |item| item.0), sorted);
+        }
+    }
+
+    #[test]
+    fn rows_are_in_order_whether_their_codes_are_packed_or_not() {
+        for high in [9, 1 << 40, u64::MAX] {
+            let columns = [vec![3, 3, 2, 3, 2], vec![high, 1, 0, high, 0], vec![5, 6, high, 4, 1]];
+            let mut expected: Vec<u32> = (0..5).collect();
+            expected.sort_by_key(|&row| columns.each_ref().map(|column| column[row as usize]));
+            assert_eq!(sorted(5, columns.to_vec()), Some(expected));
+        }
+        assert_eq!(sorted(3, vec![vec![1, 0, 1], vec![4, 5, 5]]), Some(vec![1, 0, 2]));
     }
 
     #[test]

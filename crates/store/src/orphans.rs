@@ -11,6 +11,7 @@ use crate::admit::{Arriving, pick};
 use crate::chunk::row_bytes;
 use crate::fingerprint::Fingerprint;
 use crate::group::Group;
+use crate::owners::Owner;
 use crate::table::{Live, TableInfo};
 use crate::waiting::awaited;
 use crate::writer::{TableIndex, Writer};
@@ -32,6 +33,29 @@ pub(crate) struct Orphans {
     pub(crate) sequences: Vec<u64>,
     /// The tenant whose writer has sent them; else empty.
     pub(crate) claim: Arc<str>,
+}
+
+/// A version of a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version {
+    pub(crate) content: u64,
+    pub(crate) sequence: u64,
+    pub(crate) owner: Owner,
+}
+
+impl Version {
+    fn of(live: Live) -> Self {
+        Self { content: live.content, sequence: live.sequence, owner: live.owner }
+    }
+}
+
+/// What became of a key, by the change of this number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    pub(crate) key: Fingerprint,
+    pub(crate) sequence: u64,
+    /// Whose row it is now; `None` of one that was deleted.
+    pub(crate) owner: Option<Owner>,
 }
 
 impl Orphans {
@@ -88,13 +112,15 @@ impl TableInfo {
 }
 
 impl Writer {
-    /// Keeps rows until their parents come. `is_replaced` tells of a key whether a later version of it,
-    /// than the one with this arrival number, is about to be stored.
+    /// Keeps rows until their parents come. `coming` tells of a key which version of it came with these rows
+    /// and will be stored, though it is not yet: what waits and is older than that counts as gone where the
+    /// rows bring another, by a change of this number.
     pub(crate) fn keep_waiting(
         &mut self,
         index: TableIndex,
         orphans: Orphans,
-        is_replaced: impl Fn(Fingerprint, u64) -> bool,
+        number: u64,
+        coming: impl Fn(Fingerprint) -> Option<Version>,
         group: &mut Group,
     ) -> Result<Receipt, StoreError> {
         let mut receipt = Receipt::default();
@@ -111,12 +137,12 @@ impl Writer {
             let table = &self.tables[index];
             if let Some(stored) = stored.get(row) {
                 let (own, sequence) = (orphans.own[row], orphans.sequences[row]);
-                let live = table.known(own, *stored).live;
-                if live.is_some_and(|live| live.content == orphans.contents[row]) {
+                let newest = coming(own).or_else(|| table.known(own, *stored).live.map(Version::of));
+                if newest.is_some_and(|newest| newest.content == orphans.contents[row]) {
                     receipt.duplicates += 1;
                     continue;
                 }
-                if is_replaced(own, sequence) || live.is_some_and(|live| live.sequence > sequence) {
+                if newest.is_some_and(|newest| newest.sequence > sequence) {
                     receipt.accepted += 1;
                     continue;
                 }
@@ -129,6 +155,11 @@ impl Writer {
         }
         let keys: Vec<Fingerprint> = kept.iter().map(|&row| key_of(row as usize)).collect();
         let orphans = orphans.take(&kept)?;
+        let news = |key: &Fingerprint| {
+            let Version { sequence, owner, .. } = coming(*key)?;
+            Some(News { key: *key, sequence, owner: Some(owner) })
+        };
+        self.supersede(index, number, orphans.own.iter().filter_map(news).collect(), group);
         let arriving = Arriving {
             tenants: RowTenants::one(&claim, keys.len()),
             rows: orphans.rows,
@@ -148,42 +179,67 @@ impl Writer {
         Ok(receipt)
     }
 
-    /// There is news of these keys, each with its arrival number: versions of them that are older wait no
-    /// more, by a change of this number, where a key is one row in the whole app.
-    pub(crate) fn supersede(
+    /// Whether versions of keys may wait that news of the keys replaces: a key is one row in the whole app.
+    fn may_supersede(&self, index: TableIndex) -> bool {
+        let table = &self.tables[index];
+        table.info.parent && table.kin.area.is_some() && !table.waiting.is_empty()
+    }
+
+    /// Rows were stored, each with its key and arrival number: see [`Writer::supersede`].
+    pub(crate) fn supersede_by(
         &mut self,
         index: TableIndex,
         number: u64,
-        news: impl IntoIterator<Item = (Fingerprint, u64)>,
+        stored: &[(Fingerprint, u64)],
         group: &mut Group,
     ) {
+        if self.may_supersede(index) {
+            let table = &self.tables[index];
+            let owner = |key: Fingerprint| table.known(key, None).live.map(|live| live.owner);
+            let news = stored.iter().map(|&(key, sequence)| News { key, sequence, owner: owner(key) });
+            self.supersede(index, number, news.collect(), group);
+        }
+    }
+
+    /// Versions of these keys that are older than the news wait no more, by a change of this number, whether
+    /// they are anybody's or of the tenant that the news is of.
+    pub(crate) fn supersede(&mut self, index: TableIndex, number: u64, news: Vec<News>, group: &mut Group) {
         let table = &self.tables[index];
-        let Some(area) = table.kin.area.filter(|_| !table.waiting.is_empty() && table.info.parent) else {
-            return;
-        };
-        let news: Vec<(Fingerprint, u64)> =
-            news.into_iter().filter(|(key, _)| table.waiting.contains(*key)).collect();
-        let keys: Vec<Fingerprint> = news.iter().map(|(key, _)| *key).collect();
+        let Some(area) = table.kin.area.filter(|_| self.may_supersede(index)) else { return };
+        let mut waiting: Vec<(Fingerprint, u64)> = Vec::new();
+        for News { key, sequence, owner } in news {
+            let tenant = owner.and_then(|owner| table.owners.name(owner));
+            let claimed = tenant.filter(|tenant| table.waiting.rows_of(tenant) > 0);
+            let claimed = claimed.map(|tenant| key ^ table.info.claim_salt(tenant));
+            let keys = [key].into_iter().chain(claimed).filter(|key| table.waiting.contains(*key));
+            waiting.extend(keys.map(|key| (key, sequence)));
+        }
+        let keys: Vec<Fingerprint> = waiting.iter().map(|(key, _)| *key).collect();
         let stored = self.tables[area].stored(&keys);
         let is_older = |((key, sequence), stored): ((Fingerprint, u64), Option<Live>)| {
             let live = self.tables[area].known(key, stored).live?;
             (live.sequence < sequence).then_some(key)
         };
-        let older: Vec<Fingerprint> = news.into_iter().zip(stored).filter_map(is_older).collect();
+        let older: Vec<Fingerprint> = waiting.into_iter().zip(stored).filter_map(is_older).collect();
         self.end_waiting(index, number, &older, group);
     }
 
     /// As [`Writer::supersede`], of all rows that are stored.
     pub(crate) fn supersede_all(&mut self, index: TableIndex, group: &mut Group) {
-        let table = &self.tables[index];
-        if !table.info.parent || table.waiting.is_empty() {
+        if !self.may_supersede(index) {
             return;
         }
-        let keys: Vec<Fingerprint> = table.waiting.iter().map(|(key, _, _)| key).collect();
+        let table = &self.tables[index];
+        let own = |(key, _, claim): (Fingerprint, Fingerprint, &Arc<str>)| key ^ table.info.claim_salt(claim);
+        let mut keys: Vec<Fingerprint> = table.waiting.iter().map(own).collect();
+        keys.sort_unstable();
+        keys.dedup();
         let stored = table.stored(&keys);
         let live = keys.iter().zip(stored).map(|(key, stored)| (*key, table.known(*key, stored).live));
-        let news: Vec<(Fingerprint, u64)> =
-            live.filter_map(|(key, live)| Some((key, live?.sequence))).collect();
+        let news = live.filter_map(|(key, live)| {
+            live.map(|live| News { key, sequence: live.sequence, owner: Some(live.owner) })
+        });
+        let news: Vec<News> = news.collect();
         let number = self.next_number();
         self.supersede(index, number, news, group);
     }

@@ -8,6 +8,7 @@ use crate::fingerprint::Fingerprint;
 use crate::group::{Deleted, Group};
 use crate::log::{RecordKind, RecordRef};
 use crate::memtable::{KeyKind, KeyState};
+use crate::orphans::News;
 use crate::owners::Owner;
 use crate::request::Answer;
 use crate::writer::{TableIndex, Writer};
@@ -28,7 +29,8 @@ impl Writer {
         let count = self.remove_keys(index, number, keys, only, &mut group.deleted);
         if only.is_none() {
             // Whose a waiting row will be nobody knows, so it is everybody's to delete, and no one's.
-            self.supersede(index, number, keys.iter().map(|key| (*key, u64::MAX)), group);
+            let gone = |key: &Fingerprint| News { key: *key, sequence: u64::MAX, owner: None };
+            self.supersede(index, number, keys.iter().map(gone).collect(), group);
         }
         Ok(Answer::Deleted(count))
     }

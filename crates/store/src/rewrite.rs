@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::SchemaRef;
 use roaring::RoaringBitmap;
 
 use crate::StoreError;
@@ -14,7 +15,8 @@ use crate::chunk::extend_directory;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 use crate::fs::FileSystem;
-use crate::merge::{RowMerge, Sorted};
+use crate::merge::{Merged, RowMerge, Sorted};
+use crate::merge_runs::RunMerge;
 use crate::probe::older_elsewhere;
 use crate::segment::{
     self, ContentEntry, EntryPlace, KeyEntry, Lifetime, LiveSegment, Segment, SegmentKeyWriter, SegmentWriter,
@@ -48,6 +50,35 @@ pub(crate) struct PieceToWrite {
     pub(crate) rows: Vec<Range<u32>>,
 }
 
+/// Rows of all inputs as they are merged.
+enum Merging<'a> {
+    Rows(Box<RowMerge>),
+    Runs(Box<RunMerge<'a>>),
+}
+
+impl<'a> Merging<'a> {
+    fn new(segments: &[Sorted<'a>], info: &TableInfo) -> Result<Self, StoreError> {
+        match RunMerge::new(segments, info)? {
+            Some(runs) => Ok(Self::Runs(Box::new(runs))),
+            None => Ok(Self::Rows(Box::new(RowMerge::new(segments, info)?))),
+        }
+    }
+
+    fn stored(&self) -> &SchemaRef {
+        match self {
+            Self::Rows(merge) => merge.stored(),
+            Self::Runs(merge) => merge.stored(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Merged>, StoreError> {
+        match self {
+            Self::Rows(merge) => merge.next(),
+            Self::Runs(merge) => merge.next(),
+        }
+    }
+}
+
 /// A piece whose rows are written.
 struct Piece {
     writer: Option<SegmentWriter>,
@@ -76,7 +107,7 @@ impl Rewrite {
         {
             // Deletions are kept although no row is.
             let rows =
-                RecordBatch::new_empty(RowMerge::new(&self.sorted(place), &self.info)?.stored().clone());
+                RecordBatch::new_empty(Merging::new(&self.sorted(place), &self.info)?.stored().clone());
             first.writer = Some(SegmentWriter::create(
                 self.fs.clone(),
                 place.id,
@@ -141,7 +172,7 @@ impl Rewrite {
     fn write_piece(&self, place: &PieceToWrite, stop: &AtomicBool) -> Result<Piece, StoreError> {
         let sorted = self.sorted(place);
         let mut moves: Vec<Moves> = sorted.iter().map(Moves::new).collect();
-        let mut merge = RowMerge::new(&sorted, &self.info)?;
+        let mut merge = Merging::new(&sorted, &self.info)?;
         let mut directory = Directory::default();
         let mut keyless = BooleanBufferBuilder::new(0);
         let mut writer: Option<SegmentWriter> = None;
@@ -149,8 +180,10 @@ impl Rewrite {
             if stop.load(Ordering::Relaxed) {
                 return Err(StoreError::Closed);
             }
-            for (source, row) in merged.sources.iter().zip(directory.rows()..) {
-                moves[*source].push(row);
+            let mut row = directory.rows();
+            for (source, rows) in merged.sources.0 {
+                moves[source].push(row, rows);
+                row = row.saturating_add(rows);
             }
             extend_directory(&mut directory, &merged.batch)?;
             match self.info.keyless(&merged.batch) {
@@ -334,13 +367,18 @@ impl Moves {
         }
     }
 
-    /// The next live row goes here.
-    fn push(&mut self, to: u32) {
-        if let Some(place) = self.to.get_mut(self.next) {
-            *place = to;
+    /// The next live rows go here, one after the other.
+    fn push(&mut self, to: u32, rows: u32) {
+        if self.to.is_empty() {
+            return;
         }
-        self.next += 1;
-        self.skip_dead();
+        for place in (to..).take(rows as usize) {
+            if let Some(to) = self.to.get_mut(self.next) {
+                *to = place;
+            }
+            self.next += 1;
+            self.skip_dead();
+        }
     }
 
     fn of(&self, row: u32) -> Option<u32> {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{FieldRef, SchemaRef, UInt64Type};
+use arrow::datatypes::{FieldRef, SchemaRef, TimestampMicrosecondType, UInt64Type};
 use ebbtide_model::{
     AppSchema, Column, Instant, Property, PropertyKind, Scope, TableName, TableSchema, TenantId, Tenants,
     type_of_kinds,
@@ -266,6 +266,22 @@ impl Snapshot {
         Ok(tenants.into_iter().map(TenantId::new).collect())
     }
 
+    /// The rows of a table that the scope sees and that came since somebody read it within the scope, in a snapshot
+    /// that is no later than this one; `None` where some of those that were read may be gone.
+    pub fn arrived_since(
+        &self,
+        scope: &Scope,
+        name: &TableName,
+        read: TableRead,
+    ) -> Result<Option<TableView>, StoreError> {
+        let mut view = self.table(scope, name)?;
+        if view.lost != read.lost {
+            return Ok(None);
+        }
+        view.parts.retain_mut(|part| part.leave_later_than(read.version, scope.tenants()));
+        Ok(Some(view))
+    }
+
     /// The rows of a table that the scope sees.
     pub fn table(&self, scope: &Scope, name: &TableName) -> Result<TableView, StoreError> {
         let (table, rows) = self.find(scope, name)?;
@@ -275,11 +291,12 @@ impl Snapshot {
             (_, _) => Visible::default(),
         };
         let columns = Arc::new(ViewColumns { stored: stored_schema(&table), table: table.clone(), visible });
-        let mut view = TableView { table, columns: columns.clone(), parts: Vec::new(), version: 0 };
+        let mut view = TableView { table, columns: columns.clone(), parts: Vec::new(), version: 0, lost: 0 };
         if let Some(rows) = rows {
             let parts = rows.runs.iter().map(|run| Part::of_run(run, scope.tenants(), &columns));
             view.parts.extend(parts.filter(|part| !part.rows.is_empty()));
             view.version = rows.version(scope.tenants());
+            view.lost = rows.lost(scope.tenants());
         }
         Ok(view)
     }
@@ -301,6 +318,13 @@ impl TableRows {
         match tenants {
             Tenants::All => self.versions.of_all(),
             Tenants::One(tenant) => self.versions.of(tenant.as_str()),
+        }
+    }
+
+    fn lost(&self, tenants: &Tenants) -> u64 {
+        match tenants {
+            Tenants::All => self.versions.lost_of_all(),
+            Tenants::One(tenant) => self.versions.lost_of(tenant.as_str()),
         }
     }
 }
@@ -335,9 +359,30 @@ pub struct TableView {
     columns: Arc<ViewColumns>,
     parts: Vec<Part>,
     version: u64,
+    /// The change by which one of the scope's rows last went away.
+    lost: u64,
+}
+
+/// How far a table was read within a scope, in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableRead {
+    version: u64,
+    lost: u64,
+}
+
+impl TableRead {
+    /// The [version](TableView::version) of what was read.
+    pub fn version(self) -> u64 {
+        self.version
+    }
 }
 
 impl TableView {
+    /// That these rows are read.
+    pub fn read(&self) -> TableRead {
+        TableRead { version: self.version, lost: self.lost }
+    }
+
     pub fn schema(&self) -> &Arc<TableSchema> {
         &self.table
     }
@@ -363,6 +408,26 @@ impl TableView {
 }
 
 impl TableView {
+    /// The latest time of a row, as far as is known without reading segments: of a scope that sees all. A row that
+    /// was deleted may count until it is compacted away.
+    pub fn latest_time(&self) -> Result<Option<Instant>, StoreError> {
+        let Some(time) = self.table.time else { return Ok(None) };
+        let mut latest = None;
+        for part in &self.parts {
+            match &part.run {
+                Run::Memory { .. } => {
+                    for batch in part.scan(&[ColumnRef::Declared(time)])? {
+                        let batch = batch?;
+                        let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+                        latest = latest.max(arrow::compute::max(times));
+                    }
+                }
+                Run::Segment { .. } => latest = latest.max(part.time_range().map(|(_, last)| last)),
+            }
+        }
+        Ok(latest.map(Instant::from_micros))
+    }
+
     /// When the next row comes into existence, for one who asks at `as_of`: no row of the scope has a
     /// time in between, and one may have this time. `None` where none is later.
     ///
@@ -397,6 +462,7 @@ pub struct TimeBounds {
 pub struct PartIdentity {
     run: RunIdentity,
     rows: Range<u32>,
+    after: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -416,7 +482,7 @@ enum RunIdentity {
 
 impl PartialEq for PartIdentity {
     fn eq(&self, other: &Self) -> bool {
-        if self.rows != other.rows {
+        if (&self.rows, self.after) != (&other.rows, other.after) {
             return false;
         }
         match (&self.run, &other.run) {
@@ -449,6 +515,8 @@ pub struct Part {
     pub(crate) run: Run,
     rows: Range<u32>,
     columns: Arc<ViewColumns>,
+    /// It has those alone that arrived with a higher number.
+    after: Option<u64>,
 }
 
 /// The columns that may be asked for.
@@ -509,7 +577,19 @@ impl Part {
             Tenants::All => 0..directory.rows(),
             Tenants::One(tenant) => directory.range(tenant.as_str()),
         };
-        Self { run: run.clone(), rows, columns: columns.clone() }
+        Self { run: run.clone(), rows, columns: columns.clone(), after: None }
+    }
+
+    /// Leaves the rows that arrived with a higher number; false where there can be none.
+    fn leave_later_than(&mut self, number: u64, tenants: &Tenants) -> bool {
+        self.after = Some(number);
+        let own = match tenants {
+            Tenants::All => 0,
+            Tenants::One(tenant) => self.run.directory().last_number_of(tenant.as_str()),
+        };
+        // Older segments do not keep it of each tenant.
+        let last = if own == 0 { self.run.last_number() } else { own };
+        last > number
     }
 
     /// How many rows a scan yields, or more where some of them are dead.
@@ -531,7 +611,7 @@ impl Part {
             let cut = even.max(start / group + 1).saturating_mul(group);
             let last = parts.len() + 1 >= pieces || cut >= self.rows.end;
             let end = if last { self.rows.end } else { cut };
-            parts.push(Self { run: self.run.clone(), rows: start..end, columns: self.columns.clone() });
+            parts.push(Self { rows: start..end, ..self.clone() });
             start = end;
         }
         parts
@@ -539,21 +619,30 @@ impl Part {
 
     /// The part's rows in order, with just these columns in this order.
     pub fn scan(&self, columns: &[ColumnRef]) -> Result<Scan, StoreError> {
-        let asked = self.columns.ask(columns)?;
+        let mut asked = self.columns.ask(columns)?;
         let scan = match &self.run {
-            Run::Memory { chunk, dead } => Scan::memory(chunk, dead, self.rows.clone(), &asked.read),
-            Run::Segment { live, decoded } => {
-                Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))
+            Run::Memory { chunk, dead } => {
+                Scan::memory(chunk, dead, self.rows.clone(), &asked.read, self.after)?
             }
-        }?;
+            Run::Segment { live, decoded } => match self.after {
+                None => Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))?,
+                Some(after) => {
+                    let numbers = asked.read_too(self.columns.stored_field(SEQUENCE_INDEX)?);
+                    let scan = Scan::segment(live, self.rows.clone(), &asked.read, Some(decoded))?;
+                    scan.after(numbers, after)
+                }
+            },
+        };
         Ok(scan.assembled(asked.assembly()))
     }
 
-    /// These columns of its rows, for a reader of some of them; `None` where the rows are in memory.
+    /// These columns of its rows, for a reader of some of them; `None` where the rows are in memory, or are those
+    /// alone that arrived since.
     pub fn lanes(&self, columns: &[ColumnRef]) -> Result<Option<Lanes>, StoreError> {
         let asked = self.columns.ask(columns)?;
         match &self.run {
             Run::Memory { .. } => Ok(None),
+            Run::Segment { .. } if self.after.is_some() => Ok(None),
             Run::Segment { live, decoded } => Lanes::new(live, &self.rows, asked, decoded).map(Some),
         }
     }
@@ -577,6 +666,7 @@ impl Part {
     pub fn spine(&self, columns: &SpineColumns) -> Option<SpineScan> {
         match &self.run {
             Run::Memory { .. } => None,
+            Run::Segment { .. } if self.after.is_some() => None,
             Run::Segment { live, .. } => {
                 let stored = &self.columns.stored;
                 let name = columns.name.map(|name| stored.field(DECLARED_INDEX + name));
@@ -604,7 +694,7 @@ impl Part {
                 RunIdentity::Segment { id: live.segment.descriptor.id, dead: live.dead.clone() }
             }
         };
-        PartIdentity { run, rows: self.rows.clone() }
+        PartIdentity { run, rows: self.rows.clone(), after: self.after }
     }
 
     /// Which rows of its run they are.
@@ -617,7 +707,7 @@ impl Part {
     pub fn between(&self, rows: Range<u32>) -> Self {
         let start = rows.start.clamp(self.rows.start, self.rows.end);
         let rows = start..rows.end.clamp(start, self.rows.end);
-        Self { run: self.run.clone(), rows, columns: self.columns.clone() }
+        Self { rows, ..self.clone() }
     }
 
     /// The lowest and highest time of its rows, in microseconds, and perhaps of some more; `None` where
@@ -631,6 +721,14 @@ impl Part {
 }
 
 impl Run {
+    /// The highest arrival number of its rows.
+    fn last_number(&self) -> u64 {
+        match self {
+            Self::Memory { chunk, .. } => chunk.sequence_last,
+            Self::Segment { live, .. } => live.segment.descriptor.sequence_last,
+        }
+    }
+
     fn directory(&self) -> &Directory {
         match self {
             Self::Memory { chunk, .. } => &chunk.directory,

@@ -124,19 +124,24 @@ impl TableInfo {
     /// Which of these stored rows have no key and go only with all that their tenant has, so that nobody
     /// needs to find them one by one; `None` where none are so.
     pub(crate) fn keyless(&self, stored: &RecordBatch) -> Option<BooleanBuffer> {
+        self.keyless_of(&stored.columns()[DECLARED_INDEX..], stored.num_rows())
+    }
+
+    /// As [`TableInfo::keyless`], of so many rows in declared columns.
+    pub(crate) fn keyless_of(&self, columns: &[ArrayRef], rows: usize) -> Option<BooleanBuffer> {
         if !self.may_lack_key() {
             return None;
         }
         if self.schema.key.is_empty() {
-            return Some(BooleanBuffer::new_set(stored.num_rows()));
+            return Some(BooleanBuffer::new_set(rows));
         }
-        let key = self.schema.key.iter().map(|&index| stored.column(DECLARED_INDEX + index));
+        let key = self.schema.key.iter().map(|&index| &columns[index]);
         let with_nulls: Vec<&ArrayRef> = key.filter(|column| column.null_count() > 0).collect();
         if with_nulls.is_empty() {
             return None;
         }
         let is_keyless = |row: usize| with_nulls.iter().any(|column| column.is_null(row));
-        Some(BooleanBuffer::collect_bool(stored.num_rows(), is_keyless))
+        Some(BooleanBuffer::collect_bool(rows, is_keyless))
     }
 
     pub(crate) fn is_entity(&self) -> bool {
@@ -333,6 +338,13 @@ impl Table {
             Place::Somewhere => return,
         }
         self.deaths.note(fingerprint, live.sequence);
+    }
+
+    /// A row of a tenant was replaced by one that came with this number.
+    pub(crate) fn note_replacement(&mut self, owner: Owner, number: u64) {
+        if let Some(tenant) = self.owners.name(owner) {
+            self.changes.note_replacement(tenant, number);
+        }
     }
 
     /// A row of a tenant was deleted.

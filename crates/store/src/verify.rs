@@ -29,6 +29,11 @@ pub struct Verified {
 /// Checks a data folder that no process holds.
 pub fn verify(fs: &Arc<dyn FileSystem>) -> Result<Verified, StoreError> {
     let _lock = FolderLock::take(fs.as_ref())?;
+    examine(fs)
+}
+
+/// Whoever calls it holds the folder.
+fn examine(fs: &Arc<dyn FileSystem>) -> Result<Verified, StoreError> {
     let mut found = Verified::default();
     if let Some(catalog) = verify_manifest_and_log(fs, &mut found)? {
         verify_segments(fs.as_ref(), &catalog, &mut found)?;
@@ -129,10 +134,7 @@ pub struct Repaired {
 /// Checks a data folder that no process holds, and takes away what is damaged and can be made again.
 pub fn repair(fs: &Arc<dyn FileSystem>) -> Result<Repaired, StoreError> {
     let _lock = FolderLock::take(fs.as_ref())?;
-    let mut found = Verified::default();
-    if let Some(catalog) = verify_manifest_and_log(fs, &mut found)? {
-        verify_segments(fs.as_ref(), &catalog, &mut found)?;
-    }
+    let found = examine(fs)?;
     let mut repaired = Repaired::default();
     for damage in found.damage {
         if !is_spine(&damage.file) {

@@ -1,10 +1,10 @@
-//! The dashboard as it was built from `web/`: its files, compressed. No code of the server's is here, and no Node is needed to
+//! The dashboard and the scripts for other sites' pages as they were built from `web/`: their files, compressed. No code of the server's is here, and no Node is needed to
 //! build it; `make web` makes the files anew, and `make test` says when they are not what a fresh build gives.
 
 /// One file of the dashboard.
 #[derive(Clone, Copy, Debug)]
 pub struct File {
-    /// Below `/app/`, such as `assets/index-BnFBzOH5.js`.
+    /// Below `/app/`, such as `assets/index-BnFBzOH5.js`; of the scripts for pages of other sites, below `/`.
     pub name: &'static str,
     pub media_type: &'static str,
     /// A hash of its contents.
@@ -16,7 +16,7 @@ pub struct File {
 impl File {
     /// Whether the name holds a hash of the contents, so that it never names others.
     pub fn is_immutable(&self) -> bool {
-        self.name.starts_with("assets/")
+        self.name.contains("assets/")
     }
 }
 

@@ -1,5 +1,6 @@
 /**
- * Puts the built dashboard where the binary takes it from: each file compressed, a list of them, and the licences of what is in them.
+ * Puts what was built where the binary takes it from: the dashboard, and the scripts for other sites' pages. Each file compressed, a list of them, and the
+ * licences of what is in them.
  * `--check` says instead whether what is there is what a fresh build gives.
  */
 import { createHash } from "node:crypto";
@@ -9,7 +10,9 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const built = join(here, "../dist");
+const dashboard = join(here, "../dist");
+/** What `/embed.js` and `/tracker.js` are. */
+const scripts = [join(here, "../dist-embed"), join(here, "../../packages/tracker/dist")];
 const crate = join(here, "../../../crates/web");
 const modules = join(here, "../../node_modules");
 
@@ -18,6 +21,11 @@ const MEDIA_TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascri
 /** What all files may be together, and what the first page may need, compressed. */
 const BYTES_MAX = 450_000;
 const FIRST_BYTES_MAX = 150_000;
+/** What a page with an embedded report loads before it is drawn, and with everything that the report may need. */
+const EMBED_BYTES_MAX = 120_000;
+const EMBED_ALL_BYTES_MAX = 350_000;
+/** What a page that captures loads. */
+const TRACKER_BYTES_MAX = 2_000;
 
 function filesIn(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -26,7 +34,7 @@ function filesIn(folder) {
   });
 }
 
-function read() {
+function read(built) {
   return filesIn(built).map((path) => fileOf(relative(built, path).replaceAll("\\", "/"), readFileSync(path)));
 }
 
@@ -50,6 +58,13 @@ function checkBudget(files) {
   const [first, all] = [bytesOf(files.filter(isFirst)), bytesOf(files)];
   console.log(`first load ${(first / 1000).toFixed(1)} kB, all ${(all / 1000).toFixed(1)} kB, compressed`);
   if (first > FIRST_BYTES_MAX || all > BYTES_MAX) throw new Error(`more than the budget: ${FIRST_BYTES_MAX} bytes at first, ${BYTES_MAX} in all`);
+}
+
+function checkScripts(files) {
+  const bytes = Object.fromEntries(files.map((file) => [file.name, file.gzip.length]));
+  const [embed, all, tracker] = [bytes["embed.js"], bytesOf(files) - bytes["tracker.js"], bytes["tracker.js"]];
+  console.log(`embed.js ${(embed / 1000).toFixed(1)} kB, with all its parts ${(all / 1000).toFixed(1)} kB; tracker.js ${(tracker / 1000).toFixed(2)} kB, compressed`);
+  if (embed > EMBED_BYTES_MAX || all > EMBED_ALL_BYTES_MAX || !(tracker < TRACKER_BYTES_MAX)) throw new Error("more than the scripts' budgets");
 }
 
 /** Packages that the page may hold, those of their packages included. */
@@ -76,10 +91,12 @@ function licences() {
   return `What the dashboard is made of besides our own work, and under which licences.${rule}${told.join(rule)}\n`;
 }
 
-const pages = read();
+const pages = read(dashboard);
 checkBudget(pages);
+const others = scripts.flatMap(read);
+checkScripts(others);
 const licencesText = licences();
-const files = [...pages, fileOf("licenses.txt", Buffer.from(licencesText))].sort((a, b) => (a.name < b.name ? -1 : 1));
+const files = [...pages, ...others, fileOf("licenses.txt", Buffer.from(licencesText))].sort((a, b) => (a.name < b.name ? -1 : 1));
 const wanted = new Map([["src/files.rs", listOf(files)], ["THIRD-PARTY-LICENSES", licencesText]]);
 
 if (process.argv.includes("--check")) {

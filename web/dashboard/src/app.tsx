@@ -2,7 +2,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { type ComponentType, type ReactNode, Suspense, lazy } from "react";
-import { BrowserRouter, Navigate, Outlet, Route, Routes, useParams } from "react-router";
+import { BrowserRouter, Navigate, Outlet, Route, Routes, useLocation, useParams } from "react-router";
 import { Refusal, mayPass } from "./api/client.ts";
 import { useSchema } from "./api/queries.ts";
 import { ZoneContext } from "./format/useFormat.ts";
@@ -10,6 +10,7 @@ import { I18nProvider, useT } from "./i18n/i18n.tsx";
 import { type Rights, rightsOf } from "./session/claims.ts";
 import { SessionProvider, SignInContext, type SignIn, useSession, useSignIn } from "./session/session.tsx";
 import { Page } from "./shell/Page.tsx";
+import { isShop } from "./shop/place.ts";
 import { Shell } from "./shell/Shell.tsx";
 import { Empty, ProblemNotice, Skeleton } from "./ui/Notice.tsx";
 
@@ -19,6 +20,7 @@ const PackPage = lazy(() => import("./reports/PackPage.tsx"));
 const ExplorePage = lazy(() => import("./explore/ExplorePage.tsx"));
 const SqlPage = lazy(() => import("./sql/SqlPage.tsx"));
 const DataPage = lazy(() => import("./data/DataPage.tsx"));
+const ShopPage = lazy(() => import("./shop/ShopPage.tsx"));
 const AccessPage = lazy(() => import("./access/AccessPage.tsx"));
 
 const client = new QueryClient({
@@ -53,11 +55,15 @@ function Pages() {
           <Route path="/app/:app" element={<OfApp />}>
             <Route index element={<Lazily page={PackPage} />} />
             <Route path="reports/:report" element={<Lazily page={PackPage} />} />
+            <Route path="shop" element={<Lazily page={ShopPage} />} />
             <Route path="explore" element={<Allowed right="explore" page={ExplorePage} />} />
             <Route path="sql" element={<Allowed right="sql" page={SqlPage} />} />
             <Route path="data" element={<Lazily page={DataPage} />} />
             <Route path="access" element={<Allowed right="keys" page={AccessPage} />} />
             <Route path="*" element={<NoSuchPage />} />
+          </Route>
+          <Route path="/:app" element={<OfApp />}>
+            <Route index element={<Front />} />
           </Route>
         </Route>
       </Route>
@@ -66,9 +72,19 @@ function Pages() {
   );
 }
 
+/** Who signs in is taken where they wanted to go. */
 function SignedIn() {
   const { signIns } = useSession();
-  return signIns.length === 0 ? <Navigate to="/app/sign-in" replace /> : <Outlet />;
+  const { pathname, search, hash } = useLocation();
+  return signIns.length === 0 ? <Navigate to="/app/sign-in" replace state={{ wanted: `${pathname}${search}${hash}` }} /> : <Outlet />;
+}
+
+/** The page at an app's own name: a shop's, or that of its reports. */
+function Front() {
+  const signIn = useSignIn();
+  const schema = useSchema(signIn);
+  if (schema.data === undefined) return schema.isError ? <Page title={signIn.app}><ProblemNotice error={schema.error} onRetry={() => void schema.refetch()} /></Page> : <Loading />;
+  return isShop(schema.data) ? <Lazily page={ShopPage} /> : <Navigate to={`/app/${signIn.app}`} replace />;
 }
 
 function Lazily({ page: Own }: { readonly page: ComponentType }) {

@@ -1,60 +1,8 @@
-/**
- * The dashboard in a browser, with a server that has the demo's data.
- *
- * EBBTIDE_URL: where the dashboard is. EBBTIDE_DEMO: a file with what `ebbtide demo` printed, for its tokens.
- * CHROMIUM: the browser, by default the distribution's.
- */
+/** Pages, questions and who may see what, in a browser. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, before, describe, test } from "node:test";
-import { chromium } from "playwright-core";
-
-const URL_BASE = process.env.EBBTIDE_URL ?? "http://127.0.0.1:18152";
-const TOKENS = Object.fromEntries([...readFileSync(process.env.EBBTIDE_DEMO ?? "demo.log", "utf8").matchAll(/^export (\w+)=(\S+)/gm)].map(([, name, token]) => [name, token]));
-const SHOTS = process.env.EBBTIDE_SHOTS;
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
-let browser;
-before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
-});
-after(() => browser?.close());
-
-/** A page that is signed in. Whatever it complains of fails the test, save the answers that `refused` expects. */
-async function open(path, tokens, { width = 1280, height = 900, theme = "light", locale = "en-GB", refused = [] } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale, bypassCSP: false });
-  const page = await context.newPage();
-  const faults = [];
-  page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("console", (message) => {
-    const isExpected = refused.some((status) => message.text().includes(`status of ${status}`));
-    if (message.type() === "error" && !isExpected) faults.push(message.text());
-  });
-  page.on("request", (request) => {
-    if (!request.url().startsWith(URL_BASE) && !/^(?:blob|data):/.test(request.url())) faults.push(`asked elsewhere: ${request.url()}`);
-  });
-  await page.addInitScript((kept) => sessionStorage.setItem("ebbtide.tokens", sessionStorage.getItem("ebbtide.tokens") ?? JSON.stringify(kept)), tokens.map((name) => TOKENS[name]));
-  await page.goto(URL_BASE + path);
-  await page.waitForLoadState("networkidle");
-  return { page, done: async () => (assert.deepEqual(faults, []), context.close()) };
-}
-
-async function api(token, path, body) {
-  const response = await fetch(URL_BASE + path, {
-    method: body === undefined ? "GET" : "POST",
-    headers: { Authorization: `Bearer ${TOKENS[token]}`, "Content-Type": "application/json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  assert.equal(response.status, 200, path);
-  return response.json();
-}
-
-const numberIn = (text) => (/\d/.test(text) ? Number(text.replaceAll(/[^\d.]/g, "")) : null);
-
-/** The numbers of a table's body, by row. */
-const cellsOf = (page, table) => page.locator(table).evaluate((element) => [...element.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent?.trim() ?? "")));
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { TOKENS, URL_BASE, accessFaults, api, cellsOf, numberIn, open, picture } from "./support.mjs";
 
 describe("numbers", () => {
   test("a cohort matrix shows what the report answers", async () => {
@@ -161,9 +109,9 @@ describe("questions", () => {
 });
 
 describe("who may see what", () => {
-  for (const path of ["sql", "access"]) {
-    test(`a viewer does not reach ${path}, and nothing of it is asked for`, async () => {
-      const { page, done } = await open(`/app/loyalty/${path}`, ["MERCHANT"]);
+  for (const [path, app, token] of [["sql", "loyalty", "MERCHANT"], ["access", "loyalty", "MERCHANT"], ["sql", "storefront", "SHOP_VIEWER"], ["access", "storefront", "SHOP_VIEWER"]]) {
+    test(`${token} does not reach ${path} of ${app}, and nothing of it is asked for`, async () => {
+      const { page, done } = await open(`/app/${app}/${path}`, [token]);
       await page.getByText("This page is for another role").waitFor();
       assert.equal(await page.locator(`.nav a[href$="/${path}"]`).count(), 0);
       await done();
@@ -190,35 +138,41 @@ describe("who may see what", () => {
 
 const funnel = encodeURIComponent(JSON.stringify({ kind: "funnel", steps: [{ event: "view", where: [{ prop: "url", op: "eq", value: "/pricing" }] }, { event: "signup" }, { event: "purchase" }], window: "14d" }));
 const retention = encodeURIComponent(JSON.stringify({ kind: "retention", period: "week", periods: 8 }));
-const ALL = ["MERCHANT", "DESK_ADMIN", "OWNER", "SITE_ADMIN", "PRODUCT_ADMIN"];
+const ALL = ["MERCHANT", "DESK_ADMIN", "OWNER", "SITE_ADMIN", "SHOP_ADMIN", "PRODUCT_ADMIN"];
+/** What is done on a page before it is looked at. */
+const toCart = async (page) => {
+  await page.locator(".shop-window .good").first().click();
+  await page.locator('.shop-window[data-screen="product"] .is-primary').click();
+  await page.locator('.shop-window[data-screen="cart"]').waitFor();
+};
+const runStatement = async (page) => {
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.locator("table.table").first().waitFor();
+};
 const PAGES = [
   ["sign-in", "/app/sign-in", []],
-  ["home", "/app", ALL],
+  ["home", "/app/", ALL],
   ["loyalty", "/app/loyalty?compare=1", ["MERCHANT"]],
   ["itsm", "/app/itsm", ["DESK_ADMIN"]],
   ["chatbot", "/app/chatbot", ["OWNER"]],
   ["learning", "/app/learning", ["SITE_ADMIN"]],
+  ["shop", "/storefront/", ["SHOP_ADMIN"], toCart],
+  ["storefront", "/app/storefront", ["SHOP_VIEWER"]],
+  ["product", "/app/product", ["PRODUCT_ADMIN"]],
   ["explore-funnel", `/app/product/explore?q=${funnel}&range=90d`, ["PRODUCT_ADMIN"]],
   ["explore-retention", `/app/product/explore?q=${retention}`, ["PRODUCT_ADMIN"]],
-  ["sql", "/app/learning/sql", ["SITE_ADMIN"]],
+  ["sql", "/app/learning/sql", ["SITE_ADMIN"], runStatement],
   ["data", "/app/loyalty/data", ["LOYALTY_ADMIN"]],
   ["access", "/app/product/access", ["PRODUCT_ADMIN"]],
 ];
 
-/** Faults that keep people out; axe runs inside of the page, past its policy. */
-async function accessFaults(page) {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Runtime.evaluate", { expression: AXE });
-  const { result } = await session.send("Runtime.evaluate", { expression: "axe.run(document, {resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160))])))", awaitPromise: true });
-  return JSON.parse(result.value);
-}
-
 describe("every page", () => {
-  for (const [name, path, tokens] of PAGES) {
+  for (const [name, path, tokens, prepare = async () => undefined] of PAGES) {
     for (const theme of ["light", "dark"]) {
       test(`${name}, ${theme}: no fault of access, none in the console`, async () => {
         const { page, done } = await open(path, tokens, { theme });
         await page.locator("h1").first().waitFor();
+        await prepare(page);
         await page.evaluate(async () => {
           for (let y = 0; y < document.body.scrollHeight; y += 600) {
             scrollTo(0, y);
@@ -228,10 +182,7 @@ describe("every page", () => {
         });
         await page.waitForLoadState("networkidle");
         assert.deepEqual(await accessFaults(page), []);
-        if (SHOTS !== undefined) {
-          mkdirSync(SHOTS, { recursive: true });
-          await page.screenshot({ path: `${SHOTS}/${name}-${theme}.png`, fullPage: true });
-        }
+        await picture(page, `${name}-${theme}`);
         await done();
       });
     }
@@ -239,8 +190,10 @@ describe("every page", () => {
     test(`${name} fits a phone`, async () => {
       const { page, done } = await open(path, tokens, { width: 390, height: 844 });
       await page.locator("h1").first().waitFor();
+      await prepare(page);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `${overflow} px too wide`);
+      if (name === "shop") await picture(page, `${name}-phone`);
       await done();
     });
   }

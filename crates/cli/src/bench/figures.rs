@@ -37,6 +37,54 @@ impl Figure {
     }
 }
 
+/// Times that something took, so many of them that they are counted by the millisecond.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Delays {
+    /// By milliseconds, rounded up; the last ones together.
+    counts: Vec<u64>,
+    most: Duration,
+}
+
+impl Delays {
+    const MILLISECONDS_MAX: usize = 60_000;
+
+    pub(super) fn add(&mut self, time: Duration) {
+        let place = usize::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(usize::MAX);
+        let place = place.min(Self::MILLISECONDS_MAX);
+        if self.counts.len() <= place {
+            self.counts.resize(place + 1, 0);
+        }
+        self.counts[place] += 1;
+        self.most = self.most.max(time);
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
+        self.counts.iter_mut().zip(&other.counts).for_each(|(own, theirs)| *own += theirs);
+        self.most = self.most.max(other.most);
+    }
+
+    fn percentile_ms(&self, part: f64) -> f64 {
+        let all: u64 = self.counts.iter().sum();
+        let wanted = all as f64 * part;
+        let mut passed = 0;
+        let place = self.counts.iter().position(|count| {
+            passed += count;
+            passed as f64 >= wanted
+        });
+        place.unwrap_or(0) as f64
+    }
+
+    pub(super) fn figure(&self, figure: Figure) -> Figure {
+        figure
+            .with("p50_ms", self.percentile_ms(0.5))
+            .with("p95_ms", self.percentile_ms(0.95))
+            .with("p99_ms", self.percentile_ms(0.99))
+            .with("max_ms", milliseconds(self.most))
+            .with("heard", self.counts.iter().sum::<u64>() as f64)
+    }
+}
+
 /// Of times in order: the least that so great a part of them does not pass.
 fn percentile(sorted: &[Duration], part: f64) -> Duration {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
@@ -74,6 +122,18 @@ fn shown(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn delays_are_told_to_the_millisecond() {
+        let mut delays = Delays::default();
+        (1..=99).for_each(|number| delays.add(Duration::from_micros(number * 1_000 - 1)));
+        let mut late = Delays::default();
+        late.add(Duration::from_secs(100));
+        delays.merge(&late);
+        let figure = delays.figure(Figure::new("x"));
+        let told: Vec<f64> = figure.numbers.iter().map(|(_, value)| *value).collect();
+        assert_eq!(told, [50.0, 95.0, 99.0, 100_000.0, 100.0]);
+    }
 
     #[test]
     fn a_percentile_is_a_time_that_was_measured() {

@@ -29,6 +29,22 @@ pub(super) fn own() -> Result<Command, Failure> {
     Ok(command)
 }
 
+/// Lets so many clients do the same side by side, each by its number; ends when all have.
+pub(super) fn at_once(
+    clients: usize,
+    work: impl Fn(usize) -> Result<(), Failure> + Sync,
+) -> Result<(), Failure> {
+    let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
+        let work = &work;
+        let clients: Vec<_> = (0..clients).map(|client| scope.spawn(move || work(client))).collect();
+        let ended = |client: std::thread::ScopedJoinHandle<'_, _>| {
+            client.join().unwrap_or_else(|_| Err(Failure::new("a client fell")))
+        };
+        clients.into_iter().map(ended).collect()
+    });
+    results.into_iter().collect()
+}
+
 /// A server, ended when it is dropped.
 pub(super) struct Server {
     process: Child,
@@ -67,6 +83,10 @@ impl Server {
         }
     }
 
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(super) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -80,6 +100,7 @@ impl Server {
             subject: Some("bench".to_owned()),
             plan: None,
             issuer: None,
+            embed: None,
             expires: Instant::from_micros(SystemClock.now().micros() + TOKEN_LIFE_MICROS),
         };
         let key = SigningKey::hs256(self.secret.as_bytes()).map_err(Failure::new)?;
@@ -160,7 +181,7 @@ impl Connection {
 
 /// The body of a good answer.
 pub(super) fn good((status, body): (u16, Vec<u8>)) -> Result<Vec<u8>, Failure> {
-    if status == 200 {
+    if (200..300).contains(&status) {
         return Ok(body);
     }
     let text: String = String::from_utf8_lossy(&body).chars().take(500).collect();

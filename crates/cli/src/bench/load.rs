@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use super::ask::APP;
 use super::figures::Figure;
-use super::http::{Server, own};
+use super::http::{Server, at_once, own};
 use super::machine;
 use crate::failure::Failure;
 
@@ -63,17 +63,8 @@ impl Capture {
             times.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&mut own);
             Ok(())
         };
-        let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
-            let write = &write;
-            let writers: Vec<_> =
-                (0..self.writers).map(|writer| scope.spawn(move || write(writer))).collect();
-            let ended = |writer: std::thread::ScopedJoinHandle<'_, _>| {
-                writer.join().unwrap_or_else(|_| Err(Failure::new("a writer fell")))
-            };
-            writers.into_iter().map(ended).collect()
-        });
+        at_once(self.writers, write)?;
         let seconds = started.elapsed().as_secs_f64();
-        results.into_iter().collect::<Result<(), Failure>>()?;
         let mut times = times.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let events = (times.len() * self.batch) as f64;
         let what = format!("capture, {} writers of {} at a time", self.writers, self.batch);

@@ -34,6 +34,14 @@ pub(super) fn anonymous_mib(process: u32) -> f64 {
     found.map_or(0.0, |kib| kib as f64 / 1_024.0)
 }
 
+/// Processor time of a process since its start, in seconds; 0 where the system does not tell.
+pub(super) fn processor_s(process: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may have spaces: the twelfth and thirteenth field, in hundredths.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 /// Waits for a process to end, and tells its anonymous memory at its height, in MiB.
 pub(super) fn watch(child: &mut Child) -> Result<(ExitStatus, f64), Failure> {
     let mut most: f64 = 0.0;

@@ -4,9 +4,11 @@ mod ask;
 mod events;
 mod figures;
 mod http;
+mod live;
 mod load;
 mod machine;
 mod report;
+mod socket;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,12 +19,13 @@ use serde_json::{Value as Json, json};
 use self::ask::Asking;
 use self::events::{EVENTS_MAX, Events, TENANTS};
 use self::figures::Figure;
+use self::live::Live;
 use self::load::Capture;
 use self::report::Load;
 use crate::Outcome;
 use crate::failure::{Failure, print};
 
-/// Measure import, questions, capture and reports on this machine.
+/// Measure import, questions, capture, live answers and reports on this machine.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without --data or --file the events are made up, the same each time, and synthetic all of them. What is\n\
@@ -32,6 +35,7 @@ use crate::failure::{Failure, print};
     ebbtide bench ask --file events.parquet --runs 9\n  \
     ebbtide bench tenant --data ./data --tenant 1\n  \
     ebbtide bench capture --seconds 30\n  \
+    ebbtide bench live --rate 5000 --listeners 200 --seconds 600\n  \
     ebbtide bench all --events 1M --json figures.json"
 )]
 pub(crate) struct Bench {
@@ -51,6 +55,8 @@ enum Part {
     Import,
     /// Events over HTTP, each acknowledged once it is on disk: 16 writers of 500 at a time, 64 of one.
     Capture,
+    /// Events of a shop, and how soon all who listen to its summary are told of each.
+    Live,
     /// Reports of the demo's loyalty programme, cached and not, at a steady rate of requests.
     Report,
     /// All of these.
@@ -74,9 +80,15 @@ struct With {
     /// How often each question is asked, after once to warm up.
     #[arg(long, global = true, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// How long each load of captures and reports lasts.
+    /// How long each load of captures, live events and reports lasts.
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     seconds: u16,
+    /// Events a second that listeners are told of.
+    #[arg(long, global = true, value_name = "COUNT", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// How many listen.
+    #[arg(long, global = true, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    listeners: u16,
     /// Requests a second for reports that are kept.
     #[arg(long, global = true, value_name = "COUNT", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     cached_rate: u32,
@@ -119,6 +131,9 @@ impl Bench {
         }
         if wants(Part::Capture) {
             work.capture()?;
+        }
+        if wants(Part::Live) {
+            work.live()?;
         }
         if wants(Part::Report) {
             work.report()?;
@@ -271,6 +286,16 @@ impl Work<'_> {
         }
         let memory = machine::anonymous_mib(server.id());
         self.figures.push(Figure::new("memory after capture").with("anonymous_mib", memory));
+        Ok(())
+    }
+
+    fn live(&mut self) -> Result<(), Failure> {
+        let live = Live {
+            rate: self.with.rate,
+            listeners: usize::from(self.with.listeners),
+            time: Duration::from_secs(u64::from(self.with.seconds)),
+        };
+        self.figures.extend(live.run(&self.folder.join("live"))?);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant as Stopwatch};
 use ebbtide_model::Instant;
 
 use super::figures::Figure;
-use super::http::{Server, good};
+use super::http::{Server, at_once, good};
 use crate::demo;
 use crate::failure::Failure;
 
@@ -80,17 +80,8 @@ impl Load {
         // Keeps the answer, and makes the first request no other than the rest.
         good(server.connect(&token)?.get(&path(WARMING))?)?;
         let started = Stopwatch::now();
-        let results: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
-            let ask = &ask;
-            let asking: Vec<_> =
-                (0..self.connections.max(1)).map(|_| scope.spawn(move || ask(started))).collect();
-            let ended = |asker: std::thread::ScopedJoinHandle<'_, _>| {
-                asker.join().unwrap_or_else(|_| Err(Failure::new("a client fell")))
-            };
-            asking.into_iter().map(ended).collect()
-        });
+        at_once(self.connections.max(1), |_| ask(started))?;
         let seconds = started.elapsed().as_secs_f64();
-        results.into_iter().collect::<Result<(), Failure>>()?;
         let mut times = times.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         let answered = times.len() as f64 / seconds;
         let figure = Figure::new(format!("{what}, {per_s} requests/s")).with("answered_per_s", answered);

@@ -32,6 +32,9 @@ use crate::secret::Secret;
 use crate::serve::serve;
 use crate::{Outcome, clock};
 
+/// Events a second of made-up shoppers, unless another rate is given.
+const TRAFFIC_DEFAULT: u32 = 2;
+
 /// How long the printed tokens are good.
 const TOKEN_DAYS: i64 = 30;
 
@@ -49,8 +52,10 @@ pub(crate) struct Demo {
     /// The address and port to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// Send made-up shoppers to the shop while it serves: so many events a second.
-    #[arg(long, value_name = "RATE", conflicts_with = "no_serve", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    /// Made-up shoppers come to the shop while it serves: so many events a second, 2 unless given. 0: none.
+    ///
+    /// What they do is kept like any events: at 2 a second the folder grows by some 10 MB a day.
+    #[arg(long, value_name = "RATE", conflicts_with = "no_serve", value_parser = clap::value_parser!(u32).range(0..=20_000))]
     traffic: Option<u32>,
     /// Load the data and print the tokens, and do not serve.
     #[arg(long)]
@@ -76,14 +81,29 @@ impl Demo {
         }
         let shown: Vec<&Tour> = tours.iter().map(|(tour, _)| *tour).collect();
         print(&invitation(&shown, &loaded, &self.data, now)?)?;
-        if let Some(rate) = self.traffic {
-            send_shoppers(rate, &loaded, &self.data, now)?;
-        }
         if !self.no_serve {
+            self.send_shoppers(&loaded, now)?;
             let packs = tours.into_iter().map(|(_, pack)| pack).collect();
             serve(&loaded, packs)?;
         }
         Ok(Outcome::Done)
+    }
+}
+
+impl Demo {
+    /// Shoppers for the server that is about to start.
+    fn send_shoppers(&self, loaded: &Loaded, now: Instant) -> Result<(), Failure> {
+        let rate = self.traffic.unwrap_or(TRAFFIC_DEFAULT);
+        let is_known = !loaded.config.listen.ends_with(":0");
+        if !is_known && self.traffic.is_some_and(|rate| rate > 0) {
+            return Err(Failure::usage(
+                "--traffic needs a port that is known before: give one with --listen",
+            ));
+        }
+        if rate == 0 || !is_known {
+            return Ok(());
+        }
+        send_shoppers(rate, loaded, &self.data, now)
     }
 }
 
@@ -120,12 +140,9 @@ fn fill(data: &Path, tour: &Tour, pack: &Pack, end: Instant) -> Result<(), Failu
     import_sources(data, pack, sources).map(|_| ())
 }
 
-/// Shoppers for the server that is about to start.
+/// Sends shoppers to the server that is about to start, in a thread of their own.
 fn send_shoppers(rate: u32, loaded: &Loaded, data: &Path, now: Instant) -> Result<(), Failure> {
     let listen = &loaded.config.listen;
-    if listen.ends_with(":0") {
-        return Err(Failure::usage("--traffic needs a port that is known before: give one with --listen"));
-    }
     let key = Secret::find_or_make(loaded, data)?.signing()?;
     let issuer = loaded.config.settings.token.issuers.first();
     let sender = Caller {
@@ -137,7 +154,10 @@ fn send_shoppers(rate: u32, loaded: &Loaded, data: &Path, now: Instant) -> Resul
     };
     let token = token("storefront", &sender, &key, issuer, now)?;
     traffic::begin(rate, &format!("http://{listen}"), &token)?;
-    print(&format!("made-up shoppers come to the shop {}: {rate} events a second\n", traffic::SHOP))
+    let shop = traffic::SHOP;
+    print(&format!(
+        "made-up shoppers come to the shop {shop}: {rate} events a second, synthetic all of them (--traffic 0: none)\n"
+    ))
 }
 
 /// Where it is, and what to paste.
@@ -177,6 +197,7 @@ fn token(
         subject: Some(caller.subject.to_owned()),
         plan: None,
         issuer: issuer.cloned(),
+        embed: None,
         expires: Instant::from_micros(now.micros() + TOKEN_DAYS * Instant::MICROS_PER_DAY),
     };
     claims.sign(key).map_err(Failure::new)

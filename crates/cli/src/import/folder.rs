@@ -4,9 +4,11 @@ use std::path::Path;
 
 use ebbtide_model::pack::Pack;
 use ebbtide_model::{Scope, TableName};
+use ebbtide_server::rejects::{Bounds, RejectBook};
 use ebbtide_server::sources::Chunk;
 use ebbtide_store::{Importer, Receipt, Store};
 
+use super::kept::Kept;
 use super::{Destination, FileOutcome, RefusedRow};
 use crate::data::{open_store, operator_scope, store_failure};
 use crate::failure::Failure;
@@ -17,15 +19,19 @@ pub(super) struct Folder {
     /// Of the file that is being read.
     importer: Option<Importer>,
     outcome: FileOutcome,
+    book: RejectBook,
 }
 
 impl Folder {
     pub(super) fn open(data: &Path, pack: &Pack) -> Result<Self, Failure> {
+        // Without the system's randomness the moment alone tells rejects of two imports apart.
+        let random = getrandom::u64().unwrap_or(0);
         Ok(Self {
             store: open_store(data, vec![pack.schema.clone()])?,
             scope: operator_scope(&pack.schema.app, None),
             importer: None,
             outcome: FileOutcome::default(),
+            book: RejectBook::new(Bounds::default(), random),
         })
     }
 
@@ -64,6 +70,12 @@ impl Destination for Folder {
             self.count(receipt);
         }
         Ok(std::mem::take(&mut self.outcome))
+    }
+
+    fn keep(&mut self, refused: Kept) {
+        if let Err(error) = refused.write(&self.book, &self.store, &self.scope) {
+            tracing::warn!("rejected rows are not kept for the dashboard: {error}");
+        }
     }
 
     fn close(&mut self) -> Result<(), Failure> {

@@ -1,15 +1,18 @@
 //! Sources into a destination, one after the other: read on one thread, stored on another.
 
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant as Stopwatch;
 
 use ebbtide_server::sources::{Chunk, FilePlan, Source, SourceError};
 
 use super::files::source_failure;
+use super::kept::Kept;
 use super::positions::Positions;
 use super::progress::Progress;
 use super::rejects::{RejectedRow, Rejects};
 use super::{Destination, FileOutcome};
+use crate::clock;
 use crate::failure::Failure;
 
 /// Chunks that are read ahead while others are stored.
@@ -44,11 +47,18 @@ pub(crate) struct Loader<'a> {
 impl Loader<'_> {
     /// Loads what a source holds. That it cannot be read to its end is told with the totals; what
     /// stops the whole import is an error.
-    pub(crate) fn load(&mut self, source: Source, plan: &FilePlan) -> Result<(), Failure> {
+    ///
+    /// `path`: where the file can be read once more.
+    pub(crate) fn load(
+        &mut self,
+        source: Source,
+        plan: &FilePlan,
+        path: Option<&Path>,
+    ) -> Result<(), Failure> {
         let watch = Stopwatch::now();
         let table = &plan.table.name;
         let mut total = TableTotal { table: table.to_string(), ..TableTotal::default() };
-        let mut positions = Positions::default();
+        let (mut positions, mut kept) = (Positions::default(), Kept::new(clock::now()));
         self.destination.begin(table)?;
         std::thread::scope(|scope| -> Result<(), Failure> {
             let (sender, chunks) = sync_channel::<(Result<Chunk, SourceError>, u64)>(CHUNKS_AHEAD);
@@ -62,7 +72,10 @@ impl Loader<'_> {
             });
             for (chunk, bytes_read) in chunks {
                 match chunk {
-                    Ok(chunk) => self.store(&chunk, &mut positions, &mut total)?,
+                    Ok(chunk) => {
+                        chunk.rejects.iter().for_each(|reject| kept.unread(plan, reject));
+                        self.store(&chunk, &mut positions, &mut total)?;
+                    }
                     Err(error) => total.failures.push(source_failure(error)),
                 }
                 self.progress.file_bytes(bytes_read);
@@ -71,6 +84,8 @@ impl Loader<'_> {
         })?;
         let outcome = self.destination.finish()?;
         self.account(plan, &outcome, &positions, &mut total)?;
+        kept.untaken(plan, &outcome, &positions, path);
+        self.destination.keep(kept);
         self.progress.file_over();
         total.seconds = watch.elapsed().as_secs_f64();
         self.add(total);

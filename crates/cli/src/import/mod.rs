@@ -4,6 +4,7 @@
 mod encode;
 mod files;
 mod folder;
+mod kept;
 mod load;
 mod positions;
 mod progress;
@@ -22,6 +23,7 @@ use crate::failure::{Failure, print};
 use crate::{Outcome, clock};
 
 use self::files::{plan_files, source_failure};
+use self::kept::Kept;
 use self::load::{Loader, TableTotal};
 use self::progress::Progress;
 use self::rejects::Rejects;
@@ -70,6 +72,8 @@ pub(crate) trait Destination {
     fn push(&mut self, chunk: &Chunk) -> Result<(), Failure>;
     /// The file is over: all its rows are durable, and accounted for by their number in the file.
     fn finish(&mut self) -> Result<FileOutcome, Failure>;
+    /// Keeps rows of the file that were refused, where that is this destination's matter.
+    fn keep(&mut self, refused: Kept);
     /// No more files come.
     fn close(&mut self) -> Result<(), Failure>;
 }
@@ -108,7 +112,7 @@ impl Import {
             Loader { destination: destination.as_mut(), rejects: &mut rejects, progress, totals: Vec::new() };
         let loaded = files.iter().try_for_each(|file| {
             let source = Source::open(&file.path, &file.plan).map_err(source_failure)?;
-            loader.load(source, &file.plan)
+            loader.load(source, &file.plan, Some(&file.path))
         });
         loader.progress.finish();
         let totals = loader.totals;
@@ -141,7 +145,7 @@ pub(crate) fn import_sources(
     let progress = Progress::new(&[]);
     let mut loader = Loader { destination: &mut folder, rejects: &mut rejects, progress, totals: Vec::new() };
     for (source, plan) in sources {
-        loader.load(source, &plan)?;
+        loader.load(source, &plan, None)?;
     }
     loader.progress.finish();
     let totals = loader.totals;

@@ -8,6 +8,7 @@ use ebbtide_server::sources::Chunk;
 use serde_json::Value as Json;
 
 use super::encode::push_row;
+use super::kept::Kept;
 use super::{Destination, FileOutcome, RefusedRow};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -173,6 +174,10 @@ impl Destination for Remote {
         self.send_held()?;
         Ok(std::mem::take(&mut self.outcome))
     }
+
+    /// The server keeps what it refused.
+    fn keep(&mut self, _refused: Kept) {}
+
     fn close(&mut self) -> Result<(), Failure> {
         Ok(())
     }

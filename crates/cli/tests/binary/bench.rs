@@ -17,6 +17,10 @@ fn figures(folder: &Folder, arguments: &[&str]) -> Vec<String> {
         "50",
         "--uncached-rate",
         "3",
+        "--rate",
+        "200",
+        "--listeners",
+        "3",
         "--json",
         "out.json",
     ];
@@ -40,9 +44,14 @@ fn every_part_of_the_benchmark_runs_over_few_events() {
     let found = figures(&folder, &["all", "--events", "3k"]);
     let has =
         |part: &str| assert!(found.iter().any(|what| what.contains(part)), "{part} is not in {found:?}");
-    for part in
-        ["import of Parquet", "import of NDJSON", "16 writers of 500", "64 writers of 1", "cohorts, cached"]
-    {
+    for part in [
+        "import of Parquet",
+        "import of NDJSON",
+        "16 writers of 500",
+        "64 writers of 1",
+        "cohorts, cached",
+        "to listener",
+    ] {
         has(part);
     }
     for letter in ["a", "b", "c", "d", "e", "f", "g"] {

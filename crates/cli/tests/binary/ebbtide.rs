@@ -184,3 +184,13 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     println!("skipped: {} is absent", shared.display());
     None
 }
+
+/// Without end, about, but small: what is held of it is one of the two lists.
+pub(crate) const ENDLESS: &str =
+    "SELECT sum(a.value + b.value) AS n FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
+
+pub(crate) fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
+}

@@ -160,3 +160,51 @@ fn a_server_whose_key_set_does_not_come_says_that_it_cannot_tell() {
     assert_eq!(code(&server, &good), Some("keys_unavailable".to_owned()));
     server.stop();
 }
+
+#[test]
+fn tokens_are_minted_where_the_server_holds_the_secret_that_signs() {
+    let folder = Folder::with_shop();
+    let minted = |server: &Server, token: &str| {
+        post(&server.url, token, "/v1/tokens", &json!({"role": "admin", "ttl": "5m"})).unwrap()
+    };
+    let server = serve(&folder, &[("EBBTIDE_JWT_PUBLIC_KEYS", &key("ed25519.pub.pem"))]);
+    let refused = minted(&server, &token(&folder, &["--key", &key("ed25519.pem")], &[]));
+    assert_eq!(refused["code"], json!("minting_unavailable"), "{refused}");
+    server.stop();
+    // With a secret of its own choosing, and with one that it has made.
+    for variables in [&[("EBBTIDE_JWT_SECRET", SECRET)][..], &[]] {
+        let server = serve(&folder, variables);
+        let by = token(&folder, &["--data", "data"], variables);
+        let answer = minted(&server, &by);
+        let made = answer["token"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        assert_eq!(code(&server, made), None);
+        server.stop();
+    }
+}
+
+#[test]
+fn a_token_of_the_command_line_may_be_bound_to_a_report() {
+    let folder = Folder::with_shop();
+    let secret = [("EBBTIDE_JWT_SECRET", SECRET)];
+    let server = serve(&folder, &secret);
+    let bound = token(
+        &folder,
+        &["--embed", "sold", "--param", "days=30", "--param", "where=a=b", "--origin", "https://a.example"],
+        &secret,
+    );
+    assert_eq!(code(&server, &bound), Some("forbidden".to_owned()));
+    server.stop();
+    let check = |arguments: &[&str], told: &str| {
+        let mut command = folder.command(&["token", "--app", "shop", "--role", "admin"]);
+        let output = command.args(arguments).envs(secret).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(told), "{arguments:?}: {error}");
+    };
+    check(&["--embed", "sold"], "--origin");
+    check(&["--origin", "https://a.example"], "--embed");
+    check(&["--embed", "sold", "--origin", "*"], "origin: \"*\" was given; allowed is one origin");
+    check(&["--embed", "sold", "--origin", "https://a.example/page"], "no path");
+    check(&["--embed", "", "--origin", "https://a.example"], "report: \"\" was given");
+    check(&["--embed", "sold", "--origin", "https://a.example", "--param", "days"], "allowed is NAME=VALUE");
+}

@@ -6,11 +6,7 @@ use std::thread;
 
 use serde_json::{Value as Json, json};
 
-use crate::ebbtide::{Folder, Server, post};
-
-/// Without end, about, but small: what is held of it is one of the two lists.
-const ENDLESS: &str =
-    "SELECT sum(a.value + b.value) AS n FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
+use crate::ebbtide::{ENDLESS, Folder, Server, post, until};
 
 /// A server of two shops' orders, some of them in a segment and some in memory.
 fn shops(folder: &Folder, settings: &[(&str, &str)]) -> Server {
@@ -59,12 +55,6 @@ fn processes(server: &Server) -> Vec<u32> {
         }
     }
     found
-}
-
-fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        thread::yield_now();
-    }
 }
 
 #[test]

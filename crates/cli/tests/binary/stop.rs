@@ -2,11 +2,10 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::thread;
 
 use serde_json::{Value as Json, json};
 
-use crate::ebbtide::{Folder, Server};
+use crate::ebbtide::{ENDLESS, Folder, Server, until};
 
 const EVENTS: usize = 60_000;
 
@@ -25,20 +24,12 @@ fn asked(server: &Server, token: &str, path: &str, body: &Json) -> TcpStream {
     connection
 }
 
-fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        thread::yield_now();
-    }
-}
-
 #[test]
 fn a_statement_whose_caller_closes_the_connection_is_killed() {
     let folder = Folder::with_shop();
     let server = Server::start(&folder, &["--app", "shop"]);
     let token = folder.token(&["--app", "shop", "--role", "admin"]);
-    let endless = "SELECT count(*) AS n FROM generate_series(1, 100000) a, \
-        generate_series(1, 100000) b, generate_series(1, 100000) c";
-    let connection = asked(&server, &token, "/v1/sql", &json!({"sql": endless}));
+    let connection = asked(&server, &token, "/v1/sql", &json!({"sql": ENDLESS}));
     until(|| server.number("ebbtide_sql_processes_running") == 1);
     drop(connection);
     until(|| server.number("ebbtide_sql_processes_running") == 0);

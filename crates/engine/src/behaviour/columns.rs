@@ -69,6 +69,11 @@ impl Projection {
         Self { declared, arrivals: Arrivals::Unread, of_actors }
     }
 
+    /// The table's own columns, ascending.
+    pub(crate) fn declared(&self) -> &[usize] {
+        &self.declared
+    }
+
     /// The columns of properties of actors, ascending: they are to be put behind those of a scan.
     pub(crate) fn of_actors(&self) -> &[usize] {
         &self.of_actors

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use ebbtide_model::Scope;
 use ebbtide_model::query::EventSource;
-use ebbtide_store::{Part, Snapshot, SpineColumns};
+use ebbtide_store::{Part, Snapshot, SpineColumns, TableView};
 use hashbrown::HashSet;
 
 use super::columns::Arrivals;
@@ -16,7 +16,7 @@ use super::joined::Joined;
 use super::key::{Group, Key, Keys, OwnedKey, compare_groups};
 use super::load::{Actors, Events, Groups, Loader, NO_CODE, Times, Values};
 use super::share::SHARE_ROWS;
-use super::spine::Stream;
+use super::stream::Stream;
 use super::workers::{in_turn, side_by_side, workers};
 use crate::{EngineError, Interrupt, stop};
 
@@ -65,11 +65,22 @@ pub(crate) struct Loading<'a, 'i> {
 
 impl<'i> Loading<'_, 'i> {
     pub(crate) fn load<'s>(self, sources: &'s [EventSource]) -> Result<Loaded<'i>, EngineError> {
+        let view = |source: &'s EventSource| {
+            Ok::<_, EngineError>((source, self.snapshot.table(self.scope, &source.table)?))
+        };
+        let views = sources.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+        self.load_views(&views)
+    }
+
+    /// Of each source these rows of its table.
+    pub(crate) fn load_views<'s>(
+        self,
+        views: &[(&'s EventSource, TableView)],
+    ) -> Result<Loaded<'i>, EngineError> {
         let mut parts: Vec<(&EventSource, Option<SpineColumns>, Part)> = Vec::new();
-        for source in sources {
-            let view = self.snapshot.table(self.scope, &source.table)?;
+        for (source, view) in views {
             let spine = SpineColumns::of(view.schema());
-            parts.extend(view.parts().iter().map(|part| (source, spine, part.clone())));
+            parts.extend(view.parts().iter().map(|part| (*source, spine, part.clone())));
         }
         let rows: usize = parts.iter().map(|(.., part)| part.rows_max()).sum();
         let workers = workers(rows);
@@ -220,6 +231,17 @@ impl Loaded<'_> {
             },
         )?;
         Ok(merged(fold, states))
+    }
+
+    /// Every run as it was loaded, in no order: an actor may have several. Nothing is left out where arrivals were read.
+    pub(crate) fn for_each_run(&self, mut take: impl FnMut(Actor<'_>, Run<'_>)) {
+        for part in &self.parts {
+            for run in &part.order {
+                let (tenant, key) = part.id(*run);
+                let tenant = self.tenants.get(tenant as usize).map_or("", |name| name);
+                take(Actor { tenant, key }, part.run(*run as usize));
+            }
+        }
     }
 
     /// How many there are at most.

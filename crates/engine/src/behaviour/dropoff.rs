@@ -16,7 +16,7 @@ use crate::answer::Ending;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionRules {
     success: usize,
-    idle: i64,
+    pub(crate) idle: i64,
     /// Events of one actor that are so far apart are of two sessions.
     gap: i64,
 }
@@ -25,28 +25,46 @@ impl SessionRules {
     pub(crate) fn new(dropoff: &Dropoff) -> Self {
         Self { success: dropoff.success, idle: dropoff.idle.micros(), gap: dropoff.session.gap.micros() }
     }
+
+    /// Whether a session of an actor has ended where the next event is so late.
+    pub(crate) fn are_apart(self, last: i64, next: i64) -> bool {
+        next.saturating_sub(last) >= self.gap
+    }
 }
+
+/// When an event was, and when it arrived: no two events of a table have the same.
+pub(crate) type Moment = (i64, u64);
 
 /// What an event says of its session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown {
-    time: i64,
+    pub(crate) at: Moment,
     /// By bit: the step where it happened, and the one where it led.
-    at: u64,
-    to: u64,
+    here: u64,
+    there: u64,
     exit: bool,
 }
 
 impl Shown {
-    pub(crate) fn of(time: i64, marks: u64) -> Self {
+    /// An event of a run.
+    pub(crate) fn of_run(run: Run<'_>, index: usize) -> Self {
+        Self::of((run.times[index], run.arrivals.get(index).copied().unwrap_or(0)), run.marks[index])
+    }
+
+    fn of(at: Moment, marks: u64) -> Self {
         let steps = |first: u8| (marks >> first) & ((1 << BoundQuery::NEXT_STEP) - 1);
         let exit = marks & (1 << BoundQuery::EXIT) != 0;
-        let to = if exit { 0 } else { steps(BoundQuery::NEXT_STEP) };
-        Self { time, at: steps(BoundQuery::STEP), to, exit }
+        let there = if exit { 0 } else { steps(BoundQuery::NEXT_STEP) };
+        Self { at, here: steps(BoundQuery::STEP), there, exit }
+    }
+
+    /// By bit: the steps that it shows.
+    pub(crate) fn steps(self) -> u64 {
+        self.here | self.there
     }
 
     fn places(self) -> impl Iterator<Item = u8> {
-        [self.at, self.to].into_iter().filter_map(first_step)
+        [self.here, self.there].into_iter().filter_map(first_step)
     }
 }
 
@@ -54,44 +72,64 @@ fn first_step(steps: u64) -> Option<u8> {
     if steps == 0 { None } else { u8::try_from(steps.trailing_zeros()).ok() }
 }
 
-/// A session as far as its events go. They are applied in order of time, simultaneous ones in that of
-/// their arrival; that time passes is for [`Session::ending`] to say.
+/// A session as far as its events go; that time passes is for [`Session::ending`] to say. Sessions of parts of its
+/// events, joined in whatever order, are the session of all of them: so events may come late.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    started: i64,
-    last: i64,
+    pub(crate) started: i64,
+    last: Moment,
     /// By bit: the steps that it was at.
-    reached: u64,
-    /// The step that it was at last.
-    place: Option<u8>,
+    pub(crate) reached: u64,
+    /// The step that it was at last, and since which event.
+    place: Option<(Moment, u8)>,
     /// Whether its last event is an exit.
     left: bool,
 }
 
 impl Session {
     pub(crate) fn begin(event: Shown) -> Self {
-        let empty = Self { started: event.time, last: event.time, reached: 0, place: None, left: false };
-        empty.after(event)
+        Self {
+            started: event.at.0,
+            last: event.at,
+            reached: event.steps(),
+            place: event.places().last().map(|step| (event.at, step)),
+            left: event.exit,
+        }
     }
 
     #[must_use]
-    pub(crate) fn after(mut self, event: Shown) -> Self {
-        self.last = event.time;
-        self.reached |= event.at | event.to;
-        self.place = event.places().last().or(self.place);
-        self.left = event.exit;
+    pub(crate) fn joined(mut self, other: Self) -> Self {
+        self.started = self.started.min(other.started);
+        self.reached |= other.reached;
+        if other.last >= self.last {
+            (self.last, self.left) = (other.last, other.left);
+        }
+        self.place = match (self.place, other.place) {
+            (Some(own), Some(place)) if own.0 > place.0 => Some(own),
+            (own, place) => place.or(own),
+        };
         self
+    }
+
+    /// The time of its last event.
+    pub(crate) fn last(&self) -> i64 {
+        self.last.0
+    }
+
+    /// Whether it was at one of the steps: else it is no session of theirs.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.place.is_some()
     }
 
     /// When it will be idle, if nothing happens before.
     pub(crate) fn idle_at(&self, rules: SessionRules) -> i64 {
-        self.last.saturating_add(rules.idle)
+        self.last().saturating_add(rules.idle)
     }
 
-    /// `None`: it was at none of the steps, so it is no session of theirs.
+    /// `None`: it was at none of the steps.
     pub(crate) fn ending(&self, rules: SessionRules, as_of: i64) -> Option<Ending> {
-        let place = self.place?;
-        let idle = as_of.saturating_sub(self.last) >= rules.idle;
+        let (_, place) = self.place?;
+        let idle = as_of.saturating_sub(self.last()) >= rules.idle;
         Some(if self.reached & (1 << rules.success) != 0 {
             Ending::Converted
         } else if self.left || idle {
@@ -99,6 +137,52 @@ impl Session {
         } else {
             Ending::Active
         })
+    }
+}
+
+/// Sessions by what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) sessions: u64,
+    pub(crate) converted: u64,
+    /// By step.
+    pub(crate) reached: Vec<u64>,
+    pub(crate) exits: Vec<u64>,
+}
+
+wire!(Counts { sessions, converted, reached, exits });
+
+impl Counts {
+    pub(crate) fn of_steps(steps: usize) -> Self {
+        Self { reached: vec![0; steps], exits: vec![0; steps], ..Self::default() }
+    }
+
+    /// A session that reached these steps and ended so.
+    pub(crate) fn add(&mut self, reached: u64, ending: Ending) {
+        self.change(reached, ending, |count| *count += 1);
+    }
+
+    /// Takes back what was added.
+    pub(crate) fn remove(&mut self, reached: u64, ending: Ending) {
+        self.change(reached, ending, |count| *count -= 1);
+    }
+
+    fn change(&mut self, reached: u64, ending: Ending, change: impl Fn(&mut u64)) {
+        change(&mut self.sessions);
+        let steps = self.reached.iter_mut().enumerate();
+        steps.filter(|(step, _)| reached & (1 << step) != 0).for_each(|(_, count)| change(count));
+        match ending {
+            Ending::Converted => change(&mut self.converted),
+            Ending::Exited(step) => self.exits.get_mut(usize::from(step)).into_iter().for_each(change),
+            Ending::Active => {}
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.sessions += other.sessions;
+        self.converted += other.converted;
+        self.reached.iter_mut().zip(&other.reached).for_each(|(own, theirs)| *own += theirs);
+        self.exits.iter_mut().zip(&other.exits).for_each(|(own, theirs)| *own += theirs);
     }
 }
 
@@ -131,11 +215,7 @@ pub(crate) type Seen = (u64, u64);
 
 #[derive(Debug, Default)]
 pub(crate) struct DropoffState {
-    pub(crate) sessions: u64,
-    pub(crate) converted: u64,
-    /// By step.
-    pub(crate) reached: Vec<u64>,
-    pub(crate) exits: Vec<u64>,
+    pub(crate) counts: Counts,
     /// By tenant and actor.
     pub(crate) seen: HashMap<Box<str>, HashMap<OwnedKey, Seen>>,
     pub(crate) listed: Vec<Listed>,
@@ -143,7 +223,7 @@ pub(crate) struct DropoffState {
     pub(crate) idle_at: Option<i64>,
 }
 
-wire!(DropoffState { sessions, converted, reached, exits, seen, listed, idle_at });
+wire!(DropoffState { counts, seen, listed, idle_at });
 
 #[derive(Debug)]
 pub(crate) struct DropoffFold<'a> {
@@ -197,25 +277,15 @@ impl<'a> DropoffFold<'a> {
         run: Run<'_>,
         events: std::ops::Range<usize>,
     ) {
-        let shown = |index: usize| Shown::of(run.times[index], run.marks[index]);
-        let mut following = events.clone().map(shown);
+        let mut following = events.clone().map(|index| Session::begin(Shown::of_run(run, index)));
         let Some(first) = following.next() else { return };
-        let session = following.fold(Session::begin(first), Session::after);
+        let session = following.fold(first, Session::joined);
         let Some(ending) = session.ending(self.rules, self.as_of) else { return };
-        state.sessions += 1;
-        let add = |counts: &mut Vec<u64>, steps: u64| {
-            for (step, count) in counts.iter_mut().enumerate() {
-                *count += u64::from(steps & (1 << step) != 0);
-            }
-        };
-        add(&mut state.reached, session.reached);
-        let exit = if let Ending::Exited(step) = ending { Some(step) } else { None };
-        add(&mut state.exits, exit.map_or(0, |step| 1 << step));
-        state.converted += u64::from(ending == Ending::Converted);
+        state.counts.add(session.reached, ending);
         if ending == Ending::Active {
             state.idle_at = state.idle_at.into_iter().chain([session.idle_at(self.rules)]).min();
         }
-        let exits = exit.map_or(0, |step| 1 << step);
+        let exits = if let Ending::Exited(step) = ending { 1 << step } else { 0 };
         match self.runs {
             Runs::Actors => state.see(actor.tenant, &actor.key.to_owned(), (session.reached, exits)),
             Runs::Sessions(users) => {
@@ -224,9 +294,8 @@ impl<'a> DropoffFold<'a> {
                     state.see(actor.tenant, user, (0, exits));
                 }
                 for index in events.clone() {
-                    let Shown { at, to, .. } = shown(index);
                     if let Some(user) = user(index) {
-                        state.see(actor.tenant, user, (at | to, 0));
+                        state.see(actor.tenant, user, (Shown::of_run(run, index).steps(), 0));
                     }
                 }
             }
@@ -254,8 +323,7 @@ impl<'a> DropoffFold<'a> {
             }
             Runs::Actors => (format!("{id}@{}", Instant::from_micros(session.started)), key),
         };
-        let mut path: Vec<u8> =
-            events.flat_map(|index| Shown::of(run.times[index], run.marks[index]).places()).collect();
+        let mut path: Vec<u8> = events.flat_map(|index| Shown::of_run(run, index).places()).collect();
         path.dedup();
         let (outcome, exit_step) = ending.code();
         state.listed.push(Listed {
@@ -263,7 +331,7 @@ impl<'a> DropoffFold<'a> {
             id: id.into(),
             tenant: Box::from(actor.tenant),
             actor: owner,
-            last: session.last,
+            last: session.last(),
             path,
             outcome,
             exit_step,
@@ -302,7 +370,7 @@ impl Fold for DropoffFold<'_> {
     type State = DropoffState;
 
     fn fresh(&self) -> DropoffState {
-        DropoffState { reached: vec![0; self.steps], exits: vec![0; self.steps], ..DropoffState::default() }
+        DropoffState { counts: Counts::of_steps(self.steps), ..DropoffState::default() }
     }
 
     fn take(&self, state: &mut DropoffState, actor: Actor<'_>, run: Run<'_>) {
@@ -311,7 +379,7 @@ impl Fold for DropoffFold<'_> {
             Runs::Actors => {
                 let mut start = 0;
                 for index in 1..=run.len() {
-                    let apart = |next: &i64| next.saturating_sub(run.times[index - 1]) >= self.rules.gap;
+                    let apart = |next: &i64| self.rules.are_apart(run.times[index - 1], *next);
                     if run.times.get(index).is_none_or(apart) {
                         self.count(state, actor, run, start..index);
                         start = index;
@@ -322,10 +390,7 @@ impl Fold for DropoffFold<'_> {
     }
 
     fn merge(&self, into: &mut DropoffState, other: DropoffState) {
-        into.sessions += other.sessions;
-        into.converted += other.converted;
-        into.reached.iter_mut().zip(other.reached).for_each(|(own, theirs)| *own += theirs);
-        into.exits.iter_mut().zip(other.exits).for_each(|(own, theirs)| *own += theirs);
+        into.counts.merge(&other.counts);
         for (tenant, actors) in other.seen {
             for (actor, seen) in actors {
                 into.see(&tenant, &actor, seen);

@@ -2,6 +2,7 @@
 
 use ebbtide_model::query::BoundQuery;
 
+use super::dropoff::Moment;
 use super::fold::{Actor, Fold, Run};
 use super::load::Number;
 use super::wire::wire;
@@ -31,6 +32,21 @@ wire!(Took { sum, count, latest });
 wire!(LatencyState { took });
 
 impl Took {
+    /// Something took so long at each of these steps.
+    pub(crate) fn add(by_step: &mut [Self], steps: u64, at: Moment, number: Number) {
+        for (step, took) in by_step.iter_mut().enumerate() {
+            if steps & (1 << step) != 0 {
+                took.sum.add(number.exact());
+                took.count += 1;
+                took.keep(Some((at.0, at.1, number)));
+            }
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.sum.heap_bytes()
+    }
+
     fn keep(&mut self, latest: Option<(i64, u64, Number)>) {
         let place = |(time, arrival, _): &(i64, u64, Number)| (*time, *arrival);
         if latest.as_ref().map(place) > self.latest.as_ref().map(place) {
@@ -50,13 +66,8 @@ impl Fold for LatencyFold {
         for index in 0..run.len() {
             let Some(number) = run.numbers.get(index).copied().flatten() else { continue };
             let arrival = run.arrivals.get(index).copied().unwrap_or(0);
-            for (step, took) in state.took.iter_mut().enumerate() {
-                if run.marks[index] >> BoundQuery::STEP & (1 << step) != 0 {
-                    took.sum.add(number.exact());
-                    took.count += 1;
-                    took.keep(Some((run.times[index], arrival, number)));
-                }
-            }
+            let steps = run.marks[index] >> BoundQuery::STEP;
+            Took::add(&mut state.took, steps, (run.times[index], arrival), number);
         }
     }
 

@@ -30,7 +30,9 @@ mod select;
 mod share;
 mod span;
 mod spine;
+mod standing;
 mod stickiness;
+mod stream;
 mod tally;
 mod trend;
 mod walk;
@@ -44,4 +46,5 @@ pub use explain::{
     EXPLAINED_EVENTS_MAX, Elsewhere, ExplainedActor, ExplainedEvent, Explanation, Rule, explain,
 };
 pub(crate) use key::OwnedKey;
+pub use standing::{Standing, StandingNumbers};
 pub use wire::Wire;

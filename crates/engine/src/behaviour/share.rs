@@ -10,7 +10,8 @@ use ebbtide_store::{SpineActor, SpineCut};
 use super::drive::{Cursor, Loaded, PartEvents};
 use super::key::Key;
 use super::load::Actors;
-use super::spine::{Stream, lost};
+use super::spine::lost;
+use super::stream::Stream;
 use crate::EngineError;
 
 /// Rows of streams that are read for a share, about: small enough that what is read is still at

@@ -11,7 +11,8 @@ use super::drive::Loaded;
 use super::kernel::{Code, CodeRun, RowTimes, Ruler, TickTimes};
 use super::key::{Key, KeyColumn, OwnedKey};
 use super::load::Actors;
-use super::spine::{Bounds, Stream, lost};
+use super::spine::{Bounds, lost};
+use super::stream::Stream;
 use crate::EngineError;
 
 /// A place in a stream: a run, until there is none.

@@ -2,8 +2,8 @@
 
 mod rows;
 
-use ebbtide_model::{Cohort, CohortMode, ColumnType, Instant};
-use serde_json::{Map, Value as Json};
+use ebbtide_model::{Cohort, CohortMode, ColumnType, Instant, Tenants};
+use serde_json::{Map, Value as Json, json};
 
 use crate::EngineError;
 use crate::behaviour::OwnedKey;
@@ -32,6 +32,24 @@ impl Members {
 
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// The first so many, ascending: values, or of a scope of all tenants `{"tenant", "actor"}`.
+    pub fn to_json(&self, tenants: &Tenants, limit: usize) -> Vec<Json> {
+        let shown = self.list.iter().take(limit);
+        let member = |(tenant, key): &(Box<str>, OwnedKey)| {
+            let actor = key.value(self.column_type).to_json();
+            match tenants {
+                Tenants::One(_) => actor,
+                Tenants::All => json!({"tenant": tenant, "actor": actor}),
+            }
+        };
+        shown.map(member).collect()
+    }
+
+    /// The type of the members.
+    pub fn column_type(&self) -> ColumnType {
+        self.column_type
     }
 }
 

@@ -11,7 +11,7 @@ use super::world::{Event, app, at, data_sets, snapshot, try_ask};
 
 const HOUR: i64 = 3_600_000_000;
 
-fn random_query(random: &mut Random) -> Json {
+pub(crate) fn random_query(random: &mut Random) -> Json {
     let places = json!(["Gare", "", "gare du Nord", "0"]);
     let types = json!(["look", "buy", "Buy"]);
     let (step, next_step, steps) = match random.below(3) {
@@ -240,7 +240,7 @@ fn a_dropoff_is_what_the_naive_engine_says() {
     hold_against(random_query, naive, |_| {});
 }
 
-fn click(session: Option<i64>, user: i64, time: &str, kind: &str, place: &str) -> Event {
+pub(crate) fn click(session: Option<i64>, user: i64, time: &str, kind: &str, place: &str) -> Event {
     let values = [
         ("card", Value::Int(user)),
         ("points", session.map_or(Value::Null, Value::Int)),

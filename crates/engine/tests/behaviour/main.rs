@@ -44,6 +44,8 @@ mod selections;
 #[cfg(test)]
 mod spine;
 #[cfg(test)]
+mod standing;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod trend;

@@ -8,14 +8,14 @@ use arrow::array::{
     RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::datatypes::{Int32Type, Schema};
-use ebbtide_engine::{Answer, EngineError, Interrupt, StopFlag, ask};
-use ebbtide_model::query::{Query, bind};
+use ebbtide_engine::{Answer, EngineError, Interrupt, Standing, StopFlag, ask};
+use ebbtide_model::query::{BoundQuery, Query, bind};
 use ebbtide_model::{
     ActorPropsTable, AliasTable, AppName, AppSchema, Calendar, Column, ColumnType, Instant, Open, Property,
     PropertyKind, Scope, TableKind, TableName, TableSchema, TenantId, TenantRule, Tenants, Value,
 };
 use ebbtide_store::fs::{FileSystem, SimFs};
-use ebbtide_store::{Snapshot, property_field, stored_schema};
+use ebbtide_store::{NewRows, Occurrences, Snapshot, property_field, stored_schema};
 use serde_json::Value as Json;
 
 /// A row of a table.
@@ -117,7 +117,7 @@ const PROPERTIES: [(&str, PropertyKind); 3] =
     [("amount", PropertyKind::Float), ("points", PropertyKind::Int), ("open", PropertyKind::Bool)];
 
 /// The same tables, in which some columns of the sales are properties that nobody declares.
-fn opened(app: &AppSchema) -> Arc<AppSchema> {
+pub(crate) fn opened(app: &AppSchema) -> Arc<AppSchema> {
     let mut app = app.clone();
     let sales = app.tables.iter_mut().find(|table| table.name.as_str() == "sales").unwrap();
     let names = |table: &TableSchema, indexes: &[usize]| -> Vec<String> {
@@ -196,6 +196,16 @@ fn batches(app: &AppSchema, events: &[Event], parts: usize) -> Vec<(TableName, V
     tables
 }
 
+/// The rows of one table as a writer hands them in.
+pub(crate) fn arriving(app: &AppSchema, name: &str, events: &[&Event]) -> NewRows {
+    let table = app.tables.iter().find(|table| table.name.as_str() == name).unwrap();
+    let rows: Vec<(u64, &Event)> = (1..).zip(events.iter().copied()).collect();
+    let stored = batch(table, &rows);
+    let own: Vec<usize> = (2..stored.num_columns()).collect();
+    let occurrences = Occurrences::uncounted();
+    NewRows { table: table.name.clone(), batch: stored.project(&own).unwrap(), occurrences }
+}
+
 fn batch(table: &TableSchema, rows: &[(u64, &Event)]) -> RecordBatch {
     let tenants: DictionaryArray<Int32Type> = rows.iter().map(|(_, event)| event.tenant).collect();
     let sequences: UInt64Array = rows.iter().map(|(sequence, _)| Some(*sequence)).collect();
@@ -263,11 +273,32 @@ pub(crate) fn try_ask_until(
     as_of: Instant,
     interrupt: &dyn Interrupt,
 ) -> Result<Answer, EngineError> {
+    let (snapshot, scope, bound) = bound(snapshot, tenant, query)?;
+    ask(&snapshot, &scope, &bound, as_of, interrupt)
+}
+
+/// As [`try_ask`], of a question that stands.
+pub(crate) fn try_ask_standing(
+    standing: &Standing,
+    snapshot: &Snapshot,
+    tenant: Option<&str>,
+    query: &Json,
+    as_of: Instant,
+) -> Result<Answer, EngineError> {
+    let (snapshot, scope, bound) = bound(snapshot, tenant, query)?;
+    standing.ask(&snapshot, &scope, &bound, as_of, &StopFlag::default())
+}
+
+fn bound(
+    snapshot: &Snapshot,
+    tenant: Option<&str>,
+    query: &Json,
+) -> Result<(Snapshot, Scope, BoundQuery), EngineError> {
     let query = Query::parse(query)?;
     let scope = scope(snapshot.app(), tenant);
     let snapshot = snapshot.evolved(&scope, query.texts().iter().map(String::as_str));
     let bound = bind(&query, snapshot.app())?;
-    ask(&snapshot, &scope, &bound, as_of, interrupt)
+    Ok((snapshot, scope, bound))
 }
 
 pub(crate) fn at(text: &str) -> Instant {

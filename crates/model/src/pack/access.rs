@@ -148,6 +148,40 @@ pub(super) fn features(plans: &[Plan]) -> Vec<&str> {
     values.iter().filter(is_feature).map(|(name, _)| name.as_str()).collect()
 }
 
+/// What a statement of one cell is checked with.
+pub(super) struct Cell<'c> {
+    pub(super) schema: &'c AppSchema,
+    /// Whether every table is in the schema; else only names are checked.
+    pub(super) sound: bool,
+    /// What it may name, each with a value that it could have.
+    pub(super) known: &'c [(String, Value)],
+    /// What one of these is called.
+    pub(super) told: &'static str,
+    /// Names that a statement comes by.
+    pub(super) used: &'c RefCell<BTreeSet<String>>,
+    pub(super) statements: &'c dyn StatementCheck,
+}
+
+impl Cell<'_> {
+    /// The tables that the statement reads.
+    pub(super) fn check(&self, node: &Node<'_>, sql: &str) -> Result<Vec<TableName>, Fault> {
+        for name in words::of_statement(sql).map_err(|problem| node.fault(problem))?.params {
+            if !self.known.iter().any(|(given, _)| given == name) {
+                let names = self.known.iter().map(|(name, _)| name.as_str());
+                return Err(node.fault(format_args!("${}", unknown(self.told, name, names))));
+            }
+            self.used.borrow_mut().insert(name.to_owned());
+        }
+        if !self.sound {
+            return Ok(Vec::new());
+        }
+        let (schema, params) = (self.schema, self.known);
+        let statement =
+            Statement { sql, schema, shape: SqlShape::Value, by: None, wanted: &[], relations: &[], params };
+        self.statements.check(&statement).map_err(|problem| node.fault(problem))
+    }
+}
+
 /// A statement of one cell that names `$sub` and constants alone, and reads all tenants' rows.
 fn statement(
     node: Option<Node<'_>>,
@@ -159,27 +193,16 @@ fn statement(
     let sql = faults.keep(tree::statement(&node))?;
     let mut known = vec![(SUBJECT.to_owned(), Value::Text(Arc::from("text")))];
     known.extend(tried.constants.iter().cloned());
-    let words = faults.keep(words::of_statement(sql).map_err(|problem| node.fault(problem)))?;
-    for name in words.params {
-        if !known.iter().any(|(given, _)| given == name) {
-            let names = known.iter().map(|(name, _)| name.as_str());
-            faults.add(node.fault(format_args!("${}", unknown("value that is known here", name, names))));
-            return None;
-        }
-        tried.used.borrow_mut().insert(name.to_owned());
-    }
-    if tried.sound {
-        let statement = Statement {
-            sql,
-            schema: tried.schema,
-            shape: SqlShape::Value,
-            by: None,
-            relations: &[],
-            params: &known,
-        };
-        let read = faults.keep(tried.statements.check(&statement).map_err(|problem| node.fault(problem)))?;
-        tables.extend(read.into_iter().filter(|table| !tables.contains(table)).collect::<Vec<_>>());
-    }
+    let cell = Cell {
+        schema: tried.schema,
+        sound: tried.sound,
+        known: &known,
+        told: "value that is known here",
+        used: &tried.used,
+        statements: tried.statements,
+    };
+    let read = faults.keep(cell.check(&node, sql))?;
+    tables.extend(read.into_iter().filter(|table| !tables.contains(table)).collect::<Vec<_>>());
     Some(Arc::from(sql))
 }
 

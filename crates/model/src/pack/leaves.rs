@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::faults::Faults;
-use super::parse::{Statement, name, unknown};
+use super::parse::{Statement, Wanted, name, unknown};
 use super::reports::Context;
 use super::with::{Folded, Part, Parts, Rows, Tried};
 use super::{AS_OF, Composed, Param, Relation, RelationRows, Route, RouteTenant, SqlShape, tree, words};
@@ -34,6 +34,8 @@ pub(super) struct Leaves<'c, 'a> {
     read: BTreeSet<String>,
     /// Within a fragment: the column by whose values each statement's rows are split.
     pub(super) by: Option<&'a str>,
+    /// The columns that the next statement gives at least.
+    pub(super) wanted: Vec<Wanted>,
     /// Whether tables and parameters are all sound: leaves are tried against nothing less.
     pub(super) sound: bool,
 }
@@ -75,6 +77,7 @@ impl<'c, 'a> Leaves<'c, 'a> {
             placed: BTreeMap::new(),
             read: BTreeSet::new(),
             by: None,
+            wanted: Vec::new(),
             sound: context.sound,
         }
     }
@@ -232,6 +235,7 @@ impl<'c, 'a> Leaves<'c, 'a> {
             schema: self.context.schema,
             shape,
             by: self.by,
+            wanted: &self.wanted,
             relations: &tried.relations,
             params: &params,
         };

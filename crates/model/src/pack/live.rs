@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::access::Cell;
 use super::faults::Faults;
 use super::incoming::{self, Grounds, named};
-use super::parse::{Statement, short_text, unknown};
+use super::parse::{short_text, unknown};
 use super::reports::Context;
 use super::routes::{self, Declared};
-use super::{Capture, Find, Live, Param, Receive, Report, RowValue, SqlShape, Tree, params, tree, words};
+use super::{Capture, Find, Live, Param, Receive, Report, RowValue, Tree, params, tree, words};
 use crate::{Fault, Node, TableSchema, Value};
 
 const LIVES_MAX: usize = 50;
@@ -129,24 +130,15 @@ fn find(node: &Node<'_>, params: &[Param], context: &Context<'_>) -> Result<Arc<
     let mut known: Vec<(String, Value)> =
         params.iter().map(|param| (param.name.clone(), param.sample())).collect();
     known.extend(context.constants.iter().cloned());
-    for name in words::of_statement(sql).map_err(|problem| node.fault(problem))?.params {
-        if !known.iter().any(|(given, _)| given == name) {
-            let names = known.iter().map(|(name, _)| name.as_str());
-            return Err(node.fault(format_args!("${}", unknown("field of the message", name, names))));
-        }
-        context.used.borrow_mut().insert(name.to_owned());
-    }
-    if context.sound {
-        let statement = Statement {
-            sql,
-            schema: context.schema,
-            shape: SqlShape::Value,
-            by: None,
-            relations: &[],
-            params: &known,
-        };
-        context.statements.check(&statement).map_err(|problem| node.fault(problem))?;
-    }
+    let cell = Cell {
+        schema: context.schema,
+        sound: context.sound,
+        known: &known,
+        told: "field of the message",
+        used: &context.used,
+        statements: context.statements,
+    };
+    cell.check(node, sql)?;
     Ok(Arc::from(sql))
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod fragments;
 mod identity;
 mod incoming;
+mod insights;
 mod leaves;
 mod live;
 mod params;
@@ -15,6 +16,7 @@ mod reports;
 mod routes;
 mod sources;
 mod tables;
+mod texts;
 mod tree;
 mod with;
 mod words;
@@ -26,8 +28,10 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 pub use faults::{PackFault, render_faults};
+pub use insights::{FEW, Few, Insights, ToldRule};
 pub use params::ParamError;
-pub use parse::{Statement, StatementCheck};
+pub use parse::{Statement, StatementCheck, Wanted};
+pub use texts::{Phrase, Template, Texts, Wording};
 pub use tree::filled;
 
 use crate::{AppSchema, ColumnType, TableName, TenantId, Value};
@@ -38,6 +42,8 @@ pub const AS_OF: &str = "as_of";
 pub const SUBJECT: &str = "sub";
 /// The name of the caller's plan, where the pack has plans.
 pub const PLAN: &str = "plan";
+/// The language of texts: a parameter of every report that has some.
+pub const LANG: &str = "lang";
 /// An entry of an object by this name is a row, or the whole of a query, whose fields stand in its place.
 pub const FIELDS: &str = "*";
 /// The path of a response that is a list itself.
@@ -400,6 +406,7 @@ pub enum Tree {
         otherwise: Box<Tree>,
     },
     Behaviour(Box<BehaviourLeaf>),
+    Insights(Box<Insights>),
 }
 
 /// Rows as objects, each with its own columns and then the fields of a fragment. The fragment's statements

@@ -31,10 +31,20 @@ pub struct Statement<'a> {
     pub shape: SqlShape,
     /// The column by whose values the rows are split first, before they become that.
     pub by: Option<&'a str>,
+    /// Columns that it gives at least.
+    pub wanted: &'a [Wanted],
     /// Tables that it may read besides the schema's: name and columns.
     pub relations: &'a [(String, Vec<(String, ColumnType)>)],
     /// The names that may be bound, each with a value that it could have.
     pub params: &'a [(String, Value)],
+}
+
+/// A column that somebody reads by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub column: String,
+    /// Whether it is to hold numbers.
+    pub number: bool,
 }
 
 /// What the SQL of a pack is checked with. A problem is told as a sentence part.

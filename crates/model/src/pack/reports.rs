@@ -10,8 +10,8 @@ use super::leaves::Leaves;
 use super::parse::{StatementCheck, name, short_text, unknown};
 use super::routes::Declared;
 use super::with::Parts;
-use super::{AS_OF, Caching, Report, params, routes, tree};
-use crate::{AppSchema, ColumnType, Fault, Node, TableName, TenantRule, Value};
+use super::{AS_OF, Caching, LANG, Param, Report, Tree, params, routes, tree};
+use crate::{AppSchema, ColumnType, Fault, Language, Node, TableName, TenantRule, Value};
 
 const REPORTS_MAX: usize = 300;
 /// What the reports stand on.
@@ -110,7 +110,7 @@ fn report<'a>(
     let read_params = |node: &Node<'_>, faults: &mut Faults| {
         params::read(node, context.constants, context.caller_values, context.schema, faults)
     };
-    let params = params_node.as_ref().map(|node| read_params(node, faults)).unwrap_or_default();
+    let mut params = params_node.as_ref().map(|node| read_params(node, faults)).unwrap_or_default();
 
     let routes = routes_node.map(|node| routes::read(&node, name, &params, context, declared, faults));
     let mut leaves = Leaves::new(context, &params, routes.as_deref().unwrap_or_default());
@@ -123,6 +123,10 @@ fn report<'a>(
         leaves.unused(&params, routes.as_deref().unwrap_or_default(), fields.path(), faults);
     }
     leaves.look_up(&params);
+    if response.as_ref().is_some_and(Tree::has_insights) {
+        params.extend(faults.keep(language(&params, context, fields.path())));
+        leaves.used.insert(LANG.to_owned());
+    }
     let of_caller = context.caller_values.iter().filter(|(name, _)| leaves.used.contains(name));
     let caller_values = of_caller.map(|(name, _)| name.clone()).collect();
     let (tables, used, relations) = (leaves.tables, leaves.used, leaves.relations);
@@ -138,7 +142,7 @@ fn report<'a>(
     });
     let names = used.iter().cloned().collect();
     context.used.borrow_mut().extend(used);
-    let lists = response.as_ref().map(super::Tree::lists).unwrap_or_default();
+    let lists = response.as_ref().map(Tree::lists).unwrap_or_default();
     let lists = match (lists_node, &response) {
         (Some(node), Some(_)) => faults.keep(chosen_lists(&node, &lists)),
         _ => Some(lists),
@@ -158,6 +162,26 @@ fn report<'a>(
         names,
         cache: cache?,
         warm,
+    })
+}
+
+/// The parameter of a report that has texts.
+fn language(params: &[Param], context: &Context<'_>, path: &str) -> Result<Param, Fault> {
+    let constants = context.constants.iter().chain(context.caller_values).map(|(name, _)| name);
+    if params.iter().map(|param| &param.name).chain(constants).any(|name| name == LANG) {
+        let problem = format!(
+            "has `rules`, so its parameter {LANG:?} says in which language; choose another name for the own one"
+        );
+        return Err(Fault { path: path.to_owned(), problem });
+    }
+    let text = |language: Language| Value::Text(language.code().into());
+    Ok(Param {
+        description: Some(
+            "The language of texts. Default: what `Accept-Language` wants, else English.".to_owned(),
+        ),
+        default: Some(text(Language::default())),
+        choices: Language::ALL.into_iter().map(text).collect(),
+        ..Param::plain(LANG, ColumnType::Text)
     })
 }
 

@@ -191,12 +191,21 @@ reports:
       e: {each: SELECT 1, with: f, zzz: 1}
       o: {one: SELECT 1, with: f, zzz: 1}
       w: {when: $p, then: 1, else: 2, zzz: 1}
+      i:
+        zzz: 1
+        few: {of: {row: SELECT 1}, count: n, texts: {en: {zzz: 1}}, zzz: 1}
+        rules:
+          l: {kind: largest, part: a, severity: {zzz: 1}, zzz: 1}
+          s: {kind: slow, value: a, against: b, zzz: 1}
+          d: {kind: differs, group: g, part: a, whole: b, when: more, zzz: 1}
+          c: {kind: changed, part: a, whole: b, before: {part: a, whole: b}, when: less, zzz: 1}
+          e: {kind: changed, part: a, whole: b, before: {part: a, whole: b, zzz: 1}, when: less}
     warm: {every: 1m, zzz: 1}
 capture: {c: {path: /c, table: b, fields: {id: {zzz: 1}}, zzz: 1}}
 clear: {c: {path: /d, zzz: 1}}
 live: {l: {path: /l, report: r, receive: {m: {table: b, row: {}, zzz: 1}}, zzz: 1}}
 ";
-const PLACES: [(&str, &[&str]); 25] = [
+const PLACES: [(&str, &[&str]); 34] = [
     ("zzz", &["/properties"]),
     ("access.zzz", &["/properties/access/properties"]),
     (
@@ -211,6 +220,15 @@ const PLACES: [(&str, &[&str]); 25] = [
     ("reports.r.response.e.zzz", &["/$defs/tree/oneOf/10/properties"]),
     ("reports.r.response.o.zzz", &["/$defs/tree/oneOf/11/properties"]),
     ("reports.r.response.w.zzz", &["/$defs/tree/oneOf/12/properties"]),
+    ("reports.r.response.i.zzz", &["/$defs/insights/properties"]),
+    ("reports.r.response.i.few.zzz", &["/$defs/insights/properties/few/properties"]),
+    ("reports.r.response.i.few.texts.en.zzz", &["/$defs/wording/properties"]),
+    ("reports.r.response.i.rules.l.zzz", &["/$defs/largest/properties"]),
+    ("reports.r.response.i.rules.l.severity.zzz", &["/$defs/severity/properties"]),
+    ("reports.r.response.i.rules.s.zzz", &["/$defs/slow/properties"]),
+    ("reports.r.response.i.rules.d.zzz", &["/$defs/differs/properties"]),
+    ("reports.r.response.i.rules.c.zzz", &["/$defs/changed/properties"]),
+    ("reports.r.response.i.rules.e.before.zzz", &["/$defs/changed/properties/before/properties"]),
     ("tables.a.zzz", &["/$defs/table/properties"]),
     (
         "tables.a.tenant.zzz",

@@ -9,17 +9,21 @@ use super::faults::Faults;
 use super::fragments::{self, Count};
 use super::leaves::Leaves;
 use super::parse::unknown;
-use super::{BehaviourLeaf, Cells, EmptyRows, FIELDS, Shape, ShapeOf, SqlShape, Tree, WHOLE, words};
+use super::{
+    BehaviourLeaf, Cells, EmptyRows, FIELDS, Insights, Shape, ShapeOf, SqlShape, Tree, WHOLE, insights, words,
+};
 use crate::decode::join;
 use crate::query::{BoundQuery, DropoffList, FunnelView, Kind, Latency, Measures};
 use crate::{Fault, Fields, Node};
 
 const STATEMENT_BYTES_MAX: usize = 64 << 10;
 const DECIMALS_MAX: i64 = 9;
+/// The last period of a cohort that has a field of its own.
+const PERIOD_NAMED_MAX: u8 = 36;
 /// A field by one of these names makes an object a leaf. `object` and `literal` are the ways to say
 /// otherwise.
-const KEYWORDS: [&str; 11] =
-    ["query", "value", "row", "rows", "column", "map", "each", "one", "when", "literal", "object"];
+const KEYWORDS: [&str; 12] =
+    ["query", "value", "row", "rows", "column", "map", "each", "one", "when", "rules", "literal", "object"];
 
 pub(super) fn read<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults) -> Option<Tree> {
     match node.json() {
@@ -52,6 +56,7 @@ fn object<'a>(node: &Node<'a>, leaves: &mut Leaves<'_, 'a>, faults: &mut Faults)
         "each" => fragments::each(&own, Count::Many, fields, leaves, faults),
         "one" => fragments::each(&own, Count::One, fields, leaves, faults),
         "when" => when(&own, fields, leaves, faults),
+        "rules" => insights::read(&own, fields, leaves, faults),
         "literal" => {
             faults.keep(alone(node))?;
             Some(Tree::Literal(own.json().clone()))
@@ -261,6 +266,11 @@ fn row_fields(kind: &Kind) -> Vec<Cow<'static, str>> {
             fields.extend([format!("latency.{name}.latest").into(), format!("latency.{name}.avg").into()]);
         }
     }
+    if let Kind::Retention(_) = kind {
+        for period in 0..=PERIOD_NAMED_MAX {
+            fields.extend([format!("counts.{period}").into(), format!("percent.{period}").into()]);
+        }
+    }
     fields
 }
 
@@ -354,7 +364,13 @@ impl Tree {
                 then.collect_lists(path, lists);
                 otherwise.collect_lists(path, lists);
             }
-            Self::Literal(_) | Self::Param(_) | Self::List(_) | Self::Sql { .. } | Self::Behaviour(_) => {}
+            // Findings are told in words, which are no table.
+            Self::Literal(_)
+            | Self::Param(_)
+            | Self::List(_)
+            | Self::Sql { .. }
+            | Self::Behaviour(_)
+            | Self::Insights(_) => {}
         }
     }
 
@@ -368,7 +384,27 @@ impl Tree {
             | Self::Object(_)
             | Self::List(_)
             | Self::Each(_)
-            | Self::When { .. } => false,
+            | Self::When { .. }
+            | Self::Insights(_) => false,
+        }
+    }
+
+    /// Whether it has texts for people.
+    pub fn has_insights(&self) -> bool {
+        !self.insights().is_empty()
+    }
+
+    /// Its leaves of findings, in order.
+    pub fn insights(&self) -> Vec<&Insights> {
+        match self {
+            Self::Insights(insights) => vec![insights],
+            Self::Object(entries) => entries.iter().flat_map(|(_, tree)| tree.insights()).collect(),
+            Self::List(items) => items.iter().flat_map(Self::insights).collect(),
+            Self::Each(each) => each.fields.insights(),
+            Self::When { then, otherwise, .. } => {
+                then.insights().into_iter().chain(otherwise.insights()).collect()
+            }
+            Self::Literal(_) | Self::Param(_) | Self::Sql { .. } | Self::Behaviour(_) => Vec::new(),
         }
     }
 
@@ -380,7 +416,9 @@ impl Tree {
                 !items.is_empty() && items.iter().all(|item| matches!(item, Self::Object(_)))
             }
             Self::Each(each) => !each.one,
-            Self::Literal(_) | Self::Param(_) | Self::Object(_) | Self::When { .. } => false,
+            Self::Literal(_) | Self::Param(_) | Self::Object(_) | Self::When { .. } | Self::Insights(_) => {
+                false
+            }
         }
     }
 }

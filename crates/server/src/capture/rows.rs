@@ -1,13 +1,15 @@
 //! Rows as a pack's own paths take them: what is left out is filled in, what is wrong with one refuses the
 //! whole list, and what is taken is answered in the pack's words.
 
+use std::fmt;
+
 use arrow::error::ArrowError;
 use ebbtide_model::pack::{Absent, Capture, filled};
 use ebbtide_model::{Column, Instant, TableKind, TableSchema, TenantRule, Value};
 use serde_json::{Map, Value as Json};
 
 use super::RowIds;
-use crate::sources::{TypedRows, rows_from_json};
+use crate::sources::{RowRejection, TypedRows, rows_from_json};
 
 /// The rows of a request, all of which fit.
 #[derive(Debug)]
@@ -17,13 +19,42 @@ pub(crate) struct FittingRows {
     pub(crate) answers: Vec<Json>,
 }
 
-/// The first row that does not fit.
+/// A row that does not fit.
 #[derive(Debug)]
 pub(crate) struct Misfit {
     /// In the list, from 0.
     pub(crate) index: usize,
+    pub(crate) column: Option<String>,
+    /// Stable, for machines.
+    pub(crate) code: &'static str,
     /// What was given, and what is allowed.
     pub(crate) problem: String,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.column {
+            Some(column) => write!(formatter, "{column}: {}", self.problem),
+            None => formatter.write_str(&self.problem),
+        }
+    }
+}
+
+/// What is wrong with a row.
+struct Fault {
+    column: Option<String>,
+    code: &'static str,
+    problem: String,
+}
+
+impl Fault {
+    fn of(column: &Column, code: &'static str, problem: impl Into<String>) -> Self {
+        Self { column: Some(column.name.clone()), code, problem: problem.into() }
+    }
+
+    fn at(self, index: usize) -> Misfit {
+        Misfit { index, column: self.column, code: self.code, problem: self.problem }
+    }
 }
 
 /// Whose rows come in, and when.
@@ -50,13 +81,13 @@ pub(crate) fn type_rows(
                 answers.push(answer.unwrap_or_default());
                 rows.push(Json::Object(row));
             }
-            Err(problem) => return Ok(Err(Misfit { index, problem })),
+            Err(fault) => return Ok(Err(fault.at(index))),
         }
     }
     let typed = rows_from_json(table, &rows)?;
     if let Some(refused) = typed.rejected.into_iter().next() {
-        let column = refused.column.map(|column| format!("{column}: ")).unwrap_or_default();
-        return Ok(Err(Misfit { index: refused.index, problem: format!("{column}{}", refused.detail) }));
+        let RowRejection { index, column, code, detail } = refused;
+        return Ok(Err(Misfit { index, column, code, problem: detail }));
     }
     Ok(Ok(FittingRows { rows: typed.rows, answers }))
 }
@@ -67,9 +98,10 @@ fn fitting(
     capture: &Capture,
     item: Json,
     arrival: Arrival<'_>,
-) -> Result<Map<String, Json>, String> {
+) -> Result<Map<String, Json>, Fault> {
     let Json::Object(mut row) = item else {
-        return Err("an event is an object of fields".to_owned());
+        let problem = "an event is an object of fields".to_owned();
+        return Err(Fault { column: None, code: "not_an_object", problem });
     };
     for field in &capture.fields {
         let (Some(column), Some(absent)) = (table.columns.get(field.column), &field.absent) else { continue };
@@ -85,10 +117,9 @@ fn fitting(
     for (index, column) in table.declared().iter().enumerate() {
         let given = row.get(&column.name).filter(|json| !json.is_null());
         match given {
-            Some(given) => allowed(table, capture, index, given, arrival.tenant)
-                .map_err(|problem| format!("{}: {problem}", column.name))?,
+            Some(given) => allowed(table, capture, index, given, arrival.tenant)?,
             None if is_needed(table, index, column) => {
-                return Err(format!("{}: is missing, and is required", column.name));
+                return Err(Fault::of(column, "null", "is missing, and is required"));
             }
             None => {}
         }
@@ -102,18 +133,25 @@ fn allowed(
     index: usize,
     given: &Json,
     tenant: &str,
-) -> Result<(), String> {
-    let column_type = table.columns[index].column_type;
-    let value = Value::from_json(given, column_type).map_err(|error| error.to_string())?;
+) -> Result<(), Fault> {
+    let column = &table.columns[index];
+    let value = Value::from_json(given, column.column_type);
+    let value = value.map_err(|error| Fault::of(column, "wrong_type", error.to_string()))?;
     if tenant_column(table) == Some(index) {
         return match value.canonical_text().as_deref() == Some(tenant) {
             true => Ok(()),
-            false => Err("another tenant than the caller's was given; it may be left out".to_owned()),
+            false => {
+                let problem = "another tenant than the caller's was given; it may be left out";
+                Err(Fault::of(column, "tenant_foreign", problem))
+            }
         };
     }
     let field = capture.fields.iter().find(|field| field.column == index);
     match field.filter(|field| !field.allowed.allows(&value)) {
-        Some(field) => Err(format!("{} was given; allowed is {}", shown(given), field.allowed.allowed())),
+        Some(field) => {
+            let problem = format!("{} was given; allowed is {}", shown(given), field.allowed.allowed());
+            Err(Fault::of(column, "not_allowed", problem))
+        }
         None => Ok(()),
     }
 }
@@ -204,7 +242,7 @@ capture:
         let check = |bad: Json, want: &str| {
             let misfit = take(json!([good, bad, bad])).unwrap_err();
             assert_eq!(misfit.index, 1, "{bad}");
-            assert!(misfit.problem.starts_with(want), "{bad}: {}", misfit.problem);
+            assert!(misfit.to_string().starts_with(want), "{bad}: {misfit}");
         };
         check(json!(7), "an event is an object of fields");
         check(json!({"kind": "look"}), "who: is missing, and is required");

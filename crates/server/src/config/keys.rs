@@ -150,8 +150,15 @@ keys! {
     "exports.folder", "Where rows of spreadsheets wait until their sheet is whole, in files without a name; without it `tmp` in the data folder.",
         |c| File(&mut c.settings.temporary_folder);
 
+    "rejects.rows_max", "Rejected rows of one tenant that are kept, the newest; 0: none are.",
+        |c| Count(&mut c.settings.rejects.rows, 0..=10_000_000);
+    "rejects.bytes_max", "Bytes of the rejected rows of one tenant that are kept.",
+        |c| Bytes(&mut c.settings.rejects.bytes, 0..=64 * GIB);
+
     "live.listeners_max", "Listeners to reports at one time; further ones are answered 503.",
         |c| Count(&mut c.settings.listeners_max, 1..=1_000_000);
+    "live.state_bytes_max", "Bytes of what is kept of sessions, so that a new event costs no look at the others; past it answers are computed from all rows.",
+        |c| Bytes(&mut c.settings.standing_bytes_max, 0..=1_024 * GIB);
 
     "sql.rows_max", "Rows of one statement's answer.", |c| Count(&mut c.settings.sql_limits.rows_max, 1..=100_000_000);
     "sql.bytes_max", "Bytes of one statement's answer in memory.",

@@ -40,7 +40,7 @@ origins = [\"https://app.example.com\"]
 ";
 
 /// What is said before a section's keys: its heading, and a few words.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("", "## Before all sections\n"),
     (
         "jwt",
@@ -62,6 +62,11 @@ refused together with `credentials`.\n",
     ("queries", "## `[queries]`: behavioural questions\n"),
     ("cache", "## `[cache]`: answers of reports that are kept\n"),
     ("exports", "## `[exports]`: files of reports\n"),
+    (
+        "rejects",
+        "## `[rejects]`: rows that were refused\n\n\
+They are kept for the admins of their tenant (`GET /v1/rejects`). The oldest are let go of in bulk, so that there may be an eighth more for a while.\n",
+    ),
     ("live", "## `[live]`: reports that are listened to\n"),
     ("sql", "## `[sql]`: statements, of reports and of callers\n"),
     ("store", "## `[store]`: rows in memory and on disk\n"),

@@ -5,6 +5,7 @@ use ebbtide_engine::sql::{Limits, ProcessSettings};
 
 use super::*;
 use crate::http::CorsRules;
+use crate::rejects::Bounds;
 use crate::sign_in::TokenRules;
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
@@ -78,12 +79,14 @@ fn every_field_has_a_key() {
         cache_bytes_max: _,
         requests_max: _,
         listeners_max: _,
+        standing_bytes_max: _,
         connections_max: _,
         head_timeout: _,
         body_timeout: _,
         write_timeout: _,
         request_timeout: _,
         drain_timeout: _,
+        rejects: Bounds { rows: _, bytes: _ },
         token: TokenRules { leeway_s: _, issuers: _ },
         cors: CorsRules { origins: _, credentials: _, max_age: _ },
     } = settings;

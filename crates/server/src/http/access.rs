@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{Query, RawPathParams};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, Uri, header};
 use ebbtide_engine::sql::{SqlRequest, SqlRows, UnusedParameters, rows_to_json};
 use ebbtide_model::pack::{Pack, ParamError, Plan, Route, RouteTenant, SUBJECT};
 use ebbtide_model::{Instant, Scope, TenantId, Tenants, Unit, Value};
 use ebbtide_store::{ColumnRef, Snapshot, StoreError};
 use serde_json::Value as Json;
 
+use super::embedded;
 use crate::cache::{Asked, Lifetime, Versions, next_row};
 use crate::problem::{Code, Problem};
 use crate::report::{Arguments, Asker, Pair};
 use crate::routes::ReportRoute;
 use crate::server::{App, Server};
-use crate::sign_in::{self, Caller, Verified, unknown_tenant};
+use crate::sign_in::{self, ADMIN, Caller, Verified, unknown_tenant};
 
 /// How long it holds, at most, what a pack's statement says of a caller.
 const DECIDED_FOR: Duration = Duration::from_secs(300);
@@ -45,19 +46,29 @@ pub(super) struct Entrant<'r> {
     route: &'r ReportRoute,
     caller: Caller,
     reach: Reach,
+    /// Its `Accept-Language`.
+    languages: Option<String>,
 }
 
-/// Who calls, and whether the route lets it in: 401, 403.
+/// Whether the route lets the caller in, who has signed in to it: 403.
 pub(super) fn enter<'r>(
     server: &'r Server,
     route: &'r ReportRoute,
-    headers: &HeaderMap,
+    (caller, headers): (Caller, &HeaderMap),
     path: &[Pair],
+    query: &[Pair],
 ) -> Result<Entrant<'r>, Problem> {
-    let caller = sign_in_to(server, headers, &route.app)?;
     require_role(&caller, &route.route, path)?;
     let reach = reach(&caller, &route.route)?;
-    Ok(Entrant { server, route, caller, reach })
+    embedded::check_request(&caller, &route.report, &route.route, path, query)?;
+    Ok(Entrant { server, route, caller, reach, languages: languages(headers) })
+}
+
+/// All that the header says; what is no text says nothing.
+fn languages(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
+    let given: Vec<&str> = given.collect();
+    (!given.is_empty()).then(|| given.join(","))
 }
 
 impl<'r> Entrant<'r> {
@@ -97,8 +108,10 @@ impl<'r> Entrant<'r> {
         now: Instant,
     ) -> Result<Arguments, ParamError> {
         let ReportRoute { app, report, route } = self.route;
-        let asker = Asker { subject: self.caller.subject(), plan };
-        Arguments::read(&app.pack, report, route, asker, path, query, now)
+        let languages = self.languages.as_deref();
+        let asker = Asker { subject: self.caller.subject(), plan, languages };
+        let query = embedded::with_fixed(&self.caller, query);
+        Arguments::read(&app.pack, report, route, asker, path, &query, now)
     }
 
     /// The rows that are answered about, as they are now, and how much of them the caller sees: 404
@@ -118,17 +131,35 @@ impl<'r> Entrant<'r> {
     }
 
     async fn found_rows(&self) -> Result<(Scope, Snapshot), Problem> {
-        let access = &self.route.app.pack.access;
-        let unknown = || match &access.unknown {
-            Some(text) => Problem::new(Code::TenantUnknown, text),
-            None => unknown_tenant(),
+        let app = &self.route.app;
+        let Found::Tenant(tenant) = tenant_found(self.server, app, &self.caller).await? else {
+            return Err(match &app.pack.access.unknown {
+                Some(text) => Problem::new(Code::TenantUnknown, text),
+                None => unknown_tenant(),
+            });
         };
-        let statement = access.tenant.as_ref().ok_or_else(unknown)?;
-        let snapshot = self.server.store()?.snapshot(self.route.app.name())?;
-        let tenant = decide(self.server, &self.route.app, &self.caller, &snapshot, statement).await?;
-        let tenant = tenant.filter(|tenant| !tenant.is_empty()).ok_or_else(unknown)?;
-        Ok((self.caller.found_scope(TenantId::new(&tenant)), snapshot))
+        let snapshot = self.server.store()?.snapshot(app.name())?;
+        Ok((self.caller.found_scope(tenant), snapshot))
     }
+}
+
+/// Whose a caller is by the pack's own statement.
+pub(super) enum Found {
+    /// The pack has none.
+    NotLookedFor,
+    Nobody,
+    Tenant(TenantId),
+}
+
+/// The tenant that the pack's statement finds for a caller.
+pub(super) async fn tenant_found(server: &Server, app: &App, caller: &Caller) -> Result<Found, Problem> {
+    let Some(statement) = &app.pack.access.tenant else {
+        return Ok(Found::NotLookedFor);
+    };
+    let snapshot = server.store()?.snapshot(app.name())?;
+    let tenant = decide(server, app, caller, &snapshot, statement).await?;
+    let tenant = tenant.filter(|tenant| !tenant.is_empty());
+    Ok(tenant.map_or(Found::Nobody, |tenant| Found::Tenant(TenantId::new(&tenant))))
 }
 
 /// The first cell of a statement by which the pack decides who the caller is: over the rows of all
@@ -185,7 +216,7 @@ fn first_cell(rows: &SqlRows) -> Result<Option<String>, Problem> {
 
 /// Who calls a path that belongs to one app: 401.
 pub(super) fn sign_in_to(server: &Server, headers: &HeaderMap, app: &App) -> Result<Caller, Problem> {
-    identify(server, headers)?.into_caller_of(app.name())?.past_capture()
+    identify(server, headers)?.into_caller_of(app.name())?.past_parts()
 }
 
 /// As [`sign_in_to`], of a path that is open to write keys.
@@ -194,7 +225,19 @@ pub(super) fn sign_in_to_capture_of(
     headers: &HeaderMap,
     app: &App,
 ) -> Result<Caller, Problem> {
-    identify(server, headers)?.into_caller_of(app.name())
+    identify(server, headers)?.into_caller_of(app.name())?.to_capture()
+}
+
+/// As [`sign_in_to`], of a path of a report, which is open to tokens that are bound to it.
+pub(super) fn sign_in_to_report(
+    server: &Server,
+    headers: &HeaderMap,
+    route: &ReportRoute,
+) -> Result<Caller, Problem> {
+    let caller = identify(server, headers)?.into_caller_of(route.app.name())?;
+    let caller = caller.to_report(&route.report.name)?;
+    embedded::check_origin(&caller, headers)?;
+    Ok(caller)
 }
 
 fn identify(server: &Server, headers: &HeaderMap) -> Result<Verified, Problem> {
@@ -203,11 +246,43 @@ fn identify(server: &Server, headers: &HeaderMap) -> Result<Verified, Problem> {
 
 /// Who calls a path that belongs to every app: 401. `app` of the query decides between several.
 pub(super) fn sign_in(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
-    sign_in_to_capture(server, headers, uri)?.past_capture()
+    anybody(server, headers, uri)?.past_parts()
 }
 
 /// As [`sign_in`], of a path that is open to write keys.
 pub(super) fn sign_in_to_capture(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
+    anybody(server, headers, uri)?.to_capture()
+}
+
+/// As [`sign_in`], of a path that answers with a report, and is open to tokens that are bound to it.
+pub(super) fn sign_in_to_read(
+    server: &Server,
+    headers: &HeaderMap,
+    uri: &Uri,
+    report: &str,
+) -> Result<Caller, Problem> {
+    let caller = anybody(server, headers, uri)?.to_report(report)?;
+    embedded::check_origin(&caller, headers)?;
+    Ok(caller)
+}
+
+/// As [`sign_in`], of a path that is for tokens that are bound to a report.
+pub(super) fn sign_in_bound(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
+    let caller = anybody(server, headers, uri)?;
+    let report = caller.embed().map(|embed| embed.report.clone()).unwrap_or_default();
+    let caller = caller.to_report(&report)?;
+    embedded::check_origin(&caller, headers)?;
+    Ok(caller)
+}
+
+/// As [`sign_in`], of a path that is for admins: 403.
+pub(super) fn admin(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
+    let caller = sign_in(server, headers, uri)?;
+    caller.require_role(&[ADMIN])?;
+    Ok(caller)
+}
+
+fn anybody(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
     let verified = identify(server, headers)?;
     let pairs = query_pairs(uri)?;
     let apps = server.apps.iter().map(|app| app.name());

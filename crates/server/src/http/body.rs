@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use futures::StreamExt;
 use serde_json::Value as Json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::access::{Pairs, query_pairs};
 use crate::capture::Json as Captured;
 use crate::problem::{Code, Problem};
 use crate::settings::Settings;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The bytes that all bodies together may take.
 #[derive(Debug)]
@@ -71,7 +75,43 @@ pub(crate) async fn read_body(
     settings: &Settings,
     budget: &BodyBudget,
 ) -> Result<WholeBody, Problem> {
-    check_media_type(request.headers())?;
+    check_media_type(request.headers(), &[JSON])?;
+    read_whole(request, bytes_max, settings, budget).await
+}
+
+/// As [`read_body`], of a body that may say that it is plain text, as those of pages that are left do.
+pub(crate) async fn read_plain(
+    request: Request,
+    bytes_max: usize,
+    settings: &Settings,
+    budget: &BodyBudget,
+) -> Result<WholeBody, Problem> {
+    check_media_type(request.headers(), &[JSON, "text/plain"])?;
+    read_whole(request, bytes_max, settings, budget).await
+}
+
+/// The fields of a form, of at most `bytes_max` bytes.
+pub(super) async fn read_form(
+    request: Request,
+    bytes_max: usize,
+    settings: &Settings,
+    budget: &BodyBudget,
+) -> Result<Pairs, Problem> {
+    check_media_type(request.headers(), &[FORM])?;
+    let whole = read_whole(request, bytes_max, settings, budget).await?;
+    let invalid = || Problem::new(Code::BodyInvalid, "The body is no form of names and values.");
+    let text = std::str::from_utf8(&whole.bytes).map_err(|_| invalid())?;
+    // Forms are written as query strings are.
+    let query = format!("/?{text}").parse::<Uri>().map_err(|_| invalid())?;
+    query_pairs(&query).map_err(|_| invalid())
+}
+
+async fn read_whole(
+    request: Request,
+    bytes_max: usize,
+    settings: &Settings,
+    budget: &BodyBudget,
+) -> Result<WholeBody, Problem> {
     check_length(request.headers(), bytes_max)?;
     let reading = read_chunks(request.into_body(), bytes_max, budget);
     let slow = |_| {
@@ -95,7 +135,7 @@ async fn read_chunks(body: Body, bytes_max: usize, budget: &BodyBudget) -> Resul
     Ok(whole)
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_media_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if let Some(encoding) = text(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
         let detail = format!("The body's Content-Encoding is {encoding:?}; allowed is none.");
@@ -103,10 +143,10 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let given = text(header::CONTENT_TYPE).unwrap_or("");
     let media_type = given.split(';').next().unwrap_or("").trim();
-    if media_type.eq_ignore_ascii_case("application/json") {
+    if allowed.iter().any(|allowed| media_type.eq_ignore_ascii_case(allowed)) {
         return Ok(());
     }
-    let detail = format!("The body's Content-Type is {given:?}; allowed is \"application/json\".");
+    let detail = format!("The body's Content-Type is {given:?}; allowed is {:?}.", allowed.join(" or "));
     Err(Problem::new(Code::MediaType, detail))
 }
 

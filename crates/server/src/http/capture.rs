@@ -17,6 +17,7 @@ use super::body::{WholeBody, read_body};
 use crate::capture::{self, CaptureStream, ItemRejection, Json as Captured};
 use crate::metrics::RowCounts;
 use crate::problem::{Code, Problem};
+use crate::rejects::{KeptRow, Owner, Refused, RejectKeeper, Way};
 use crate::server::{App, Server};
 use crate::sign_in::{ADMIN, WRITER};
 
@@ -27,50 +28,47 @@ pub(super) async fn events(
     State(server): State<Arc<Server>>,
     request: Request,
 ) -> Result<Json<JsonValue>, Problem> {
-    take(server, request, Delivery::events).await
+    take(server, request, Way::Events).await
 }
 
 pub(super) async fn actors(
     State(server): State<Arc<Server>>,
     request: Request,
 ) -> Result<Json<JsonValue>, Problem> {
-    take(server, request, Delivery::actors).await
+    take(server, request, Way::Actors).await
 }
 
 pub(super) async fn aliases(
     State(server): State<Arc<Server>>,
     request: Request,
 ) -> Result<Json<JsonValue>, Problem> {
-    take(server, request, Delivery::aliases).await
+    take(server, request, Way::Aliases).await
 }
 
-async fn take(
-    server: Arc<Server>,
-    request: Request,
-    store: fn(&Delivery, &[Captured<'_>]) -> Result<Counted, Problem>,
-) -> Result<Json<JsonValue>, Problem> {
+async fn take(server: Arc<Server>, request: Request, way: Way) -> Result<Json<JsonValue>, Problem> {
     let now = server.now();
     let delivery = Delivery::of(server.clone(), request.headers(), request.uri(), now)?;
     let settings = &server.settings;
     let body = read_body(request, settings.body_bytes_max, settings, &server.bodies).await?;
     // Typing is work, and the store waits for the disk. A request that is given up meanwhile does not
     // undo it.
-    let stored = tokio::task::spawn_blocking(move || delivery.store(&body, store)).await;
+    let stored = tokio::task::spawn_blocking(move || delivery.store(&body, way)).await;
     let counted = stored.map_err(|error| Problem::hidden(Code::Internal, error))??;
     Ok(Json(counted.to_json()))
 }
 
 /// Who captures into which tenant of which app.
-struct Delivery {
-    server: Arc<Server>,
-    app: Arc<App>,
-    scope: Scope,
-    tenant: TenantId,
-    now: Instant,
+pub(super) struct Delivery {
+    pub(super) server: Arc<Server>,
+    pub(super) app: Arc<App>,
+    /// Of this tenant.
+    pub(super) scope: Scope,
+    pub(super) tenant: TenantId,
+    pub(super) now: Instant,
 }
 
 impl Delivery {
-    fn of(
+    pub(super) fn of(
         server: Arc<Server>,
         headers: &http::HeaderMap,
         uri: &http::Uri,
@@ -84,11 +82,7 @@ impl Delivery {
         Ok(Self { server, app, scope, tenant, now })
     }
 
-    fn store(
-        &self,
-        body: &WholeBody,
-        store: fn(&Self, &[Captured<'_>]) -> Result<Counted, Problem>,
-    ) -> Result<Counted, Problem> {
+    fn store(&self, body: &WholeBody, way: Way) -> Result<Counted, Problem> {
         let items = match body.borrowed_json()? {
             Captured::List(items) => items,
             one @ Captured::Object(_) => vec![one],
@@ -102,26 +96,63 @@ impl Delivery {
                 return Err(Problem::new(Code::BodyInvalid, detail));
             }
         };
+        self.store_items(&items, way)
+    }
+
+    /// What became of each.
+    pub(super) fn store_items(&self, items: &[Captured<'_>], way: Way) -> Result<Counted, Problem> {
         let items_max = self.server.settings.rows_max;
         if items.len() > items_max {
             let detail = format!("The list has {} objects; allowed are at most {items_max}.", items.len());
             return Err(Problem::new(Code::BodyTooLarge, detail));
         }
-        let mut counted = store(self, &items)?;
+        let counted = self.admit(way, items)?;
+        self.keep(way, items, &counted);
+        Ok(counted)
+    }
+
+    /// Takes each object, or refuses it.
+    pub(super) fn admit(&self, way: Way, items: &[Captured<'_>]) -> Result<Counted, Problem> {
+        let mut counted = match way {
+            Way::Actors => self.actors(items),
+            Way::Aliases => self.aliases(items),
+            Way::Events | Way::Rows | Way::Path | Way::File => self.events(items),
+        }?;
         counted.rejected.sort_by_key(|rejection| rejection.index);
         Ok(counted)
+    }
+
+    /// What was refused is kept.
+    fn keep(&self, way: Way, items: &[Captured<'_>], counted: &Counted) {
+        if counted.rejected.is_empty() {
+            return;
+        }
+        let source: Arc<str> = Arc::from(format!("/v1/{}", way.name()));
+        let refused = counted.rejected.iter().map(|rejection| Refused {
+            owner: Owner::Tenant(self.tenant.clone()),
+            at: self.now,
+            table: counted.table.clone(),
+            way,
+            source: source.clone(),
+            position: rejection.index as u64,
+            column: None,
+            code: rejection.code.into(),
+            detail: rejection.detail.clone(),
+            row: items.get(rejection.index).map(|item| KeptRow::of_json(&item.to_value())),
+        });
+        RejectKeeper::push(&self.server, &self.scope, refused.collect());
     }
 
     /// An event without an id is one of its own, however often it is sent.
     fn events(&self, items: &[Captured<'_>]) -> Result<Counted, Problem> {
         let stream = self.stream()?;
         let typed = stream.type_events(items, self.tenant.as_str(), self.now).map_err(layout)?;
-        let mut counted = Counted { rejected: typed.rejected, ..Counted::default() };
+        let mut counted = Counted::of(&stream.table.name, typed.rejected);
         for rows in typed.batches {
             let receipt = self.append(&stream.table.name, rows.batch, Occurrences::uncounted())?;
             counted.add(receipt, &rows.indexes);
         }
-        self.tell(&stream.table.name, &counted);
+        self.tell(&counted);
         Ok(counted)
     }
 
@@ -131,7 +162,7 @@ impl Delivery {
         let schema = &self.app.pack.schema;
         let table = schema.table(&by.table).ok_or_else(|| self.takes_none("properties of actors"))?;
         let typed = capture::type_actors(table, by, items, self.tenant.as_str()).map_err(layout)?;
-        let mut counted = Counted { rejected: typed.rejected, ..Counted::default() };
+        let mut counted = Counted::of(&table.name, typed.rejected);
         if typed.batch.num_rows() > 0 {
             let receipt = self.append(&table.name, typed.batch, Occurrences::new())?;
             counted.add(receipt, &typed.indexes);
@@ -140,7 +171,7 @@ impl Delivery {
         let refused = counted.rejected.len();
         counted.accepted = items.len().saturating_sub(refused).min(typed.accepted);
         counted.duplicates = 0;
-        self.tell(&table.name, &counted);
+        self.tell(&counted);
         Ok(counted)
     }
 
@@ -161,9 +192,9 @@ impl Delivery {
                 return Err(Problem::hidden(Code::Internal, format!("a decided alias: {}", refused.detail)));
             }
         }
-        let counted =
-            Counted { accepted: joined.accepted, duplicates: joined.duplicates, rejected: joined.rejected };
-        self.tell(&table.name, &counted);
+        let mut counted = Counted::of(&table.name, joined.rejected);
+        (counted.accepted, counted.duplicates) = (joined.accepted, joined.duplicates);
+        self.tell(&counted);
         Ok(counted)
     }
 
@@ -186,8 +217,8 @@ impl Delivery {
         Ok(self.server.store()?.append(&self.scope, rows)?)
     }
 
-    fn tell(&self, table: &TableName, counted: &Counted) {
-        self.server.metrics.rows(self.app.name().as_str(), table.as_str(), counted.counts());
+    fn tell(&self, counted: &Counted) {
+        self.server.metrics.rows(self.app.name().as_str(), counted.table.as_str(), counted.counts());
     }
 }
 
@@ -196,14 +227,20 @@ fn layout(error: ArrowError) -> Problem {
 }
 
 /// What became of each object of a list: the counts and the rejected ones add up to it.
-#[derive(Debug, Default)]
-struct Counted {
-    accepted: usize,
-    duplicates: usize,
-    rejected: Vec<ItemRejection>,
+#[derive(Debug)]
+pub(super) struct Counted {
+    /// Where the objects go.
+    table: TableName,
+    pub(super) accepted: usize,
+    pub(super) duplicates: usize,
+    pub(super) rejected: Vec<ItemRejection>,
 }
 
 impl Counted {
+    fn of(table: &TableName, rejected: Vec<ItemRejection>) -> Self {
+        Self { table: table.clone(), accepted: 0, duplicates: 0, rejected }
+    }
+
     /// `indexes`: of each row's object in the list.
     fn add(&mut self, receipt: Receipt, indexes: &[usize]) {
         self.accepted += receipt.accepted + receipt.waiting;
@@ -230,7 +267,7 @@ impl Counted {
         }
     }
 
-    fn to_json(&self) -> JsonValue {
+    pub(super) fn to_json(&self) -> JsonValue {
         json!({"accepted": self.accepted, "duplicates": self.duplicates, "rejected": self.rejected})
     }
 }

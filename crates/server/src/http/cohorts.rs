@@ -11,8 +11,8 @@ use ebbtide_engine::{
     COHORTS_MAX, EngineError, Members, SavedCohort, cohort_keys, cohort_rows, find_cohort, list_cohorts,
     select,
 };
-use ebbtide_model::query::bind;
-use ebbtide_model::{Cohort, CohortMode, Fault, Instant, Scope, selecting};
+use ebbtide_model::query::{Query, Selection, bind};
+use ebbtide_model::{Cohort, CohortMode, Fault, Instant, Node, Scope, decode_selected, selecting};
 use ebbtide_store::{NewRows, Occurrences, Snapshot, Store};
 use serde_json::{Value as JsonValue, json};
 
@@ -39,13 +39,13 @@ impl Rows {
         Ok(Self { server: server.clone(), app, scope, snapshot })
     }
 
-    /// The members of a cohort as of a moment.
-    async fn select(&self, cohort: &Cohort, as_of: Instant) -> Result<Members, Problem> {
+    /// Some of a question's actors, as of a moment.
+    async fn select(&self, query: &Query, from: &Selection, as_of: Instant) -> Result<Members, Problem> {
         let in_query = |fault: Fault| Fault { path: format!("query.{}", fault.path), ..fault };
-        let query = selecting(&cohort.query);
+        let query = selecting(query);
         let snapshot = self.snapshot.evolved(&self.scope, query.texts().iter().map(String::as_str));
         let query = bind(&query, snapshot.app()).map_err(in_query)?;
-        let (scope, from) = (self.scope.clone(), cohort.from.clone());
+        let (scope, from) = (self.scope.clone(), from.clone());
         let asking = self.server.turns.ask(move |flag| select(&snapshot, &scope, &query, &from, as_of, flag));
         asking.await.map_err(|error| match error {
             AskError::Engine(EngineError::Query(fault)) if !fault.path.starts_with("from.") => {
@@ -53,6 +53,11 @@ impl Rows {
             }
             error @ (AskError::Engine(_) | AskError::Busy | AskError::Unanswered(_)) => Problem::from(error),
         })
+    }
+
+    /// The moment that a question is about.
+    fn as_of(&self, query: &Query, now: Instant) -> Instant {
+        query.as_of.map_or(now, |as_of| as_of.end(&self.app.pack.schema.calendar))
     }
 
     /// Off the threads that serve connections.
@@ -85,6 +90,35 @@ impl Rows {
     }
 }
 
+/// Members of one answer.
+const MEMBERS_DEFAULT: i64 = 200;
+const MEMBERS_MAX: i64 = 10_000;
+
+/// `POST /v1/members`: who is behind a number of an answer.
+pub(super) async fn members(
+    State(server): State<Arc<Server>>,
+    request: Request,
+) -> Result<Json<JsonValue>, Problem> {
+    let now = server.now();
+    let caller = access::sign_in(&server, request.headers(), request.uri())?;
+    caller.widest_scope()?;
+    let settings = &server.settings;
+    let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?.json()?;
+    let fields = Node::root(&body).fields()?;
+    let (query, from) = decode_selected(&fields)?;
+    let limit = fields.optional("limit").map_or(Ok(MEMBERS_DEFAULT), |node| node.integer(0, MEMBERS_MAX))?;
+    fields.finish()?;
+    let rows = Rows::of(&server, &caller).await?;
+    let as_of = rows.as_of(&query, now);
+    let members = rows.select(&query, &from, as_of).await?;
+    Ok(Json(json!({
+        "members": members.to_json(rows.scope.tenants(), usize::try_from(limit).unwrap_or(0)),
+        "total": members.len(),
+        "type": members.column_type().name(),
+        "as_of": as_of.to_string(),
+    })))
+}
+
 /// `POST /v1/cohorts`.
 pub(super) async fn save(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Problem> {
     let now = server.now();
@@ -103,9 +137,8 @@ pub(super) async fn save(State(server): State<Arc<Server>>, request: Request) ->
         let detail = format!("There are {} cohorts; allowed are {COHORTS_MAX}.", known.len());
         return Err(Problem::new(Code::TooLarge, detail));
     }
-    let calendar = &rows.app.pack.schema.calendar;
-    let as_of = cohort.query.as_of.map_or(now, |as_of| as_of.end(calendar));
-    let members = rows.select(&cohort, as_of).await?;
+    let as_of = rows.as_of(&cohort.query, now);
+    let members = rows.select(&cohort.query, &cohort.from, as_of).await?;
     let saved = SavedCohort::new(cohort, &members, as_of, now);
     let told = saved.to_json();
     rows.write(move |store, snapshot, scope| {
@@ -146,7 +179,7 @@ pub(super) async fn get(
     let rows = Rows::of(&server, &caller).await?;
     let mut saved = rows.find(access::last(&path, "name").unwrap_or_default()).await?;
     if saved.cohort.mode == CohortMode::Live {
-        let members = rows.select(&saved.cohort, now).await?;
+        let members = rows.select(&saved.cohort.query, &saved.cohort.from, now).await?;
         saved.size = u64::try_from(members.len()).unwrap_or(u64::MAX);
         saved.as_of = now;
     }

@@ -1,9 +1,9 @@
 //! Browsers on other origins: who may call, and what they may read of an answer. Without a rule no header
-//! tells of it.
+//! tells of it, save those of reports in other sites' pages (`embedded.rs`).
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// Every origin.
@@ -35,7 +35,7 @@ const REQUEST_HEADERS: [HeaderName; 4] = [
 ];
 
 /// What a page may read of an answer besides its body, status and type.
-const ANSWER_HEADERS: [HeaderName; 7] = [
+pub(super) const ANSWER_HEADERS: [HeaderName; 7] = [
     header::ETAG,
     header::AGE,
     header::CONTENT_DISPOSITION,
@@ -73,6 +73,13 @@ impl CorsRules {
             .max_age(self.max_age);
         Some(layer.allow_credentials(self.credentials && !self.is_open_to_all()))
     }
+}
+
+/// Whether pages of this origin are the server's own.
+pub(super) fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+    !host.is_empty() && authority.eq_ignore_ascii_case(host)
 }
 
 /// Whether a browser may give this as `Origin`: scheme, host, and a port that is not the scheme's own, in

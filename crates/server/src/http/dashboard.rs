@@ -1,5 +1,5 @@
-//! The dashboard: files that are in the binary, below `/app`. The OpenAPI document has none of them, since they are pages for people
-//! and no API; what they ask for is what everybody may ask.
+//! The dashboard: files that are in the binary, below `/app`, and the page of each app at its name (`/storefront/`). The OpenAPI document
+//! has none of them, since they are pages for people and no API; what they ask for is what everybody may ask.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use ebbtide_web::File;
@@ -27,13 +27,19 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// Where the dashboard is.
-pub(super) fn routes() -> Router<Arc<Server>> {
+pub(super) fn routes(server: &Server) -> Router<Arc<Server>> {
     let methods = |answer| only(answer, Verb::Get.methods().to_owned());
-    Router::new()
+    let whole = || methods(get(|asked: HeaderMap| async move { page(&asked) }));
+    let router = Router::new()
         .route("/", methods(get(|| async { Redirect::to("/app") })))
-        .route("/app", methods(get(|asked: HeaderMap| async move { page(&asked) })))
-        .route("/app/", methods(get(|asked: HeaderMap| async move { page(&asked) })))
-        .route("/app/{*path}", methods(get(below)))
+        .route("/app", whole())
+        .route("/app/", whole())
+        .route("/app/{*path}", methods(get(below)));
+    // What a pack or the server has at such a name stays there.
+    let names = server.apps.iter().map(|app| app.name().as_str()).filter(|name| server.routes.is_free(name));
+    names.fold(router, |router, name| {
+        router.route(&format!("/{name}"), whole()).route(&format!("/{name}/"), whole())
+    })
 }
 
 /// A file, or the page: which part of it an address means is the page's own matter. No name of an app, report or page has a dot, so
@@ -46,6 +52,18 @@ async fn below(Path(path): Path<String>, asked: HeaderMap) -> Result<Response, P
         }
         _ => page(&asked),
     }
+}
+
+/// A file that pages of other sites run: it tells of nobody, and may be loaded from anywhere.
+pub(super) fn script(name: &str, asked: &HeaderMap) -> Result<Response, Problem> {
+    let file = ebbtide_web::file(name)
+        .ok_or_else(|| Problem::new(Code::PathUnknown, "This server was built without that script."))?;
+    let mut response = answer(file, asked)?;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let anywhere = HeaderValue::from_static("cross-origin");
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), anywhere);
+    Ok(response)
 }
 
 fn page(asked: &HeaderMap) -> Result<Response, Problem> {

@@ -12,14 +12,14 @@ use super::access::{self, PathParams};
 use super::body::read_body;
 use crate::problem::{Code, Problem};
 use crate::server::Server;
-use crate::sign_in::{ADMIN, Caller, NewWriteKey, WriteKey, WriteKeyError};
+use crate::sign_in::{Caller, NewWriteKey, WriteKey, WriteKeyError};
 
 pub(super) async fn list(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Json<JsonValue>, Problem> {
-    let caller = admin(&server, &headers, &uri)?;
+    let caller = access::admin(&server, &headers, &uri)?;
     let keys = server.write_keys.all();
     let own: Vec<JsonValue> = keys.iter().filter(|key| is_own(&caller, key)).map(|key| told(key)).collect();
     Ok(Json(json!({"keys": own})))
@@ -29,7 +29,7 @@ pub(super) async fn create(
     State(server): State<Arc<Server>>,
     request: Request,
 ) -> Result<(StatusCode, Json<JsonValue>), Problem> {
-    let caller = admin(&server, request.headers(), request.uri())?;
+    let caller = access::admin(&server, request.headers(), request.uri())?;
     let settings = &server.settings;
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let new = new_key(&caller, &body.json()?)?;
@@ -49,7 +49,7 @@ pub(super) async fn revoke(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Json<JsonValue>, Problem> {
-    let caller = admin(&server, &headers, &uri)?;
+    let caller = access::admin(&server, &headers, &uri)?;
     let path = access::path_pairs(path)?;
     let id = access::last(&path, "id").unwrap_or_default().to_owned();
     let ending =
@@ -58,12 +58,6 @@ pub(super) async fn revoke(
     let key = ended.map_err(refused)?;
     tracing::info!(target: "ebbtide::sign_in", app = key.app, id = key.id, "a write key was revoked");
     Ok(Json(told(&key)))
-}
-
-fn admin(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
-    let caller = access::sign_in(server, headers, uri)?;
-    caller.require_role(&[ADMIN])?;
-    Ok(caller)
 }
 
 /// Whether a key is one that the caller may know of.

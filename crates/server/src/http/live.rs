@@ -1,6 +1,6 @@
 //! Reports that are listened to: `GET /v1/live/{report}`, as server-sent events or as a WebSocket, and the packs'
 //! own live paths, which are WebSockets. A listener is let in as any caller of the report is, hears its own scope
-//! alone, and is sent home when its token ends.
+//! alone, and is sent home when its token ends, or when it would not be let in any more.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,16 +20,15 @@ use futures::stream;
 use serde_json::{Map, Value as Json, json};
 
 use super::access::{self, Pairs, PathParams};
+use super::admission::{self, Admission};
+use super::{cors, embedded};
 use crate::live::{Event, Listener, Newest, receive};
 use crate::problem::{Code, Problem, shortened};
-use crate::question::Question;
 use crate::report::Pair;
 use crate::routes::{LiveRoute, ReportRoute};
 use crate::server::Server;
 use crate::sign_in::{Caller, wait_for_key};
 
-/// For the log.
-const REQUEST_ID: &str = "live";
 /// The parameter by which pages that cannot set headers give their token.
 const TOKEN: &str = "token";
 /// What one socket keeps of what comes and goes, so that a thousand of them take little.
@@ -44,6 +43,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// Why a socket is closed: of RFC 6455, and one of ours.
 const GOING_AWAY: u16 = 1001;
 const TOKEN_ENDED: u16 = 4401;
+/// And the status with which it would be refused now.
+const REFUSED: u16 = 4000;
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
@@ -58,15 +59,18 @@ pub(super) async fn report(
     let query = access::query_pairs(&uri)?;
     let headers = with_token(headers, &query);
     wait_for_key(&headers, &server.keys).await;
-    let caller = access::sign_in(&server, &headers, &uri)?;
-    let path = access::path_pairs(path)?;
-    let name = access::last(&path, "report").unwrap_or_default();
+    let path = access::path_pairs(path);
+    let name = path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default();
+    let caller = access::sign_in_to_read(&server, &headers, &uri, name)?;
+    if let Err(problem) = path {
+        return Err(problem);
+    }
+    let query = embedded::with_fixed(&caller, &query);
     let report = way_to(&server, &caller, name, &query)?;
-    let of_path: Vec<Pair> =
-        report.route.params.iter().filter_map(|param| given(&query, &param.name)).collect();
+    let of_path: Pairs = report.route.params.iter().filter_map(|param| given(&query, &param.name)).collect();
     let way = Arc::new(LiveRoute { live: plain(&report), report });
     let form = if wants_socket(&headers) { Form::Enveloped } else { Form::Plain };
-    let admitted = admit(&server, &way, &headers, &of_path, &query).await?;
+    let admitted = admit(&server, &way, caller, &headers, of_path, query).await?;
     if wants_socket(&headers) { admitted.socket(way, form, upgrade) } else { Ok(admitted.events(&form)) }
 }
 
@@ -85,7 +89,8 @@ pub(super) fn handler(way: Arc<LiveRoute>) -> MethodRouter<Arc<Server>> {
                 wait_for_key(&headers, &server.keys).await;
                 let path = access::path_pairs(path)?;
                 let form = Form::Added(way.live.add.clone());
-                let admitted = admit(&server, &way, &headers, &path, &query).await?;
+                let caller = access::sign_in_to(&server, &headers, &way.report.app)?;
+                let admitted = admit(&server, &way, caller, &headers, path, query).await?;
                 admitted.socket(way, form, upgrade)
             }
         },
@@ -141,14 +146,15 @@ fn wants_socket(headers: &HeaderMap) -> bool {
     upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
-/// Pages of other origins listen where the server's rules let them call: browsers do not ask before.
-fn check_origin(server: &Server, headers: &HeaderMap) -> Result<(), Problem> {
+/// Pages of other origins listen where the server's rules let them call, or the caller's token is for them: browsers
+/// do not ask before.
+fn check_origin(server: &Server, caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    if caller.embed().is_some() {
+        return embedded::check_origin(caller, headers);
+    }
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-    let is_own = !host.is_empty() && authority.eq_ignore_ascii_case(host);
-    if is_own || server.settings.cors.allows(origin) {
+    if cors::is_own(origin, headers) || server.settings.cors.allows(origin) {
         return Ok(());
     }
     let detail = format!("Pages of the origin {:?} may not listen here.", shortened(origin));
@@ -159,28 +165,18 @@ fn check_origin(server: &Server, headers: &HeaderMap) -> Result<(), Problem> {
 async fn admit(
     server: &Arc<Server>,
     way: &LiveRoute,
+    caller: Caller,
     headers: &HeaderMap,
-    path: &[Pair],
-    query: &[Pair],
+    path: Pairs,
+    query: Pairs,
 ) -> Result<Admitted, Problem> {
-    let now = server.now();
-    let entrant = access::enter(server, &way.report, headers, path)?;
-    check_origin(server, headers)?;
-    let plan = entrant.plan().await?;
-    let arguments = entrant.arguments(plan, path, query, now)?;
-    let (scope, snapshot) = entrant.rows(&arguments).await?;
+    let admission = Admission::new(server, &way.report, (caller, headers), path, query);
+    check_origin(server, admission.caller(), headers)?;
+    let admission::Admitted { question, ends_at } = admission.check().await?;
     let seat = server.hub.seat()?;
-    let question = Question {
-        server: server.clone(),
-        route: way.report.clone(),
-        arguments: Arc::new(arguments),
-        scope: scope.clone(),
-        snapshot,
-        now,
-        request_id: REQUEST_ID.to_owned(),
-    };
-    let ends_at = entrant.caller().ends_at(&server.settings.token);
-    let listener = Listener::new(server.clone(), server.hub.topic(&question), ends_at, seat);
+    let scope = question.scope.clone();
+    let watched = admission.watched(question.key());
+    let listener = Listener::new(server.clone(), server.hub.topic(&question), ends_at, watched, seat);
     Ok(Admitted { server: server.clone(), scope, listener })
 }
 
@@ -244,6 +240,10 @@ impl Admitted {
                         let event = SentEvent::default().event("expired").data("the token has ended");
                         return Some((Ok::<_, Infallible>(event), None));
                     }
+                    Event::Cut(problem) => {
+                        let event = SentEvent::default().event("error").data(error(&problem));
+                        return Some((Ok(event), None));
+                    }
                     Event::Closing => return None,
                 };
                 Some((Ok(event), Some(listener)))
@@ -285,8 +285,14 @@ struct Conversation {
 enum Turn {
     Say(Message),
     Close(u16, &'static str),
+    /// Told why, and then closed.
+    Cut(Arc<Problem>),
     Listen,
     End,
+}
+
+fn close(code: u16, reason: &'static str) -> Message {
+    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
 
 impl Conversation {
@@ -318,9 +324,20 @@ impl Conversation {
                     }
                     return;
                 }
-                Turn::Close(code, reason) => Message::Close(Some(CloseFrame { code, reason: reason.into() })),
+                Turn::Close(code, reason) => vec![close(code, reason)],
+                Turn::Cut(problem) => {
+                    let code = REFUSED + problem.code().status().as_u16();
+                    vec![Message::Text(error(&problem).into()), close(code, problem.code().as_str())]
+                }
             };
-            if tokio::time::timeout(Duration::from_secs(1), socket.send(last)).await.is_err() {
+            let sent = async {
+                for message in last {
+                    if socket.send(message).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            if tokio::time::timeout(Duration::from_secs(1), sent).await.is_err() {
                 tracing::debug!(target: "ebbtide::live", "a socket did not take its close");
             }
             return;
@@ -333,6 +350,7 @@ impl Conversation {
             Event::State(Newest::Failed(problem)) => Turn::Say(Message::Text(error(&problem).into())),
             Event::State(Newest::None) => Turn::Listen,
             Event::Expired => Turn::Close(TOKEN_ENDED, "the token has ended"),
+            Event::Cut(problem) => Turn::Cut(problem),
             Event::Closing => Turn::Close(GOING_AWAY, "the server stops"),
         }
     }

@@ -1,13 +1,18 @@
 //! The HTTP surface: the server's own paths and those of all packs, with what surrounds each request.
 
 mod access;
+mod admission;
 mod answer;
+mod beacon;
 mod body;
 mod capture;
+mod cards;
 mod cohorts;
 mod conditional;
 mod cors;
 mod dashboard;
+mod embed;
+mod embedded;
 mod explain;
 mod export;
 mod gate;
@@ -19,12 +24,15 @@ mod paths;
 mod probes;
 mod query;
 mod reference;
+mod rejects;
 mod reports;
 mod request_id;
+mod resend;
 mod rows;
 mod schema;
 mod sql;
 mod store_numbers;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -80,12 +88,13 @@ pub fn router(server: &Arc<Server>) -> Router {
         let methods = live::handler(way.clone());
         work = work.route(&way.live.route.path, only(methods, Verb::Get.methods().to_owned()));
     }
-    let work = work.merge(dashboard::routes());
+    let work = work.merge(dashboard::routes(server)).merge(embed::routes());
     let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
     let mut work = work.layer(from_fn(observe::catch_panic));
     if let Some(cors) = server.settings.cors.layer() {
         work = work.layer(cors);
     }
+    let work = work.layer(from_fn_with_state(server.clone(), embedded::tell_browsers));
     probes
         .layer(from_fn(observe::catch_panic))
         .merge(work)

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use ebbtide_model::{Instant, Scope, TenantId, Tenants};
-use ebbtide_store::{NewRows, Occurrences, Receipt};
+use ebbtide_store::{NewRows, Occurrences, Receipt, Rejection};
 use serde_json::{Value as JsonValue, json};
 
 use super::access;
@@ -16,6 +16,7 @@ use super::body::{WholeBody, read_body};
 use crate::capture::{Arrival, Misfit, type_rows};
 use crate::metrics::RowCounts;
 use crate::problem::{Code, Problem};
+use crate::rejects::{KeptRow, Owner, Refused, RejectKeeper, Way};
 use crate::routes::{CaptureRoute, ClearRoute};
 use crate::server::Server;
 
@@ -62,11 +63,20 @@ enum Sent {
 }
 
 /// Rows on their way into a table.
-struct Delivery {
-    server: Arc<Server>,
-    route: Arc<CaptureRoute>,
-    scope: Scope,
-    now: Instant,
+pub(super) struct Delivery {
+    pub(super) server: Arc<Server>,
+    pub(super) route: Arc<CaptureRoute>,
+    /// Of one tenant.
+    pub(super) scope: Scope,
+    pub(super) now: Instant,
+}
+
+/// What became of a list.
+pub(super) enum Admitted {
+    /// What is answered of each row.
+    All(Vec<JsonValue>),
+    /// The rows at fault, one at least. None of the list was taken, save where the store refused these alone.
+    Refused(Vec<Misfit>),
 }
 
 impl Delivery {
@@ -86,27 +96,37 @@ impl Delivery {
             let detail = format!("The list has {} objects; allowed are at most {list_max}.", items.len());
             return Err(Problem::new(Code::BodyTooLarge, detail));
         }
-        let mut answers = self.taken(items, sent)?;
+        let mut answers = match self.admit(items)? {
+            Admitted::All(answers) => answers,
+            Admitted::Refused(misfits) => {
+                self.keep(body, &misfits);
+                return Err(misfits.first().map_or_else(no_misfit, |misfit| told(misfit, sent)));
+            }
+        };
         Ok(match sent {
             Sent::List => JsonValue::Array(answers),
             Sent::One => answers.pop().unwrap_or_default(),
         })
     }
 
-    fn taken(&self, items: Vec<JsonValue>, sent: Sent) -> Result<Vec<JsonValue>, Problem> {
+    pub(super) fn admit(&self, items: Vec<JsonValue>) -> Result<Admitted, Problem> {
         let (app, capture) = (&self.route.app, &self.route.capture);
         let table = app.pack.schema.table(&capture.table);
         let table = table.ok_or_else(|| Problem::hidden(Code::Internal, "a table that the app lacks"))?;
         let tenant = self.tenant();
         let arrival = Arrival { tenant: tenant.as_str(), now: self.now, ids: &self.server.row_ids };
         let typed = type_rows(table, capture, items, arrival);
-        let fitting = typed.map_err(|error| Problem::hidden(Code::Internal, error))?;
-        let fitting = fitting.map_err(|misfit| told(&misfit, sent))?;
-        let mut receipt = Receipt::default();
+        let fitting = match typed.map_err(|error| Problem::hidden(Code::Internal, error))? {
+            Ok(fitting) => fitting,
+            Err(misfit) => return Ok(Admitted::Refused(vec![misfit])),
+        };
+        let (mut receipt, mut refused) = (Receipt::default(), Vec::new());
         for rows in fitting.rows.into_iter().filter(|rows| rows.batch.num_rows() > 0) {
             let occurrences = Occurrences::uncounted();
             let new = NewRows { table: table.name.clone(), batch: rows.batch, occurrences };
-            receipt.add(self.server.store()?.append(&self.scope, new)?);
+            let stored = self.server.store()?.append(&self.scope, new)?;
+            refused.extend(stored.rejected.iter().map(|rejection| misfit_of(rejection, &rows.positions)));
+            receipt.add(stored);
         }
         let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
         let counts = RowCounts {
@@ -116,11 +136,30 @@ impl Delivery {
             rejected: count(receipt.rejected.len()),
         };
         self.server.metrics.rows(app.name().as_str(), table.name.as_str(), counts);
-        match receipt.rejected.into_iter().next() {
-            // Of a table of a fixed tenant: all rows are another's.
-            Some(refused) => Err(Problem::new(Code::BodyInvalid, format!("{}.", refused.detail))),
-            None => Ok(fitting.answers),
-        }
+        Ok(if refused.is_empty() { Admitted::All(fitting.answers) } else { Admitted::Refused(refused) })
+    }
+
+    /// What was refused is kept: the body is read once more for it.
+    fn keep(&self, body: &WholeBody, misfits: &[Misfit]) {
+        let Ok(json) = body.json() else { return };
+        let items = match json {
+            JsonValue::Array(items) => items,
+            one => vec![one],
+        };
+        let source: Arc<str> = Arc::from(self.route.capture.path.as_str());
+        let refused = misfits.iter().map(|misfit| Refused {
+            owner: Owner::Tenant(self.tenant()),
+            at: self.now,
+            table: self.route.capture.table.clone(),
+            way: Way::Path,
+            source: source.clone(),
+            position: misfit.index as u64,
+            column: misfit.column.clone(),
+            code: misfit.code.into(),
+            detail: misfit.problem.clone(),
+            row: items.get(misfit.index).map(KeptRow::of_json),
+        });
+        RejectKeeper::push(&self.server, &self.scope, refused.collect());
     }
 
     fn tenant(&self) -> TenantId {
@@ -136,7 +175,22 @@ fn told(misfit: &Misfit, sent: Sent) -> Problem {
         Sent::List => format!("[{}]: ", misfit.index),
         Sent::One => String::new(),
     };
-    Problem::new(Code::BodyInvalid, format!("{place}{}.", misfit.problem))
+    Problem::new(Code::BodyInvalid, format!("{place}{misfit}."))
+}
+
+fn no_misfit() -> Problem {
+    Problem::hidden(Code::Internal, "rows were refused, and none is at fault")
+}
+
+/// A row that the store did not take.
+fn misfit_of(rejection: &Rejection, positions: &[u64]) -> Misfit {
+    let position = positions.get(rejection.row).and_then(|position| usize::try_from(*position).ok());
+    Misfit {
+        index: position.unwrap_or(rejection.row),
+        column: rejection.column.clone(),
+        code: rejection.code.as_str(),
+        problem: rejection.detail.clone(),
+    }
 }
 
 async fn clear(

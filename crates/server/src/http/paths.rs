@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 
-use super::{capture, cohorts, explain, keys, live, probes, query, reference, rows, schema, sql};
-use crate::openapi::{Operation, capture as describe, own};
+use super::{
+    beacon, capture, cards, cohorts, embed, explain, keys, live, probes, query, reference, rejects, rows,
+    schema, sql, tokens,
+};
+use crate::openapi::{Operation, capture as describe, cards as of_cards, own, rejects as of_rejects};
 use crate::server::Server;
 
 /// How a path is called.
@@ -15,6 +18,7 @@ pub(crate) enum Verb {
     /// And `HEAD`.
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -24,6 +28,7 @@ impl Verb {
         match self {
             Self::Get => "get",
             Self::Post => "post",
+            Self::Put => "put",
             Self::Delete => "delete",
         }
     }
@@ -33,6 +38,7 @@ impl Verb {
         match self {
             Self::Get => "GET, HEAD",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -101,6 +107,34 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         answer: || post(capture::aliases),
     },
     OwnPath {
+        path: "/v1/beacon",
+        verb: Verb::Post,
+        describe: describe::beacon,
+        surroundings: Surroundings::Work,
+        answer: || post(beacon::take),
+    },
+    OwnPath {
+        path: "/v1/rejects",
+        verb: Verb::Get,
+        describe: of_rejects::list,
+        surroundings: Surroundings::Work,
+        answer: || get(rejects::list),
+    },
+    OwnPath {
+        path: "/v1/rejects",
+        verb: Verb::Delete,
+        describe: of_rejects::delete,
+        surroundings: Surroundings::Work,
+        answer: || delete(rejects::delete),
+    },
+    OwnPath {
+        path: "/v1/rejects/retry",
+        verb: Verb::Post,
+        describe: of_rejects::retry,
+        surroundings: Surroundings::Work,
+        answer: || post(rejects::retry),
+    },
+    OwnPath {
         path: "/v1/keys",
         verb: Verb::Get,
         describe: describe::keys,
@@ -122,6 +156,20 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         answer: || delete(keys::revoke),
     },
     OwnPath {
+        path: "/v1/embed",
+        verb: Verb::Get,
+        describe: describe::embed,
+        surroundings: Surroundings::Work,
+        answer: || get(embed::declaration),
+    },
+    OwnPath {
+        path: "/v1/tokens",
+        verb: Verb::Post,
+        describe: describe::mint_token,
+        surroundings: Surroundings::Work,
+        answer: || post(tokens::mint),
+    },
+    OwnPath {
         path: "/v1/query",
         verb: Verb::Post,
         describe: own::query,
@@ -134,6 +182,13 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::explain,
         surroundings: Surroundings::Work,
         answer: || post(explain::ask),
+    },
+    OwnPath {
+        path: "/v1/members",
+        verb: Verb::Post,
+        describe: own::members,
+        surroundings: Surroundings::Work,
+        answer: || post(cohorts::members),
     },
     OwnPath {
         path: "/v1/cohorts",
@@ -162,6 +217,34 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         describe: own::delete_cohort,
         surroundings: Surroundings::Work,
         answer: || delete(cohorts::delete),
+    },
+    OwnPath {
+        path: "/v1/cards",
+        verb: Verb::Get,
+        describe: of_cards::list,
+        surroundings: Surroundings::Work,
+        answer: || get(cards::list),
+    },
+    OwnPath {
+        path: "/v1/cards/{name}",
+        verb: Verb::Get,
+        describe: of_cards::card,
+        surroundings: Surroundings::Work,
+        answer: || get(cards::get),
+    },
+    OwnPath {
+        path: "/v1/cards/{name}",
+        verb: Verb::Put,
+        describe: of_cards::save,
+        surroundings: Surroundings::Work,
+        answer: || put(cards::put),
+    },
+    OwnPath {
+        path: "/v1/cards/{name}",
+        verb: Verb::Delete,
+        describe: of_cards::delete,
+        surroundings: Surroundings::Work,
+        answer: || delete(cards::delete),
     },
     OwnPath {
         path: "/v1/sql",

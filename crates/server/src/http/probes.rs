@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ebbtide_engine::StandingNumbers;
 use serde_json::json;
 
 use super::store_numbers::store_gauges;
@@ -26,6 +27,18 @@ pub(super) async fn readyz(State(server): State<Arc<Server>>) -> Result<Response
         Phase::Degraded => (StatusCode::OK, "degraded"),
     };
     Ok((status, Json(json!({"status": word}))).into_response())
+}
+
+fn standing(server: &Server) -> impl Iterator<Item = Gauge> {
+    let StandingNumbers { questions, bytes, answered, made } = server.standing.numbers();
+    #[expect(clippy::cast_precision_loss, reason = "a number for people to look at")]
+    let told = [
+        ("ebbtide_live_states", "Questions of which the sessions are kept.", questions as f64),
+        ("ebbtide_live_state_bytes", "What these take in memory, about.", bytes as f64),
+        ("ebbtide_live_continued_total", "Answers from kept sessions and what came since.", answered as f64),
+        ("ebbtide_live_rebuilt_total", "Kept sessions that were made from all rows.", made as f64),
+    ];
+    told.into_iter().map(|(name, help, value)| Gauge { name, help, labels: Vec::new(), value })
 }
 
 async fn phase(server: &Arc<Server>) -> Result<Phase, Problem> {
@@ -55,6 +68,7 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         labels: Vec::new(),
         value,
     }));
+    gauges.extend(standing(&server));
     let phase = phase(&server).await?;
     let phases = [
         ("recovering", Phase::Recovering),
@@ -70,6 +84,7 @@ pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Result<Respons
         value: f64::from(u8::from(one == phase)),
     }));
     gauges.extend(heavy_work(&server));
+    gauges.extend(rejected(&server));
     gauges.extend(fetched_keys(&server));
     gauges.extend(stored(&server).await?);
     server.cache.settle().await;
@@ -97,6 +112,17 @@ fn heavy_work(server: &Server) -> [Gauge; 6] {
         ("ebbtide_sql_processes_fallen_total", "Processes that ended without an answer.", numbers.fallen),
     ];
     #[expect(clippy::cast_precision_loss, reason = "as many processes as were started")]
+    of.map(|(name, help, value)| Gauge { name, help, labels: Vec::new(), value: value as f64 })
+}
+
+/// What became of rows that were rejected.
+fn rejected(server: &Server) -> [Gauge; 2] {
+    let numbers = server.rejects.numbers();
+    let of = [
+        ("ebbtide_rejects_kept_total", "Rejected rows that were kept.", numbers.kept),
+        ("ebbtide_rejects_lost_total", "Rejected rows that were not kept, for want of room.", numbers.lost),
+    ];
+    #[expect(clippy::cast_precision_loss, reason = "a gauge shows magnitudes")]
     of.map(|(name, help, value)| Gauge { name, help, labels: Vec::new(), value: value as f64 })
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
-use ebbtide_model::pack::{ParamError, Report};
+use ebbtide_model::pack::{LANG, ParamError, Report};
 
 use super::access::{self, PathParams};
 use super::answer::Stopwatch;
@@ -49,9 +49,12 @@ async fn answer(
     let now = server.now();
     let report = &route.report;
     let path = access::path_pairs(path);
-    let entrant = access::enter(server, route, headers, path.as_deref().unwrap_or_default())?;
+    let caller = access::sign_in_to_report(server, headers, route)?;
     let query = access::query_pairs(uri);
-    let refresh = Refresh::asked(query.as_deref().unwrap_or_default());
+    let given = query.as_deref().unwrap_or_default();
+    let entrant =
+        access::enter(server, route, (caller, headers), path.as_deref().unwrap_or_default(), given)?;
+    let refresh = Refresh::asked(given);
     refresh.require_role(entrant.caller())?;
     let plan = entrant.plan().await?;
     let (path, query) = (path?, query.as_deref().map_err(Clone::clone)?);
@@ -84,6 +87,9 @@ async fn answer(
             response
         }
     };
+    if report.response.has_insights() && access::last(query, LANG).is_none() {
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-language"));
+    }
     watch.tell(response.headers_mut());
     Ok(response)
 }

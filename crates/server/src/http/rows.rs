@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use ebbtide_model::{Scope, TableName};
+use ebbtide_model::{Scope, TableName, TableSchema, Tenants};
 use ebbtide_store::{NewRows, Occurrences, Receipt, Store};
 use serde_json::{Value as JsonValue, json};
 
@@ -12,6 +12,7 @@ use super::access::{self, PathParams};
 use super::body::{WholeBody, read_body};
 use crate::metrics::RowCounts;
 use crate::problem::{Code, Problem, shortened};
+use crate::rejects::{KeptRow, Owner, Refused, RejectKeeper, Way};
 use crate::server::{App, Server};
 use crate::sign_in::{ADMIN, Caller, WRITER};
 use crate::sources::{JsonRows, RowRejection, rows_from_json};
@@ -63,12 +64,52 @@ impl Delivery {
         let table = TableName::new(&self.table);
         let schema = self.app.pack.schema.table(&table);
         let schema = schema.ok_or_else(|| unknown_table(&self.app, &self.table))?;
-        let typed = rows_from_json(schema, &rows);
-        let typed = typed.map_err(|error| Problem::hidden(Code::Internal, error))?;
-        let accounted = store(self.server.store()?, &self.scope, &table, typed)?;
-        self.server.metrics.rows(self.app.name().as_str(), &self.table, accounted.counts());
+        let accounted = admit(&self.server, &self.scope, schema, &rows)?;
+        self.keep(schema, &rows, &accounted.rejected);
         Ok(accounted)
     }
+
+    /// What was refused is kept for its tenant.
+    fn keep(&self, table: &TableSchema, rows: &[JsonValue], rejected: &[RowRejection]) {
+        if rejected.is_empty() {
+            return;
+        }
+        let source: Arc<str> = Arc::from(format!("/v1/tables/{}/rows", self.table));
+        let now = self.server.now();
+        let refused = rejected.iter().map(|rejection| {
+            let row = rows.get(rejection.index);
+            let owner = match self.scope.tenants() {
+                Tenants::One(tenant) => Owner::Tenant(tenant.clone()),
+                Tenants::All => row.map_or(Owner::App, |row| Owner::by_row(table, row)),
+            };
+            Refused {
+                owner,
+                at: now,
+                table: table.name.clone(),
+                way: Way::Rows,
+                source: source.clone(),
+                position: rejection.index as u64,
+                column: rejection.column.clone(),
+                code: rejection.code.into(),
+                detail: rejection.detail.clone(),
+                row: row.map(KeptRow::of_json),
+            }
+        });
+        RejectKeeper::push(&self.server, &self.scope, refused.collect());
+    }
+}
+
+/// Types rows and stores those that fit.
+pub(super) fn admit(
+    server: &Server,
+    scope: &Scope,
+    table: &TableSchema,
+    rows: &[JsonValue],
+) -> Result<Accounted, Problem> {
+    let typed = rows_from_json(table, rows).map_err(|error| Problem::hidden(Code::Internal, error))?;
+    let accounted = store(server.store()?, scope, &table.name, typed)?;
+    server.metrics.rows(scope.app().as_str(), table.name.as_str(), accounted.counts());
+    Ok(accounted)
 }
 
 /// The token's tenant; without one the rows themselves say whose they are. Tables by which others find
@@ -112,10 +153,10 @@ fn store(store: &Store, scope: &Scope, table: &TableName, typed: JsonRows) -> Re
 }
 
 /// What became of each row of a list: the counts and the rejected ones add up to it.
-struct Accounted {
+pub(super) struct Accounted {
     /// Without its rejected rows.
-    receipt: Receipt,
-    rejected: Vec<RowRejection>,
+    pub(super) receipt: Receipt,
+    pub(super) rejected: Vec<RowRejection>,
 }
 
 impl Accounted {

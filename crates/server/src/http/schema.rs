@@ -6,8 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use ebbtide_model::pack::{Param, Report, Route};
-use ebbtide_model::{AppName, AppSchema, Column, TableKind, TableSchema, TenantRule, Tenants, Value};
-use ebbtide_store::{Statistics, TableStatistics};
+use ebbtide_model::{
+    AppName, AppSchema, Column, Instant, TableKind, TableName, TableSchema, TenantRule, Tenants, Value,
+};
+use ebbtide_store::{Statistics, StoreError, TableStatistics};
 use serde_json::{Value as JsonValue, json};
 
 use super::access;
@@ -32,20 +34,33 @@ pub(super) async fn schema(
     if caller.widest_scope().is_ok_and(|scope| *scope.tenants() == Tenants::All)
         && let Ok(store) = server.store().cloned()
     {
-        let read = tokio::task::spawn_blocking(move || store.statistics()).await;
-        let statistics = read.map_err(|error| Problem::hidden(Code::Internal, error))?;
-        add_storage(&mut described, app.name(), &statistics);
+        let (scope, schema) = (caller.widest_scope()?, app.pack.schema.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let snapshot = store.snapshot(scope.app())?;
+            let latest = |table: &TableSchema| snapshot.table(&scope, &table.name)?.latest_time();
+            let latest = schema.tables.iter().map(|table| Ok((table.name.clone(), latest(table)?)));
+            Ok::<_, StoreError>((store.statistics(), latest.collect::<Result<Vec<_>, StoreError>>()?))
+        });
+        let (statistics, latest) = read.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
+        add_storage(&mut described, app.name(), &statistics, &latest);
     }
     Ok(Json(described))
 }
 
 /// How much there is of each table: for those who may see it all.
-fn add_storage(described: &mut JsonValue, app: &AppName, statistics: &Statistics) {
+fn add_storage(
+    described: &mut JsonValue,
+    app: &AppName,
+    statistics: &Statistics,
+    latest: &[(TableName, Option<Instant>)],
+) {
     let Some(tables) = described["tables"].as_array_mut() else { return };
     for table in tables {
         let is_it = |own: &&TableStatistics| own.app == *app && table["name"] == own.table.as_str();
         if let Some(own) = statistics.tables.iter().find(is_it) {
+            let of_table = latest.iter().find(|(name, _)| *name == own.table);
             table["storage"] = json!({
+                "latest": of_table.and_then(|(_, latest)| *latest).map(|latest| latest.to_string()),
                 "rows": own.rows,
                 "waiting": own.waiting,
                 "segments": own.segments,

@@ -13,10 +13,10 @@ use super::answer::{Stopwatch, json_answer};
 use super::body::read_body;
 use crate::problem::{Code, Problem};
 use crate::server::Server;
-use crate::sign_in::ADMIN;
+use crate::sign_in::{ADMIN, ANALYST};
 
 /// The roles that may write SQL of their own.
-const ASKERS: [&str; 2] = [ADMIN, "analyst"];
+const ASKERS: [&str; 2] = [ADMIN, ANALYST];
 
 /// What a body asks.
 struct Asked {

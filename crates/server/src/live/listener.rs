@@ -8,6 +8,8 @@ use tokio::sync::watch;
 
 use super::hub::{Closing, Seat};
 use super::topic::{Newest, Topic};
+use super::watched::Watched;
+use crate::problem::Problem;
 use crate::server::Server;
 
 /// The longest sleep towards a token's end: a clock that is set anew is noticed in time.
@@ -19,6 +21,8 @@ pub(crate) enum Event {
     State(Newest),
     /// Its token has ended.
     Expired,
+    /// It would not be let in any more, or not to hear this.
+    Cut(Arc<Problem>),
     /// The server stops.
     Closing,
 }
@@ -31,13 +35,21 @@ pub(crate) struct Listener {
     /// When its token ends.
     ends_at: Instant,
     closing: Closing,
+    /// Where that may happen before.
+    watched: Option<Watched>,
     _seat: Seat,
 }
 
 impl Listener {
-    pub(crate) fn new(server: Arc<Server>, topic: Arc<Topic>, ends_at: Instant, seat: Seat) -> Self {
+    pub(crate) fn new(
+        server: Arc<Server>,
+        topic: Arc<Topic>,
+        ends_at: Instant,
+        watched: Option<Watched>,
+        seat: Seat,
+    ) -> Self {
         let (states, closing) = (topic.subscribe(), server.hub.closing());
-        Self { server, _topic: topic, states, ends_at, closing, _seat: seat }
+        Self { server, _topic: topic, states, ends_at, closing, watched, _seat: seat }
     }
 
     /// Waits for what is next. Of states that came meanwhile the newest alone is told. Dropped midway it has
@@ -58,6 +70,7 @@ impl Listener {
                         return Event::Closing;
                     }
                 }
+                problem = cut(&mut self.watched) => return Event::Cut(problem),
                 changed = self.states.changed() => {
                     if changed.is_err() {
                         return Event::Closing;
@@ -72,10 +85,19 @@ impl Listener {
         }
     }
 
-    /// Waits until its token has ended or the server stops, whatever is told meanwhile.
+    /// Waits until its token has ended, it may not listen any more or the server stops, whatever is told meanwhile.
     pub(crate) async fn ended(&self) {
-        while !*self.closing.borrow() && self.server.now() < self.ends_at {
+        let is_cut = || self.watched.as_ref().is_some_and(Watched::is_over);
+        while !*self.closing.borrow() && self.server.now() < self.ends_at && !is_cut() {
             tokio::time::sleep(LOOK).await;
         }
+    }
+}
+
+/// Waits for why a listener may not go on; for ever where that cannot be.
+async fn cut(watched: &mut Option<Watched>) -> Arc<Problem> {
+    match watched {
+        Some(watched) => watched.over().await,
+        None => std::future::pending().await,
     }
 }

@@ -6,8 +6,10 @@ mod hub;
 mod listener;
 mod messages;
 mod topic;
+mod watched;
 
 pub(crate) use hub::Hub;
 pub(crate) use listener::{Event, Listener};
 pub(crate) use messages::receive;
 pub(crate) use topic::Newest;
+pub(crate) use watched::Watched;

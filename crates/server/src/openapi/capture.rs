@@ -1,14 +1,15 @@
-//! Operations of capture, and of the keys that open it.
+//! Operations of capture, of the keys that open it, and of tokens that are minted.
 
 use serde_json::{Value as Json, json};
 
-use super::operation::{Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
 use super::own::{codes, of_app, roles};
 use crate::problem::Code;
 use crate::server::Server;
 
 const CAPTURE: &str = "Capture";
 const KEYS: &str = "Write keys";
+const TOKENS: &str = "Tokens";
 
 /// A body that is one object, or a list of them.
 fn one_or_list(server: &Server, item: Json) -> Json {
@@ -96,6 +97,31 @@ pub(crate) fn alias(server: &Server) -> Operation {
     )
 }
 
+pub(crate) fn beacon(server: &Server) -> Operation {
+    let list = |of: &str| json!({"type": ["array", "null"], "maxItems": server.settings.rows_max, "items": {"type": "object"}, "description": format!("As {of} takes them.")});
+    let body = json!({
+        "type": "object", "required": ["key"], "additionalProperties": false,
+        "properties": {
+            "key": {"type": "string", "description": "A write key."},
+            "events": list("/v1/capture"), "actors": list("/v1/actors"), "aliases": list("/v1/alias"),
+        },
+    });
+    let captured = json!({"$ref": "#/components/schemas/Captured"});
+    let answer = json!({
+        "type": "object",
+        "properties": {"events": captured, "actors": captured, "aliases": captured},
+    });
+    Operation {
+        access: Access::Open,
+        parameters: Vec::new(),
+        answers: vec![Answer::json(answer, "What became of each object of each list; it is durable.")],
+        description: "What /v1/capture, /v1/actors and /v1/alias take, in one body with the write key in it, for pages that are left: \
+            it may be sent as text/plain, which browsers ask nobody about. Pages of origins that the server's rules do not name are refused."
+            .to_owned(),
+        ..taking("beacon", "Capture by a beacon", "", (body, json!({"key": "ewk_…", "events": []})))
+    }
+}
+
 fn keyed(id: &str, summary: &str, description: &str, own: &[Code], answer: Answer) -> Operation {
     Operation {
         id: id.to_owned(),
@@ -160,4 +186,97 @@ pub(crate) fn revoke_key(_: &Server) -> Operation {
         }),
     );
     operation
+}
+
+pub(crate) fn mint_token(_: &Server) -> Operation {
+    let text = json!({"type": "string", "minLength": 1, "maxLength": 200});
+    let id = json!({"oneOf": [text, {"type": "integer"}, {"type": "null"}]});
+    let described = |mut schema: Json, description: &str| {
+        schema["description"] = Json::from(description);
+        schema
+    };
+    let embed = json!({
+        "type": ["object", "null"], "required": ["report", "origin"], "additionalProperties": false,
+        "description": "Binds the token to one report, for pages of one origin: see docs/embed.md.",
+        "properties": {
+            "report": {"type": "string", "minLength": 1},
+            "params": {
+                "type": ["object", "null"], "maxProperties": 50,
+                "description": "Parameters of the report whose values the bearer cannot choose.",
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+            },
+            "origin": {"type": "string", "description": "As browsers write it: `https://app.example.com`."},
+        },
+    });
+    let body = json!({
+        "type": "object", "required": ["role"], "additionalProperties": false,
+        "properties": {
+            "role": described(text.clone(), "What the bearer may do."),
+            "tenant": described(id.clone(), "Whose rows it sees; an admin's tenant needs no naming."),
+            "sub": described(id, "Who the bearer is."),
+            "plan": {"type": ["string", "null"], "minLength": 1, "maxLength": 200, "description": "Default: the admin's own."},
+            "ttl": {
+                "type": ["string", "integer", "null"],
+                "description": "How long it is good: `15m`, `12h`, `7d`, or whole seconds. Default 1h; at most 30d, of one with `embed` 1d.",
+            },
+            "embed": embed,
+        },
+    });
+    let minted = json!({
+        "type": "object", "required": ["token", "expires_at", "claims"],
+        "properties": {
+            "token": {"type": "string"},
+            "expires_at": {"type": "string", "format": "date-time"},
+            "claims": {"type": "object", "description": "What the token says."},
+        },
+    });
+    Operation {
+        id: "mint_token".to_owned(),
+        tag: TOKENS.to_owned(),
+        summary: "Mint a token".to_owned(),
+        description: "Of no more rights than the admin's own. A minted token mints no others.".to_owned(),
+        access: roles(&["admin"]),
+        parameters: vec![of_app()],
+        body: Some((body, json!({"role": "analyst", "ttl": "1h"}))),
+        answers: vec![Answer { status: 201, ..Answer::json(minted, "The token, which is told this once.") }],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::RoleForbidden, Code::Forbidden, Code::ParameterInvalid, Code::BodyInvalid],
+            &[Code::MintingUnavailable],
+            &BODY_CODES,
+            &WORK_CODES,
+        ]),
+    }
+}
+
+pub(crate) fn embed(_: &Server) -> Operation {
+    let text = json!({"type": "string"});
+    let declared = json!({
+        "type": "object", "required": ["report", "description", "timezone", "path", "fixed", "operation"],
+        "properties": {
+            "report": text,
+            "description": {"type": ["string", "null"]},
+            "timezone": {"type": ["string", "null"]},
+            "path": {"type": "string", "description": "Where to ask, with its parameters in braces."},
+            "fixed": {"type": "object", "additionalProperties": text, "description": "The parameters that the token fixes."},
+            "operation": {"type": "object", "description": "What this document says of that path."},
+        },
+    });
+    Operation {
+        id: "embed".to_owned(),
+        tag: TOKENS.to_owned(),
+        summary: "What a token with `embed` is bound to".to_owned(),
+        description:
+            "The report, where to ask for it and how its answer is shaped. Other tokens are answered 403."
+                .to_owned(),
+        access: Access::SignedIn,
+        parameters: vec![of_app()],
+        body: None,
+        answers: vec![Answer::json(declared, "The report.")],
+        codes: codes(&[
+            &SIGN_IN_CODES,
+            &[Code::Forbidden, Code::AppAmbiguous, Code::ParameterInvalid],
+            &WORK_CODES,
+        ]),
+    }
 }

@@ -65,12 +65,13 @@ fn table() -> Json {
                 "properties": {
                     "rows": {"type": "integer", "minimum": 0},
                     "waiting": {"type": "integer", "minimum": 0},
+                    "latest": {"type": ["string", "null"], "format": "date-time", "description": "The latest time of a row."},
                     "segments": {"type": "integer", "minimum": 0},
                     "disk_bytes": {"type": "integer", "minimum": 0},
                     "memory_bytes": {"type": "integer", "minimum": 0},
                     "keys": {"type": "integer", "minimum": 0}
                 },
-                "required": ["rows", "waiting", "segments", "disk_bytes", "memory_bytes", "keys"]
+                "required": ["latest", "rows", "waiting", "segments", "disk_bytes", "memory_bytes", "keys"]
             }
         },
         "required": ["name", "kind", "key", "tenant", "actor", "time", "event_name", "columns"]

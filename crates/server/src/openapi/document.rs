@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
+use ebbtide_model::insight::Severity;
 use serde_json::{Map, Value as Json, json};
 
 use super::schemas::of_row;
@@ -18,17 +19,22 @@ pub(crate) struct Document {
     pub(crate) json: Bytes,
     /// A hash of it.
     pub(crate) etag: HeaderValue,
+    /// What it says of each report's path.
+    pub(crate) reports: HashMap<String, Json>,
 }
 
 impl Document {
     /// Blocks for as long as planning the packs' statements takes.
     pub(crate) fn of(server: &Server) -> Self {
-        let json = document(server).to_string();
+        let document = document(server);
+        let operation = |path: &String| (path.clone(), document["paths"][path]["get"].clone());
+        let reports = server.routes.reports.iter().map(|way| operation(&way.route.path)).collect();
+        let json = document.to_string();
         let mut hash = std::hash::DefaultHasher::new();
         std::hash::Hash::hash(json.as_bytes(), &mut hash);
         let etag = format!("\"{:016x}\"", std::hash::Hasher::finish(&hash));
         let etag = HeaderValue::from_str(&etag).unwrap_or_else(|_| HeaderValue::from_static("\"0\""));
-        Self { json: json.into(), etag }
+        Self { json: json.into(), etag, reports }
     }
 }
 
@@ -74,6 +80,7 @@ fn tags(server: &Server) -> Json {
         ("Rows", "What goes in."),
         ("Capture", "Events with properties of any name, from pages and apps."),
         ("Write keys", "What pages and apps capture with."),
+        ("Tokens", "What admins give others to sign in with."),
         ("For operators", "What watches over the server asks."),
         ("Reference", "This document and its page."),
     ] {
@@ -172,6 +179,45 @@ fn of_instant() -> Json {
     })
 }
 
+/// A finding in words, with what it rests on.
+fn insight() -> Json {
+    let text = |told: &str| json!({"type": "string", "description": told});
+    let test = json!({
+        "type": "object",
+        "description": "Where the finding rests on a test of significance: what it gave.",
+        "properties": {
+            "name": {"type": "string"},
+            "z": {"type": "number"},
+            "p": {"type": "number", "minimum": 0, "maximum": 1},
+            "correction": text("By what procedure the looks are taken into account."),
+            "looks": {"type": "integer", "minimum": 1, "description": "How many comparisons the rule has made."},
+            "p_adjusted": {
+                "type": "number", "minimum": 0, "maximum": 1,
+                "description": "p with all looks taken into account.",
+            },
+            "level": {"type": "number", "description": "What p_adjusted is at most."},
+        },
+        "required": ["name", "z", "p", "correction", "looks", "p_adjusted", "level"],
+    });
+    json!({
+        "type": "object",
+        "description": "A finding in words, in the language of `lang`; of severity `info`, why there is none.",
+        "properties": {
+            "severity": {"type": "string", "enum": Severity::ALL.map(Severity::name)},
+            "rule": text("The rule of the pack that has found it."),
+            "title": text("In a few words."),
+            "finding": text("What was found."),
+            "action": text("What to do about it."),
+            "evidence": {
+                "type": "object", "additionalProperties": true,
+                "description": "What it is about, and the numbers.",
+            },
+            "test": test,
+        },
+        "required": ["severity", "rule", "title", "finding", "action", "evidence"],
+    })
+}
+
 fn shared_schemas() -> Map<String, Json> {
     let text = || json!({"type": "string"});
     let count = || json!({"type": "integer", "minimum": 0});
@@ -231,6 +277,7 @@ fn shared_schemas() -> Map<String, Json> {
         ("Meta", meta),
         ("QueryAnswer", query),
         ("SqlAnswer", sql),
+        ("Insight", insight()),
     ];
     named.into_iter().chain(described::schemas()).map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

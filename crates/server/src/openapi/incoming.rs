@@ -4,6 +4,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::reports::own_parameters;
 use super::schemas::{of_param, of_type};
 use crate::capture::{given_columns, is_required};
 use crate::problem::Code;
@@ -126,6 +127,8 @@ pub(super) fn live(way: &LiveRoute) -> Operation {
     codes.extend([Code::PlanRequired, Code::RoleForbidden, Code::Forbidden, Code::TenantRequired]);
     codes.extend([Code::ParameterInvalid, Code::UpgradeRequired, Code::TenantUnknown]);
     codes.extend(WORK_CODES);
+    let mut parameters = own_parameters(&report.report, &live.route);
+    parameters.push(token_parameter());
     Operation {
         id: id(&report.app, "live", &live.name),
         tag: report.app.name().as_str().to_owned(),
@@ -136,7 +139,7 @@ pub(super) fn live(way: &LiveRoute) -> Operation {
         .trim_start()
         .to_owned(),
         access: access(&live.route.roles),
-        parameters: vec![token_parameter()],
+        parameters,
         body: None,
         answers: vec![Answer {
             status: 101,

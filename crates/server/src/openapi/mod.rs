@@ -2,12 +2,14 @@
 //! declarations that answer them.
 
 pub(crate) mod capture;
+pub(crate) mod cards;
 mod described;
 mod document;
 mod incoming;
 mod operation;
 pub(crate) mod own;
 mod planned;
+pub(crate) mod rejects;
 mod reports;
 mod schemas;
 mod shapes;

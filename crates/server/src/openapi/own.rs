@@ -7,8 +7,8 @@ use crate::http::reference_files;
 use crate::problem::Code;
 use crate::server::Server;
 
-const QUESTIONS: &str = "Questions";
-const ROWS: &str = "Rows";
+pub(super) const QUESTIONS: &str = "Questions";
+pub(super) const ROWS: &str = "Rows";
 const OPERATIONS: &str = "For operators";
 const REFERENCE: &str = "Reference";
 
@@ -125,6 +125,40 @@ pub(crate) fn explain(_: &Server) -> Operation {
     }
 }
 
+pub(crate) fn members(_: &Server) -> Operation {
+    let body = json!({
+        "type": "object", "required": ["query"], "additionalProperties": false,
+        "properties": {
+            "query": {"type": "object", "description": "A query of the query language: see docs/queries.md."},
+            "from": {
+                "type": ["object", "null"],
+                "description": "Which of its actors, by step, cell or bucket: see docs/queries.md. Default: all that it counts.",
+            },
+            "limit": or_null(json!({"type": "integer", "minimum": 0, "maximum": 10_000, "default": 200})),
+        },
+    });
+    let schema = json!({
+        "type": "object", "required": ["members", "total", "type", "as_of"],
+        "properties": {
+            "members": {
+                "type": "array", "description": "The first of them; over all tenants objects of `tenant` and `actor`.",
+                "items": {"type": ["string", "number", "boolean", "object", "null"]},
+            },
+            "total": {"type": "integer", "minimum": 0},
+            "type": {"type": "string"},
+            "as_of": {"type": "string", "format": "date-time"},
+        },
+    });
+    let example = json!({"query": {"kind": "stickiness"}, "from": {"at_least": 2}});
+    Operation {
+        description: "The actors that a number of an answer counts: those that a cohort of the same `query` and `from` would have."
+            .to_owned(),
+        body: Some((body, example)),
+        codes: asking_codes(&[Code::QueryInvalid]),
+        ..of_cohorts("members", "Who is behind a number", Answer::json(schema, "The members, ascending."))
+    }
+}
+
 pub(crate) fn list_cohorts(_: &Server) -> Operation {
     let schema = json!({
         "type": "object", "required": ["cohorts"],
@@ -180,7 +214,7 @@ pub(crate) fn delete_cohort(_: &Server) -> Operation {
 }
 
 /// What the name of a cohort looks like.
-const COHORT_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
+pub(super) const COHORT_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]*$";
 
 fn cohort_name() -> Json {
     json!({
@@ -367,7 +401,7 @@ fn open(id: &str, tag: &str, summary: &str, answers: Vec<Answer>) -> Operation {
 }
 
 /// A field that may be left out may be null, too.
-fn or_null(schema: Json) -> Json {
+pub(super) fn or_null(schema: Json) -> Json {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
@@ -383,7 +417,7 @@ pub(super) fn codes(parts: &[&[Code]]) -> Vec<Code> {
     parts.concat()
 }
 
-fn asking_codes(own: &[Code]) -> Vec<Code> {
+pub(super) fn asking_codes(own: &[Code]) -> Vec<Code> {
     let common = [Code::TenantRequired, Code::TenantUnknown, Code::ParameterInvalid, Code::TooLarge];
     codes(&[&SIGN_IN_CODES, own, &common, &BODY_CODES, &WORK_CODES])
 }

@@ -76,13 +76,7 @@ fn access(route: &Route) -> Access {
 }
 
 fn parameters(report: &Report, route: &Route) -> Vec<Json> {
-    let mut parameters: Vec<Json> = route.params.iter().map(|param| parameter(param, "path", true)).collect();
-    let is_elsewhere = |param: &Param| {
-        route.params.iter().any(|of_path| of_path.name == param.name)
-            || route.set.iter().any(|(name, _)| *name == param.name)
-    };
-    let of_query = report.params.iter().filter(|param| !is_elsewhere(param));
-    parameters.extend(of_query.map(|param| parameter(param, "query", param.default.is_none())));
+    let mut parameters = own_parameters(report, route);
     parameters.push(json!({"$ref": "#/components/parameters/as_of"}));
     parameters.push(json!({"$ref": "#/components/parameters/format"}));
     if report.lists.len() > 1 {
@@ -93,6 +87,18 @@ fn parameters(report: &Report, route: &Route) -> Vec<Json> {
         }));
     }
     parameters.push(json!({"$ref": "#/components/parameters/refresh"}));
+    parameters
+}
+
+/// Those that the report declares, and those of the path.
+pub(super) fn own_parameters(report: &Report, route: &Route) -> Vec<Json> {
+    let mut parameters: Vec<Json> = route.params.iter().map(|param| parameter(param, "path", true)).collect();
+    let is_elsewhere = |param: &Param| {
+        route.params.iter().any(|of_path| of_path.name == param.name)
+            || route.set.iter().any(|(name, _)| *name == param.name)
+    };
+    let of_query = report.params.iter().filter(|param| !is_elsewhere(param));
+    parameters.extend(of_query.map(|param| parameter(param, "query", param.default.is_none())));
     parameters
 }
 

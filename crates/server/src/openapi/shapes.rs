@@ -76,6 +76,7 @@ impl Shapes<'_> {
                 json!({"anyOf": [self.tree(then, place), self.tree(otherwise, place)]})
             }
             Tree::Behaviour(leaf) => behaviour(leaf),
+            Tree::Insights(_) => json!({"type": "array", "items": {"$ref": "#/components/schemas/Insight"}}),
         }
     }
 
@@ -189,6 +190,8 @@ fn of_field(field: &str) -> Json {
         "interval_days" | "ratio" | "alive" | "expected" | "rate" | "rate_of_previous" | "avg_seconds"
         | "median_seconds" => json!({"type": ["number", "null"]}),
         "at_risk" => json!({"type": "boolean"}),
+        field if field.starts_with("counts.") => json!({"type": ["integer", "null"], "minimum": 0}),
+        field if field.starts_with("percent.") => json!({"type": ["number", "null"], "minimum": 0}),
         _ => json!({}),
     }
 }

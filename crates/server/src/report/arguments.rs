@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use ebbtide_model::pack::{
-    AS_OF, PLAN, Pack, ParamError, Plan, Report, Route, RouteTenant, SUBJECT, Setting,
+    AS_OF, LANG, PLAN, Pack, ParamError, Plan, Report, Route, RouteTenant, SUBJECT, Setting,
 };
-use ebbtide_model::{ColumnType, Instant, TenantId, Value};
+use ebbtide_model::{ColumnType, Instant, Language, TenantId, Value};
 use serde_json::Value as Json;
 
 /// A name and its text, decoded.
@@ -22,6 +22,8 @@ pub struct Asker<'a> {
     pub subject: Option<&'a str>,
     /// Its plan; there is none where the pack has no plans.
     pub plan: Option<&'a Plan>,
+    /// What it says of languages, as `Accept-Language` does.
+    pub languages: Option<&'a str>,
 }
 
 /// Checked values for every name that the report's leaves may use.
@@ -61,7 +63,11 @@ impl Arguments {
                 values.push((param.name.clone(), asker.setting(setting, param.column_type)));
                 continue;
             }
-            let value = last(query, &param.name).map_or_else(|| param.absent(), |text| param.read(text))?;
+            let value = match last(query, &param.name) {
+                Some(text) => param.read(text)?,
+                None if param.name == LANG && report.response.has_insights() => asker.language(),
+                None => param.absent()?,
+            };
             values.push((param.name.clone(), value));
         }
         values.extend(report.caller_values.iter().map(|name| (name.clone(), asker.value(name))));
@@ -126,6 +132,10 @@ impl Arguments {
 }
 
 impl Asker<'_> {
+    fn language(&self) -> Value {
+        Value::Text(Language::accepted(self.languages.unwrap_or_default()).code().into())
+    }
+
     fn value(&self, name: &str) -> Value {
         let text = |text: &str| Value::Text(Arc::from(text));
         match name {
@@ -189,7 +199,7 @@ reports:
             given.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
         };
         let now = Instant::from_micros(1);
-        let asker = Asker { subject, plan: None };
+        let asker = Asker { subject, ..Asker::default() };
         Arguments::read(&pack, report, &report.routes[route], asker, &pairs(path), &pairs(query), now)
     }
 

@@ -9,7 +9,7 @@ use ebbtide_model::pack::{
     BehaviourLeaf, Composed, Each, Param, RelationRows, ShapeOf, SqlShape, Tree, filled,
 };
 use ebbtide_model::query::{BoundQuery, Query, bind};
-use ebbtide_model::{Instant, Value};
+use ebbtide_model::{Instant, Unit, Value};
 use ebbtide_store::Snapshot;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
 use serde_json::Value as Json;
@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 
 use super::cells::{Given, Split, objects_of};
 use super::columns::ListColumn;
+use super::settled::Settled;
 use super::values::Values;
 use super::{Evaluation, ReportError, shape};
 
@@ -25,8 +26,11 @@ pub(super) struct Leaf<'t> {
     ask: Ask<'t>,
     /// The rows that its own belong to, within a fragment.
     within: Option<(&'t Each, Values<'t>)>,
+    /// The calendar period before whose start its rows were.
+    period: Option<Unit>,
 }
 
+#[derive(Clone, Copy)]
 enum Ask<'t> {
     Sql { shape: SqlShape, statement: &'t Composed, default: &'t Json },
     Behaviour(&'t BehaviourLeaf),
@@ -34,7 +38,7 @@ enum Ask<'t> {
 }
 
 /// What a leaf gave.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub(super) given: Given,
     /// Of rows, in order.
@@ -46,7 +50,7 @@ pub(super) struct Found {
 /// of its fragment, and of two branches one is taken.
 pub(super) fn leaves_of<'t>(tree: &'t Tree, values: &Values<'t>) -> Result<Vec<Leaf<'t>>, ReportError> {
     let mut leaves = Vec::new();
-    collect(tree, None, values, &mut leaves)?;
+    collect(tree, None, None, values, &mut leaves)?;
     Ok(leaves)
 }
 
@@ -58,10 +62,11 @@ pub(super) fn leaf_count(tree: &Tree, values: &Values<'_>) -> Result<usize, Repo
 fn collect<'t>(
     tree: &'t Tree,
     within: Option<&'t Each>,
+    period: Option<Unit>,
     values: &Values<'t>,
     leaves: &mut Vec<Leaf<'t>>,
 ) -> Result<(), ReportError> {
-    let mut leaf = |ask| leaves.push(Leaf { ask, within: within.map(|each| (each, values.clone())) });
+    let mut leaf = |ask| leaves.push(Leaf { ask, within: within.map(|each| (each, values.clone())), period });
     match tree {
         Tree::Literal(_) | Tree::Param(_) => {}
         Tree::Sql { shape, statement, default } => {
@@ -70,15 +75,21 @@ fn collect<'t>(
         Tree::Behaviour(behaviour) => leaf(Ask::Behaviour(behaviour)),
         Tree::Each(each) => {
             leaf(Ask::Rows(each));
-            collect(&each.fields, Some(each), &values.within(each)?, leaves)?;
+            collect(&each.fields, Some(each), period, &values.within(each)?, leaves)?;
         }
         Tree::When { name, then, otherwise } => {
-            collect(branch(name, then, otherwise, values)?, within, values, leaves)?;
+            collect(branch(name, then, otherwise, values)?, within, period, values, leaves)?;
         }
         Tree::Object(entries) => {
-            entries.iter().try_for_each(|(_, tree)| collect(tree, within, values, leaves))?;
+            entries.iter().try_for_each(|(_, tree)| collect(tree, within, period, values, leaves))?;
         }
-        Tree::List(items) => items.iter().try_for_each(|tree| collect(tree, within, values, leaves))?,
+        Tree::List(items) => {
+            items.iter().try_for_each(|tree| collect(tree, within, period, values, leaves))?
+        }
+        Tree::Insights(insights) => {
+            let mut of = insights.leaves();
+            of.try_for_each(|(tree, period)| collect(tree, within, period, values, leaves))?;
+        }
     }
     Ok(())
 }
@@ -99,6 +110,8 @@ pub(super) struct Asked<'e> {
     relations: Vec<OnceCell<Arc<SqlRows>>>,
     /// Answers to behavioural queries by what is asked: several leaves may show parts of one.
     answers: Mutex<HashMap<String, Arc<OnceCell<Arc<Answered>>>>>,
+    /// Rows of before the start of a calendar period, by what is asked.
+    settled: Mutex<HashMap<String, Arc<OnceCell<Found>>>>,
 }
 
 /// A behavioural query that was asked.
@@ -110,7 +123,7 @@ struct Answered {
 impl<'e> Asked<'e> {
     pub(super) fn new(of: Evaluation<'e>) -> Self {
         let relations = of.report.relations.iter().map(|_| OnceCell::new()).collect();
-        Self { of, relations, answers: Mutex::default() }
+        Self { of, relations, answers: Mutex::default(), settled: Mutex::default() }
     }
 
     /// That all the rows are there of which the report's parameters are keys.
@@ -131,7 +144,10 @@ impl<'e> Asked<'e> {
         if found.row_count() == 0 { Err(ReportError::Missing(key_of.missing.clone())) } else { Ok(()) }
     }
 
-    pub(super) async fn leaf(&self, leaf: Leaf<'_>) -> Result<Found, ReportError> {
+    pub(super) async fn leaf<'s>(&'s self, leaf: Leaf<'s>) -> Result<Found, ReportError> {
+        if let Some(period) = leaf.period {
+            return self.leaf_before(period, leaf.ask).await;
+        }
         match leaf.ask {
             Ask::Behaviour(behaviour) => self.behaviour(behaviour).await,
             Ask::Rows(each) => {
@@ -157,6 +173,26 @@ impl<'e> Asked<'e> {
                 Ok(Found { given, columns, changes_at: rows.changes_at })
             }
         }
+    }
+
+    /// The rows of before the start of a calendar period: those that were found when they were last asked for, where
+    /// they are still the same.
+    fn leaf_before<'s>(&'s self, period: Unit, ask: Ask<'s>) -> BoxFuture<'s, Result<Found, ReportError>> {
+        async move {
+            let what = format!("{period:?} {}", ask.question());
+            let place = Arc::clone(lock(&self.settled).entry(what.clone()).or_default());
+            let found = place.get_or_try_init(|| async {
+                let settled = Settled::new(self.of, period, what);
+                if let Some(found) = settled.kept().await? {
+                    return Ok(found);
+                }
+                let arguments = self.of.arguments.at(settled.at());
+                let before = Asked::new(Evaluation { arguments: &arguments, ..self.of });
+                settled.keep(before.leaf(Leaf { ask, within: None, period: None }).await?).await
+            });
+            found.await.cloned()
+        }
+        .boxed()
     }
 
     /// What a statement reads besides tables.
@@ -255,7 +291,7 @@ impl<'e> Asked<'e> {
 
     /// The map is whole whatever its holder did.
     fn answers(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Arc<Answered>>>>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.answers)
     }
 
     fn bound(&self, query: &Json) -> Result<Bound, ReportError> {
@@ -279,7 +315,12 @@ impl<'e> Asked<'e> {
     ) -> Result<(BoundQuery, EngineAnswer), ReportError> {
         let (scope, as_of) = (self.of.scope.clone(), self.of.arguments.as_of());
         let asked = query.clone();
-        let work = move |flag: &StopFlag| ask(&snapshot, &scope, &asked, as_of, flag);
+        // Of another moment than now nothing goes on.
+        let standing = self.of.arguments.given_as_of().is_none().then(|| self.of.engines.standing.clone());
+        let work = move |flag: &StopFlag| match standing {
+            Some(standing) => standing.ask(&snapshot, &scope, &asked, as_of, flag),
+            None => ask(&snapshot, &scope, &asked, as_of, flag),
+        };
         Ok((query, self.of.engines.turns.ask(work).await?))
     }
 }
@@ -288,6 +329,23 @@ impl<'e> Asked<'e> {
 struct Bound {
     query: BoundQuery,
     snapshot: Snapshot,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Ask<'_> {
+    /// What tells it from others of the same report.
+    fn question(&self) -> String {
+        match self {
+            Self::Sql { shape, statement, .. } => {
+                format!("{shape:?} {:?} {}", statement.reads, statement.statement)
+            }
+            Self::Behaviour(leaf) => format!("{:?} {}", leaf.shape, leaf.query),
+            Self::Rows(each) => each.rows.to_string(),
+        }
+    }
 }
 
 fn columns_of(rows: &SqlRows) -> Vec<ListColumn> {

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use ebbtide_model::pack::{Each, FIELDS, Tree, WHOLE};
+use ebbtide_model::Language;
+use ebbtide_model::pack::{Each, FIELDS, LANG, Tree, WHOLE};
 use serde_json::{Map, Value as Json};
 
 use super::asked::{Found, branch, leaf_count};
 use super::cells::Given;
 use super::values::Values;
-use super::{List, ListColumn, ReportError};
+use super::{List, ListColumn, ReportError, findings};
 
 /// What leaves gave, in the order of the leaves.
 pub(super) struct Source {
@@ -105,6 +106,11 @@ impl Assembly {
             Tree::Each(each) => self.each(each, path, source, values),
             Tree::When { name, then, otherwise } => {
                 self.tree(branch(name, then, otherwise, values)?, path, source, values)
+            }
+            Tree::Insights(insights) => {
+                let rows = insights.leaves().map(|_| source.value().map(|(rows, _)| rows));
+                let language = values.json(LANG)?.as_str().and_then(Language::from_code);
+                Ok(findings::told(insights, rows.collect::<Result<_, _>>()?, language.unwrap_or_default()))
             }
             Tree::Sql { .. } | Tree::Behaviour(_) => {
                 let (json, columns) = source.value()?;

@@ -12,7 +12,7 @@ use super::ReportError;
 type Object = Map<String, Json>;
 
 /// What a leaf gave, to be taken once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Given {
     Whole(Json),
     /// The rows of an `each`.
@@ -39,7 +39,7 @@ impl Given {
 }
 
 /// Rows by the value of a column, which is theirs no more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Split {
     shape: SqlShape,
     width: usize,

@@ -8,6 +8,8 @@ use ebbtide_engine::sql::{Limits, Planned, Relation, Sql, SqlRequest, SqlRows, U
 use ebbtide_model::pack::{AS_OF, SqlShape, Statement, StatementCheck};
 use ebbtide_model::{ColumnType, Instant, TableName, Value};
 
+use super::CellType;
+
 /// Statements are planned by this engine; what does not fit the tables is a fault of the pack.
 pub struct PlannedStatements<'s> {
     sql: &'s Sql,
@@ -53,6 +55,21 @@ fn fits(statement: &Statement<'_>, planned: &Planned) -> Result<(), String> {
     let names: Vec<&str> = planned.columns.iter().map(|column| column.name.as_str()).collect();
     if let Some(by) = statement.by.filter(|by| !names.contains(by)) {
         return Err(format!("gives no column {by}, which says to which row each of its rows belongs"));
+    }
+    for wanted in statement.wanted {
+        let Some(column) = planned.columns.iter().find(|column| column.name == wanted.column) else {
+            return Err(format!(
+                "gives no column {}, which the rule reads; there is {}",
+                wanted.column,
+                names.join(", ")
+            ));
+        };
+        if wanted.number && !CellType::of_data_type(&column.data_type).is_number() {
+            return Err(format!(
+                "gives {} of type {}, and the rule reads numbers there",
+                column.name, column.data_type
+            ));
+        }
     }
     let (name, want) = match statement.shape {
         SqlShape::Value => ("value", 1),

@@ -100,6 +100,10 @@ impl CellType {
         }
     }
 
+    pub(super) fn is_number(self) -> bool {
+        matches!(self, Self::Int | Self::Unsigned | Self::Float | Self::Decimal { .. })
+    }
+
     fn fits(self, cell: &Json) -> bool {
         let is = |column_type| cell.as_str().is_some_and(|text| Value::from_text(text, column_type).is_ok());
         cell.is_null()

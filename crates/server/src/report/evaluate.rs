@@ -1,8 +1,10 @@
 //! From a report's response tree to its JSON: every leaf is asked over one snapshot as of one instant,
 //! then the answers are put where the leaves stand.
 
-use ebbtide_engine::EngineError;
+use std::sync::Arc;
+
 use ebbtide_engine::sql::{Limits, Sql};
+use ebbtide_engine::{EngineError, Standing};
 use ebbtide_model::pack::{Pack, Report, WHOLE};
 use ebbtide_model::{ErrorKind, Instant, Scope, Unit};
 use ebbtide_store::Snapshot;
@@ -23,6 +25,8 @@ pub struct Engines<'e> {
     pub limits: Limits,
     /// Of behavioural queries.
     pub turns: &'e Turns,
+    /// Of those that are asked as of now, what is kept from one time to the next.
+    pub standing: &'e Arc<Standing>,
 }
 
 /// A report's answer.

@@ -50,7 +50,8 @@ pub(crate) fn statement_of<'r>(report: &'r Report, list: &str) -> Option<&'r Com
             | Tree::Sql { .. }
             | Tree::Each(_)
             | Tree::When { .. }
-            | Tree::Behaviour(_) => None,
+            | Tree::Behaviour(_)
+            | Tree::Insights(_) => None,
         }),
     };
     match tree? {
@@ -62,7 +63,8 @@ pub(crate) fn statement_of<'r>(report: &'r Report, list: &str) -> Option<&'r Com
         | Tree::List(_)
         | Tree::Each(_)
         | Tree::When { .. }
-        | Tree::Behaviour(_) => None,
+        | Tree::Behaviour(_)
+        | Tree::Insights(_) => None,
     }
 }
 

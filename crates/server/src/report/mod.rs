@@ -9,7 +9,9 @@ mod check;
 mod columns;
 mod evaluate;
 pub mod export;
+mod findings;
 mod lists;
+mod settled;
 mod shape;
 mod values;
 

@@ -240,16 +240,20 @@ fn object(shape: &Shape, value: impl Fn(&str) -> Json) -> Json {
 
 fn cohort(row: &CohortRow, shape: &Shape) -> Json {
     let cells = shown(&row.cells, shape.cells);
+    let percent = |index| row.percent(index).map_or(Json::Null, |share| share_json(&share, shape.decimals));
+    // `counts.1`: of one period, where it is shown.
+    let of_period = |field: &str| {
+        let (list, period) = field.split_once('.')?;
+        let period: usize = period.parse().ok()?;
+        let cell = cells.get(period)?;
+        Some(if list == "counts" { Json::from(cell.count) } else { percent(period) })
+    };
     object(shape, |field| match field {
         "start" => Json::from(row.label.as_str()),
         "size" => Json::from(row.size),
         "counts" => cells.iter().map(|cell| Json::from(cell.count)).collect(),
-        "percent" => {
-            let percent =
-                |index| row.percent(index).map_or(Json::Null, |share| share_json(&share, shape.decimals));
-            (0..cells.len()).map(percent).collect()
-        }
-        _ => Json::Null,
+        "percent" => (0..cells.len()).map(percent).collect(),
+        field => of_period(field).unwrap_or_default(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Who calls, and whose rows they may see. A host-signed JWT becomes a [`Caller`]; a caller and a
 //! route's rules become a [`Scope`]. Scopes are made nowhere else.
 
+mod claims;
+mod embed;
 mod key_address;
 mod key_files;
 mod key_set;
@@ -8,22 +10,30 @@ mod keys;
 mod mint;
 mod write_keys;
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, header};
 use ebbtide_model::{AppName, ColumnType, Instant, Scope, TenantId, Tenants, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::problem::{Code, Problem, shortened};
+use claims::{audience, claim, expires, text, text_or_integer};
 use keys::Unproven;
 
+pub use embed::Embed;
 pub use key_address::{AddressError, KeyAddress};
 pub use key_files::{KEY_FILE_BYTES_MAX, KeyFile, KeyFileError, Skipped};
 pub use key_set::{FetchError, KeySet, KeySetSettings, KeySource};
 pub use keys::{KeyError, Keys, SECRET_BYTES_MIN, SigningKey, VerifyingKey};
-pub use mint::Claims;
+pub use mint::{Claims, EMBED_TTL_S_MAX, TTL_S_DEFAULT, TTL_S_MAX, seconds_of};
+pub(crate) use mint::{Minted, Wanted};
 pub use write_keys::{Entropy, NewWriteKey, WRITE_KEY_PREFIX, WriteKey, WriteKeyError, WriteKeys};
 
 /// The role of a platform's admin; without a tenant it may see all tenants of its app.
 pub const ADMIN: &str = "admin";
+
+/// The role that asks in SQL and saves questions, and writes no rows.
+pub const ANALYST: &str = "analyst";
 
 /// The role that writes rows and events, and reads none.
 pub const WRITER: &str = "writer";
@@ -64,9 +74,14 @@ pub struct Verified {
 }
 
 /// What somebody signs in with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Means {
+    /// Of a host or of the operator.
     Token,
+    /// A token that an admin had made by this server: it makes no others.
+    Minted,
+    /// Opens nothing but its report.
+    Embed(Arc<Embed>),
     /// Opens nothing but capture.
     WriteKey,
 }
@@ -106,6 +121,14 @@ pub fn identify(
         }
         Ok(_) | Err(_) => verify(headers, keys, now, rules),
     }
+}
+
+/// The origin for whose pages a request's token is, where a key of ours signed it; whether it still holds is not looked
+/// at. `given` is the token of a request whose headers have none.
+pub(crate) fn embedding_origin(headers: &HeaderMap, given: Option<&str>, keys: &Keys) -> Option<String> {
+    let token = bearer(headers).ok().or(given)?;
+    let claims = keys.verify(token).ok()?;
+    claims::embed(&claims).ok().flatten().map(|embed| embed.origin)
 }
 
 /// Where the request's token names a key that a fetch may bring, waits a moment for it.
@@ -188,11 +211,6 @@ fn check_issuer(claims: &Map<String, Json>, issuers: &[String]) -> Result<(), Pr
     Err(Problem::new(Code::TokenIssuer, format!("{given}; allowed is {}.", issuers.join(" or "))))
 }
 
-fn claim(name: &str, given: &Json, allowed: &str) -> Problem {
-    let given = shortened(&given.to_string());
-    Problem::new(Code::TokenClaims, format!("The token's claim `{name}` is {given}; allowed is {allowed}."))
-}
-
 impl Verified {
     fn read(claims: &Map<String, Json>) -> Result<Self, Problem> {
         Ok(Self {
@@ -202,7 +220,7 @@ impl Verified {
             role: text(claims, "role")?,
             plan: text(claims, "plan")?,
             expires: expires(claims),
-            by: Means::Token,
+            by: means(claims)?,
         })
     }
 
@@ -264,14 +282,49 @@ impl Caller {
         &self.app
     }
 
-    /// Refused for who came with a write key.
-    pub(crate) fn past_capture(self) -> Result<Self, Problem> {
-        match self.token.by {
-            Means::Token => Ok(self),
-            Means::WriteKey => {
-                let detail = "A write key opens nothing but capture: /v1/capture, /v1/actors, /v1/alias, and the paths by which rows of its app come in.";
+    /// Refused for who came with what opens only a part: a write key, or a token of one report.
+    pub(crate) fn past_parts(self) -> Result<Self, Problem> {
+        match &self.token.by {
+            Means::Token | Means::Minted => Ok(self),
+            Means::WriteKey => Err(only_capture()),
+            Means::Embed(embed) => Err(embed.opens_nothing_else()),
+        }
+    }
+
+    /// As [`Caller::past_parts`], but that a write key is good for this.
+    pub(crate) fn to_capture(self) -> Result<Self, Problem> {
+        match &self.token.by {
+            Means::Token | Means::Minted | Means::WriteKey => Ok(self),
+            Means::Embed(embed) => Err(embed.opens_nothing_else()),
+        }
+    }
+
+    /// As [`Caller::past_parts`], but that a token of this report is good for it.
+    pub(crate) fn to_report(self, report: &str) -> Result<Self, Problem> {
+        match &self.token.by {
+            Means::Token | Means::Minted => Ok(self),
+            Means::WriteKey => Err(only_capture()),
+            Means::Embed(embed) if embed.report == report => Ok(self),
+            Means::Embed(embed) => Err(embed.opens_nothing_else()),
+        }
+    }
+
+    /// Refused for a token that was minted here, so that none outlives its host's sign-in for long.
+    pub(crate) fn to_mint(self) -> Result<Self, Problem> {
+        match &self.token.by {
+            Means::Minted => {
+                let detail = "The token was itself minted, and mints no others.";
                 Err(Problem::new(Code::Forbidden, detail))
             }
+            Means::Token | Means::Embed(_) | Means::WriteKey => self.past_parts(),
+        }
+    }
+
+    /// What the caller's token is bound to.
+    pub(crate) fn embed(&self) -> Option<&Embed> {
+        match &self.token.by {
+            Means::Embed(embed) => Some(embed),
+            Means::Token | Means::Minted | Means::WriteKey => None,
         }
     }
 
@@ -313,8 +366,8 @@ impl Caller {
 
     /// As [`Caller::require_role`], for capture, which a write key opens whatever the roles are.
     pub(crate) fn require_role_to_capture<R: AsRef<str>>(&self, allowed: &[R]) -> Result<(), Problem> {
-        match self.token.by {
-            Means::Token => self.require_role(allowed),
+        match &self.token.by {
+            Means::Token | Means::Minted | Means::Embed(_) => self.require_role(allowed),
             Means::WriteKey => Ok(()),
         }
     }
@@ -391,54 +444,27 @@ pub(crate) fn warming_scope(app: &AppName) -> Scope {
     Scope::grant(app.clone(), Tenants::All)
 }
 
+/// What is bound to a report of an app is for that app alone: another may have a report of that name.
+fn means(claims: &Map<String, Json>) -> Result<Means, Problem> {
+    match claims::embed(claims)? {
+        Some(_) if audience(claims)?.len() != 1 => {
+            let detail = "The token has a claim `embed`, and its `aud` is not one app alone.";
+            Err(Problem::new(Code::TokenClaims, detail))
+        }
+        Some(embed) => Ok(Means::Embed(Arc::new(embed))),
+        None if claims::minted(claims)? => Ok(Means::Minted),
+        None => Ok(Means::Token),
+    }
+}
+
+fn only_capture() -> Problem {
+    let detail = "A write key opens nothing but capture: /v1/capture, /v1/actors, /v1/alias, and the paths by which rows of its app come in.";
+    Problem::new(Code::Forbidden, detail)
+}
+
 /// The same for a tenant that does not exist and for another's.
 pub fn unknown_tenant() -> Problem {
     Problem::new(Code::TenantUnknown, "There is no such tenant.")
-}
-
-/// A fraction of a second counts as none.
-fn expires(claims: &Map<String, Json>) -> Option<Instant> {
-    #[expect(clippy::cast_possible_truncation, reason = "a cast of floats saturates")]
-    let seconds = claims.get("exp").and_then(Json::as_f64)? as i64;
-    Some(Instant::from_micros(seconds.saturating_mul(Instant::MICROS_PER_SECOND)))
-}
-
-fn audience(claims: &Map<String, Json>) -> Result<Vec<String>, Problem> {
-    let allowed = "the app's name, or a list with it";
-    match claims.get("aud") {
-        None | Some(Json::Null) => Err(Problem::new(
-            Code::TokenAudience,
-            "The token has no claim `aud`, and needs the app's name there.",
-        )),
-        Some(Json::String(name)) => Ok(vec![name.clone()]),
-        Some(value @ Json::Array(items)) => {
-            let names: Option<Vec<String>> =
-                items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-            names.ok_or_else(|| claim("aud", value, allowed))
-        }
-        Some(value) => Err(claim("aud", value, allowed)),
-    }
-}
-
-fn text(claims: &Map<String, Json>, name: &str) -> Result<Option<String>, Problem> {
-    match claims.get(name) {
-        None | Some(Json::Null) => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text.clone())),
-        Some(value) => Err(claim(name, value, "text")),
-    }
-}
-
-/// Hosts that count their users and tenants put numbers there: 1 means `1`.
-fn text_or_integer(claims: &Map<String, Json>, name: &str) -> Result<Option<String>, Problem> {
-    let allowed = "text that is not empty, or a whole number";
-    match claims.get(name) {
-        Some(Json::Number(number)) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
-        Some(value @ (Json::Number(_) | Json::Bool(_) | Json::Array(_) | Json::Object(_))) => {
-            Err(claim(name, value, allowed))
-        }
-        Some(value @ Json::String(given)) if given.is_empty() => Err(claim(name, value, allowed)),
-        Some(Json::String(_) | Json::Null) | None => text(claims, name),
-    }
 }
 
 #[cfg(test)]

@@ -239,6 +239,7 @@ fn a_minted_token_signs_in_until_it_expires() {
         tenant: Some("1".to_owned()),
         subject: Some("u1".to_owned()),
         plan: Some("free".to_owned()),
+        embed: None,
         issuer: None,
         expires: now(),
     };

@@ -33,6 +33,6 @@ pub use gathered::Chunk;
 pub use json_rows::{JsonRows, RowRejection, rows_from_json};
 pub use plan::{FilePlan, plan_file};
 pub(crate) use properties::{NAME_BYTES_MAX, ROW_PROPERTIES_MAX};
-pub use reject::{Reject, RejectCode, SourceError};
+pub use reject::{RAW_CHARS_MAX, Reject, RejectCode, SourceError};
 pub use source::Source;
 pub use window::RECORD_BYTES_MAX;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ebbtide_model::{ErrorKind, TableName};
 
-/// As much of a refused row as is shown.
-const RAW_CHARS_MAX: usize = 200;
+/// As much of a refused row as is told.
+pub const RAW_CHARS_MAX: usize = 1_000;
 
 /// Why a row was refused; the text forms are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]

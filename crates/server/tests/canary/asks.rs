@@ -49,7 +49,8 @@ pub(crate) fn any(shape: &Shape, caller: &Caller, random: &mut Random, tags: &[S
         40..66 => captured(shape, caller, random),
         66..78 => own_path(caller, sql(shape, random), "/v1/sql"),
         78..88 => own_path(caller, query(shape, random), "/v1/query"),
-        88..94 => rows(shape, caller, random),
+        88..92 => rows(shape, caller, random),
+        92..95 => kept(caller, random),
         _ => elsewhere(caller, random),
     };
     if random.percent(15) && !tags.is_empty() {
@@ -62,8 +63,18 @@ pub(crate) fn any(shape: &Shape, caller: &Caller, random: &mut Random, tags: &[S
     sent
 }
 
-/// The same path for somebody else.
+/// The same path for somebody else. Rows that are written bear the canary of who writes them.
 pub(crate) fn again(shape: &Shape, sent: &Sent, caller: &Caller) -> Sent {
+    if let (Some(owner), Some(own)) = (sent.written, caller.tenant)
+        && owner != own
+    {
+        let body = sent.ask.body.replace(&canary(owner), &canary(own));
+        let ask = Ask { token: caller.token.clone(), body, ..sent.ask.clone() };
+        let mut again = sent_by(caller, ask, caller.own_or_all());
+        again.sees.insert(own);
+        again.written = Some(own);
+        return again;
+    }
     let path = sent.ask.path.split('?').next().unwrap_or_default();
     let routes = shape.pack.reports.iter().flat_map(|report| &report.routes);
     let route = routes.into_iter().find(|route| fits(&route.path, path));
@@ -74,6 +85,9 @@ pub(crate) fn again(shape: &Shape, sent: &Sent, caller: &Caller) -> Sent {
         // Refused rows are told to whoever sends them.
         again.sees.extend(&sent.sees);
         again.written = Some(tenant);
+    }
+    if is_of_rejects(&sent.ask.path) {
+        again.alone = None;
     }
     again
 }
@@ -329,12 +343,13 @@ fn rows(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
     let index = random.below(24) as u32;
     let tenant = caller.tenant.unwrap_or_else(|| *random.pick(&TENANTS));
     let other = *random.pick(&TENANTS);
-    let (mut row, mut owner) = (shape.row(table, tenant, index), tenant);
+    let (mut row, owner) = (shape.row(table, tenant, index), tenant);
     match (random.below(6), &table.tenant) {
-        // Another tenant's row: refused for a token with a tenant.
-        (0, TenantRule::Column { .. }) if caller.tenant.is_some() => {
-            row = shape.row(table, other, index);
-            owner = other;
+        // Another tenant's row: refused for a token with a tenant. Its words are those of who sends it.
+        (0, TenantRule::Column { column, .. }) if caller.tenant.is_some() => {
+            let foreign = shape.row(table, other, index);
+            let name = table.columns[*column].name.as_str();
+            row[name] = foreign[name].clone();
         }
         // Another tenant's key under one's own name.
         (1, TenantRule::Column { .. }) if caller.tenant.is_some() => {
@@ -398,6 +413,34 @@ fn captured(shape: &Shape, caller: &Caller, random: &mut Random) -> Sent {
     sent.sees.insert(tenant);
     sent.written = Some(tenant);
     sent
+}
+
+/// Rejected rows and cards: looked at, sent again, saved, deleted.
+fn kept(caller: &Caller, random: &mut Random) -> Sent {
+    let method = |method: Method, path: &str, body: Json| Ask {
+        method,
+        path: path.to_owned(),
+        token: caller.token.clone(),
+        headers: vec![],
+        body: body.to_string(),
+    };
+    let card = json!({"title": "t", "query": {"kind": "churn"}, "range": "7d"});
+    let codes = ["wrong_type", "unknown_column", "tenant_foreign", "null", "field_unknown", "not_an_object"];
+    let ask = match random.below(12) {
+        0..5 => method(Method::GET, "/v1/rejects?limit=1000", json!({})),
+        5 => method(Method::GET, &format!("/v1/rejects?code={}&after=z", random.pick(&codes)), json!({})),
+        6..8 => method(Method::POST, "/v1/rejects/retry", json!({"code": random.pick(&codes)})),
+        8 if random.percent(20) => method(Method::DELETE, "/v1/rejects", json!({})),
+        8..10 => method(Method::PUT, "/v1/cards/own", card),
+        10 => method(Method::GET, "/v1/cards", json!({})),
+        _ => method(Method::DELETE, "/v1/cards/own", json!({})),
+    };
+    // What is refused, and when cards come and go, depends on who else is there.
+    Sent { alone: None, ..sent_by(caller, ask, caller.own_or_all()) }
+}
+
+fn is_of_rejects(path: &str) -> bool {
+    path.starts_with("/v1/rejects") || path.starts_with("/v1/cards")
 }
 
 /// The server's other paths, and some that are not there.

@@ -21,6 +21,15 @@ pub(crate) struct Caller {
     pub(crate) user_of: Option<u32>,
     /// Whether a server should take the token at all.
     pub(crate) good: Good,
+    pub(crate) opens: Opens,
+}
+
+/// How much of the app a token opens at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opens {
+    All,
+    /// One report: nothing of the server's own paths.
+    Report,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +52,23 @@ impl Caller {
     pub(crate) fn of_tenant(shape: &Shape, tenant: u32, random: &mut Random) -> Self {
         let role = role(shape, random);
         let plan = random.pick(&["free", "starter", "pro", "nonsense"]);
-        let claims = json!({
+        let mut claims = json!({
             "aud": shape.app(), "tenant": shape.tenant(tenant), "role": role, "sub": shape.subject(tenant), "plan": plan,
         });
-        Self { token: token(claims), tenant: Some(tenant), role, user_of: Some(tenant), good: Good::Yes }
+        let mut opens = Opens::All;
+        if !shape.pack.reports.is_empty() && random.percent(15) {
+            let report = &random.pick(&shape.pack.reports).name;
+            claims["embed"] = json!({"report": report, "origin": "https://app.example.com"});
+            opens = Opens::Report;
+        }
+        Self {
+            token: token(claims),
+            tenant: Some(tenant),
+            role,
+            user_of: Some(tenant),
+            good: Good::Yes,
+            opens,
+        }
     }
 
     /// The platform's, who may see all; sometimes a user of a tenant besides.
@@ -55,7 +77,14 @@ impl Caller {
         let claims = json!({
             "aud": shape.app(), "role": "admin", "sub": user_of.map(|tenant| shape.subject(tenant)),
         });
-        Self { token: token(claims), tenant: None, role: "admin".to_owned(), user_of, good: Good::Yes }
+        Self {
+            token: token(claims),
+            tenant: None,
+            role: "admin".to_owned(),
+            user_of,
+            good: Good::Yes,
+            opens: Opens::All,
+        }
     }
 
     fn without_tenant(shape: &Shape, random: &mut Random) -> Self {
@@ -63,7 +92,7 @@ impl Caller {
         let user_of = random.percent(50).then(|| *random.pick(&TENANTS));
         let subject = user_of.map_or_else(|| "nobody".to_owned(), |tenant| shape.subject(tenant));
         let claims = json!({"aud": shape.app(), "role": role, "sub": subject});
-        Self { token: token(claims), tenant: None, role, user_of, good: Good::Yes }
+        Self { token: token(claims), tenant: None, role, user_of, good: Good::Yes, opens: Opens::All }
     }
 
     /// Expired, for another app, spoiled, signed by somebody else, of no tenant that there is, or none.
@@ -94,10 +123,11 @@ impl Caller {
                     role,
                     user_of: Some(STRANGER),
                     good: Good::Yes,
+                    opens: Opens::All,
                 };
             }
         };
-        Self { token, tenant: None, role: String::new(), user_of: None, good: Good::No }
+        Self { token, tenant: None, role: String::new(), user_of: None, good: Good::No, opens: Opens::All }
     }
 
     /// Whose canaries an answer by this route may hold.
@@ -118,6 +148,9 @@ impl Caller {
 
     /// Whose canaries an answer of the server's own paths may hold.
     pub(crate) fn own_or_all(&self) -> BTreeSet<u32> {
+        if self.opens == Opens::Report {
+            return BTreeSet::new();
+        }
         let all = self.good == Good::Yes && self.tenant.is_none() && self.role == "admin";
         if all { EVERYBODY.into() } else { self.own() }
     }

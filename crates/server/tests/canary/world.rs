@@ -93,6 +93,7 @@ impl World {
         let components = Components {
             clock: Arc::new(FixedClock(now())),
             keys: Keys::hs256(SECRET).unwrap(),
+            signer: None,
             write_keys: WriteKeys::in_memory(entropy),
             sql: Sql::new(&here()).unwrap(),
             seed: 7,

@@ -2,19 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::Method;
 use ebbtide_server::Settings;
 use ebbtide_store::fs::SimFs;
 use serde_json::{Value as Json, json};
 
-use super::support::{Answer, Club, admin, empty, owner, pack, recovering, request, store_on};
+use super::support::{Answer, Club, admin, empty, owner, pack, recovering, store_on, token};
 
 impl Club {
-    async fn delete(&self, path: &str, token: &str) -> Answer {
-        self.send(request(Method::DELETE, path, token, Body::empty())).await
-    }
-
     async fn visits(&self, token: &str, filter: Json) -> Answer {
         let query = json!({"kind": "trend", "interval": "all", "filters": [filter], "cache": true});
         self.post("/v1/query", token, &query).await
@@ -63,6 +57,28 @@ async fn a_static_cohort_keeps_who_is_in_it_and_a_live_one_does_not() {
     assert_eq!(club.get("/v1/cohorts/swimmers", &token).await.json()["size"], 2);
     let either = json!({"any": [{"cohort": "swimmers"}, {"prop": "kind", "value": "sauna"}]});
     assert_eq!(club.count(&token, either).await, 3);
+}
+
+#[tokio::test]
+async fn who_is_behind_a_number_is_who_a_cohort_of_it_would_have() {
+    let club = Club::open().await;
+    let mut asked = swimmers("static");
+    asked.as_object_mut().unwrap().retain(|name, _| name == "query" || name == "from");
+    let told = club.post("/v1/members", &owner(1), &asked).await.json();
+    assert_eq!(
+        (&told["members"], &told["total"], &told["type"]),
+        (&json!([11, 12]), &json!(2), &json!("int"))
+    );
+    assert_eq!(club.post("/v1/members", &owner(2), &asked).await.json()["total"], 0);
+    asked["limit"] = json!(1);
+    let all = club.post("/v1/members", &admin(), &asked).await.json();
+    assert_eq!((&all["members"], &all["total"]), (&json!([{"tenant": "1", "actor": 11}]), &json!(2)));
+    asked["limit"] = json!(-1);
+    club.post("/v1/members", &owner(1), &asked).await.assert_problem(422, "query_invalid");
+    let bad = json!({"query": {"kind": "lifecycle"}, "from": {"bucket": 99, "state": "new"}});
+    club.post("/v1/members", &owner(1), &bad).await.assert_problem(422, "query_invalid");
+    let nobody = token(json!({"role": "viewer"}));
+    club.post("/v1/members", &nobody, &asked).await.assert_problem(403, "tenant_required");
 }
 
 #[tokio::test]

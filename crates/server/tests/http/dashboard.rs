@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Method;
+use ebbtide_model::pack::Pack;
 use ebbtide_server::Settings;
 
 use crate::support::*;
@@ -54,6 +55,34 @@ async fn all_that_the_page_names_is_there_compressed_and_for_ever() {
     }
     assert!(scripts > 1, "{}", page.text());
     assert!(!page.text().contains("://"), "nothing is fetched from elsewhere");
+}
+
+#[tokio::test]
+async fn an_apps_page_is_at_its_name_where_nothing_else_is() {
+    let club = crate::storefront::shop(Settings::default());
+    for path in ["/storefront", "/storefront/"] {
+        let page = club.get(path, "").await;
+        assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
+        assert!(page.header("content-security-policy").contains("default-src 'none'"), "{path}");
+    }
+    for path in ["/storefront/home", "/loyalty/", "/sessions/"] {
+        club.get(path, "").await.assert_problem(404, "path_unknown");
+    }
+    let posted = club.send(request(Method::POST, "/storefront/", "", Body::empty())).await;
+    posted.assert_problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_packs_path_is_never_covered_by_a_page() {
+    let below = include_str!("club.yaml").to_owned();
+    let elsewhere = below.replace("/club/", "/house/");
+    let of_any = elsewhere
+        .replace("{path: /totals, ", "{path: \"/{club_id}/totals\", ")
+        .replace("token_or_all", "$club_id");
+    for (pack, status) in [(below, 404), (elsewhere, 200), (of_any, 404)] {
+        let club = Club::of(start(vec![Pack::parse(&pack).unwrap()], Settings::default()).unwrap());
+        assert_eq!(club.get("/club/", "").await.status, status, "{pack}");
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tower::ServiceExt;
 
+use crate::plans;
 use crate::storefront::{click, of, shop};
 use crate::support::*;
 
@@ -127,6 +128,19 @@ async fn a_socket_tells_the_summary_and_each_change_of_it() {
     assert_eq!(cleared.json(), json!({"cleared": 1}));
     let told = socket.until(|told| told["total_sessions"] == 0).await;
     assert_eq!(told["steps"][0]["latency"]["client"]["latest"], json!(null));
+}
+
+#[tokio::test]
+async fn a_listener_is_told_in_its_own_language() {
+    let served = Served::of(shop(Settings::default())).await;
+    let path = format!("/ws/metrics?token={}", of("viewer", "north"));
+    let mut titles = Vec::new();
+    for lang in ["&lang=ko", "&lang=ru", ""] {
+        let mut socket = served.connect(&format!("{path}{lang}"), None).await.unwrap();
+        titles.push(socket.next().await.unwrap()["insights"][0]["title"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(titles, ["아직 세션이 부족합니다", "Пока слишком мало сессий", "Too few sessions yet"]);
+    assert_eq!(served.connect(&format!("{path}&lang=xx"), None).await.err(), Some(422));
 }
 
 #[tokio::test]
@@ -320,4 +334,79 @@ async fn an_idle_session_is_told_as_an_exit_without_a_write() {
     let left = events.answer().await;
     assert_eq!((&left["total_sessions"], &left["total_exits"]), (&json!(1), &json!(1)));
     assert_eq!(left["kpis"]["worst_step"], "product");
+}
+
+/// A row in the place of another, by which a pack decides about its callers.
+async fn replace(club: &Club, table: &str, row: Json) {
+    let answer = club.post(&format!("/v1/tables/{table}/rows"), &admin(), &json!([row])).await;
+    assert_eq!(answer.json()["accepted"], json!(1), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn who_loses_its_plan_is_told_so_and_cut() {
+    let served = Served::of(plans::served().await).await;
+    let path = format!("/v1/live/bots?token={}", plans::user("ann"));
+    let mut socket = served.connect(&path, None).await.unwrap_or_else(|status| panic!("{status}"));
+    assert_eq!(socket.next().await.unwrap()["answer"]["bots"], json!(["a"]));
+    let mut own = events(&served.club, "/v1/live/bots", &plans::user("ann")).await;
+    assert_eq!(own.answer().await["plan"], "pro");
+    let mut others = events(&served.club, "/v1/live/bots", &plans::user("bob")).await;
+    assert_eq!(others.answer().await["bots"], json!(["c"]));
+
+    let ended = json!({"id": "2", "user_id": "ann", "plan": "pro", "status": "expired"});
+    replace(&served.club, "subscriptions", ended).await;
+    let told = socket.next().await.unwrap();
+    assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!("plan_required")));
+    assert_eq!(told["detail"], "Analytics needs Pro.");
+    assert_eq!(socket.next().await, Err(4402));
+    let (name, data) = own.next().await.unwrap();
+    assert!(name == "error" && data.contains("plan_required"), "{name} {data}");
+    assert_eq!(own.next().await, None);
+
+    // Whom the change does not concern hears on.
+    let bot = json!({"id": "d", "company": "co-0", "created_at": "2026-01-02"});
+    replace(&served.club, "bots", bot).await;
+    assert_eq!(others.answer().await["bots"], json!(["c", "d"]));
+}
+
+#[tokio::test]
+async fn who_sees_another_tenant_from_now_on_is_cut_before_it_hears_of_the_old_one() {
+    let served = Served::of(plans::served().await).await;
+    let path = format!("/v1/live/bots?token={}", plans::user("bob"));
+    let mut socket = served.connect(&path, None).await.unwrap_or_else(|status| panic!("{status}"));
+    assert_eq!(socket.next().await.unwrap()["answer"]["bots"], json!(["c"]));
+    replace(&served.club, "companies", json!({"id": "co-0", "owner": "zed"})).await;
+    let told = socket.next().await.unwrap();
+    assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!("forbidden")));
+    assert_eq!(socket.next().await, Err(4403));
+    // Connected again it hears of its tenant.
+    let mut socket = served.connect(&path, None).await.unwrap_or_else(|status| panic!("{status}"));
+    assert_eq!(socket.next().await.unwrap()["answer"]["bots"], json!(["b"]));
+    // Who has none any more is let in nowhere.
+    replace(&served.club, "companies", json!({"id": "co-2", "owner": "zed"})).await;
+    assert_eq!(socket.next().await.unwrap()["code"], "tenant_unknown");
+    assert_eq!(socket.next().await, Err(4404));
+}
+
+#[tokio::test]
+async fn a_summary_that_is_listened_to_is_that_of_a_request_at_every_change() {
+    let served = Served::of(shop(Settings::default())).await;
+    let mut socket = served.socket(&of("viewer", "north")).await;
+    let mut told = socket.next().await.unwrap();
+    for round in 0..12_i64 {
+        let session = format!("s{}", round % 5);
+        let mut event =
+            click(&session, "home", ["product", "exit", "success"][(round % 3) as usize], -round * 40);
+        event["user_id"] = json!(format!("u{}", round % 3));
+        send(&served.club, "north", event).await;
+        send(&served.club, "south", click(&session, "cart", "success", 0)).await;
+        let mut asked = served.club.get("/funnel/summary", &of("viewer", "north")).await.json();
+        asked["type"] = json!("summary");
+        while told != asked {
+            told = socket.next().await.unwrap();
+        }
+    }
+    let metrics = served.club.get("/metrics", "").await;
+    let went_on = metrics.text().lines().find_map(|line| line.strip_prefix("ebbtide_live_continued_total "));
+    assert!(went_on.unwrap().parse::<f64>().unwrap() > 0.0, "{}", metrics.text());
 }

@@ -24,17 +24,23 @@ mod browsers;
 #[cfg(test)]
 mod capture;
 #[cfg(test)]
+mod cards;
+#[cfg(test)]
 mod cohorts;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod embed;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
 mod inputs;
+#[cfg(test)]
+mod insights;
 #[cfg(test)]
 mod kept;
 #[cfg(test)]
@@ -54,10 +60,14 @@ mod reference;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rejects;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod storefront;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod write_keys;

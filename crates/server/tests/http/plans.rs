@@ -51,7 +51,7 @@ reports:
     response: {id: $user, all: {value: SELECT count(*) FROM users}}
 "#;
 
-async fn served() -> Club {
+pub(crate) async fn served() -> Club {
     let pack = Pack::parse(PACK).unwrap_or_else(|faults| panic!("{faults:#?}"));
     let server = start(vec![pack.clone()], Settings::default()).unwrap();
     assert!(server.opened(memory_store(&[pack])).is_ok());
@@ -95,7 +95,7 @@ async fn served() -> Club {
     club
 }
 
-fn user(sub: &str) -> String {
+pub(crate) fn user(sub: &str) -> String {
     token(json!({"sub": sub}))
 }
 

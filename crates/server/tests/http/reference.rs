@@ -194,7 +194,9 @@ async fn the_page_is_the_servers_own_and_may_do_little() {
             let path = format!("/{}", rest.split('"').next().unwrap());
             let file = club.get(&path, "").await;
             assert_eq!(file.status, 200, "{path}{media_type}");
-            assert!(!file.text().contains("https://") && !file.text().contains("http://cdn"), "{path}");
+            // The document has addresses in its examples, which nobody fetches.
+            let fetches_nothing = !file.text().contains("https://") && !file.text().contains("http://cdn");
+            assert!(fetches_nothing || path == "/openapi.json", "{path}");
         }
     }
     assert!(!page.text().contains("://"), "nothing is fetched from elsewhere");

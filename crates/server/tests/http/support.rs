@@ -79,6 +79,7 @@ pub(crate) fn components() -> Components {
     Components {
         clock: Arc::new(FixedClock(now())),
         keys: Keys::hs256(SECRET).unwrap(),
+        signer: Some(SigningKey::hs256(SECRET).unwrap()),
         write_keys: WriteKeys::in_memory(entropy),
         sql: Sql::new(&here()).unwrap(),
         seed: 7,
@@ -176,6 +177,14 @@ impl Club {
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         self.send(request(Method::GET, path, token, Body::empty())).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
+        self.send(request(Method::DELETE, path, token, Body::empty())).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, token: &str, body: &Json) -> Answer {
+        self.send(request(Method::PUT, path, token, Body::from(body.to_string()))).await
     }
 
     pub(crate) async fn post(&self, path: &str, token: &str, body: &Json) -> Answer {

@@ -128,3 +128,73 @@ async fn a_key_is_made_by_admins_for_one_tenant() {
         .await
         .assert_problem(405, "method_not_allowed");
 }
+
+/// As a page sends it when it is left.
+async fn beacon(club: &Club, origin: &str, body: &Json) -> Answer {
+    let request = axum::http::Request::builder()
+        .method(Method::POST)
+        .uri("/v1/beacon")
+        .header("content-type", "text/plain;charset=UTF-8")
+        .header("origin", origin)
+        .header("host", "analytics.example")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    club.send(request).await
+}
+
+#[tokio::test]
+async fn a_beacon_brings_its_key_with_what_it_tells() {
+    let club = both();
+    let (_, key) = made(&club, &admin_of(None), json!({"tenant": "acme"})).await;
+    let own = "https://analytics.example";
+    let body = json!({
+        "key": key,
+        "events": [{"event": "view", "actor": "x1", "event_id": "e1"}, {"event": "view"}],
+        "actors": [{"actor": "ann", "props": {"plan": "pro"}}],
+        "aliases": [{"alias": "x1", "actor": "ann"}],
+    });
+    let answer = beacon(&club, own, &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let told = answer.json();
+    assert_eq!(
+        (&told["events"]["accepted"], &told["events"]["rejected"][0]["index"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!((&told["actors"]["accepted"], &told["aliases"]["accepted"]), (&json!(1), &json!(1)));
+    // Sent again, since nobody heard the answer.
+    let again = beacon(&club, own, &json!({"key": key, "events": body["events"]})).await.json();
+    assert_eq!((&again["events"]["accepted"], &again["events"]["duplicates"]), (&json!(0), &json!(1)));
+    assert_eq!(again.get("actors"), None);
+}
+
+#[tokio::test]
+async fn a_beacon_is_taken_of_write_keys_and_origins_that_may_call() {
+    let club = both();
+    let (_, key) = made(&club, &admin_of(None), json!({"tenant": "acme"})).await;
+    let own = "https://analytics.example";
+    let check = async |origin: &str, body: Json, status: u16, code: &str| {
+        beacon(&club, origin, &body).await.assert_problem(status, code);
+    };
+    check(own, json!({}), 401, "token_missing").await;
+    check(own, json!({"key": null}), 401, "token_missing").await;
+    check(own, json!({"key": 7}), 401, "token_invalid").await;
+    check(own, json!({"key": admin_of(Some("acme"))}), 401, "token_invalid").await;
+    check(own, json!({"key": "ewk_unknown"}), 401, "token_invalid").await;
+    check("https://other.example", json!({"key": key, "events": []}), 403, "forbidden").await;
+    check("null", json!({"key": key, "events": []}), 403, "forbidden").await;
+    check(own, json!({"key": key, "event": []}), 422, "body_invalid").await;
+    check(own, json!({"key": key, "events": {}}), 422, "body_invalid").await;
+    check(own, json!([key]), 422, "body_invalid").await;
+    let cors =
+        ebbtide_server::CorsRules { origins: vec!["https://shop.example".to_owned()], ..Default::default() };
+    let packs = vec![Pack::parse(bundled("product").unwrap()).unwrap()];
+    let server = start(packs.clone(), Settings { cors, ..Settings::default() }).unwrap();
+    assert!(server.opened(memory_store(&packs)).is_ok());
+    let shop = Club::of(server);
+    let (_, key) = made(&shop, &admin_of(None), json!({"tenant": "acme"})).await;
+    let answer = beacon(&shop, "https://shop.example", &json!({"key": key, "events": []})).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("access-control-allow-origin")),
+        (200, "https://shop.example")
+    );
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ebbtide_engine::Standing;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_faults};
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
@@ -138,7 +139,8 @@ impl App {
         let scope = tenant.map_or(Some(all.clone()), |tenant| all.narrowed_to(&TenantId::new(&tenant)));
         let limits = Limits { rows_max: 1_000_000, bytes_max: 1 << 28, time_max: Duration::from_secs(60) };
         let turns = Turns::new(4, Duration::from_secs(60), Duration::from_secs(60));
-        let engines = Engines { sql: &self.sql, limits, turns: &turns };
+        let standing = Arc::new(Standing::new(0));
+        let engines = Engines { sql: &self.sql, limits, turns: &turns, standing: &standing };
         let evaluation = Evaluation {
             pack: &self.pack,
             report,

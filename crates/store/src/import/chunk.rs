@@ -1,28 +1,25 @@
 //! A chunk of an import: its rows are decided on key by key, in one merge with what is stored, and written
 //! as a segment.
 
-use std::sync::Arc;
-
-use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{not, nullif, take_arrays};
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{not, nullif};
 
 use crate::admission::RowTenants;
 use crate::admit::{Arriving, moved};
 use crate::cells::Cells;
-use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
-use crate::fs::FileSystem;
-use crate::order::{codes, order_columns, sorted};
+use crate::order::{codes, order_columns, sort_spread, sorted};
+use crate::orphans::Version;
 use crate::owners::Owner;
 use crate::properties::NameLimits;
-use crate::segment::{ContentEntry, EntryPlace, KeyEntry, Lifetime, Segment, SegmentWriter};
 use crate::table::{Live, Table, TableInfo};
-use crate::widen::{concat, united};
+use crate::widen::concat;
 use crate::writer::{TableIndex, Writer};
 use crate::{Receipt, StoreError};
 
 use super::too_many;
+use super::write::ChunkToWrite;
 
 /// A chunk, with all that needs no look into the store.
 pub(super) struct Unsettled {
@@ -41,6 +38,8 @@ pub(super) struct Unsettled {
 
 /// What became of a chunk's rows.
 pub(super) struct Decided {
+    /// Of the rows' tenants, by code.
+    owners: Vec<Owner>,
     pub(super) kept: Vec<bool>,
     /// Rows that replace stored ones.
     pub(super) overrides: Vec<bool>,
@@ -71,7 +70,7 @@ impl Unsettled {
             let first = u32::try_from(by_key.len()).map_err(|_| too_many())?;
             by_key.extend(batch.fingerprints.into_iter().zip(first..));
         }
-        by_key.sort_unstable();
+        let by_key = sort_spread(by_key, |(key, _)| (key >> 64) as u64);
         let tenants = RowTenants::concat(tenants);
         let rows = u32::try_from(by_key.len()).map_err(|_| too_many())?;
         let mut by = vec![tenants.codes.iter().map(|&code| u64::from(code)).collect()];
@@ -100,6 +99,7 @@ impl Unsettled {
         stored.sort_by_key(|(row, _)| *row);
         stored.dedup_by_key(|(row, _)| *row);
         let mut decided = Decided {
+            owners,
             kept: vec![false; self.by_key.len()],
             overrides: vec![false; self.by_key.len()],
             first_sequence: writer.sequence_next,
@@ -107,7 +107,7 @@ impl Unsettled {
             receipt: Receipt::default(),
         };
         for same in self.by_key.chunk_by(|a, b| a.0 == b.0) {
-            self.decide_key(table, &owners, same, &stored, &mut decided);
+            self.decide_key(table, same, &stored, &mut decided);
         }
         decided.receipt.rejected.sort_by_key(|rejection| rejection.row);
         writer.sequence_next += chunk_rows;
@@ -147,7 +147,6 @@ impl Unsettled {
     fn decide_key(
         &self,
         table: &Table,
-        owners: &[Owner],
         same: &[(Fingerprint, u32)],
         stored: &[(u32, Live)],
         decided: &mut Decided,
@@ -156,11 +155,11 @@ impl Unsettled {
         let found = stored.binary_search_by_key(&same[0].1, |(row, _)| *row).ok();
         let stored = found.map(|found| stored[found].1);
         let mut current = stored.map(|live| (live.content, live.owner));
-        let unchanged = self.is_unchanged(owners, same, stored);
+        let unchanged = self.is_unchanged(&decided.owners, same, stored);
         let mut last_kept: Option<u32> = None;
         for &(_, row) in same {
             let at = row as usize;
-            let own = owners[self.tenants.codes[at] as usize];
+            let own = decided.owners[self.tenants.codes[at] as usize];
             if let Some((content, owner)) = current {
                 if owner != own {
                     let name = self.tenants.of(at);
@@ -194,73 +193,31 @@ impl Unsettled {
         last.is_some_and(|row| self.contents[row as usize] == live.content)
     }
 
-    /// Whether a row of this key is kept that came after this place in the chunk.
-    pub(super) fn keeps_later(&self, kept: &[bool], key: Fingerprint, position: u64) -> bool {
+    /// The version of this key that is kept.
+    pub(super) fn coming(&self, decided: &Decided, key: Fingerprint) -> Option<Version> {
         let from = self.by_key.partition_point(|(own, _)| *own < key);
         let same = self.by_key[from..].iter().take_while(|(own, _)| *own == key);
-        let mut rows = same.map(|(_, row)| *row as usize);
-        rows.any(|row| kept[row] && self.positions[row] > position)
+        let row = same.map(|(_, row)| *row as usize).find(|&row| decided.kept[row])?;
+        let sequence = decided.first_sequence + self.positions[row];
+        let owner = decided.owners[self.tenants.codes[row] as usize];
+        Some(Version { content: self.contents[row], sequence, owner })
     }
 
-    pub(super) fn write(
-        mut self,
-        fs: &Arc<dyn FileSystem>,
-        id: u64,
-        info: &TableInfo,
-        lifetime: Lifetime,
-        kept: &Kept,
-    ) -> Result<Segment, StoreError> {
+    /// The rows that are kept, in order, to be written.
+    pub(super) fn ordered(mut self, kept: Kept) -> Result<ChunkToWrite, StoreError> {
         let sequence_of: Vec<u64> =
             self.positions.iter().map(|position| kept.first_sequence + position).collect();
         let order: Vec<u32> = match self.order.take() {
             Some(order) => order.into_iter().filter(|&row| kept.rows[row as usize]).collect(),
             None => (0..).zip(&kept.rows).filter(|(_, kept)| **kept).map(|(row, _)| row).collect(),
         };
-        let indices = UInt32Array::from(order);
-        let stored = united(&info.stored, [self.rows.schema()]);
-        let rows = std::mem::replace(&mut self.rows, RecordBatch::new_empty(info.declared.clone()));
-        let columns = take_arrays(rows.columns(), &indices, None)?;
-        drop(rows);
-        let order = indices.values();
         let mut directory = Directory::default();
         for run in order.chunk_by(|a, b| self.tenants.codes[*a as usize] == self.tenants.codes[*b as usize]) {
             let rows = u32::try_from(run.len()).map_err(|_| too_many())?;
             let last_number = run.iter().map(|&row| sequence_of[row as usize]).max().unwrap_or(0);
             directory.push(self.tenants.of(run[0] as usize), rows, last_number);
         }
-        let sequences = order.iter().map(|&row| sequence_of[row as usize]).collect();
-        let chunk = Chunk::new(&stored, directory, sequences, columns)?;
-        let mut writer = SegmentWriter::create(fs.clone(), id, &info.schema, &chunk.batch, lifetime)?;
-        writer.write(&chunk.batch)?;
-        let mut place_of = vec![0; kept.rows.len()];
-        for (place, &row) in (0..).zip(order) {
-            place_of[row as usize] = place;
-        }
-        let mut keys = writer.finish_rows()?;
-        let keyless = info.keyless(&chunk.batch);
-        let mut contents = Vec::new();
-        for &(fingerprint, row) in &self.by_key {
-            let at = row as usize;
-            if !kept.rows[at] {
-                continue;
-            }
-            let place = place_of[at];
-            if keyless.as_ref().is_some_and(|keyless| keyless.value(place as usize)) {
-                let owner = chunk.directory.owner_of(place).and_then(|owner| u32::try_from(owner).ok());
-                contents.extend(owner.map(|owner| ContentEntry { fingerprint, owner }));
-                continue;
-            }
-            keys.push(&KeyEntry {
-                fingerprint,
-                sequence: sequence_of[at],
-                place: EntryPlace::Row { row: place, overrides: kept.overrides[at] },
-                content: self.contents[at],
-            })?;
-        }
-        for entry in contents {
-            keys.push_content(entry)?;
-        }
-        let descriptor = keys.finish(&chunk.directory)?;
-        Segment::open(fs.as_ref(), descriptor)
+        let Self { rows, tenants, contents, by_key, .. } = self;
+        Ok(ChunkToWrite { rows, tenants, contents, by_key, kept, order, sequence_of, directory })
     }
 }

@@ -6,12 +6,14 @@
 //! written: what waits is durable at once, too, and placed in the order in which parents come.
 
 mod chunk;
+mod codes;
 mod pieces;
 mod seen;
+mod write;
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
@@ -23,6 +25,7 @@ use crate::chunk::row_bytes;
 use crate::fingerprint::{Fingerprint, Keyless};
 use crate::group::Group;
 use crate::maintenance::{Job, Shared};
+use crate::merge_runs::RunColumns;
 use crate::orphans::Orphans;
 use crate::properties::is_property;
 use crate::rewrite::{PieceToWrite, Rewrite};
@@ -31,9 +34,12 @@ use crate::table::{Live, TableInfo};
 use crate::writer::{TableIndex, Writer};
 use crate::{Receipt, StoreError};
 
+pub(crate) use codes::TextCodes;
+
 use chunk::{Decided, Kept, Unsettled};
 use pieces::pieces;
 use seen::Seen;
+use write::Form;
 
 /// A chunk takes no more memory than this, whatever its rows.
 const CHUNK_BYTES_MAX: usize = 384 << 20;
@@ -56,6 +62,7 @@ pub struct Importer {
     /// What was written of each chunk and is not shown yet; none where nothing was kept.
     written: Vec<Option<LiveSegment>>,
     writing: Option<Writing>,
+    codes: Arc<Mutex<TextCodes>>,
     /// Stored rows that the written ones replace.
     kills: Vec<(Fingerprint, u64)>,
     /// Of the written rows.
@@ -85,6 +92,13 @@ impl Gathered {
     fn full_bytes(&self) -> usize {
         self.bytes + self.rows * self.properties.len() * CELL_BYTES
     }
+}
+
+/// What comes behind a chunk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    Perhaps,
+    Nothing,
 }
 
 /// A chunk that a thread is writing to a segment.
@@ -117,6 +131,7 @@ impl Importer {
             seen: Seen::new(chunk_rows),
             written: Vec::new(),
             writing: None,
+            codes: Arc::default(),
             kills: Vec::new(),
             receipt: Receipt::default(),
         };
@@ -144,7 +159,7 @@ impl Importer {
         self.gathered.note_properties(&prepared.rows.schema());
         self.gathered.batches.push(prepared);
         if self.gathered.rows >= self.chunk_rows || self.gathered.full_bytes() >= CHUNK_BYTES_MAX {
-            receipt.add(self.settle()?);
+            receipt.add(self.settle(Follows::Perhaps)?);
         }
         self.count(&receipt);
         Ok(receipt)
@@ -156,7 +171,7 @@ impl Importer {
 
     /// Settles all that is left; the receipt counts it.
     pub fn finish(mut self) -> Result<Receipt, StoreError> {
-        let mut receipt = self.settle()?;
+        let mut receipt = self.settle(Follows::Nothing)?;
         // No more rows come that could have been seen, and the merge needs the memory.
         self.seen = Seen::new(self.chunk_rows);
         receipt.add(self.show()?);
@@ -170,8 +185,21 @@ impl Importer {
         self.info.lineage.is_some() || self.info.parent
     }
 
+    /// How the next chunk is written: the only one so that it lasts.
+    fn form(&self, follows: Follows) -> Form {
+        let is_first = self.written.is_empty();
+        if self.shows_chunks() || is_first && follows == Follows::Nothing {
+            Form::Parquet(Lifetime::Lasting)
+        } else if RunColumns::of(&self.info.schema).is_some() {
+            Form::Spilled(self.codes.clone())
+        } else {
+            // The first may be the only one.
+            Form::Parquet(if is_first { Lifetime::Lasting } else { Lifetime::Brief })
+        }
+    }
+
     /// Decides on the gathered rows and has them written; what became of those before.
-    fn settle(&mut self) -> Result<Receipt, StoreError> {
+    fn settle(&mut self, follows: Follows) -> Result<Receipt, StoreError> {
         let mut gathered = std::mem::take(&mut self.gathered);
         if gathered.rows == 0 {
             return Ok(Receipt::default());
@@ -196,9 +224,11 @@ impl Importer {
         let (mut decided, fs, id) = {
             let mut writer = self.shared.writer();
             writer.check_not_failed()?;
+            // What is said of earlier versions that wait comes before what these rows say.
+            let number = writer.next_number();
             let decided = rows.decide(&mut writer, self.table, chunk_rows, written);
             rows.place_properties(&mut writer, self.table, &decided.kept)?;
-            receipt.add(self.keep_waiting(&mut writer, &rows, &decided, orphans)?);
+            receipt.add(self.keep_waiting(&mut writer, number, &rows, &decided, orphans)?);
             (decided, writer.fs.clone(), writer.segment_id())
         };
         if decided.receipt.accepted == 0 {
@@ -211,14 +241,12 @@ impl Importer {
             live.kill_exactly(&decided.kills);
         }
         self.kills.append(&mut decided.kills);
-        // The first may be the only one.
-        let lifetime =
-            if self.written.is_empty() || self.shows_chunks() { Lifetime::Lasting } else { Lifetime::Brief };
+        let form = self.form(follows);
         let info = self.info.clone();
         let Decided { kept, overrides, first_sequence, .. } = decided;
         let spawned = std::thread::Builder::new().name("ebbtide-import".to_owned()).spawn(move || {
-            let written =
-                rows.write(&fs, id, &info, lifetime, &Kept { rows: kept, overrides, first_sequence });
+            let rows = rows.ordered(Kept { rows: kept, overrides, first_sequence });
+            let written = rows.and_then(|rows| rows.write(&fs, id, &info, &form));
             written.inspect_err(|_| segment::remove(fs.as_ref(), id))
         });
         let thread = spawned
@@ -245,6 +273,7 @@ impl Importer {
     fn keep_waiting(
         &self,
         writer: &mut Writer,
+        number: u64,
         rows: &Unsettled,
         decided: &Decided,
         orphans: Option<Orphans>,
@@ -253,9 +282,8 @@ impl Importer {
         let mut group = Group::default();
         let first = decided.first_sequence;
         orphans.sequences.iter_mut().for_each(|sequence| *sequence += first);
-        let is_replaced =
-            |key: Fingerprint, sequence: u64| rows.keeps_later(&decided.kept, key, sequence - first);
-        let receipt = writer.keep_waiting(self.table, orphans, is_replaced, &mut group)?;
+        let coming = |key: Fingerprint| rows.coming(decided, key);
+        let receipt = writer.keep_waiting(self.table, orphans, number, coming, &mut group)?;
         writer.commit(group)?;
         if writer.wants_flush() {
             self.shared.want(Job::Flush);
@@ -282,7 +310,8 @@ impl Importer {
         if chunks.is_empty() {
             return Ok(Receipt::default());
         }
-        let merged = if chunks.len() > 1 || chunks.iter().any(|live| live.live_rows() < live.rows()) {
+        let is_to_be_merged = |live: &LiveSegment| live.live_rows() < live.rows() || live.segment.is_brief();
+        let merged = if chunks.len() > 1 || chunks.iter().any(is_to_be_merged) {
             Some(self.merge(chunks)?)
         } else {
             None
@@ -301,6 +330,9 @@ impl Importer {
         for segment in new {
             table.changes.note_rows(&segment.directory);
             table.install(segment, &[]);
+        }
+        if !kills.is_empty() {
+            table.changes.note_replacements();
         }
         writer.commit_catalog()?;
         let mut group = Group::default();
@@ -321,7 +353,7 @@ impl Importer {
 
     /// The chunks as few segments.
     fn merge(&self, chunks: Vec<LiveSegment>) -> Result<Vec<Segment>, StoreError> {
-        let ranges = |rows_max: u32| pieces(&chunks, rows_max);
+        let ranges = |rows_max: u32| pieces(&chunks, &self.info, rows_max);
         let (fs, others, rows_max) = {
             let writer = self.shared.writer();
             let others = &writer.tables[self.table].segments;

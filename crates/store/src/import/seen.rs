@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::admission::Prepared;
 use crate::fingerprint::{Fingerprint, occurrence};
+use crate::order::sort_spread;
 
 /// Chunks that one filter is for.
 const FILTER_CHUNKS: usize = 16;
@@ -75,7 +76,7 @@ impl Seen {
                 prepared.hashes.keyless.iter().map(|&row| (prefix(fingerprints[row as usize]), batch, row)),
             );
         }
-        rows.sort_unstable();
+        let rows = sort_spread(rows, |(prefix, _, _)| *prefix);
         for same in rows.chunk_by(|a, b| a.0 == b.0) {
             let earlier = self.count(same[0].0);
             if earlier == 0 && same.len() == 1 {

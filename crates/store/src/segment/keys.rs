@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bytes::{Buf, BufMut, Bytes};
 
+use super::Lifetime;
 use super::blocks::{BlockWriter, Blocks, Damage};
 use super::contents::{ContentEntry, ContentKeys, ContentWriter};
 use crate::StoreError;
@@ -124,12 +125,13 @@ impl KeyWriter {
         Ok(())
     }
 
-    /// Ends the file, durable on return save for its name.
+    /// Ends the file, durable on return save for its name where it is to last.
     pub(crate) fn finish(
         mut self,
         segment: u64,
         directory: &Directory,
         row_checksums: &[u32],
+        lifetime: Lifetime,
     ) -> Result<KeyFileSummary, StoreError> {
         let mut tail = std::mem::take(&mut self.buffer);
         let content_entries = self.contents.finish(&mut tail);
@@ -164,7 +166,9 @@ impl KeyWriter {
         let checksum = crc32fast::hash(&end);
         end.put_u32_le(checksum);
         self.file.write(&end)?;
-        self.file.sync()?;
+        if lifetime == Lifetime::Lasting {
+            self.file.sync()?;
+        }
         let bytes = self.file.written();
         Ok(KeyFileSummary { bytes, checksum, overriding: self.overriding })
     }

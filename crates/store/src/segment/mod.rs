@@ -7,6 +7,7 @@ mod decoded;
 mod keys;
 mod lane;
 mod scan;
+mod spilled;
 mod spine;
 mod spine_scan;
 mod write;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use bytes::Bytes;
 use ebbtide_model::TableSchema;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
@@ -43,6 +45,9 @@ pub(crate) use keys::{EntryPlace, KeyEntry, KeyFile};
 pub(crate) use lane::Lane;
 pub use lane::{Coded, Codes};
 pub(crate) use scan::{SegmentScan, Source, Wanted};
+pub(crate) use spilled::{
+    CHECKED_ROWS, ColumnBytes, SpillWriter, Spilled, ValueBytes, long_at, short_at, text_range,
+};
 pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineCodes, SpineColumns, SpineRows, SpineTicks, SpineTimes};
 pub use spine_scan::{SpineCut, SpineScan};
 pub(crate) use write::{GROUP_ROWS, Lifetime, SegmentKeyWriter, SegmentWriter};
@@ -56,6 +61,8 @@ pub(crate) const DIRECTORY: &str = "segments";
 const ROWS_SUFFIX: &str = "parquet";
 const KEYS_SUFFIX: &str = "keys";
 pub(crate) const SPINE_SUFFIX: &str = "spine";
+/// Of rows that an import has yet to merge.
+const SPILL_SUFFIX: &str = "spill";
 /// What a batch takes in memory, about, at most.
 const BATCH_BYTES: u64 = 32 << 20;
 /// Of the layout of both files, which is that of the key file.
@@ -98,6 +105,8 @@ pub(crate) struct Segment {
     pub(crate) descriptor: Descriptor,
     pub(crate) keys: KeyFile,
     pub(crate) directory: Directory,
+    /// Where its rows lie until an import has merged them; there is no Parquet file then.
+    pub(crate) spilled: Option<Spilled>,
     rows: RowFile,
     metadata: OnceLock<ArrowReaderMetadata>,
     /// By which texts are read as codes.
@@ -129,10 +138,18 @@ pub(crate) fn spine_path(id: u64) -> PathBuf {
     Path::new(DIRECTORY).join(format!("{id:016}.{SPINE_SUFFIX}"))
 }
 
+pub(crate) fn spill_path(id: u64) -> PathBuf {
+    Path::new(DIRECTORY).join(format!("{id:016}.{SPILL_SUFFIX}"))
+}
+
 /// The id in a segment file's name.
 pub(crate) fn id_of(name: &str) -> Option<u64> {
     let (id, suffix) = name.split_once('.')?;
-    if [ROWS_SUFFIX, KEYS_SUFFIX, SPINE_SUFFIX].contains(&suffix) { id.parse().ok() } else { None }
+    if [ROWS_SUFFIX, KEYS_SUFFIX, SPINE_SUFFIX, SPILL_SUFFIX].contains(&suffix) {
+        id.parse().ok()
+    } else {
+        None
+    }
 }
 
 impl Segment {
@@ -156,6 +173,7 @@ impl Segment {
             descriptor,
             keys: open.keys,
             directory: open.directory,
+            spilled: None,
             rows: RowFile::new(blocks),
             metadata: OnceLock::new(),
             coded_metadata: OnceLock::new(),
@@ -163,6 +181,29 @@ impl Segment {
         };
         segment.open_spine(fs)?;
         Ok(segment)
+    }
+
+    /// A segment of an import whose rows were spilled.
+    pub(crate) fn open_spilled(
+        fs: &dyn FileSystem,
+        descriptor: Descriptor,
+        spilled: Spilled,
+    ) -> Result<Self, StoreError> {
+        let keys_path = keys_path(descriptor.id);
+        let full_keys_path = fs.root().join(&keys_path);
+        let key_bytes = fs.read(&keys_path)?;
+        let open = OpenKeyFile::read(full_keys_path, &key_bytes, descriptor.id, descriptor.checksum)?;
+        let none = Blocks::new(fs.root().join(rows_path(descriptor.id)), Bytes::new(), Vec::new())?;
+        Ok(Self {
+            descriptor,
+            keys: open.keys,
+            directory: open.directory,
+            spilled: Some(spilled),
+            rows: RowFile::new(none),
+            metadata: OnceLock::new(),
+            coded_metadata: OnceLock::new(),
+            spine: Mutex::new(SpineState::Unfit),
+        })
     }
 
     /// Looks for the spine; without one the segment is whole, too.
@@ -269,6 +310,11 @@ impl Segment {
         matches!(self.spine(), SpineState::Sound(_) | SpineState::Damaged(_))
     }
 
+    /// Whether it was written to be merged, and may not stay.
+    pub(crate) fn is_brief(&self) -> bool {
+        self.spilled.is_some()
+    }
+
     /// The Parquet footer, read when it is first needed.
     fn metadata(&self) -> Result<&ArrowReaderMetadata, StoreError> {
         if let Some(metadata) = self.metadata.get() {
@@ -351,7 +397,7 @@ impl Segment {
 
 /// Removes a segment's files. What cannot be removed now is an orphan, and removed at the next start.
 pub(crate) fn remove(fs: &dyn FileSystem, id: u64) {
-    for path in [rows_path(id), keys_path(id), spine_path(id)] {
+    for path in [rows_path(id), keys_path(id), spine_path(id), spill_path(id)] {
         if let Err(error) = remove_if_there(fs, &path) {
             tracing::debug!(%error, "a segment's file stays until the next start");
         }

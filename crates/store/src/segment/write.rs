@@ -17,6 +17,7 @@ use parquet::schema::types::ColumnPath;
 use super::blocks::BlockWriter;
 use super::contents::ContentEntry;
 use super::keys::{KeyEntry, KeyWriter};
+use super::spilled::Spilled;
 use super::spine::{Places, SpineColumns, SpineWriter};
 use super::{DIRECTORY, Descriptor, FORMAT, keys_path, rows_path, spine_path};
 use crate::StoreError;
@@ -129,6 +130,7 @@ impl SegmentWriter {
             times: self.times,
             keys,
             spine: self.spine,
+            lifetime: Lifetime::Lasting,
         })
     }
 }
@@ -145,9 +147,34 @@ pub(crate) struct SegmentKeyWriter {
     times: Option<(i64, i64)>,
     keys: KeyWriter,
     spine: Option<SpineWriter>,
+    lifetime: Lifetime,
 }
 
 impl SegmentKeyWriter {
+    /// Begins the key file of a segment whose rows were spilled.
+    pub(crate) fn of_spilled(
+        fs: Arc<dyn FileSystem>,
+        id: u64,
+        table: &TableSchema,
+        spilled: &Spilled,
+    ) -> Result<Self, StoreError> {
+        let key_file = BlockWriter::new(fs.create_new(&keys_path(id))?);
+        let keys = KeyWriter::new(key_file, table.kind == TableKind::Entity);
+        Ok(Self {
+            fs,
+            id,
+            rows: spilled.rows(),
+            arrow_bytes: spilled.bytes(),
+            row_bytes: spilled.bytes(),
+            row_checksums: Vec::new(),
+            sequences: spilled.sequence_bounds(),
+            times: None,
+            keys,
+            spine: None,
+            lifetime: Lifetime::Brief,
+        })
+    }
+
     /// Adds an entry with a greater fingerprint than the one before.
     pub(crate) fn push(&mut self, entry: &KeyEntry) -> Result<(), StoreError> {
         self.sequences = widest(self.sequences, Some((entry.sequence, entry.sequence)));
@@ -159,15 +186,17 @@ impl SegmentKeyWriter {
         self.keys.push_content(entry)
     }
 
-    /// Ends all files, durable with their names on return.
+    /// Ends all files, durable with their names on return where they are to last.
     pub(crate) fn finish(self, directory: &Directory) -> Result<Descriptor, StoreError> {
-        let keys = self.keys.finish(self.id, directory, &self.row_checksums)?;
+        let keys = self.keys.finish(self.id, directory, &self.row_checksums, self.lifetime)?;
         if let Some(spine) = self.spine
             && !spine.finish(self.id, keys.checksum)?
         {
             self.fs.remove_file(&spine_path(self.id))?;
         }
-        self.fs.sync_dir(Path::new(DIRECTORY))?;
+        if self.lifetime == Lifetime::Lasting {
+            self.fs.sync_dir(Path::new(DIRECTORY))?;
+        }
         let (sequence_first, sequence_last) = self.sequences.unwrap_or((0, 0));
         Ok(Descriptor {
             id: self.id,
@@ -220,7 +249,14 @@ fn properties(first: &RecordBatch) -> Result<WriterProperties, StoreError> {
     for (field, array) in schema.fields().iter().zip(first.columns()) {
         let path = ColumnPath::from(field.name().clone());
         let kind = field.data_type();
-        if !kind.is_primitive() && *kind != DataType::Utf8 || repeats_itself(array) {
+        if !kind.is_primitive() && *kind != DataType::Utf8 {
+            continue;
+        }
+        if repeats_itself(array) {
+            if *kind == DataType::Utf8 {
+                // Comparing every text costs more than its code, and no reader here asks for them.
+                builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+            }
             continue;
         }
         builder = builder.set_column_dictionary_enabled(path.clone(), false);

@@ -293,6 +293,48 @@ fn an_import_stores_waits_and_rejects_row_by_row() {
 }
 
 #[test]
+fn a_row_that_comes_again_after_its_next_version_waits_again_however_it_comes() {
+    let newest = |machine: &Machine| {
+        append(machine, SHOPS, &[shop("a", 9)]);
+        assert_eq!(machine.rows(ORDERS, None), [owned("a", 9, 10)], "the last word counts");
+    };
+    for stored in [import, append] {
+        let mut machine = open();
+        append(&machine, SHOPS, &[shop("a", 1)]);
+        assert_eq!(stored(&machine, ORDERS, &[of(9, 10)]), waiting(1));
+        let again = stored(&machine, ORDERS, &[of(1, 10), of(9, 10)]);
+        assert_eq!(again, Counts { accepted: 1, waiting: 1, ..Counts::default() });
+        for _ in 0..2 {
+            assert_eq!(machine.rows(ORDERS, None), [owned("a", 1, 10)]);
+            assert_eq!(machine.waiting(ORDERS), [of(9, 10)]);
+            machine = aged(machine);
+        }
+        newest(&machine);
+        // As it is stored, though its parent has gone, and is then replaced by the row before it.
+        machine.delete(SHOPS, "a", &[9]).unwrap();
+        let again = stored(&machine, ORDERS, &[of(1, 10), of(9, 10)]);
+        assert_eq!(again, Counts { accepted: 1, waiting: 1, ..Counts::default() });
+        newest(&machine);
+    }
+}
+
+#[test]
+fn of_a_tenants_writer_the_last_version_counts_too_though_an_earlier_one_was_the_same() {
+    let mut machine = open();
+    append(&machine, SHOPS, &[shop("a", 1)]);
+    assert_eq!(append_as(&machine, "a", ORDERS, &[of(9, 10)]), waiting(1));
+    assert_eq!(append_as(&machine, "b", ORDERS, &[of(9, 10)]), waiting(1));
+    assert_eq!(append_as(&machine, "a", ORDERS, &[of(1, 10)]), accepted(1));
+    for _ in 0..2 {
+        assert_eq!(machine.waiting(ORDERS), [owned("b", 9, 10)], "another's row is not replaced");
+        machine = aged(machine);
+    }
+    assert_eq!(append_as(&machine, "a", ORDERS, &[of(9, 10)]), waiting(1));
+    append(&machine, SHOPS, &[shop("a", 9)]);
+    assert_eq!(machine.rows(ORDERS, None), [owned("a", 9, 10)]);
+}
+
+#[test]
 fn rows_that_wait_and_cannot_be_read_hold_nothing_up() {
     let disk = SimFs::new(1);
     let machine = Machine::open(&disk).unwrap();

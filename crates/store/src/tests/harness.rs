@@ -22,7 +22,7 @@ use crate::lock::FolderLock;
 use crate::maintenance::Shared;
 use crate::recover::{self, Opened};
 use crate::request::{Answer, Request};
-use crate::snapshot::{Part, ViewColumns};
+use crate::snapshot::{Part, TableRead, TableView, ViewColumns};
 use crate::store::FreshIds;
 use crate::table::TableInfo;
 use crate::{
@@ -299,7 +299,26 @@ fn columns() -> Vec<ColumnRef> {
 
 /// What a scope sees of a table, sorted; each part was found in storage order.
 pub(super) fn rows(snapshot: &Snapshot, table: usize, tenant: Option<&str>) -> Vec<Row> {
-    let view = snapshot.table(&scope(tenant), &table_name(table)).unwrap();
+    rows_of(&snapshot.table(&scope(tenant), &table_name(table)).unwrap(), table)
+}
+
+/// How far a scope's rows of a table are read by whoever has this snapshot.
+pub(super) fn read(snapshot: &Snapshot, table: usize, tenant: Option<&str>) -> TableRead {
+    snapshot.table(&scope(tenant), &table_name(table)).unwrap().read()
+}
+
+/// What came since then, sorted; `None` where something that was read is gone.
+pub(super) fn arrived_since(
+    snapshot: &Snapshot,
+    table: usize,
+    tenant: Option<&str>,
+    read: TableRead,
+) -> Option<Vec<Row>> {
+    let view = snapshot.arrived_since(&scope(tenant), &table_name(table), read).unwrap()?;
+    Some(rows_of(&view, table))
+}
+
+fn rows_of(view: &TableView, table: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut arrivals = BTreeSet::new();
     for part in view.parts() {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::harness::{Dice, Machine, batch_for, counts};
+use super::harness::{Dice, Machine, arrived_since, batch_for, counts, read};
 use super::model::{Counts, Kind, Model, ModelFile, Row, TABLES, TENANTS};
 use crate::fs::SimFs;
+use crate::snapshot::Snapshot;
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -159,6 +160,18 @@ fn check(machine: &Machine, model: &Model) {
     }
 }
 
+/// Found by the random ones: the import brings a waiting row again, after a version with a known parent.
+#[test]
+fn a_chunk_that_replaces_a_waiting_row_and_brings_it_again_leaves_it_waiting() {
+    let machine = Machine::open(&SimFs::new(1)).unwrap();
+    let mut model = Model::default();
+    append(&machine, &mut model, 3, 5_342_964_589_794_515_886, 3);
+    import(&machine, &mut model, 4, 8_207_900_000_689_387_442, 9);
+    check(&machine, &model);
+    let machine = machine.reopen().unwrap();
+    check(&machine, &model);
+}
+
 /// Whose rows were which at each version that was ever seen.
 type Seen = BTreeMap<(usize, Option<&'static str>, u64), Vec<Row>>;
 
@@ -177,6 +190,44 @@ fn versions(machine: &Machine, model: &Model, seen: &mut Seen) -> Vec<u64> {
     versions
 }
 
+/// Somebody's look at all tables, a while ago.
+struct Look {
+    snapshot: Snapshot,
+    model: Model,
+    /// Whether rows may have been deleted since: those that were seen, or that have come since.
+    lost: bool,
+}
+
+impl Look {
+    fn now(machine: &Machine, model: &Model) -> Self {
+        Self { snapshot: machine.snapshot(), model: model.clone(), lost: false }
+    }
+
+    /// What has come since, with what was seen then, is what there is now; unless something has gone.
+    fn check_arrivals(&self, machine: &Machine, model: &Model) {
+        for table in 0..TABLES.len() {
+            for tenant in [None, Some("a"), Some("b"), Some("c")] {
+                let mut seen = self.model.tables[table].sorted(tenant);
+                let now = model.tables[table].sorted(tenant);
+                let read = read(&self.snapshot, table, tenant);
+                match arrived_since(&machine.snapshot(), table, tenant, read) {
+                    Some(arrived) => {
+                        seen.extend(arrived);
+                        seen.sort();
+                        assert_eq!(seen, now, "table {table} of {tenant:?}");
+                    }
+                    None => assert!(self.lost || TABLES[table].kind == Kind::Entity, "table {table}"),
+                }
+            }
+        }
+    }
+}
+
+fn deletes(operation: &Operation) -> bool {
+    matches!(operation, Operation::Delete { .. } | Operation::Clear { .. })
+        || matches!(operation, Operation::FlushBusily { .. } | Operation::CompactBusily { .. })
+}
+
 fn is_write(operation: &Operation) -> bool {
     !matches!(operation, Operation::Flush | Operation::Compact | Operation::Reopen)
 }
@@ -192,12 +243,19 @@ proptest! {
         let mut model = Model::default();
         let early = (machine.snapshot(), model.clone());
         let mut kept = early;
+        let mut look = Look::now(&machine, &model);
         let mut seen = Seen::new();
         let mut known = versions(&machine, &model, &mut seen);
         for operation in operations {
             let writes = is_write(&operation);
+            let is_new_process = matches!(operation, Operation::Reopen);
+            look.lost |= deletes(&operation);
             machine = apply(machine, &mut model, operation);
             check(&machine, &model);
+            if is_new_process {
+                look = Look::now(&machine, &model);
+            }
+            look.check_arrivals(&machine, &model);
             let now = versions(&machine, &model, &mut seen);
             assert!(now.iter().zip(&known).all(|(now, known)| now >= known));
             assert!(writes || now == known, "{now:?} after {known:?}");

@@ -9,6 +9,7 @@ import { Page } from "../shell/Page.tsx";
 import { CopyButton } from "../ui/CopyButton.tsx";
 import { type Column, DataTable } from "../ui/DataTable.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
+import { MintToken } from "./MintToken.tsx";
 
 type NewKey = WriteKey & { readonly key: string };
 
@@ -17,6 +18,7 @@ export default function AccessPage() {
   return (
     <Page title={t("access")} subtitle={t("access.subtitle")}>
       <Keys />
+      <MintToken />
       <OwnToken />
     </Page>
   );

@@ -1,5 +1,5 @@
 /** Asks the server. Every answer is the value, or throws a `Refusal` that holds the server's problem. */
-import type { components } from "./types.gen.ts";
+import type { components, operations } from "./types.gen.ts";
 
 export type Problem = components["schemas"]["Problem"];
 export type AppDescription = components["schemas"]["Schema"];
@@ -9,6 +9,10 @@ export type WriteKey = components["schemas"]["WriteKey"];
 export type QueryAnswer = components["schemas"]["QueryAnswer"];
 export type SqlAnswer = components["schemas"]["SqlAnswer"];
 export type Explanation = components["schemas"]["Explanation"];
+export type Card = operations["card"]["responses"][200]["content"]["application/json"];
+export type Rejects = operations["list_rejects"]["responses"][200]["content"]["application/json"];
+export type Reject = Rejects["rejects"][number];
+export type Retried = operations["retry_rejects"]["responses"][200]["content"]["application/json"];
 export type Meta = components["schemas"]["Meta"];
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -47,7 +51,7 @@ async function refusalOf(response: Response): Promise<Refusal> {
 }
 
 export interface Asked {
-  readonly method?: "GET" | "POST" | "DELETE";
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE";
   readonly search?: URLSearchParams;
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;

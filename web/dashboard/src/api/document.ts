@@ -2,6 +2,7 @@
 import type { AppDescription, ReportDescription } from "./client.ts";
 
 export interface Schema {
+  readonly $ref?: string;
   readonly type?: string | readonly string[];
   readonly format?: string;
   readonly enum?: readonly unknown[];
@@ -24,7 +25,7 @@ interface RawParameter {
   readonly schema?: Schema;
 }
 
-interface RawOperation {
+export interface RawOperation {
   readonly parameters?: readonly RawParameter[];
   readonly responses?: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>>;
 }
@@ -45,6 +46,8 @@ export interface Param {
 export interface Route {
   readonly path: string;
   readonly params: readonly Param[];
+  /** Whether it takes `lang`, in which its words are then. */
+  readonly speaks: boolean;
   readonly answer: Schema;
 }
 
@@ -59,15 +62,18 @@ export interface Report {
 
 function paramOf(raw: RawParameter): Param[] {
   const place = raw.in;
-  // What every report takes (`as_of`, `format`, …) stands there by reference, or is `table`.
-  if (raw.name === undefined || raw.name === "table" || (place !== "path" && place !== "query")) return [];
+  // What every report takes (`as_of`, `format`, …) stands there by reference, or is `table` or `lang`.
+  if (raw.name === undefined || raw.name === "table" || raw.name === "lang" || (place !== "path" && place !== "query")) return [];
   return [{ name: raw.name, place, required: raw.required === true, description: raw.description ?? "", schema: raw.schema ?? {} }];
 }
 
-function routeOf(document: Document, path: string): Route {
+const isLanguage = (raw: RawParameter): boolean => raw.name === "lang" || raw.$ref?.endsWith("/lang") === true;
+
+export function routeOf(document: Document, path: string): Route {
   const operation = document.paths[path]?.get;
   const answer = operation?.responses?.["200"]?.content?.["application/json"]?.schema ?? {};
-  return { path, params: (operation?.parameters ?? []).flatMap(paramOf), answer };
+  const parameters = operation?.parameters ?? [];
+  return { path, params: parameters.flatMap(paramOf), speaks: parameters.some(isLanguage), answer };
 }
 
 const asked = (route: Route): number => route.params.filter((param) => param.required).length;

@@ -4,7 +4,7 @@ import { type Access, type AppDescription, type QueryAnswer, type SqlAnswer, ask
 import { type Document, type Report, reportsOf } from "./document.ts";
 
 /** A token never stands in a key: keys are shown by tools and kept after signing out. */
-const whoOf = (access: Access): string => `${access.app} ${fingerprint(access.token)}`;
+export const whoOf = (access: Access): string => `${access.app} ${fingerprint(access.token)}`;
 
 /** Tells tokens apart, and nothing more. */
 function fingerprint(token: string): string {

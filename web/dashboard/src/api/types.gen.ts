@@ -696,6 +696,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/beacon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Capture by a beacon
+         * @description What /v1/capture, /v1/actors and /v1/alias take, in one body with the write key in it, for pages that are left: it may be sent as text/plain, which browsers ask nobody about. Pages of origins that the server's rules do not name are refused.
+         *
+         *     No token is wanted.
+         */
+        post: operations["beacon"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/capture": {
         parameters: {
             query?: never;
@@ -713,6 +735,58 @@ export interface paths {
          */
         post: operations["capture"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/cards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The saved cards, by name
+         * @description Of the token's tenant; of the whole app for an `admin` without one.
+         *
+         *     Roles: any.
+         */
+        get: operations["list_cards"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/cards/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A card
+         * @description Roles: any.
+         */
+        get: operations["card"];
+        /**
+         * Save a question as a card
+         * @description A question under a name, for all who may ask it: the dashboard shows it on Home and in Explore. Of a `range` the days are those before the moment at which it is asked.
+         *
+         *     Roles: admin, analyst.
+         */
+        put: operations["save_card"];
+        post?: never;
+        /**
+         * Delete a card
+         * @description Roles: admin, analyst.
+         */
+        delete: operations["delete_card"];
         options?: never;
         head?: never;
         patch?: never;
@@ -765,6 +839,28 @@ export interface paths {
          * @description Roles: any.
          */
         delete: operations["delete_cohort"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a token with `embed` is bound to
+         * @description The report, where to ask for it and how its answer is shaped. Other tokens are answered 403.
+         *
+         *     Roles: any.
+         */
+        get: operations["embed"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -864,6 +960,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who is behind a number
+         * @description The actors that a number of an answer counts: those that a cohort of the same `query` and `from` would have.
+         *
+         *     Roles: any.
+         */
+        post: operations["members"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/query": {
         parameters: {
             query?: never;
@@ -880,6 +998,56 @@ export interface paths {
          *     Roles: any.
          */
         post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rejects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The rows that were refused, the newest first
+         * @description Of the token's tenant; of all, and of those that nobody knows a tenant of, for an `admin` without one. Rows are kept as they came, up to 16 KiB of each, without what looks like a secret.
+         *
+         *     Roles: admin.
+         */
+        get: operations["list_rejects"];
+        put?: never;
+        post?: never;
+        /**
+         * Be rid of refused rows
+         * @description Without a filter all that the token sees.
+         *
+         *     Roles: admin.
+         */
+        delete: operations["delete_rejects"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rejects/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send refused rows again
+         * @description As they came, or mended, by the way that they came: what is accepted, a duplicate or waiting is a reject no more.
+         *
+         *     Roles: admin.
+         */
+        post: operations["retry_rejects"];
         delete?: never;
         options?: never;
         head?: never;
@@ -946,6 +1114,28 @@ export interface paths {
          *     Roles: admin, writer.
          */
         post: operations["append_rows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mint a token
+         * @description Of no more rights than the admin's own. A minted token mints no others.
+         *
+         *     Roles: admin.
+         */
+        post: operations["mint_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1031,6 +1221,37 @@ export interface components {
         ExplanationRule: {
             code: string;
             text: string;
+        };
+        /** @description A finding in words, in the language of `lang`; of severity `info`, why there is none. */
+        Insight: {
+            /** @description What to do about it. */
+            action: string;
+            /** @description What it is about, and the numbers. */
+            evidence: {
+                [key: string]: unknown;
+            };
+            /** @description What was found. */
+            finding: string;
+            /** @description The rule of the pack that has found it. */
+            rule: string;
+            /** @enum {string} */
+            severity: "high" | "medium" | "low" | "info";
+            /** @description Where the finding rests on a test of significance: what it gave. */
+            test?: {
+                /** @description By what procedure the looks are taken into account. */
+                correction: string;
+                /** @description What p_adjusted is at most. */
+                level: number;
+                /** @description How many comparisons the rule has made. */
+                looks: number;
+                name: string;
+                p: number;
+                /** @description p with all looks taken into account. */
+                p_adjusted: number;
+                z: number;
+            };
+            /** @description In a few words. */
+            title: string;
         };
         Meta: {
             /** Format: date-time */
@@ -1439,6 +1660,11 @@ export interface components {
             storage?: {
                 disk_bytes: number;
                 keys: number;
+                /**
+                 * Format: date-time
+                 * @description The latest time of a row.
+                 */
+                latest: string | null;
                 memory_bytes: number;
                 rows: number;
                 segments: number;
@@ -5032,6 +5258,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
             };
@@ -5063,7 +5294,7 @@ export interface operations {
                         as_of: string;
                         conversion_rate: unknown;
                         converted: number | null;
-                        insights: unknown[];
+                        insights: components["schemas"]["Insight"][];
                         kpis: {
                             exit_count: unknown;
                             overall_conversion: unknown;
@@ -6502,6 +6733,206 @@ export interface operations {
             };
         };
     };
+    beacon: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "key": "ewk_…",
+                 *       "events": []
+                 *     }
+                 */
+                "application/json": {
+                    /** @description As /v1/actors takes them. */
+                    actors?: Record<string, unknown>[] | null;
+                    /** @description As /v1/alias takes them. */
+                    aliases?: Record<string, unknown>[] | null;
+                    /** @description As /v1/capture takes them. */
+                    events?: Record<string, unknown>[] | null;
+                    /** @description A write key. */
+                    key: string;
+                };
+            };
+        };
+        responses: {
+            /** @description What became of each object of each list; it is durable. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        actors?: components["schemas"]["Captured"];
+                        aliases?: components["schemas"]["Captured"];
+                        events?: components["schemas"]["Captured"];
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `not_found`: Not found. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `conflict`: Conflict. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `body_invalid`: Body of the wrong shape. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
     capture: {
         parameters: {
             query?: {
@@ -6644,6 +7075,786 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    list_cards: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The cards. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        cards: {
+                            name: string;
+                            /** @enum {string} */
+                            picture: "own" | "line" | "bar" | "number" | "table";
+                            query: Record<string, unknown>;
+                            range: ("7d" | "28d" | "90d" | "12m") | null;
+                            title: string;
+                            /** Format: date-time */
+                            updated_at: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_required";
+                    };
+                };
+            };
+            /** @description `tenant_unknown`: No such tenant. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_unknown";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    card: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The card's name.
+                 * @example weekly-visits
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The card. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        name: string;
+                        /** @enum {string} */
+                        picture: "own" | "line" | "bar" | "number" | "table";
+                        query: Record<string, unknown>;
+                        range: ("7d" | "28d" | "90d" | "12m") | null;
+                        title: string;
+                        /** Format: date-time */
+                        updated_at: string;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_required";
+                    };
+                };
+            };
+            /** @description `card_unknown`: No such card. `tenant_unknown`: No such tenant. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "card_unknown" | "tenant_unknown";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    save_card: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The card's name.
+                 * @example weekly-visits
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "title": "Churn",
+                 *       "query": {
+                 *         "kind": "churn"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    picture?: ("own" | "line" | "bar" | "number" | "table") | null;
+                    /** @description A query of the query language: see docs/queries.md. */
+                    query: Record<string, unknown>;
+                    range?: ("7d" | "28d" | "90d" | "12m") | null;
+                    title: string;
+                };
+            };
+        };
+        responses: {
+            /** @description It has taken the place of the one before. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        name: string;
+                        /** @enum {string} */
+                        picture: "own" | "line" | "bar" | "number" | "table";
+                        query: Record<string, unknown>;
+                        range: ("7d" | "28d" | "90d" | "12m") | null;
+                        title: string;
+                        /** Format: date-time */
+                        updated_at: string;
+                    };
+                };
+            };
+            /** @description It is saved. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        name: string;
+                        /** @enum {string} */
+                        picture: "own" | "line" | "bar" | "number" | "table";
+                        query: Record<string, unknown>;
+                        range: ("7d" | "28d" | "90d" | "12m") | null;
+                        title: string;
+                        /** Format: date-time */
+                        updated_at: string;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `tenant_unknown`: No such tenant. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_unknown";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `conflict`: Conflict. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `query_invalid`: Bad query. `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    delete_card: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The card's name.
+                 * @example weekly-visits
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        deleted: string;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `card_unknown`: No such card. `tenant_unknown`: No such tenant. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "card_unknown" | "tenant_unknown";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `conflict`: Conflict. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
                     };
                 };
             };
@@ -7415,6 +8626,133 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    embed: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        description: string | null;
+                        /** @description The parameters that the token fixes. */
+                        fixed: {
+                            [key: string]: string;
+                        };
+                        /** @description What this document says of that path. */
+                        operation: Record<string, unknown>;
+                        /** @description Where to ask, with its parameters in braces. */
+                        path: string;
+                        report: string;
+                        timezone: string | null;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "forbidden";
+                    };
+                };
+            };
+            /** @description `app_ambiguous`: Several apps. `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "app_ambiguous" | "parameter_invalid";
                     };
                 };
             };
@@ -8254,6 +9592,200 @@ export interface operations {
             };
         };
     };
+    members: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "query": {
+                 *         "kind": "stickiness"
+                 *       },
+                 *       "from": {
+                 *         "at_least": 2
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Which of its actors, by step, cell or bucket: see docs/queries.md. Default: all that it counts. */
+                    from?: Record<string, unknown> | null;
+                    limit?: number | null;
+                    /** @description A query of the query language: see docs/queries.md. */
+                    query: Record<string, unknown>;
+                };
+            };
+        };
+        responses: {
+            /** @description The members, ascending. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: date-time */
+                        as_of: string;
+                        /** @description The first of them; over all tenants objects of `tenant` and `actor`. */
+                        members: (string | number | boolean | Record<string, unknown> | null)[];
+                        total: number;
+                        type: string;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_required";
+                    };
+                };
+            };
+            /** @description `tenant_unknown`: No such tenant. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_unknown";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `query_invalid`: Bad query. `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
     query: {
         parameters: {
             query?: {
@@ -8385,6 +9917,540 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    list_rejects: {
+        parameters: {
+            query?: {
+                /** @description Those older than the reject of this id. */
+                after?: string;
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+                /** @description Those with this code. */
+                code?: string;
+                /** @description How many. */
+                limit?: number;
+                /** @description Those of this table. */
+                table?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rejects. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description How many there are, whatever was asked for. */
+                        counts: {
+                            code: string;
+                            rows: number;
+                            table: string;
+                        }[];
+                        /** @description How many more there were: the oldest are let go of. */
+                        forgotten: number;
+                        /** @description Give it as `after` for older ones. */
+                        next: string | null;
+                        rejects: {
+                            /** Format: date-time */
+                            at: string;
+                            code: string;
+                            column: string | null;
+                            detail: string;
+                            id: string;
+                            index: number | null;
+                            line: number | null;
+                            /** @description As it came, where it is JSON. */
+                            row: unknown;
+                            row_bytes: number;
+                            /** @description The path or the file that it came by. */
+                            source: string;
+                            table: string;
+                            tenant: string | null;
+                            /** @description As it came, where it is not. */
+                            text: string | null;
+                            /** @enum {string} */
+                            way: "rows" | "capture" | "actors" | "alias" | "path" | "file";
+                            /** @description Whether all of it is kept, so that it can be sent again as it is. */
+                            whole: boolean;
+                        }[];
+                        /** @description How many of one tenant are kept. */
+                        rows_max: number;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden";
+                    };
+                };
+            };
+            /** @description `conflict`: Conflict. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large";
+                    };
+                };
+            };
+            /** @description `app_ambiguous`: Several apps. `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "app_ambiguous" | "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    delete_rejects: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+                /** @description Those with this code. */
+                code?: string;
+                /** @description These alone, with commas between. */
+                ids?: string;
+                /** @description Those of this table. */
+                table?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many there were. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        deleted: number;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden";
+                    };
+                };
+            };
+            /** @description `conflict`: Conflict. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large";
+                    };
+                };
+            };
+            /** @description `app_ambiguous`: Several apps. `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "app_ambiguous" | "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    retry_rejects: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "wrong_type"
+                 *     }
+                 */
+                "application/json": {
+                    code?: string | null;
+                    ids?: string[] | null;
+                    rows?: {
+                        id: string;
+                        /** @description The row, mended. */
+                        row: unknown;
+                    }[] | null;
+                    table?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description What became of them. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accepted: number;
+                        duplicates: number;
+                        /** @description Whether more are meant than one request sends. */
+                        more: boolean;
+                        /** @description They stay rejects. */
+                        rejected: {
+                            code: string;
+                            column: string | null;
+                            detail: string;
+                            id: string;
+                        }[];
+                        /** @description Ids of no reject. */
+                        unknown: string[];
+                        waiting: number;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `conflict`: Conflict. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "conflict";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large" | "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. `body_invalid`: Body of the wrong shape. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "json_invalid" | "app_ambiguous" | "body_invalid";
                     };
                 };
             };
@@ -8919,9 +10985,218 @@ export interface operations {
             };
         };
     };
+    mint_token: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "role": "analyst",
+                 *       "ttl": "1h"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Binds the token to one report, for pages of one origin: see docs/embed.md. */
+                    embed?: {
+                        /** @description As browsers write it: `https://app.example.com`. */
+                        origin: string;
+                        /** @description Parameters of the report whose values the bearer cannot choose. */
+                        params?: {
+                            [key: string]: string | number | boolean;
+                        } | null;
+                        report: string;
+                    } | null;
+                    /** @description Default: the admin's own. */
+                    plan?: string | null;
+                    /** @description What the bearer may do. */
+                    role: string;
+                    /** @description Who the bearer is. */
+                    sub?: string | number | null;
+                    /** @description Whose rows it sees; an admin's tenant needs no naming. */
+                    tenant?: string | number | null;
+                    /** @description How long it is good: `15m`, `12h`, `7d`, or whole seconds. Default 1h; at most 30d, of one with `embed` 1d. */
+                    ttl?: string | number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The token, which is told this once. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description What the token says. */
+                        claims: Record<string, unknown>;
+                        /** Format: date-time */
+                        expires_at: string;
+                        token: string;
+                    };
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `role_forbidden`: Role not allowed. `forbidden`: Not allowed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "role_forbidden" | "forbidden";
+                    };
+                };
+            };
+            /** @description `body_slow`: Body came too slowly. */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_slow";
+                    };
+                };
+            };
+            /** @description `minting_unavailable`: No secret to sign with. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "minting_unavailable";
+                    };
+                };
+            };
+            /** @description `body_too_large`: Body too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description `media_type`: Unsupported media type. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "media_type";
+                    };
+                };
+            };
+            /** @description `parameter_invalid`: Bad parameter. `body_invalid`: Body of the wrong shape. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
     storefront_live_metrics: {
         parameters: {
             query?: {
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description The token, where the caller cannot send an Authorization header. */
                 token?: string;
             };

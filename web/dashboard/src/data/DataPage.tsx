@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { type Table, ask, send } from "../api/client.ts";
-import { useSchema } from "../api/queries.ts";
+import { schemaOptions, sqlOptions } from "../api/queries.ts";
 import { formatBytes } from "../format/numbers.ts";
 import { type Format, useFormat } from "../format/useFormat.ts";
 import { type Translate, useT } from "../i18n/i18n.tsx";
@@ -12,40 +12,81 @@ import { Page } from "../shell/Page.tsx";
 import { type Column, DataTable } from "../ui/DataTable.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
-import { FATES, type Fate, arrivalsIn, samplesIn } from "./counts.ts";
+import { FATES, type Fate, arrivalsIn, countingStatement, samplesIn } from "./counts.ts";
+import { RejectsPanel } from "./RejectsPanel.tsx";
+import { lagOf } from "./rejects.ts";
+
+/** How often a page that is live asks anew. */
+const EVERY_MS = 5_000;
 
 export default function DataPage() {
   const t = useT();
   const signIn = useSignIn();
   const rights = rightsOf(signIn.claims);
-  const schema = useSchema(signIn);
+  const [live, setLive] = useState(false);
+  const every = live ? EVERY_MS : false;
+  const schema = useQuery({ ...schemaOptions(signIn), refetchInterval: every });
   return (
-    <Page title={t("data")} subtitle={t(rights.platform ? "data.subtitle.platform" : "data.subtitle")}>
+    <Page
+      title={t("data")}
+      subtitle={t(rights.platform ? "data.subtitle.platform" : "data.subtitle")}
+      tools={
+        <label className="switch" title={t("data.live.hint")}>
+          <input type="checkbox" checked={live} onChange={(event) => setLive(event.target.checked)} />
+          <span>{t("data.live")}</span>
+        </label>
+      }
+    >
       {schema.isError ? <ProblemNotice error={schema.error} onRetry={() => void schema.refetch()} /> : null}
-      {schema.data === undefined ? <Skeleton rows={6} /> : <Tables tables={schema.data.tables} platform={rights.platform} />}
+      {schema.data === undefined ? <Skeleton rows={6} /> : <Tables tables={schema.data.tables} platform={rights.platform} every={every} now={schema.dataUpdatedAt} />}
+      {rights.rejects && schema.data !== undefined ? <RejectsPanel tables={schema.data.tables} every={every} /> : null}
       {rights.explore ? <Cohorts /> : null}
     </Page>
   );
 }
 
 /** The server's own numbers know no tenant, so they are for those who see all of them. */
-function useArrivals(wanted: boolean) {
+function useArrivals(wanted: boolean, every: number | false) {
   const { app } = useSignIn();
-  const metrics = useQuery({ queryKey: ["metrics"], enabled: wanted, retry: false, queryFn: async ({ signal }) => samplesIn(await (await send(null, "/metrics", { signal })).text()) });
+  const metrics = useQuery({ queryKey: ["metrics"], enabled: wanted, retry: false, refetchInterval: every, queryFn: async ({ signal }) => samplesIn(await (await send(null, "/metrics", { signal })).text()) });
   return useMemo(() => (metrics.data === undefined ? null : arrivalsIn(metrics.data, app)), [metrics.data, app]);
 }
 
-function Tables({ tables, platform }: { readonly tables: readonly Table[]; readonly platform: boolean }) {
+interface Own {
+  readonly name: string;
+  readonly rows: number;
+  readonly latest: string | null;
+}
+
+/** How much a tenant has of each table: it is told nothing of what others have. */
+function useOwn(tables: readonly Table[], wanted: boolean, every: number | false): ReadonlyMap<string, Own> {
+  const signIn = useSignIn();
+  const answer = useQuery({ ...sqlOptions(signIn, countingStatement(tables), {}), enabled: wanted && tables.length > 0, refetchInterval: every });
+  return useMemo(() => new Map(((answer.data?.rows ?? []) as unknown as Own[]).map((own) => [own.name, own])), [answer.data]);
+}
+
+interface TablesProps {
+  readonly tables: readonly Table[];
+  readonly platform: boolean;
+  readonly every: number | false;
+  /** When the tables were asked about. */
+  readonly now: number;
+}
+
+function Tables({ tables, platform, every, now }: TablesProps) {
   const t = useT();
   const format = useFormat();
-  const arrivals = useArrivals(platform);
+  const arrivals = useArrivals(platform, every);
   const [open, setOpen] = useState<Table | null>(null);
-  const columns = useMemo(() => columnsOf(t, format, platform), [t, format, platform]);
+  const { claims } = useSignIn();
+  const own = useOwn(tables, !platform && rightsOf(claims).sql, every);
+  const columns = useMemo(() => columnsOf({ t, format, platform, now, own }), [t, format, platform, now, own]);
   const came = useMemo(() => tables.flatMap((table) => (arrivals?.has(table.name) === true ? [{ table: table.name, ...arrivals.get(table.name) }] : [])), [tables, arrivals]);
   return (
     <>
       <section className="panel" aria-labelledby="tables-title">
         <h3 id="tables-title">{t("data.tables")}</h3>
+        {platform ? <Sums tables={tables} now={now} /> : null}
         <DataTable caption={t("data.tables")} columns={columns} rows={tables} pageSize={20} onOpen={setOpen} openLabel={t("data.columns")} />
       </section>
       {platform && came.length > 0 ? (
@@ -62,9 +103,42 @@ function Tables({ tables, platform }: { readonly tables: readonly Table[]; reado
   );
 }
 
+/** Of all tables together. */
+function Sums({ tables, now }: { readonly tables: readonly Table[]; readonly now: number }) {
+  const t = useT();
+  const format = useFormat();
+  const sum = (of: (storage: NonNullable<Table["storage"]>) => number) => tables.reduce((total, table) => total + (table.storage === undefined ? 0 : of(table.storage)), 0);
+  const lags = tables.flatMap((table) => lagOf(table.storage?.latest, now) ?? []);
+  const facts: readonly (readonly [string, string])[] = [
+    [t("data.rows"), format.number(sum((own) => own.rows))],
+    [t("fate.waiting"), format.number(sum((own) => own.waiting))],
+    [t("data.disk"), formatBytes(sum((own) => own.disk_bytes), format.language)],
+    [t("data.memory"), formatBytes(sum((own) => own.memory_bytes), format.language)],
+    [t("data.lag"), lags.length === 0 ? "—" : format.seconds(Math.min(...lags))],
+  ];
+  return (
+    <dl className="cards">
+      {facts.map(([name, value]) => (
+        <div key={name} className="card-stat">
+          <dt>{name}</dt>
+          <dd className="card-value">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 const kindOf = (table: Table, t: Translate): string => t(table.kind === "events" ? "data.events" : "data.entity");
 
-function columnsOf(t: Translate, format: Format, platform: boolean): Column<Table>[] {
+interface Told {
+  readonly t: Translate;
+  readonly format: Format;
+  readonly platform: boolean;
+  readonly now: number;
+  readonly own: ReadonlyMap<string, Own>;
+}
+
+function columnsOf({ t, format, platform, now, own }: Told): Column<Table>[] {
   const count = (name: "rows" | "waiting" | "segments", title: string): Column<Table> => ({
     name,
     title,
@@ -84,8 +158,24 @@ function columnsOf(t: Translate, format: Format, platform: boolean): Column<Tabl
     { name: "kind", title: t("data.kind"), numeric: false, value: (table) => table.kind, draw: (table) => kindOf(table, t) },
     { name: "columns", title: t("data.columns"), numeric: true, value: (table) => table.columns.length, draw: (table) => format.number(table.columns.length) },
   ];
-  if (!platform) return [...told, { name: "time", title: t("data.time"), numeric: false, value: (table) => table.time, draw: (table) => table.time ?? "—" }];
-  return [...told, count("rows", t("data.rows")), count("waiting", t("fate.waiting")), bytes("disk_bytes", t("data.disk")), bytes("memory_bytes", t("data.memory")), count("segments", t("data.segments"))];
+  const latestOf = (table: Table) => table.storage?.latest ?? own.get(table.name)?.latest ?? null;
+  const lag: Column<Table> = {
+    name: "lag",
+    title: t("data.lag"),
+    numeric: true,
+    value: (table) => lagOf(latestOf(table), now),
+    draw: (table) => {
+      const latest = latestOf(table);
+      const seconds = lagOf(latest, now);
+      return seconds === null || latest === null ? "—" : <span title={format.instant(latest)}>{format.seconds(seconds)}</span>;
+    },
+  };
+  if (!platform) {
+    const rows: Column<Table> = { name: "rows", title: t("data.rows"), numeric: true, value: (table) => own.get(table.name)?.rows, draw: (table) => format.any(own.get(table.name)?.rows, { kind: "number" }) };
+    const time: Column<Table> = { name: "time", title: t("data.time"), numeric: false, value: (table) => table.time, draw: (table) => table.time ?? "—" };
+    return own.size === 0 ? [...told, time] : [...told, rows, lag];
+  }
+  return [...told, count("rows", t("data.rows")), lag, count("waiting", t("fate.waiting")), bytes("disk_bytes", t("data.disk")), bytes("memory_bytes", t("data.memory")), count("segments", t("data.segments"))];
 }
 
 type Arrival = { readonly table: string } & Readonly<Partial<Record<Fate, number>>>;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { arrivalsIn, samplesIn } from "./counts.ts";
+import { arrivalsIn, countingStatement, samplesIn } from "./counts.ts";
 
 const TEXT = `# HELP ebbtide_stored_rows_total What the store made of rows.
 ebbtide_stored_rows_total{app="shop",table="orders",outcome="accepted"} 30
@@ -19,4 +19,10 @@ it("reads samples, their labels and values", () => {
 
 it("counts an app's rows by their fate, the greater of both accounts", () => {
   expect([...arrivalsIn(samplesIn(TEXT), "shop")]).toEqual([["orders", { accepted: 30, duplicate: 0, waiting: 0, rejected: 4 }]]);
+});
+
+it("counts rows of one's own, whatever the tables are called", () => {
+  expect(countingStatement([{ name: "a", time: "at" }, { name: 'o"d\'d', time: null }])).toBe(
+    `SELECT 'a' AS name, count(*) AS rows, max("at") AS latest FROM "a" UNION ALL SELECT 'o"d''d' AS name, count(*) AS rows, CAST(NULL AS timestamp) AS latest FROM "o""d'd"`,
+  );
 });

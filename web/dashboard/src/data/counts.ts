@@ -38,3 +38,16 @@ export function arrivalsIn(samples: readonly Sample[], app: string): ReadonlyMap
   }
   return arrivals;
 }
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+export interface Countable {
+  readonly name: string;
+  readonly time: string | null;
+}
+
+/** A statement that counts the reader's own rows of each table, and says the latest time of one. */
+export function countingStatement(tables: readonly Countable[]): string {
+  const counts = tables.map(({ name, time }) => `SELECT '${name.replaceAll("'", "''")}' AS name, count(*) AS rows, ${time === null ? "CAST(NULL AS timestamp)" : `max(${quoted(time)})`} AS latest FROM ${quoted(name)}`);
+  return counts.join(" UNION ALL ");
+}

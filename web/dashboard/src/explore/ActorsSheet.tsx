@@ -2,13 +2,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask, type Explanation } from "../api/client.ts";
+import { whoOf } from "../api/queries.ts";
 import { useFormat } from "../format/useFormat.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { useSignIn } from "../session/session.tsx";
-import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
+import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
 import { Icon } from "../ui/icons.tsx";
-import { type Place, cohortFrom, fetchActors, keyOf, labelOf } from "./actors.ts";
+import { type Place, fetchMembers, keyOf, labelOf } from "./actors.ts";
 import { CohortForm } from "./CohortForm.tsx";
 import type { Query } from "./query.ts";
 import { type Actor, nameOf } from "./results.ts";
@@ -17,7 +18,6 @@ interface ActorsSheetProps {
   readonly title: string;
   /** The request whose answer has the place. */
   readonly asked: Query;
-  readonly answer: unknown;
   readonly place: Place | null;
   /** Told of at once, without the list. */
   readonly actor: Actor | null;
@@ -26,16 +26,16 @@ interface ActorsSheetProps {
 
 const SHOWN = 200;
 
-export function ActorsSheet({ title, asked, answer, place, actor, onClose }: ActorsSheetProps) {
+export function ActorsSheet({ title, asked, place, actor, onClose }: ActorsSheetProps) {
   const t = useT();
   const signIn = useSignIn();
   const [open, setOpen] = useState<Actor | null>(actor);
   const actors = useQuery({
-    queryKey: ["actors", signIn.app, asked, place],
+    queryKey: ["members", whoOf(signIn), asked, place],
     enabled: place !== null,
-    queryFn: ({ signal }) => (place === null ? Promise.resolve([]) : fetchActors(signIn, asked, answer, place, signal)),
+    queryFn: ({ signal }) => fetchMembers(signIn, asked, place ?? {}, SHOWN, signal),
   });
-  const count = actors.data?.length ?? 0;
+  const count = actors.data?.total ?? 0;
   return (
     <Sheet title={open === null ? title : labelOf(open)} subtitle={open === null ? (actors.data === undefined ? undefined : t("actors.count", { count })) : title} onClose={onClose}>
       {open !== null ? (
@@ -49,11 +49,11 @@ export function ActorsSheet({ title, asked, answer, place, actor, onClose }: Act
         </>
       ) : (
         <div className="stack">
-          {place === null ? null : <CohortForm query={asked} from={cohortFrom(place)} />}
+          {place === null ? null : <CohortForm query={asked} from={place} />}
           {actors.isError ? <ProblemNotice error={actors.error} onRetry={() => void actors.refetch()} /> : null}
           {actors.isPending ? <Skeleton rows={8} /> : null}
           <ul className="actors">
-            {actors.data?.slice(0, SHOWN).map((own) => (
+            {actors.data?.members.map((own) => (
               <li key={keyOf(own)}>
                 <button type="button" className="actor" onClick={() => setOpen(own)}>
                   <span>{labelOf(own)}</span>
@@ -63,6 +63,7 @@ export function ActorsSheet({ title, asked, answer, place, actor, onClose }: Act
               </li>
             ))}
           </ul>
+          {actors.data !== undefined && count === 0 ? <Empty title={t("actors.none")} /> : null}
           {count > SHOWN ? <p className="soft">{t("actors.more", { count: count - SHOWN })}</p> : null}
         </div>
       )}
@@ -76,7 +77,7 @@ function Why({ asked, actor }: { readonly asked: Query; readonly actor: Actor })
   const signIn = useSignIn();
   const { list_actors: _, ...query } = asked;
   const told = useQuery({
-    queryKey: ["explain", signIn.app, query, actor],
+    queryKey: ["explain", whoOf(signIn), query, actor],
     queryFn: ({ signal }) => ask<Explanation>(signIn, "/v1/explain", { method: "POST", body: { query, actor }, signal }),
   });
   if (told.isError) return <ProblemNotice error={told.error} onRetry={() => void told.refetch()} />;

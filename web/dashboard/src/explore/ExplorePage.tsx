@@ -61,7 +61,7 @@ function Explore({ app, streams, first }: ExploreProps) {
       <div className="explore-bar">
         <Choice label={t("q.kind")} value={kind} options={KINDS.map((value) => ({ value, label: t(`kind.${value}`) }))} onChange={choose} />
       </div>
-      <SavedBar app={signIn.app} search={search} />
+      <SavedBar state={state} />
       <div className="explore">
         <section className="panel explore-builder" aria-label={t("q.question")}>
           <p className="soft">{t(`kind.${kind}.what`)}</p>
@@ -70,7 +70,8 @@ function Explore({ app, streams, first }: ExploreProps) {
         <section className="panel explore-result" aria-label={t("q.answer")}>
           <div className="row is-wrap">
             {takesRange(kind) ? <RangeControl range={state.range} today={today} onChange={(range) => change({ range })} /> : null}
-            <div className="row-end">
+            <div className="row is-wrap row-end">
+              {kind === "trend" && state.view === "picture" ? <Choice label={t("explore.as")} value={state.picture === "own" ? "line" : state.picture} options={(["line", "bar", "number"] as const).map((value) => ({ value, label: t(`explore.as.${value}`) }))} onChange={(picture) => change({ picture: picture === "line" ? "own" : picture })} /> : null}
               <Choice label={t("view")} value={state.view} options={VIEWS.map((value) => ({ value, label: t(`explore.view.${value}`) }))} onChange={(view) => change({ view })} />
             </div>
           </div>

@@ -4,18 +4,19 @@ import { useMemo, useState } from "react";
 import type { Meta, QueryAnswer } from "../api/client.ts";
 import { useFormat } from "../format/useFormat.ts";
 import { useName } from "../format/useName.ts";
+import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { save } from "../reports/download.ts";
 import { useSignIn } from "../session/session.tsx";
 import { CopyButton } from "../ui/CopyButton.tsx";
 import { type Column, DataTable } from "../ui/DataTable.tsx";
-import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
+import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ActorsSheet } from "./ActorsSheet.tsx";
 import { type Place, isOpen } from "./actors.ts";
-import { Picture } from "./pictures/Picture.tsx";
+import { AnswerPicture } from "./pictures/Picture.tsx";
 import type { Query } from "./query.ts";
-import { type Actor, type Cells, type ChurnActor, csvOf, rowsOf } from "./results.ts";
+import { type Actor, type Cells, type ChurnActor, csvOf, nameOf, placeOf, rowsOf } from "./results.ts";
 import { type State, curlOf } from "./state.ts";
 
 interface ResultProps {
@@ -36,8 +37,7 @@ export function Result({ state, request, answer }: ResultProps) {
     <div className={answer.isPlaceholderData ? "stack is-stale" : "stack"}>
       <Warnings meta={meta} />
       {state.view === "json" ? <Code text={JSON.stringify(answer.data, null, 2)} /> : null}
-      {state.view === "table" ? <ResultTable query={state.query} result={result} /> : null}
-      {state.view === "picture" ? <Opening query={state.query} asked={request as Query} result={result} /> : null}
+      {state.view === "table" || state.view === "picture" ? <Opening state={state} asked={request as Query} result={result} /> : null}
       <Foot meta={meta} />
     </div>
   );
@@ -63,41 +63,48 @@ function Foot({ meta }: { readonly meta: Meta }) {
 }
 
 interface OpeningProps {
-  readonly query: Query;
+  readonly state: State;
   readonly asked: Query;
   readonly result: unknown;
 }
 
-/** The picture, and who is behind the number that was clicked. */
-function Opening({ query, asked, result }: OpeningProps) {
+/** The picture or the table, and who is behind the number that was clicked. */
+function Opening({ state, asked, result }: OpeningProps) {
   const t = useT();
+  const { query } = state;
   const [opened, setOpened] = useState<{ readonly place: Place | null; readonly actor: Actor | null } | null>(null);
-  const onOpen = (place: Place) => (isOpen(asked, place) ? () => setOpened({ place, actor: null }) : undefined);
+  const onOpen = (place: Place) => (isOpen(asked) ? () => setOpened({ place, actor: null }) : undefined);
   const onActor = ({ tenant, actor }: ChurnActor) => setOpened({ place: null, actor: tenant === undefined ? actor : { tenant, actor } });
   return (
     <>
-      <Picture query={query} result={result} onOpen={onOpen} onActor={onActor} />
-      {opened === null ? null : <ActorsSheet title={titleOf(opened.place, t)} asked={asked} answer={result} place={opened.place} actor={opened.actor} onClose={() => setOpened(null)} />}
+      {state.view === "table" ? <ResultTable query={query} result={result} onOpen={onOpen} /> : <AnswerPicture query={query} as={state.picture} result={result} onOpen={onOpen} onActor={onActor} />}
+      {opened === null ? null : <ActorsSheet title={titleOf(opened.place, t)} asked={asked} place={opened.place} actor={opened.actor} onClose={() => setOpened(null)} />}
     </>
   );
 }
 
+/** What a place is called. */
 function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
-  switch (place?.kind) {
-    case "step":
-      return t(place.dropped ? "actors.dropped" : "actors.step", { count: place.step + 1 });
-    case "cell":
-      return t("actors.cell", { count: place.column });
-    case "state":
-      return t(`lifecycle.${place.state}`);
-    case "bucket":
-      return t("actors.bucket");
-    case undefined:
-      return t("actors.why");
-  }
+  if (place === null) return t("actors.why");
+  const group = place.group === undefined ? "" : ` · ${nameOf(place.group)}`;
+  if (typeof place.step === "number") return t(place.dropped === true ? "actors.dropped" : "actors.step", { count: place.step + 1 }) + group;
+  if (place.step !== undefined) return `${place.step}${place.exited === true ? ` · ${t("dropoff.exits")}` : ""}`;
+  if (place.cell !== undefined) return t("actors.cell", { count: place.cell[1] });
+  if (place.state !== undefined) return t(`lifecycle.${place.state}` as Key);
+  if (place.exactly !== undefined) return t("actors.exactly", { count: place.exactly });
+  if (place.at_risk !== undefined) return t("churn.at_risk");
+  if (place.edge !== undefined) return `${nameOf(place.edge.from)} → ${nameOf(place.edge.to)}`;
+  if (place.value !== undefined) return nameOf(place.value);
+  return t("actors.bucket") + group;
 }
 
-function ResultTable({ query, result }: { readonly query: Query; readonly result: unknown }) {
+interface ResultTableProps {
+  readonly query: Query;
+  readonly result: unknown;
+  readonly onOpen: (place: Place) => (() => void) | undefined;
+}
+
+function ResultTable({ query, result, onOpen }: ResultTableProps) {
   const t = useT();
   const name = useName();
   const format = useFormat();
@@ -111,9 +118,16 @@ function ResultTable({ query, result }: { readonly query: Query; readonly result
       return { name: own, title: name(own), numeric, value: (row) => row[own], draw };
     });
   }, [rows, name, format, query]);
+  if (rows.length === 0) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
+  const places = rows.map((row, index) => placeOf(query, row, index));
+  const opens = places.some((place) => place !== null) && onOpen({}) !== undefined;
+  const open = (row: Cells) => {
+    const place = places[rows.indexOf(row)];
+    if (place !== null && place !== undefined) onOpen(place)?.();
+  };
   return (
     <div className="stack">
-      <DataTable caption={t("q.answer")} columns={columns} rows={rows} pageSize={20} />
+      <DataTable caption={t("q.answer")} columns={columns} rows={rows} pageSize={20} onOpen={opens ? open : undefined} openLabel={t("actors.open")} />
       <div>
         <button type="button" className="button is-small" onClick={() => save(new Blob([csvOf(rows)], { type: "text/csv" }), `${query.kind}.csv`)}>
           <Icon name="download" size={14} /> CSV

@@ -1,4 +1,5 @@
 /** Answers as pictures and tables read them. Pure. */
+import type { Place } from "./actors.ts";
 import type { Query } from "./query.ts";
 
 export type Numbers = readonly (number | null)[];
@@ -43,7 +44,7 @@ export interface TrendResult extends BucketResult {
 }
 
 export const STATES = ["new", "returning", "resurrecting", "dormant"] as const;
-export type LifecycleState = (typeof STATES)[number];
+type LifecycleState = (typeof STATES)[number];
 
 export interface LifecycleResult extends BucketResult, Readonly<Record<LifecycleState, Numbers>> {
   readonly actors: Readonly<Record<LifecycleState, readonly (readonly Actor[])[]>>;
@@ -125,6 +126,30 @@ export function rowsOf(query: Query, result: unknown): Cells[] {
       return (result as PrecedingResult).values.map((row) => ({ ...row }));
     case "dropoff":
       return (result as DropoffResult).steps.map(({ step, sessions, reach_rate, exits, exit_share, step_exit_rate }) => ({ step, sessions, reach_rate, exits, exit_share, step_exit_rate }));
+  }
+}
+
+/** Who is behind a row of that table: the row's place in the answer; null where nobody can be named. */
+export function placeOf(query: Query, row: Cells, index: number): Place | null {
+  switch (query.kind) {
+    case "trend":
+      return query.breakdown === undefined && row["value"] !== null && row["value"] !== 0 ? { bucket: index } : null;
+    case "funnel":
+      return query.viz === "trends" ? { bucket: index } : query.breakdown === undefined ? { step: index } : null;
+    case "retention":
+      return query.breakdown === undefined ? { cell: [index, 0] } : null;
+    case "lifecycle":
+      return { bucket: index, state: "active" };
+    case "stickiness":
+      return row["actors"] === 0 ? null : { exactly: index + 1 };
+    case "paths":
+      return { edge: { from: row["from"], to: row["to"], step: Number(row["step"]) } };
+    case "preceding":
+      return { value: row["value"] };
+    case "dropoff":
+      return row["sessions"] === 0 ? null : { step: String(row["step"]) };
+    case "churn":
+      return null;
   }
 }
 

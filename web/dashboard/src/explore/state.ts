@@ -5,6 +5,10 @@ import { KINDS, type Kind, type Query, takesRange } from "./query.ts";
 export const VIEWS = ["picture", "table", "json", "curl"] as const;
 export type View = (typeof VIEWS)[number];
 
+/** How an answer is drawn: as its kind has it, or otherwise. A trend alone has a choice. */
+export const PICTURES = ["own", "line", "bar", "number"] as const;
+export type Picture = (typeof PICTURES)[number];
+
 /** Rolling ranges end with today, whenever the page is opened. */
 export const RANGES = ["7d", "28d", "90d", "12m", "all"] as const;
 export type Range = (typeof RANGES)[number] | { readonly from: string; readonly to: string };
@@ -13,9 +17,10 @@ export interface State {
   readonly query: Query;
   readonly range: Range;
   readonly view: View;
+  readonly picture: Picture;
 }
 
-export const START: State = { query: { kind: "trend", interval: "day", measure: "unique" }, range: "28d", view: "picture" };
+export const START: State = { query: { kind: "trend", interval: "day", measure: "unique" }, range: "28d", view: "picture", picture: "own" };
 
 const isOneOf = <Value extends string>(values: readonly Value[], text: string | null): text is Value => text !== null && (values as readonly string[]).includes(text);
 
@@ -40,13 +45,20 @@ function queryIn(text: string | null): Query | null {
 /** What a URL does not say, or says wrongly, is as at the start. */
 export function readState(search: URLSearchParams): State {
   const view = search.get("view");
-  return { query: queryIn(search.get("q")) ?? START.query, range: rangeIn(search.get("range")), view: isOneOf(VIEWS, view) ? view : START.view };
+  const picture = search.get("as");
+  return {
+    query: queryIn(search.get("q")) ?? START.query,
+    range: rangeIn(search.get("range")),
+    view: isOneOf(VIEWS, view) ? view : START.view,
+    picture: isOneOf(PICTURES, picture) ? picture : START.picture,
+  };
 }
 
 export function writeState(state: State): URLSearchParams {
   const search = new URLSearchParams({ q: JSON.stringify(state.query) });
   if (takesRange(state.query.kind)) search.set("range", typeof state.range === "string" ? state.range : `${state.range.from}..${state.range.to}`);
   if (state.view !== START.view) search.set("view", state.view);
+  if (state.picture !== START.picture) search.set("as", state.picture);
   return search;
 }
 

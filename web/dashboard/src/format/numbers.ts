@@ -19,6 +19,11 @@ export function formatNumber(value: number, language: string, options: Intl.Numb
   return numberFormat(language, { maximumFractionDigits: 2, ...options }).format(value);
 }
 
+/** By its first digits, however small: for what is near to nothing, such as a probability. */
+export function formatDigits(value: number, language: string): string {
+  return numberFormat(language, { maximumSignificantDigits: 2 }).format(value);
+}
+
 /** `12.3K`: for axes and tiles. */
 export function formatCompact(value: number, language: string): string {
   return numberFormat(language, { notation: "compact", maximumFractionDigits: 1 }).format(value);
@@ -47,9 +52,7 @@ export function formatValue(value: number, unit: Unit, language: string): string
     case "money":
       return formatMoney(value, unit.currency, language);
     case "duration":
-      return unit.of === "millisecond"
-        ? `${formatNumber(value, language)} ms`
-        : formatNumber(value, language, { style: "unit", unit: unit.of, unitDisplay: "short" });
+      return formatNumber(value, language, { style: "unit", unit: unit.of, unitDisplay: "short" });
     case "hour_of_day":
       return `${String(value).padStart(2, "0")}:00`;
     case "key":

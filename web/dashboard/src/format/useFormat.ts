@@ -2,7 +2,7 @@
 import { createContext, useContext, useMemo, useState } from "react";
 import { useI18n } from "../i18n/i18n.tsx";
 import { formatInstant, formatPeriod, formatStart, isInstant, isPeriod, today } from "./dates.ts";
-import { formatChange, formatCompact, formatNumber, formatPercent, formatSeconds, formatValue } from "./numbers.ts";
+import { formatChange, formatCompact, formatDigits, formatNumber, formatPercent, formatSeconds, formatValue } from "./numbers.ts";
 import type { Unit } from "./units.ts";
 
 export const ZoneContext = createContext("UTC");
@@ -17,6 +17,7 @@ export function useFormat() {
     return {
       ...locale,
       number: (value: number) => formatNumber(value, language),
+      digits: (value: number) => formatDigits(value, language),
       compact: (value: number) => formatCompact(value, language),
       percent: (value: number, digits?: number) => formatPercent(value, language, digits),
       change: (now: number, before: number) => formatChange(now, before, language),
@@ -30,6 +31,7 @@ export function useFormat() {
         if (value === null || value === undefined) return "—";
         if (typeof value === "number") return formatValue(value, unit, language);
         if (typeof value === "boolean") return t(value ? "yes" : "no");
+        if (Array.isArray(value) && value.every((own) => typeof own === "string")) return value.length === 0 ? "—" : value.join(", ");
         return typeof value === "string" ? text(value) : JSON.stringify(value);
       },
     };

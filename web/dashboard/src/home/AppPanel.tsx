@@ -7,17 +7,20 @@ import type { Report } from "../api/document.ts";
 import { answerOptions, reportOptions, useReports } from "../api/queries.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
 import { useName } from "../format/useName.ts";
-import { useT } from "../i18n/i18n.tsx";
+import { useI18n, useT } from "../i18n/i18n.tsx";
 import { addressOf, previousAsOf } from "../reports/address.ts";
 import { Delta, isBadWhenMore } from "../reports/blocks/Cards.tsx";
 import { sameBlock, statBefore } from "../reports/compare.ts";
 import { type Block, blocksOf } from "../reports/shape.ts";
 import { rightsOf } from "../session/claims.ts";
 import { useSignIn } from "../session/session.tsx";
+import { isShop, shopPlace } from "../shop/place.ts";
 import { Chart } from "../ui/Chart.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
-import { type Change, headlinesOf, homeQueries, moversOf, newOf, streamOf, totalOf } from "./model.ts";
+import { HomeInsights } from "./HomeInsights.tsx";
+import { SavedCards } from "./SavedCards.tsx";
+import { type Change, headlinesOf, homeQueries, isFree, moversOf, newOf, streamOf, totalOf } from "./model.ts";
 
 export function AppPanel({ app }: { readonly app: AppDescription }) {
   const t = useT();
@@ -33,11 +36,19 @@ export function AppPanel({ app }: { readonly app: AppDescription }) {
           </h2>
           <p className="soft is-small-text">{[role, tenant ?? (role === "admin" ? t("bearer.all_tenants") : null)].filter((part) => part !== null).join(" · ")}</p>
         </div>
-        <Link className="button is-bare row-end" to={`/app/${app.app}`}>
-          {t("reports")} <Icon name="right" size={14} />
-        </Link>
+        <span className="row row-end">
+          {isShop(app) ? (
+            <Link className="button is-bare" to={shopPlace(app.app)}>
+              <Icon name="shop" size={14} /> {t("shop")}
+            </Link>
+          ) : null}
+          <Link className="button is-bare" to={`/app/${app.app}`}>
+            {t("reports")} <Icon name="right" size={14} />
+          </Link>
+        </span>
       </header>
       {stream === null ? <OfReports app={app} /> : <OfStream app={app} stream={stream} />}
+      {rightsOf(signIn.claims).explore ? <SavedCards app={app} /> : null}
     </section>
   );
 }
@@ -70,15 +81,19 @@ function OfStream({ app, stream }: { readonly app: AppDescription; readonly stre
           <ReportHeadlines app={app} shown={2} />
         </dl>
         {movers.length === 0 ? null : (
-          <ul className="changes" aria-label={t("home.changes")}>
-            {movers.map((mover) => (
-              <li key={mover.name}>
-                <Delta now={mover.now} before={mover.before} text={format.number(mover.before)} badWhenMore={isBadWhenMore(mover.name)} />
-                <span>{t(mover.now > mover.before ? "home.more" : "home.less", { name: mover.name, now: mover.now, before: mover.before })}</span>
-              </li>
-            ))}
-          </ul>
+          <section className="changes">
+            <h3 className="block-title">{t("home.changes")}</h3>
+            <ul>
+              {movers.map((mover) => (
+                <li key={mover.name}>
+                  <Delta now={mover.now} before={mover.before} text={format.number(mover.before)} badWhenMore={isBadWhenMore(mover.name)} />
+                  <span>{t(mover.now > mover.before ? "home.more" : "home.less", { name: mover.name, now: mover.now, before: mover.before })}</span>
+                </li>
+              ))}
+            </ul>
+          </section>
         )}
+        <HomeInsights app={app} />
       </div>
       {weeks.data === undefined ? <Skeleton rows={1} tall /> : <Growth result={weeks.data.result} />}
     </div>
@@ -92,6 +107,7 @@ function Growth({ result }: { readonly result: Readonly<Record<string, unknown>>
   const format = useFormat();
   const { starts, complete } = result as { readonly starts: readonly string[]; readonly complete: readonly boolean[] };
   const lines = STATES.map((state) => ({ name: t(`lifecycle.${state}`), data: result[state] as (number | null)[] }));
+  const nothing = lines.every((line) => line.data.every((value) => (value ?? 0) === 0));
   return (
     <figure className="stack">
       <figcaption className="row is-wrap">
@@ -104,16 +120,20 @@ function Growth({ result }: { readonly result: Readonly<Record<string, unknown>>
           ))}
         </ul>
       </figcaption>
-      <Chart
-        label={t("home.growth")}
-        labels={starts.map((start) => format.start(start, "week"))}
-        lines={lines}
-        shape="stack"
-        format={format.number}
-        axis={format.compact}
-        partial={complete.filter((ended) => !ended).length}
-        height="low"
-      />
+      {nothing ? (
+        <p className="soft">{t("empty.list")}</p>
+      ) : (
+        <Chart
+          label={t("home.growth")}
+          labels={starts.map((start) => format.start(start, "week"))}
+          lines={lines}
+          shape="stack"
+          format={format.number}
+          axis={format.compact}
+          partial={complete.filter((ended) => !ended).length}
+          height="low"
+        />
+      )}
     </figure>
   );
 }
@@ -131,15 +151,14 @@ function Headline({ label, change }: { readonly label: string; readonly change: 
   );
 }
 
-const isFree = (report: Report): boolean => report.routes[0].params.every((param) => !param.required);
-
 /** A report's blocks now and a period before. */
 function useCompared(report: Report | undefined): { readonly blocks: readonly Block[]; readonly before: readonly Block[] | null; readonly error: unknown; readonly isPending: boolean } {
   const signIn = useSignIn();
   const today = useToday();
+  const { language } = useI18n();
   const route = report?.routes[0];
-  const address = route === undefined ? null : addressOf(route, {}, { asOf: null });
-  const previous = route === undefined ? null : addressOf(route, {}, { asOf: previousAsOf(route, {}, today) });
+  const address = route === undefined ? null : addressOf(route, {}, { asOf: null, language });
+  const previous = route === undefined ? null : addressOf(route, {}, { asOf: previousAsOf(route, {}, today), language });
   const now = useQuery({ ...reportOptions(signIn, address ?? ""), enabled: address !== null });
   const then = useQuery({ ...reportOptions(signIn, previous ?? ""), enabled: previous !== null });
   const schema = route?.answer ?? {};
@@ -216,9 +235,12 @@ function OfReports({ app }: { readonly app: AppDescription }) {
   if (reports.isPending || first.isPending) return <Skeleton rows={3} />;
   return (
     <div className="home-body">
-      <dl className="cards">
-        <ReportHeadlines app={app} shown={6} />
-      </dl>
+      <div className="stack">
+        <dl className="cards">
+          <ReportHeadlines app={app} shown={6} />
+        </dl>
+        <HomeInsights app={app} />
+      </div>
       {first.blocks.length === 0 ? <p className="soft">{t("reports.none")}</p> : picture}
     </div>
   );

@@ -1,11 +1,15 @@
 /** What Home asks of an app, and what it makes of the answers. Pure. */
 import type { AppDescription, Table } from "../api/client.ts";
+import type { Report } from "../api/document.ts";
 import { addDays } from "../format/dates.ts";
 import type { Block, Stat } from "../reports/shape.ts";
 
 /** Home compares four weeks with the four before: the same weekdays in both. */
 export const DAYS = 28;
 const WEEKS = 12;
+
+/** Whether it can be asked without choosing anything first. */
+export const isFree = (report: Report): boolean => report.routes[0].params.every((param) => !param.required);
 
 /** The stream whose actors an app is about. */
 export const streamOf = (app: AppDescription): Table | null => app.tables.find((table) => table.kind === "events" && table.actor !== null && table.time !== null) ?? null;

@@ -32,23 +32,34 @@ function initial(): Language {
   } catch {
     // Without storage the browser's language holds.
   }
-  return navigator.languages.map((tag) => tag.split("-")[0]).find(isLanguage) ?? "en";
+  return languageOf(null);
 }
 
-export function I18nProvider({ children }: { readonly children: ReactNode }) {
-  const [wanted, setWanted] = useState<Language>(initial);
-  const [shown, setShown] = useState<{ readonly language: Language; readonly catalogue: Catalogue } | null>(
-    wanted === "en" ? { language: "en", catalogue: en } : null,
-  );
+interface Shown {
+  readonly language: Language;
+  readonly catalogue: Catalogue;
+}
+
+/** The catalogue of a language, once it is there; until then the one before it. */
+function useCatalogue(wanted: Language): Shown | null {
+  const [shown, setShown] = useState<Shown | null>(wanted === "en" ? { language: "en", catalogue: en } : null);
   useEffect(() => {
     let current = true;
     void LOAD[wanted]().then((catalogue) => {
       if (current) setShown({ language: wanted, catalogue });
     });
-    document.documentElement.lang = wanted;
     return () => {
       current = false;
     };
+  }, [wanted]);
+  return shown;
+}
+
+export function I18nProvider({ children }: { readonly children: ReactNode }) {
+  const [wanted, setWanted] = useState<Language>(initial);
+  const shown = useCatalogue(wanted);
+  useEffect(() => {
+    document.documentElement.lang = wanted;
   }, [wanted]);
   const choose = useCallback((language: Language) => {
     try {
@@ -64,6 +75,22 @@ export function I18nProvider({ children }: { readonly children: ReactNode }) {
     return { language, choose, t: (key, values) => write(catalogue[key], language, values) };
   }, [shown, choose]);
   return i18n === null ? null : <I18nContext value={i18n}>{children}</I18nContext>;
+}
+
+/** A language that the page around it has chosen. */
+export function FixedI18n({ language: wanted, children }: { readonly language: Language; readonly children: ReactNode }) {
+  const shown = useCatalogue(wanted);
+  const i18n = useMemo<I18n | null>(() => {
+    if (shown === null) return null;
+    const { language, catalogue } = shown;
+    return { language, choose: () => undefined, t: (key, values) => write(catalogue[key], language, values) };
+  }, [shown]);
+  return i18n === null ? null : <I18nContext value={i18n}>{children}</I18nContext>;
+}
+
+/** What is asked for where there are words in it, else the browser's, else English. */
+export function languageOf(tag: string | null): Language {
+  return [tag, ...navigator.languages].map((given) => given?.split("-")[0]).find(isLanguage) ?? "en";
 }
 
 export function useI18n(): I18n {

@@ -7,7 +7,7 @@ import type { Param, Report, Route } from "../api/document.ts";
 import { reportOptions } from "../api/queries.ts";
 import { useToday } from "../format/useFormat.ts";
 import { useName } from "../format/useName.ts";
-import { useT } from "../i18n/i18n.tsx";
+import { useI18n, useT } from "../i18n/i18n.tsx";
 import { useSignIn } from "../session/session.tsx";
 import { Choice } from "../ui/Choice.tsx";
 import { Menu } from "../ui/Menu.tsx";
@@ -85,13 +85,13 @@ interface BodyProps {
 }
 
 function ReportBody({ report, route, given, title }: BodyProps) {
-  const t = useT();
+  const { t, language } = useI18n();
   const signIn = useSignIn();
   const today = useToday();
   const [search] = useSearchParams();
   const { asOf, compare } = readPage(search);
-  const address = addressOf(route, given, { asOf });
-  const previous = compare ? addressOf(route, given, { asOf: previousAsOf(route, given, asOf ?? today) }) : null;
+  const address = addressOf(route, given, { asOf, language });
+  const previous = compare ? addressOf(route, given, { asOf: previousAsOf(route, given, asOf ?? today), language }) : null;
   const answer = useQuery({ ...reportOptions(signIn, address ?? ""), enabled: address !== null, placeholderData: (kept) => kept });
   const other = useQuery({ ...reportOptions(signIn, previous ?? ""), enabled: previous !== null });
   const echoes = useMemo(() => Object.fromEntries(route.params.map((param) => [param.name, valueOf(param, given)])), [route, given]);
@@ -110,7 +110,7 @@ function ReportBody({ report, route, given, title }: BodyProps) {
 }
 
 function Files({ report, route, given }: { readonly report: Report; readonly route: Route; readonly given: Given }) {
-  const t = useT();
+  const { t, language } = useI18n();
   const name = useName();
   const signIn = useSignIn();
   const [search] = useSearchParams();
@@ -118,7 +118,7 @@ function Files({ report, route, given }: { readonly report: Report; readonly rou
   const { asOf } = readPage(search);
   const lists = report.lists.length > 1 ? report.lists : [null];
   const take = async (table: string | null, format: string) => {
-    const address = addressOf(route, given, { asOf, format, ...(table === null ? {} : { table }) });
+    const address = addressOf(route, given, { asOf, format, language, ...(table === null ? {} : { table }) });
     if (address === null) return;
     setFailed(null);
     try {

@@ -6,7 +6,7 @@ const param = (name: string, place: "path" | "query", schema: Param["schema"], r
 const DAYS = param("days", "query", { type: "integer", minimum: 1, maximum: 365, default: 30 });
 const MONTHS = param("months_back", "query", { type: "integer", minimum: 1, maximum: 36, default: 6 });
 const MERCHANT = param("merchant_id", "path", { type: "integer" });
-const route = (path: string, ...params: Param[]): Route => ({ path, params, answer: {} });
+const route = (path: string, ...params: Param[]): Route => ({ path, params, speaks: false, answer: {} });
 const GROWTH = route("/growth", DAYS);
 const COHORTS = route("/merchants/{merchant_id}/cohorts", MERCHANT, MONTHS);
 const report = (own: Route): Report => ({ name: "own", description: null, lists: [], routes: [own] });
@@ -42,6 +42,11 @@ describe("addressOf", () => {
       "/merchants/7/cohorts?months_back=12&as_of=2026-11-01&format=csv&table=cohorts",
     );
     expect(addressOf(GROWTH, {}, { asOf: null })).toBe("/growth");
+  });
+
+  it("asks for words in the reader's language where there are words", () => {
+    expect(addressOf({ ...GROWTH, speaks: true }, {}, { asOf: null, language: "ko" })).toBe("/growth?lang=ko");
+    expect(addressOf(GROWTH, {}, { asOf: null, language: "ko" })).toBe("/growth");
   });
 
   it("escapes what a path holds", () => {

@@ -76,6 +76,8 @@ export interface Extras {
   readonly asOf: string | null;
   readonly format?: string;
   readonly table?: string;
+  /** The reader's, for answers that have words. */
+  readonly language?: string;
 }
 
 /** The request's path and query; null where a required parameter is lacking. */
@@ -90,6 +92,7 @@ export function addressOf(route: Route, given: Given, extras: Extras): string | 
   put(search, "as_of", extras.asOf);
   put(search, "format", extras.format ?? null);
   put(search, "table", extras.table ?? null);
+  put(search, "lang", route.speaks ? (extras.language ?? null) : null);
   const text = search.toString();
   return text === "" ? path : `${path}?${text}`;
 }
@@ -100,11 +103,18 @@ const MONTHS = /months/;
 /** A report without a period of its own is compared with itself a month before. */
 const OTHERWISE_DAYS = 30;
 
+/** The parameter that says how long a time a report tells of. */
+export function periodOf(route: Route): { readonly param: Param; readonly unit: "days" | "months" } | null {
+  const days = route.params.find((param) => DAYS.test(param.name));
+  if (days !== undefined) return { param: days, unit: "days" };
+  const months = route.params.find((param) => MONTHS.test(param.name));
+  return months === undefined ? null : { param: months, unit: "months" };
+}
+
 /** The day as of which the period before this one is asked. */
 export function previousAsOf(route: Route, given: Given, asOf: string): string {
-  const days = route.params.find((param) => DAYS.test(param.name));
-  const months = route.params.find((param) => MONTHS.test(param.name));
-  if (days !== undefined) return addDays(asOf, -Number(valueOf(days, given) ?? OTHERWISE_DAYS));
-  if (months !== undefined) return addMonths(asOf, -Number(valueOf(months, given) ?? 1));
-  return addDays(asOf, -OTHERWISE_DAYS);
+  const period = periodOf(route);
+  if (period === null) return addDays(asOf, -OTHERWISE_DAYS);
+  const length = valueOf(period.param, given);
+  return period.unit === "days" ? addDays(asOf, -Number(length ?? OTHERWISE_DAYS)) : addMonths(asOf, -Number(length ?? 1));
 }

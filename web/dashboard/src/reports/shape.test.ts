@@ -20,6 +20,20 @@ describe("blocksOf", () => {
     expect(cards?.kind === "cards" ? cards.stats.map((stat) => stat.name) : null).toEqual(["at_risk_count"]);
   });
 
+  it("reads insights where the list is declared to hold them, though it be empty, and where its values say so", () => {
+    const declared = object({ insights: { type: "array", items: { $ref: "#/components/schemas/Insight" } } });
+    expect(check(declared, { insights: [] })).toEqual([{ kind: "insights", path: "insights", insights: [] }]);
+    const insight = { severity: "low", title: "A", finding: "B", action: "", evidence: {}, rule: "r" };
+    expect(kindsOf(check(object({}), { words: [insight], others: [{ title: "A", finding: "B" }] }))).toEqual(["insights words", "table others"]);
+  });
+
+  it("takes a list of words for one value, in a row and by itself", () => {
+    const words: Schema = { type: "array", items: TEXT };
+    const [cards, table] = check(object({ tags: words, sessions: list({ id: TEXT, count: NUMBER, path: words }) }), { tags: ["a", "b"], sessions: [{ id: "s", count: 1, path: [] }, { id: "t", count: 2, path: ["home", "cart"] }] });
+    expect(cards?.kind === "cards" ? cards.stats : null).toMatchObject([{ name: "tags", value: ["a", "b"], numeric: false }]);
+    expect(table?.kind === "table" ? [table.fields.map(({ name }) => name), table.nested] : null).toEqual([["id", "count", "path"], []]);
+  });
+
   it("keeps a number that is no repeated parameter, whatever its name", () => {
     const [cards] = check(object({ period_days: NUMBER }), { period_days: 31 }, { days: "30" });
     expect(cards?.kind).toBe("cards");

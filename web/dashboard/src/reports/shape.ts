@@ -1,10 +1,11 @@
 /**
  * What to draw of a report's answer, from its declared shape and its values alone: plain values become cards, maps
- * become bars, lists of periods become lines, lists that hold lists of numbers become cohorts, other lists tables.
+ * become bars, lists of periods become lines, lists that hold lists of numbers become cohorts, insights are read as such, other lists become tables.
  */
 import { type Schema, isOfType, settled } from "../api/document.ts";
 import { isPeriod } from "../format/dates.ts";
 import { type Unit, familyOf, unitOf } from "../format/units.ts";
+import { type Insight, areInsights, holdsInsights, insightsIn } from "../insights/insight.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -24,6 +25,7 @@ interface Placed {
 }
 
 export type Block =
+  | (Placed & { readonly kind: "insights"; readonly insights: readonly Insight[] })
   | (Placed & { readonly kind: "cards"; readonly stats: readonly Stat[] })
   | (Placed & { readonly kind: "bars"; readonly unit: Unit; readonly bars: readonly Bar[] })
   | (Placed & { readonly kind: "cohorts"; readonly label: string; readonly size: string | null; readonly unit: Unit; readonly rows: readonly CohortRow[] })
@@ -50,6 +52,8 @@ export interface Shaped {
 
 const isRow = (value: unknown): value is Row => typeof value === "object" && value !== null && !Array.isArray(value);
 const isNumber = (value: unknown): value is number => typeof value === "number";
+/** A list of words is one value. */
+const areWords = (value: unknown): value is readonly string[] => Array.isArray(value) && value.length > 0 && value.every((own) => typeof own === "string");
 const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 
 /** `period_days: 30` repeats the parameter `days`. */
@@ -72,7 +76,8 @@ function objectBlocks(path: string, schema: Schema, value: Row, echoes: Shaped["
   const blocks: Block[] = [];
   for (const [name, own] of Object.entries(value)) {
     const declared = settled(schema.properties?.[name] ?? {});
-    if (Array.isArray(own)) blocks.push(...listBlocks(joined(path, name), declared, own, currency));
+    if (areWords(own)) stats.push(statOf(name, own, declared, currency));
+    else if (Array.isArray(own)) blocks.push(...listBlocks(joined(path, name), declared, own, currency));
     else if (isRow(own) && isMap(declared)) blocks.push(barsOf(joined(path, name), own));
     else if (isRow(own)) blocks.push(...objectBlocks(joined(path, name), declared, own, {}));
     else if (!isEcho(name, own, echoes) && name !== "currency") stats.push(statOf(name, own, declared, currency));
@@ -103,11 +108,14 @@ function fieldsOf(item: Schema, rows: readonly Row[], currency: string | null): 
 }
 
 const isNested = (item: Schema, rows: readonly Row[], name: string): boolean => {
-  const some = rows.find((row) => row[name] !== null && row[name] !== undefined)?.[name];
-  return typeof some === "object" || isOfType(item.properties?.[name], "array", "object");
+  const declared = settled(item.properties?.[name] ?? {});
+  const some = rows.find((row) => row[name] !== null && row[name] !== undefined && (!Array.isArray(row[name]) || row[name].length > 0))?.[name];
+  if (areWords(some) || isOfType(declared.items, "string")) return false;
+  return typeof some === "object" || isOfType(declared, "array", "object");
 };
 
 function listBlocks(path: string, schema: Schema, list: readonly unknown[], currency: string | null): Block[] {
+  if (holdsInsights(schema) || areInsights(list)) return [{ kind: "insights", path, insights: insightsIn(list) }];
   const item = settled(schema.items ?? {});
   const rows = list.filter(isRow);
   if (rows.length === 0 && item.properties === undefined) return [];

@@ -1,6 +1,6 @@
 /** Signing in: a token is pasted, and asked about at the server before it is kept. */
 import { useState } from "react";
-import { useNavigate } from "react-router";
+import { useLocation, useNavigate } from "react-router";
 import { ask } from "../api/client.ts";
 import { useFormat } from "../format/useFormat.ts";
 import { useT } from "../i18n/i18n.tsx";
@@ -13,6 +13,7 @@ export default function SignInPage() {
   const t = useT();
   const { add, signIns } = useSession();
   const navigate = useNavigate();
+  const { state } = useLocation() as { readonly state: unknown };
   const [text, setText] = useState("");
   const [failed, setFailed] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
@@ -24,7 +25,7 @@ export default function SignInPage() {
       for (const token of tokens) for (const app of claimsOf(token)?.apps ?? []) await ask({ token, app }, "/v1/schema");
       add(tokens);
       const apps = tokens.flatMap((token) => claimsOf(token)?.apps ?? []);
-      await navigate(apps.length === 1 ? `/app/${apps[0]}` : "/app", { replace: true });
+      await navigate(wantedOf(state, apps) ?? (apps.length === 1 ? `/app/${apps[0]}` : "/app"), { replace: true });
     } catch (error) {
       setFailed(error);
     } finally {
@@ -61,6 +62,14 @@ export default function SignInPage() {
       </form>
     </main>
   );
+}
+
+/** The page that was asked for before signing in, where it is of an app that the tokens are for. */
+function wantedOf(state: unknown, apps: readonly string[]): string | null {
+  const wanted = typeof state === "object" && state !== null && "wanted" in state ? state.wanted : null;
+  if (typeof wanted !== "string") return null;
+  const [, app] = /^\/(?:app\/)?([^/?#]+)/.exec(wanted) ?? [];
+  return app !== undefined && apps.includes(app) ? wanted : null;
 }
 
 function Told({ claims }: { readonly claims: Claims }) {

@@ -25,11 +25,11 @@ const claims = (role: string | null, tenant: string | null): Claims => ({ apps: 
 
 describe("rightsOf", () => {
   it.each([
-    ["an admin of all", claims("admin", null), { explore: true, sql: true, keys: true, platform: true }],
-    ["an admin of a tenant", claims("admin", "1"), { explore: true, sql: true, keys: true, platform: false }],
-    ["an analyst", claims("analyst", "1"), { explore: true, sql: true, keys: false, platform: false }],
-    ["a viewer", claims("viewer", "1"), { explore: true, sql: false, keys: false, platform: false }],
-    ["somebody without a tenant", claims("owner", null), { explore: false, sql: false, keys: false, platform: false }],
+    ["an admin of all", claims("admin", null), { explore: true, sql: true, keys: true, cards: true, rejects: true, platform: true }],
+    ["an admin of a tenant", claims("admin", "1"), { explore: true, sql: true, keys: true, cards: true, rejects: true, platform: false }],
+    ["an analyst", claims("analyst", "1"), { explore: true, sql: true, keys: false, cards: true, rejects: false, platform: false }],
+    ["a viewer", claims("viewer", "1"), { explore: true, sql: false, keys: false, cards: false, rejects: false, platform: false }],
+    ["somebody without a tenant", claims("owner", null), { explore: false, sql: false, keys: false, cards: false, rejects: false, platform: false }],
   ])("shows %s what the server allows", (_, own, rights) => {
     expect(rightsOf(own)).toEqual(rights);
   });

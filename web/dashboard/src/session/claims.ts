@@ -54,6 +54,10 @@ export interface Rights {
   readonly explore: boolean;
   readonly sql: boolean;
   readonly keys: boolean;
+  /** Saves and deletes cards. */
+  readonly cards: boolean;
+  /** Sees rows that were refused. */
+  readonly rejects: boolean;
   /** Sees all tenants of its app. */
   readonly platform: boolean;
 }
@@ -66,6 +70,8 @@ export function rightsOf(claims: Claims): Rights {
     explore: scoped,
     sql: scoped && (admin || claims.role === "analyst"),
     keys: admin,
+    cards: scoped && (admin || claims.role === "analyst"),
+    rejects: admin,
     platform: admin && claims.tenant === null,
   };
 }

@@ -6,6 +6,7 @@ import { useName } from "../format/useName.ts";
 import { LANGUAGES, type Language, useI18n } from "../i18n/i18n.tsx";
 import { rightsOf } from "../session/claims.ts";
 import { type SignIn, useSession } from "../session/session.tsx";
+import { isShop, isShopPlace, shopPlace } from "../shop/place.ts";
 import { Menu } from "../ui/Menu.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
@@ -69,18 +70,31 @@ function Navigation({ signIn }: { readonly signIn: SignIn | null }) {
 
 interface EntryProps {
   readonly to: string;
+  /** Whether one is there, where the address alone does not tell. */
+  readonly here?: boolean;
   readonly icon: IconName;
   readonly label: string;
   readonly end?: boolean;
 }
 
-function Entry({ to, icon, label, end = false }: EntryProps) {
+function Entry({ to, icon, label, end = false, here = false }: EntryProps) {
+  const inner = (
+    <>
+      <Icon name={icon} />
+      <span>{label}</span>
+    </>
+  );
   return (
     <li>
-      <NavLink to={to} end={end} className="nav-link">
-        <Icon name={icon} />
-        <span>{label}</span>
-      </NavLink>
+      {here ? (
+        <Link to={to} className="nav-link active" aria-current="page">
+          {inner}
+        </Link>
+      ) : (
+        <NavLink to={to} end={end} className="nav-link">
+          {inner}
+        </NavLink>
+      )}
     </li>
   );
 }
@@ -136,6 +150,7 @@ function AppPages({ signIn }: { readonly signIn: SignIn }) {
   const reports = useReports(signIn);
   const rights = rightsOf(signIn.claims);
   const base = `/app/${signIn.app}`;
+  const { pathname } = useLocation();
   return (
     <>
       <h2 className="nav-title">{schema.data?.title ?? signIn.app}</h2>
@@ -154,6 +169,7 @@ function AppPages({ signIn }: { readonly signIn: SignIn }) {
             </ul>
           </li>
         )}
+        {schema.data !== undefined && isShop(schema.data) ? <Entry to={shopPlace(signIn.app)} icon="shop" label={t("shop")} here={isShopPlace(signIn.app, pathname)} /> : null}
         {rights.explore ? <Entry to={`${base}/explore`} icon="explore" label={t("explore")} /> : null}
         {rights.sql ? <Entry to={`${base}/sql`} icon="sql" label={t("sql")} /> : null}
         <Entry to={`${base}/data`} icon="data" label={t("data")} />

@@ -1,8 +1,9 @@
 /** A panel once it is open: fetched then. */
 import { Dialog } from "@base-ui/react/dialog";
-import type { ReactNode } from "react";
+import { type ReactNode, use } from "react";
 import { useT } from "../i18n/i18n.tsx";
 import { Icon } from "./icons.tsx";
+import { PortalContext } from "./portal.ts";
 
 export interface SheetProps {
   readonly title: string;
@@ -16,7 +17,7 @@ export default function OpenedSheet({ title, subtitle, side = "end", onClose, ch
   const t = useT();
   return (
     <Dialog.Root open onOpenChange={(open) => (open ? undefined : onClose())}>
-      <Dialog.Portal>
+      <Dialog.Portal container={use(PortalContext)}>
         <Dialog.Backdrop className="backdrop" />
         <Dialog.Popup className={`sheet sheet-${side}`}>
           <header className="sheet-head">

@@ -9,11 +9,24 @@ use crate::EngineError;
 use crate::answer::{DropoffAnswer, DropoffLatency, DropoffSession, DropoffStep, Ending};
 use crate::behaviour::columns::Arrivals;
 use crate::behaviour::drive::{Loaded, Loading};
-use crate::behaviour::dropoff::{DropoffFold, DropoffState, Listed, Runs};
+use crate::behaviour::dropoff::{Counts, DropoffFold, DropoffState, Listed, Runs};
 use crate::behaviour::fold::Fold;
 use crate::behaviour::latency::{LatencyFold, Took};
 use crate::behaviour::load::{Actors, Number};
 use crate::exact::Ratio;
+
+/// What the sessions of a dropoff come to, and what took how long.
+pub(crate) struct Reckoned<'s> {
+    pub(crate) counts: &'s Counts,
+    /// Distinct ones.
+    pub(crate) users: u64,
+    /// By step.
+    pub(crate) users_at: Vec<u64>,
+    pub(crate) idle_at: Option<i64>,
+    pub(crate) listed: &'s [Listed],
+    /// By latency and step.
+    pub(crate) took: &'s [Vec<Took>],
+}
 
 impl<'a> Asking<'a> {
     pub(super) fn dropoff(&self, dropoff: &Dropoff) -> Result<DropoffAnswer, EngineError> {
@@ -26,7 +39,17 @@ impl<'a> Asking<'a> {
             let loaded = self.in_order(std::slice::from_ref(source), Actors::Ignored)?;
             took.push(loaded.fold(&LatencyFold { steps: dropoff.steps.len() })?.took);
         }
-        Ok(self.dropoff_answer(dropoff, &state, &took))
+        let seen = || state.seen.values().flat_map(|actors| actors.values());
+        let at = |step: usize| seen().filter(|(shown, _)| shown & (1 << step) != 0).count() as u64;
+        let reckoned = Reckoned {
+            counts: &state.counts,
+            users: seen().count() as u64,
+            users_at: (0..dropoff.steps.len()).map(at).collect(),
+            idle_at: state.idle_at,
+            listed: &state.listed,
+            took: &took,
+        };
+        Ok(self.dropoff_answer(dropoff, &reckoned))
     }
 
     /// All sessions, and who was at which step.
@@ -63,36 +86,35 @@ impl<'a> Asking<'a> {
         loading.load(sources)
     }
 
-    fn dropoff_answer(&self, dropoff: &Dropoff, state: &DropoffState, took: &[Vec<Took>]) -> DropoffAnswer {
-        let users = |step: usize| {
-            let seen = state.seen.values().flat_map(|actors| actors.values());
-            seen.filter(|(shown, _)| shown & (1 << step) != 0).count() as u64
-        };
+    pub(super) fn dropoff_answer(&self, dropoff: &Dropoff, reckoned: &Reckoned<'_>) -> DropoffAnswer {
+        let Reckoned { counts, users, users_at, idle_at, listed, took } = reckoned;
+        let at = |counts: &[u64], step: usize| counts.get(step).copied().unwrap_or(0);
         let step = |(index, step): (usize, &Scalar)| DropoffStep {
             step: step.clone(),
-            sessions: state.reached.get(index).copied().unwrap_or(0),
-            users: users(index),
-            exits: state.exits.get(index).copied().unwrap_or(0),
+            sessions: at(&counts.reached, index),
+            users: at(users_at, index),
+            exits: at(&counts.exits, index),
             latency: dropoff
                 .latency
                 .iter()
-                .zip(took)
+                .zip(*took)
                 .map(|(latency, took)| latency_of(&latency.name, took.get(index)))
                 .collect(),
         };
-        let exits = state.exits.iter().sum();
-        let listed = |session: &Listed| self.session(dropoff, session);
+        let exits = counts.exits.iter().sum();
         DropoffAnswer {
-            sessions: state.sessions,
-            users: state.seen.values().map(|actors| actors.len() as u64).sum(),
+            sessions: counts.sessions,
+            users: *users,
             exits,
-            converted: state.converted,
-            active: state.sessions - exits - state.converted,
-            idle_at: state.idle_at.map(Instant::from_micros),
+            converted: counts.converted,
+            active: counts.sessions - exits - counts.converted,
+            idle_at: idle_at.map(Instant::from_micros),
             steps: dropoff.steps.iter().enumerate().map(step).collect(),
             listed: match dropoff.list {
                 DropoffList::Steps => None,
-                DropoffList::Sessions => Some(state.listed.iter().map(listed).collect()),
+                DropoffList::Sessions => {
+                    Some(listed.iter().map(|session| self.session(dropoff, session)).collect())
+                }
             },
         }
     }

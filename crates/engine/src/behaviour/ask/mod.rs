@@ -9,6 +9,7 @@ mod preceding;
 mod properties;
 mod retention;
 mod select;
+mod standing;
 mod trend;
 
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use ebbtide_store::Snapshot;
 use hashbrown::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use self::dropoff::Reckoned;
 pub use self::select::select;
 pub(crate) use self::select::{Depth, select_within};
+pub(crate) use self::standing::{Stood, standing_dropoff};
 use super::columns::Arrivals;
 use super::drive::{Loaded, Loading};
 use super::joined::Joined;
@@ -48,7 +51,9 @@ pub fn ask(
 }
 
 /// A spine that is found damaged is read no more, so each try has fewer of them.
-pub(crate) fn until_spines_hold<R>(attempt: impl Fn() -> Result<R, EngineError>) -> Result<R, EngineError> {
+pub(crate) fn until_spines_hold<R>(
+    mut attempt: impl FnMut() -> Result<R, EngineError>,
+) -> Result<R, EngineError> {
     loop {
         match attempt() {
             Err(EngineError::SpineLost) => {}
@@ -93,6 +98,12 @@ impl<'a> Asking<'a> {
             Kind::Dropoff(dropoff) => Outcome::Dropoff(self.dropoff(dropoff)?),
             Kind::Preceding(preceding) => Outcome::Preceding(self.preceding(preceding)?),
         };
+        self.told(outcome)
+    }
+
+    /// The answer, with what it rests on.
+    fn told(&mut self, outcome: Outcome) -> Result<Answer, EngineError> {
+        let query = self.query;
         let definition = format!("{:016x}", xxh3_64(query.definition_json().to_string().as_bytes()));
         let meta = Meta {
             as_of: self.as_of,

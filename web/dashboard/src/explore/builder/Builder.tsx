@@ -1,6 +1,7 @@
 /** The question, as controls. */
-import type { ReactNode } from "react";
+import { type ReactNode, useContext } from "react";
 import type { Table } from "../../api/client.ts";
+import { ZoneContext } from "../../format/useFormat.ts";
 import { useT } from "../../i18n/i18n.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import type { Named } from "../names.ts";
@@ -57,6 +58,7 @@ export function Builder({ query, stream, streams, events, onChange }: BuilderPro
         <FilterList stream={stream} filters={(query.filters ?? []).filter(isPlain)} onChange={(filters) => set("filters", [...(query.filters ?? []).filter((own) => !isPlain(own)), ...filters])} />
       </Group>
       {query.kind === "funnel" || query.kind === "trend" || query.kind === "retention" ? <BreakdownField {...fields} /> : null}
+      <ClockFields {...fields} />
     </div>
   );
 }
@@ -67,6 +69,35 @@ export function Group({ title, children }: { readonly title: string; readonly ch
       <legend>{title}</legend>
       {children}
     </fieldset>
+  );
+}
+
+const ZONES: readonly string[] = Intl.supportedValuesOf("timeZone");
+
+/** By which clock and calendar days and weeks are counted, and as of when. */
+function ClockFields({ query, set }: FieldsProps) {
+  const t = useT();
+  const zone = useContext(ZoneContext);
+  const isSet = query["tz"] !== undefined || query["week_start"] !== undefined || query["as_of"] !== undefined;
+  return (
+    <details className="group" open={isSet}>
+      <summary>{t("q.clock")}</summary>
+      <div className="stack">
+        <TextField label={t("q.tz")} value={typeof query["tz"] === "string" ? query["tz"] : ""} placeholder={zone} suggestions={ZONES} onChange={(value) => set("tz", value.trim())} />
+        <div className="fields-row">
+          <SelectField
+            label={t("q.week_start")}
+            value={typeof query["week_start"] === "string" ? query["week_start"] : ""}
+            options={[{ value: "", label: t("q.week_start.own") }, { value: "monday", label: t("q.week_start.monday") }, { value: "sunday", label: t("q.week_start.sunday") }]}
+            onChange={(value) => set("week_start", value)}
+          />
+          <label className="control">
+            <span>{t("as_of")}</span>
+            <input type="date" className="input" value={typeof query["as_of"] === "string" ? query["as_of"].slice(0, 10) : ""} onChange={(event) => set("as_of", event.target.value)} />
+          </label>
+        </div>
+      </div>
+    </details>
   );
 }
 

@@ -3,9 +3,16 @@ import { useFormat } from "../../format/useFormat.ts";
 import { useT } from "../../i18n/i18n.tsx";
 import { type Column, DataTable } from "../../ui/DataTable.tsx";
 import { Empty } from "../../ui/Notice.tsx";
+import type { Place } from "../actors.ts";
 import type { ChurnActor, ChurnResult } from "../results.ts";
 
-export function Churn({ result, onActor }: { readonly result: ChurnResult; readonly onActor: (actor: ChurnActor) => void }) {
+interface ChurnProps {
+  readonly result: ChurnResult;
+  readonly onOpen: (place: Place) => (() => void) | undefined;
+  readonly onActor: (actor: ChurnActor) => void;
+}
+
+export function Churn({ result, onOpen, onActor }: ChurnProps) {
   const t = useT();
   const format = useFormat();
   const columns = useMemo((): Column<ChurnActor>[] => {
@@ -27,7 +34,15 @@ export function Churn({ result, onActor }: { readonly result: ChurnResult; reado
       <dl className="cards">
         <div className="card-stat">
           <dt>{t("churn.at_risk")}</dt>
-          <dd className="card-value">{format.number(result.at_risk)}</dd>
+          <dd className="card-value">
+            {result.at_risk === 0 ? (
+              format.number(0)
+            ) : (
+              <button type="button" className="link" onClick={onOpen({ at_risk: true })}>
+                {format.number(result.at_risk)}
+              </button>
+            )}
+          </dd>
         </div>
         <div className="card-stat">
           <dt>{t("churn.total")}</dt>

@@ -43,7 +43,7 @@ export function Funnel({ query, result, onOpen }: FunnelProps) {
             <li key={step} className="funnel-step" data-step={step}>
               {before === undefined ? null : (
                 <div className="funnel-between">
-                  <OpenButton onOpen={dropped === 0 ? undefined : onOpen({ kind: "step", step: step - 1, dropped: true })}>{t("funnel.dropped", { count: dropped, share: format.percent(shareOf(dropped, before) ?? 0) })}</OpenButton>
+                  <OpenButton onOpen={dropped === 0 ? undefined : onOpen({ step: step - 1, dropped: true })}>{t("funnel.dropped", { count: dropped, share: format.percent(shareOf(dropped, before) ?? 0) })}</OpenButton>
                   {median === null || median === undefined ? null : <span className="soft">{t("funnel.median", { time: format.seconds(median) })}</span>}
                 </div>
               )}
@@ -52,7 +52,7 @@ export function Funnel({ query, result, onOpen }: FunnelProps) {
                   <span className="step-number">{step + 1}</span> {name}
                 </span>
                 <span className="funnel-numbers">
-                  <OpenButton onOpen={onOpen({ kind: "step", step, dropped: false })}>{format.number(count)}</OpenButton>
+                  <OpenButton onOpen={count === 0 ? undefined : onOpen({ step })}>{format.number(count)}</OpenButton>
                   <span className="soft">{format.percent(shareOf(count, entered) ?? 0)}</span>
                 </span>
               </div>
@@ -63,12 +63,13 @@ export function Funnel({ query, result, onOpen }: FunnelProps) {
           );
         })}
       </ol>
-      {result.groups === undefined || result.groups.length === 0 ? null : <Groups result={result} />}
+      {result.groups === undefined || result.groups.length === 0 ? null : <Groups result={result} onOpen={onOpen} />}
     </div>
   );
 }
 
-function OpenButton({ onOpen, children }: { readonly onOpen: (() => void) | undefined; readonly children: string }) {
+/** A number that opens who is behind it, where it can. */
+export function OpenButton({ onOpen, children }: { readonly onOpen: (() => void) | undefined; readonly children: string }) {
   if (onOpen === undefined) return <span>{children}</span>;
   return (
     <button type="button" className="link" onClick={onOpen}>
@@ -77,7 +78,7 @@ function OpenButton({ onOpen, children }: { readonly onOpen: (() => void) | unde
   );
 }
 
-function Groups({ result }: { readonly result: FunnelResult }) {
+function Groups({ result, onOpen }: Pick<FunnelProps, "result" | "onOpen">) {
   const t = useT();
   const format = useFormat();
   const groups = result.groups ?? [];
@@ -108,7 +109,7 @@ function Groups({ result }: { readonly result: FunnelResult }) {
                 {group.counts.map((count, step) => (
                   // oxlint-disable-next-line react/no-array-index-key
                   <td key={step} className="is-number">
-                    {format.number(count)}
+                    <OpenButton onOpen={count === 0 ? undefined : onOpen({ step, group: group.value ?? [] })}>{format.number(count)}</OpenButton>
                   </td>
                 ))}
                 <td className="is-number">

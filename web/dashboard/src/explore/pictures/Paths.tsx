@@ -2,7 +2,9 @@
 import { useMemo } from "react";
 import { useFormat } from "../../format/useFormat.ts";
 import { useT } from "../../i18n/i18n.tsx";
+import { BarList } from "../../ui/BarList.tsx";
 import { Empty } from "../../ui/Notice.tsx";
+import type { Place } from "../actors.ts";
 import { type Node, flowOf } from "../flow.ts";
 import { type Edge, nameOf } from "../results.ts";
 
@@ -11,13 +13,14 @@ const HEIGHT = 420;
 const NODE = 10;
 const MARGIN = 150;
 
-export function Paths({ result }: { readonly result: { readonly edges: readonly Edge[] } }) {
+export function Paths({ result, onOpen }: { readonly result: { readonly edges: readonly Edge[] }; readonly onOpen: (place: Place) => (() => void) | undefined }) {
   const t = useT();
   const format = useFormat();
   const flow = useMemo(() => flowOf(result.edges, HEIGHT), [result]);
   if (flow.columns === 0) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
   const x = (node: Node) => (node.column / (flow.columns - 1)) * (WIDTH - MARGIN - NODE);
   return (
+    <div className="stack">
     <section className="table-scroll" aria-label={t("kind.paths")} tabIndex={0}>
       <svg className="flow" viewBox={`-2 -4 ${WIDTH + 4} ${HEIGHT + 12}`} role="img" aria-label={t("paths.label", { count: result.edges.length })}>
         {flow.bands.map(({ edge, from, to, fromY, toY, height }) => {
@@ -25,7 +28,7 @@ export function Paths({ result }: { readonly result: { readonly edges: readonly 
           const middle = (x1 + x2) / 2;
           const [y1, y2] = [fromY + height / 2, toY + height / 2];
           return (
-            <path key={`${edge.step} ${nameOf(edge.from)} ${nameOf(edge.to)}`} className="flow-band" d={`M${x1},${y1} C${middle},${y1} ${middle},${y2} ${x2},${y2}`} strokeWidth={height}>
+            <path key={`${edge.step} ${nameOf(edge.from)} ${nameOf(edge.to)}`} className={onOpen({}) === undefined ? "flow-band" : "flow-band is-open"} onClick={onOpen({ edge: { from: edge.from, to: edge.to, step: edge.step } })} d={`M${x1},${y1} C${middle},${y1} ${middle},${y2} ${x2},${y2}`} strokeWidth={height}>
               <title>{`${nameOf(edge.from)} → ${nameOf(edge.to)}: ${format.number(edge.count)}`}</title>
             </path>
           );
@@ -43,5 +46,16 @@ export function Paths({ result }: { readonly result: { readonly edges: readonly 
         ))}
       </svg>
     </section>
+    <BarList
+      label={t("kind.paths")}
+      items={result.edges.map((edge) => ({
+        key: `${edge.step} ${nameOf(edge.from)} ${nameOf(edge.to)}`,
+        label: `${edge.step}. ${nameOf(edge.from)} → ${nameOf(edge.to)}`,
+        value: edge.count,
+        text: format.number(edge.count),
+        onOpen: onOpen({ edge: { from: edge.from, to: edge.to, step: edge.step } }),
+      }))}
+    />
+    </div>
   );
 }

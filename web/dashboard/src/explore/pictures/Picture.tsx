@@ -1,12 +1,14 @@
 /** An answer as a picture. Numbers of actors open who they are. */
 import { useFormat } from "../../format/useFormat.ts";
 import { useT } from "../../i18n/i18n.tsx";
+import { Delta } from "../../reports/blocks/Cards.tsx";
 import { BarList } from "../../ui/BarList.tsx";
 import { Chart, type Line } from "../../ui/Chart.tsx";
 import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
 import type { Query } from "../query.ts";
-import { type ChurnActor, type ChurnResult, type DropoffResult, type FunnelResult, type FunnelTrend, type LifecycleResult, type PrecedingResult, type RetentionResult, STATES, type StickinessResult, type TrendResult, nameOf } from "../results.ts";
+import type { Picture } from "../state.ts";
+import { type ChurnActor, type ChurnResult, type DropoffResult, type FunnelResult, type FunnelTrend, type LifecycleResult, type Numbers, type PrecedingResult, type RetentionResult, STATES, type StickinessResult, type TrendResult, nameOf } from "../results.ts";
 import { Churn } from "./Churn.tsx";
 import { Dropoff } from "./Dropoff.tsx";
 import { Funnel } from "./Funnel.tsx";
@@ -15,32 +17,34 @@ import { Retention } from "./Retention.tsx";
 
 export interface PictureProps {
   readonly query: Query;
+  /** How a trend is drawn. */
+  readonly as: Picture;
   readonly result: unknown;
   /** Null where a place cannot be opened. */
   readonly onOpen: (place: Place) => (() => void) | undefined;
   readonly onActor: (actor: ChurnActor) => void;
 }
 
-export function Picture({ query, result, onOpen, onActor }: PictureProps) {
+export function AnswerPicture({ query, as, result, onOpen, onActor }: PictureProps) {
   switch (query.kind) {
     case "funnel":
-      return query.viz === "trends" ? <FunnelTrends query={query} result={result as FunnelTrend} /> : <Funnel query={query} result={result as FunnelResult} onOpen={onOpen} />;
+      return query.viz === "trends" ? <FunnelTrends query={query} result={result as FunnelTrend} onOpen={onOpen} /> : <Funnel query={query} result={result as FunnelResult} onOpen={onOpen} />;
     case "retention":
       return <Retention query={query} result={result as RetentionResult} onOpen={onOpen} />;
     case "trend":
-      return <Trend query={query} result={result as TrendResult} onOpen={onOpen} />;
+      return <Trend query={query} as={as} result={result as TrendResult} onOpen={onOpen} />;
     case "lifecycle":
       return <Lifecycle query={query} result={result as LifecycleResult} onOpen={onOpen} />;
     case "stickiness":
-      return <Stickiness query={query} result={result as StickinessResult} />;
+      return <Stickiness query={query} result={result as StickinessResult} onOpen={onOpen} />;
     case "paths":
-      return <Paths result={result as never} />;
+      return <Paths result={result as never} onOpen={onOpen} />;
     case "churn":
-      return <Churn result={result as ChurnResult} onActor={onActor} />;
+      return <Churn result={result as ChurnResult} onOpen={onOpen} onActor={onActor} />;
     case "preceding":
-      return <Preceding result={result as PrecedingResult} />;
+      return <Preceding result={result as PrecedingResult} onOpen={onOpen} />;
     case "dropoff":
-      return <Dropoff result={result as DropoffResult} />;
+      return <Dropoff result={result as DropoffResult} onOpen={onOpen} />;
   }
 }
 
@@ -48,17 +52,25 @@ const SHOWN_GROUPS = 8;
 
 const partialIn = (complete: readonly boolean[]): number => complete.filter((ended) => !ended).length;
 
-function Trend({ query, result, onOpen }: Pick<PictureProps, "query" | "onOpen"> & { readonly result: TrendResult }) {
+type OnOpen = PictureProps["onOpen"];
+
+function Trend({ query, as, result, onOpen }: Pick<PictureProps, "query" | "as" | "onOpen"> & { readonly result: TrendResult }) {
   const t = useT();
   const format = useFormat();
   const interval = query.interval ?? "day";
   const groups = result.groups ?? [];
-  if (interval === "all" && groups.length > 0) {
-    return <BarList label={t("kind.trend")} items={groups.map((group) => ({ key: nameOf(group.value), label: nameOf(group.value), value: group.data[0] ?? 0, text: format.number(group.data[0] ?? 0) }))} />;
-  }
-  if (interval === "all") return <p className="big">{result.data[0] === null || result.data[0] === undefined ? "—" : format.number(result.data[0])}</p>;
-  if (result.data.every((value) => value === null || value === 0)) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
   const name = t(`measure.${query.measure ?? "total"}`);
+  if (groups.length > 0 && (interval === "all" || as === "number")) {
+    const total = (data: Numbers) => (interval === "all" ? (data[0] ?? 0) : data.reduce((sum: number, value) => sum + (value ?? 0), 0));
+    const open = (value: unknown) => (interval === "all" ? onOpen({ bucket: 0, group: [value] }) : undefined);
+    return <BarList label={t("kind.trend")} items={groups.map((group) => ({ key: nameOf(group.value), label: nameOf(group.value), value: total(group.data), text: format.number(total(group.data)), onOpen: open(group.value) }))} />;
+  }
+  if (interval === "all") return <WholeRange name={name} now={result.data[0]} before={result.compare?.data[0]} onOpen={onOpen({ bucket: 0 })} />;
+  if (result.data.every((value) => value === null || value === 0)) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
+  if (as === "number") {
+    const last = result.complete.findLastIndex((ended, index) => ended && result.data[index] !== null);
+    return <WholeRange name={`${name} · ${format.start(result.starts[last] ?? null, interval)}`} now={result.data[last]} before={result.compare?.data[last]} onOpen={onOpen({ bucket: last })} />;
+  }
   const own: Line[] = groups.length > 0 ? groups.slice(0, SHOWN_GROUPS).map((group) => ({ name: nameOf(group.value), data: group.data })) : [{ name, data: result.data }];
   const before: Line[] = groups.length === 0 && result.compare !== undefined ? [{ name: t("compare.previous.of", { name }), data: result.compare.data, before: true }] : [];
   return (
@@ -68,14 +80,38 @@ function Trend({ query, result, onOpen }: Pick<PictureProps, "query" | "onOpen">
         label={name}
         labels={result.starts.map((start) => format.start(start, interval))}
         lines={[...own, ...before]}
-        shape="line"
+        shape={as === "bar" ? (groups.length > 0 ? "stack" : "bar") : "line"}
         format={format.number}
         axis={format.compact}
         partial={partialIn(result.complete)}
         height="tall"
-        onOpen={groups.length > 0 ? undefined : (bucket) => onOpen({ kind: "bucket", bucket })?.()}
+        onOpen={groups.length > 0 || onOpen({ bucket: 0 }) === undefined ? undefined : (bucket) => onOpen({ bucket })?.()}
       />
+      {groups.length > 0 || onOpen({ bucket: 0 }) === undefined ? null : <p className="soft is-small-text">{t("actors.click")}</p>}
     </div>
+  );
+}
+
+/** One number, and the one of the period before. */
+function WholeRange({ name, now, before, onOpen }: { readonly name: string; readonly now: number | null | undefined; readonly before: number | null | undefined; readonly onOpen: (() => void) | undefined }) {
+  const format = useFormat();
+  const text = now === null || now === undefined ? "—" : format.number(now);
+  return (
+    <dl className="cards">
+      <div className="card-stat">
+        <dt>{name}</dt>
+        <dd className="big">
+          {onOpen === undefined || now === null || now === undefined || now === 0 ? (
+            text
+          ) : (
+            <button type="button" className="link" onClick={onOpen}>
+              {text}
+            </button>
+          )}{" "}
+          {typeof now === "number" && typeof before === "number" ? <Delta now={now} before={before} text={format.number(before)} /> : null}
+        </dd>
+      </div>
+    </dl>
   );
 }
 
@@ -93,7 +129,7 @@ export function Legend({ lines, others }: { readonly lines: readonly Line[]; rea
   );
 }
 
-function FunnelTrends({ query, result }: { readonly query: Query; readonly result: FunnelTrend }) {
+function FunnelTrends({ query, result, onOpen }: { readonly query: Query; readonly result: FunnelTrend; readonly onOpen: OnOpen }) {
   const t = useT();
   const format = useFormat();
   return (
@@ -106,6 +142,7 @@ function FunnelTrends({ query, result }: { readonly query: Query; readonly resul
       axis={(value) => format.percent(value, 0)}
       partial={partialIn(result.complete)}
       height="tall"
+      onOpen={(bucket) => onOpen({ bucket })?.()}
     />
   );
 }
@@ -135,7 +172,7 @@ function Lifecycle({ query, result, onOpen }: Pick<PictureProps, "query" | "onOp
           label={t("kind.lifecycle")}
           items={STATES.map((state) => {
             const value = Math.abs(result[state][last - 1] ?? 0);
-            return { key: state, label: t(`lifecycle.${state}`), value, text: format.number(value), onOpen: onOpen({ kind: "state", bucket: last - 1, state }) };
+            return { key: state, label: t(`lifecycle.${state}`), value, text: format.number(value), onOpen: value === 0 ? undefined : onOpen({ bucket: last - 1, state }) };
           })}
         />
       </div>
@@ -143,7 +180,7 @@ function Lifecycle({ query, result, onOpen }: Pick<PictureProps, "query" | "onOp
   );
 }
 
-function Stickiness({ query, result }: { readonly query: Query; readonly result: StickinessResult }) {
+function Stickiness({ query, result, onOpen }: { readonly query: Query; readonly result: StickinessResult; readonly onOpen: OnOpen }) {
   const t = useT();
   const format = useFormat();
   const most = result.data.findLastIndex((actors) => actors > 0) + 1;
@@ -161,19 +198,21 @@ function Stickiness({ query, result }: { readonly query: Query; readonly result:
         format={format.number}
         axis={format.compact}
         height="tall"
+        onOpen={(index) => ((result.data[index] ?? 0) > 0 ? onOpen({ exactly: index + 1 })?.() : undefined)}
       />
+      <p className="soft is-small-text">{t("actors.click")}</p>
     </div>
   );
 }
 
-function Preceding({ result }: { readonly result: PrecedingResult }) {
+function Preceding({ result, onOpen }: { readonly result: PrecedingResult; readonly onOpen: OnOpen }) {
   const t = useT();
   const format = useFormat();
   if (result.total === 0) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
   return (
     <div className="stack">
       <p>{t("preceding.total", { count: result.total })}</p>
-      <BarList label={t("kind.preceding")} items={result.values.map(({ value, count }) => ({ key: nameOf(value), label: nameOf(value), value: count, text: `${format.number(count)} · ${format.percent((100 * count) / result.total)}` }))} />
+      <BarList label={t("kind.preceding")} items={result.values.map(({ value, count }) => ({ key: nameOf(value), label: nameOf(value), value: count, text: `${format.number(count)} · ${format.percent((100 * count) / result.total)}`, onOpen: onOpen({ value }) }))} />
     </div>
   );
 }

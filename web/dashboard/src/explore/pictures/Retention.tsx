@@ -31,7 +31,7 @@ export function Retention({ query, result, onOpen }: RetentionProps) {
         if (count === null) return null;
         const text = asCounts ? format.number(count) : share === null ? "—" : format.percent(share);
         const title = t("retention.cell", { cohort: label, count, period: column });
-        return { share: (share ?? 0) / 100, text, title, partial: result.complete[row]?.[column] === false, onOpen: count === 0 ? undefined : onOpen({ kind: "cell", row, column }) };
+        return { share: (share ?? 0) / 100, text, title, partial: result.complete[row]?.[column] === false, onOpen: count === 0 ? undefined : onOpen({ cell: [row, column] }) };
       }),
     };
   });

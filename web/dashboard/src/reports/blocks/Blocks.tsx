@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import { useFormat } from "../../format/useFormat.ts";
 import { useName } from "../../format/useName.ts";
 import { useT } from "../../i18n/i18n.tsx";
+import { InsightList } from "../../insights/InsightList.tsx";
 import { BarList } from "../../ui/BarList.tsx";
 import { sameBlock } from "../compare.ts";
 import type { Block } from "../shape.ts";
@@ -55,6 +56,8 @@ function OneBlock({ block, before, caption }: { readonly block: Block; readonly 
   const format = useFormat();
   const name = useName();
   switch (block.kind) {
+    case "insights":
+      return <InsightList insights={block.insights} label={caption} />;
     case "cards":
       return <Cards block={block} before={before} />;
     case "bars":
