@@ -82,7 +82,8 @@ pub use occurrences::Occurrences;
 pub use rows::{NewRows, Receipt, Rejection, RejectionCode};
 pub use scan::Scan;
 pub use segment::{
-    Coded, Codes, Damage, NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineCut, SpineRows, SpineScan,
+    Coded, Codes, Damage, NO_NAME, NO_TIME, SpineActor, SpineCodes, SpineColumns, SpineCut, SpineRows,
+    SpineScan, SpineTicks, SpineTimes,
 };
 pub use settings::Settings;
 pub use snapshot::{Part, PartIdentity, Snapshot, TableRead, TableView, TimeBounds};

@@ -8,7 +8,7 @@ use ebbtide_model::{Calendar, Instant, Unit};
 
 use super::bg_nbd::Recency;
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{CodeRun, Kernel, Marked, Meaning, Taken};
+use super::kernel::{Code, CodeRun, Kernel, Marked, Meaning, RowTimes, Ruler, Taken};
 use super::key::OwnedKey;
 use super::wire::wire;
 use crate::exact::compare_ratios;
@@ -82,10 +82,10 @@ impl ChurnFold {
 
     /// On how many days there were events after the first one, and how many days it is from the first to the
     /// last of them and to now.
-    fn recency(&self, calendar: &Calendar, times: &[i64]) -> Recency {
+    fn recency(&self, calendar: &Calendar, times: impl Iterator<Item = i64> + Clone) -> Recency {
         const DAY: i64 = Instant::MICROS_PER_DAY;
         let midnight = |time: i64| calendar.floor(Unit::Day, Instant::from_micros(time));
-        let Some(first) = times.first().map(|time| midnight(*time)) else {
+        let Some(first) = times.clone().next().map(midnight) else {
             return Recency::default();
         };
         // Midnights are whole days apart but for an hour or so.
@@ -94,8 +94,8 @@ impl ChurnFold {
         let (mut last, mut repeats) = (first, 0);
         let mut next = calendar.advance(Unit::Day, first, 1).micros();
         for time in times {
-            if *time >= next {
-                last = midnight(*time);
+            if time >= next {
+                last = midnight(time);
                 next = calendar.advance(Unit::Day, last, 1).micros();
                 repeats += 1;
             }
@@ -204,7 +204,8 @@ impl Fold for ChurnFold {
 
     fn take(&self, state: &mut ChurnState, actor: Actor<'_>, run: Run<'_>) {
         if let (Some(first), Some(last)) = (run.times.first(), run.times.last()) {
-            let recency = self.calendar.as_ref().map(|calendar| self.recency(calendar, run.times));
+            let recency =
+                self.calendar.as_ref().map(|calendar| self.recency(calendar, run.times.iter().copied()));
             self.count(state, actor, Stay { events: run.len() as u64, first: *first, last: *last, recency });
         }
     }
@@ -228,25 +229,31 @@ impl Kernel for ChurnFold {
         (table.all || self.calendar.is_none()).then_some(table)
     }
 
+    fn ruler(&self) -> Ruler {
+        Ruler::default()
+    }
+
     /// Where every event counts, the first and the last one say all.
-    fn take_codes(
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut ChurnState,
         table: &Marked,
         actor: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken {
-        let is_marked = |code: &u16| table.has(*code);
+        let is_marked = |code: &C| table.has(*code);
         let (first, last, events) = if table.all {
-            (0, run.times.len() - 1, run.times.len())
+            (0, run.codes.len() - 1, run.codes.len())
         } else {
             let Some(first) = table.first(run.codes) else { return Taken::Whole };
             let last = run.codes.iter().rposition(is_marked).unwrap_or(first);
             let events = run.codes[first..=last].iter().map(|code| usize::from(is_marked(code))).sum();
             (first, last, events)
         };
-        let recency = self.calendar.as_ref().map(|calendar| self.recency(calendar, run.times));
-        let stay = Stay { events: events as u64, first: run.times[first], last: run.times[last], recency };
+        let times = (0..run.codes.len()).map(|row| run.times.at(row));
+        let recency = self.calendar.as_ref().map(|calendar| self.recency(calendar, times));
+        let (first, last) = (run.times.at(first), run.times.at(last));
+        let stay = Stay { events: events as u64, first, last, recency };
         self.count(state, actor, stay);
         Taken::Whole
     }

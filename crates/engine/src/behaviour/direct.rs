@@ -3,6 +3,7 @@
 //! were read as columns, too, is folded as all are where there is no kernel.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use ebbtide_store::NO_TIME;
 use hashbrown::HashMap;
@@ -10,12 +11,12 @@ use hashbrown::HashMap;
 use super::drive::{Cursor, EVENTS_UNCHECKED_MAX, Loaded, PartEvents, merged};
 use super::fold::Actor;
 use super::gathered::{Columns, Gathered};
-use super::kernel::{CodeRun, Kernel, Meaning, Taken};
+use super::kernel::{Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken};
 use super::key::Key;
 use super::load::Actors;
 use super::share::{SHARE_ROWS, Share};
 use super::spine::Bounds;
-use super::walk::Walk;
+use super::walk::{AnyRun, Group, Looking, Walk, has_pairs};
 use super::workers::{in_turn, workers};
 use crate::{EngineError, stop};
 
@@ -30,6 +31,7 @@ struct Direct<'l, K: Kernel> {
     ways: Vec<Way<K::Table>>,
     /// Of the common codes.
     table: K::Table,
+    ruler: Ruler,
 }
 
 struct Way<T> {
@@ -96,7 +98,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
             }
             ways.push(Way { table: kernel.table(&meanings)?, bounds: stream.bounds(), common: codes });
         }
-        Some(Self { loaded, kernel, ways, table: kernel.table(&common)? })
+        Some(Self { loaded, kernel, ways, table: kernel.table(&common)?, ruler: kernel.ruler() })
     }
 
     fn share(
@@ -105,10 +107,11 @@ impl<'l, K: Kernel> Direct<'l, K> {
         scratch: &mut Scratch<'l>,
         share: Share<'l>,
     ) -> Result<(), EngineError> {
-        let mut walks: Vec<(usize, Walk<'l>)> = Vec::new();
+        let mut walks: Vec<(usize, Walk<'_>)> = Vec::new();
         for (index, (stream, rows)) in self.loaded.streams.iter().zip(&share.streamed).enumerate() {
             if !rows.is_empty() {
-                walks.push((index, Walk::new(self.loaded, stream, rows.clone())?));
+                let way = Looking { bounds: &self.ways[index].bounds, ruler: &self.ruler };
+                walks.push((index, Walk::new(self.loaded, stream, rows.clone(), way)?));
             }
         }
         if self.loaded.actors == Actors::Ignored {
@@ -129,19 +132,58 @@ impl<'l, K: Kernel> Direct<'l, K> {
         walk: &mut Walk<'_>,
     ) -> Result<(), EngineError> {
         while let Some(id) = walk.id() {
+            if let Some((group, runs)) = walk.plain_runs() {
+                let end = runs.end;
+                let rows = self.take_runs(state, scratch, (index, id.0), (group, runs));
+                self.note(scratch, rows)?;
+                walk.skip_to(end)?;
+                continue;
+            }
             let run = walk.run();
             self.take(state, scratch, self.actor(id), (index, run));
-            self.note(scratch, run.times.len())?;
+            self.note(scratch, run.len())?;
             walk.advance()?;
         }
         Ok(())
+    }
+
+    /// Takes runs of one tenant, and says how many rows they have.
+    fn take_runs(
+        &self,
+        state: &mut K::State,
+        scratch: &mut Scratch<'_>,
+        way: (usize, u32),
+        (group, runs): (&Group, Range<usize>),
+    ) -> usize {
+        match group.all(&self.ruler) {
+            AnyRun::Bytes(all) => self.take_runs_of(state, scratch, way, (group, runs, all)),
+            AnyRun::Shorts(all) => self.take_runs_of(state, scratch, way, (group, runs, all)),
+            AnyRun::Whole(all) => self.take_runs_of(state, scratch, way, (group, runs, all)),
+        }
+    }
+
+    fn take_runs_of<T: RowTimes, C: Code>(
+        &self,
+        state: &mut K::State,
+        scratch: &mut Scratch<'_>,
+        (index, tenant): (usize, u32),
+        (group, runs, all): (&Group, Range<usize>, CodeRun<'_, T, C>),
+    ) -> usize {
+        let mut rows = 0;
+        for run in runs {
+            let actor = self.actor((tenant, group.actors.at(run)));
+            let run = group.run_of(all, run);
+            rows += run.codes.len();
+            self.take_run(state, scratch, actor, (index, run));
+        }
+        rows
     }
 
     fn together(
         &self,
         state: &mut K::State,
         scratch: &mut Scratch<'l>,
-        mut walks: Vec<(usize, Walk<'l>)>,
+        mut walks: Vec<(usize, Walk<'_>)>,
         mut cursors: Vec<Cursor<'l>>,
     ) -> Result<(), EngineError> {
         walks.iter_mut().for_each(|(_, walk)| walk.look());
@@ -159,7 +201,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
                     cursor.next += 1;
                 }
             }
-            let rows: usize = scratch.walks.iter().map(|walk| walks[*walk].1.run().times.len()).sum();
+            let rows: usize = scratch.walks.iter().map(|walk| walks[*walk].1.run().len()).sum();
             self.take_all(state, scratch, self.actor(id), &walks);
             self.note(scratch, rows)?;
             for walk in &scratch.walks {
@@ -170,7 +212,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
         }
     }
 
-    fn actor(&self, (tenant, key): (u32, Key<'l>)) -> Actor<'l> {
+    fn actor<'k>(&'k self, (tenant, key): (u32, Key<'k>)) -> Actor<'k> {
         if self.loaded.actors == Actors::Ignored {
             return Actor { tenant: "", key: Key::Null };
         }
@@ -192,11 +234,25 @@ impl<'l, K: Kernel> Direct<'l, K> {
         state: &mut K::State,
         scratch: &mut Scratch<'_>,
         actor: Actor<'_>,
-        (index, run): (usize, CodeRun<'_>),
+        (index, run): (usize, AnyRun<'_>),
+    ) {
+        match run {
+            AnyRun::Bytes(run) => self.take_run(state, scratch, actor, (index, run)),
+            AnyRun::Shorts(run) => self.take_run(state, scratch, actor, (index, run)),
+            AnyRun::Whole(run) => self.take_run(state, scratch, actor, (index, run)),
+        }
+    }
+
+    #[inline]
+    fn take_run<T: RowTimes, C: Code>(
+        &self,
+        state: &mut K::State,
+        scratch: &mut Scratch<'_>,
+        actor: Actor<'_>,
+        (index, run): (usize, CodeRun<'_, T, C>),
     ) {
         let way = &self.ways[index];
-        let run = way.bounds.within(run);
-        if run.times.is_empty() || self.kernel.take_codes(state, &way.table, actor, run) == Taken::Whole {
+        if run.codes.is_empty() || self.kernel.take_codes(state, &way.table, actor, run) == Taken::Whole {
             return;
         }
         scratch.expanded.clear();
@@ -212,7 +268,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
         state: &mut K::State,
         scratch: &mut Scratch<'l>,
         actor: Actor<'_>,
-        walks: &[(usize, Walk<'l>)],
+        walks: &[(usize, Walk<'_>)],
     ) {
         let own = std::mem::take(&mut scratch.walks);
         let pieces = || own.iter().map(|walk| (walks[*walk].0, walks[*walk].1.run()));
@@ -221,7 +277,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
             (_, runs) => {
                 let taken = runs.is_empty() && {
                     let run = self.merge(&mut scratch.merged, pieces());
-                    run.times.is_empty()
+                    run.codes.is_empty()
                         || self.kernel.take_codes(state, &self.table, actor, run) == Taken::Whole
                 };
                 if !taken {
@@ -237,7 +293,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
         state: &mut K::State,
         scratch: &mut Scratch<'l>,
         actor: Actor<'_>,
-        pieces: impl Iterator<Item = (usize, CodeRun<'r>)>,
+        pieces: impl Iterator<Item = (usize, AnyRun<'r>)>,
     ) {
         scratch.gathered.unsorted.clear();
         for (part, run) in &scratch.runs {
@@ -246,8 +302,12 @@ impl<'l, K: Kernel> Direct<'l, K> {
         for (index, run) in pieces {
             let way = &self.ways[index];
             scratch.expanded.clear();
-            let run = way.bounds.within(run);
-            self.loaded.streams[index].expand(run, &way.bounds, &mut scratch.expanded);
+            let (stream, expanded) = (&self.loaded.streams[index], &mut scratch.expanded);
+            match run {
+                AnyRun::Bytes(run) => stream.expand(run, &way.bounds, expanded),
+                AnyRun::Shorts(run) => stream.expand(run, &way.bounds, expanded),
+                AnyRun::Whole(run) => stream.expand(run, &way.bounds, expanded),
+            }
             scratch.gathered.unsorted.append(scratch.expanded.as_run());
         }
         if !scratch.gathered.unsorted.times.is_empty() {
@@ -257,18 +317,19 @@ impl<'l, K: Kernel> Direct<'l, K> {
 
     /// Rows of several streams, under the common codes. Segments often hold one time after another.
     fn merge<'m, 'r>(
-        &self,
+        &'m self,
         merged: &'m mut Merged,
-        pieces: impl Iterator<Item = (usize, CodeRun<'r>)>,
-    ) -> CodeRun<'m> {
+        pieces: impl Iterator<Item = (usize, AnyRun<'r>)>,
+    ) -> CodeRun<'m, &'m [i64], u16> {
         merged.times.clear();
         merged.codes.clear();
         for (index, run) in pieces {
-            let way = &self.ways[index];
-            let run = way.bounds.within(run);
-            merged.times.extend_from_slice(run.times);
-            let common = |code: &u16| way.common.get(usize::from(*code)).copied().unwrap_or(0);
-            merged.codes.extend(run.codes.iter().map(common));
+            let common = &self.ways[index].common;
+            match run {
+                AnyRun::Bytes(run) => merged.append(run, common),
+                AnyRun::Shorts(run) => merged.append(run, common),
+                AnyRun::Whole(run) => merged.append(run, common),
+            }
         }
         if !merged.times.is_sorted() {
             merged.rows.clear();
@@ -278,7 +339,15 @@ impl<'l, K: Kernel> Direct<'l, K> {
                 (merged.times[place], merged.codes[place]) = (*time, *code);
             }
         }
-        CodeRun { times: &merged.times, codes: &merged.codes }
+        let (times, simultaneous) = (merged.times.as_slice(), has_pairs(&merged.times));
+        CodeRun { times, codes: &merged.codes, simultaneous, ruler: &self.ruler }
+    }
+}
+
+impl Merged {
+    fn append<T: RowTimes, C: Code>(&mut self, run: CodeRun<'_, T, C>, common: &[u16]) {
+        self.times.extend((0..run.codes.len()).map(|row| run.times.at(row)));
+        self.codes.extend(run.codes.iter().map(|code| common.get(code.place()).copied().unwrap_or(0)));
     }
 }
 
@@ -312,15 +381,25 @@ fn first_of<'w>(
 
 impl Bounds {
     /// The rows that may matter at all.
-    fn within<'r>(&self, run: CodeRun<'r>) -> CodeRun<'r> {
-        let CodeRun { times, codes } = run;
-        let (Some(first), Some(last)) = (times.first(), times.last()) else { return run };
-        if *first >= self.earliest && *last <= self.until {
+    pub(super) fn within<'r, T: RowTimes, C: Code>(&self, run: CodeRun<'r, T, C>) -> CodeRun<'r, T, C> {
+        let (times, rows) = (run.times, run.codes.len());
+        let Some(last) = rows.checked_sub(1) else { return run };
+        if times.at(0) >= self.earliest && times.at(last) <= self.until {
             return run;
         }
         debug_assert!(self.earliest > NO_TIME);
-        let start = times.partition_point(|time| *time < self.earliest);
-        let end = times.partition_point(|time| *time <= self.until).max(start);
-        CodeRun { times: &times[start..end], codes: &codes[start..end] }
+        let start = first_row(rows, |row| times.at(row) >= self.earliest);
+        let end = first_row(rows, |row| times.at(row) > self.until).max(start);
+        run.part(start..end)
     }
+}
+
+/// The first of so many rows of which something holds, as it does of all after it.
+pub(super) fn first_row(rows: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, rows);
+    while low < high {
+        let middle = low.midpoint(high);
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
 }

@@ -1,16 +1,150 @@
 //! A fold's second way: over the rows of a spine as they lie there, names as small numbers, nothing copied
 //! and nothing looked up but what a table says of each code. Both ways feed the same state.
 
+use std::ops::Range;
+
+use ebbtide_store::SpineTicks;
+
 use super::fold::{Actor, Fold};
+
+/// When the rows of a run were: by row a tick, ascending with the times, and the time itself where that has to be
+/// known. No time is before another one whose tick is lower.
+pub(crate) trait RowTimes: Copy {
+    type Tick: Copy + Into<i64>;
+    /// No tick is below.
+    const LEAST: i64;
+
+    fn ticks(&self) -> &[Self::Tick];
+
+    /// Microseconds since 1970.
+    fn at(&self, row: usize) -> i64;
+
+    fn part(self, rows: Range<usize>) -> Self;
+}
+
+/// Each microsecond a tick.
+impl RowTimes for &[i64] {
+    type Tick = i64;
+    const LEAST: i64 = i64::MIN;
+
+    #[inline]
+    fn ticks(&self) -> &[i64] {
+        self
+    }
+
+    #[inline]
+    fn at(&self, row: usize) -> i64 {
+        self[row]
+    }
+
+    #[inline]
+    fn part(self, rows: Range<usize>) -> Self {
+        &self[rows]
+    }
+}
+
+/// Those of a spine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TickTimes<'a> {
+    of: &'a SpineTicks,
+    ticks: &'a [u32],
+    /// The place of the first one among those.
+    first: usize,
+}
+
+impl<'a> TickTimes<'a> {
+    pub(super) fn new(of: &'a SpineTicks) -> Self {
+        Self { of, ticks: of.ticks(), first: 0 }
+    }
+}
+
+impl RowTimes for TickTimes<'_> {
+    type Tick = u32;
+    const LEAST: i64 = 0;
+
+    #[inline]
+    fn ticks(&self) -> &[u32] {
+        self.ticks
+    }
+
+    #[inline]
+    fn at(&self, row: usize) -> i64 {
+        self.of.at(self.first + row)
+    }
+
+    #[inline]
+    fn part(self, rows: Range<usize>) -> Self {
+        Self { of: self.of, ticks: &self.ticks[rows.clone()], first: self.first + rows.start }
+    }
+}
+
+/// The number that stands for a name.
+pub(crate) trait Code: Copy + Eq + 'static {
+    fn place(self) -> usize;
+
+    /// `None` where it is none of this type.
+    fn of(place: usize) -> Option<Self>;
+}
+
+impl Code for u8 {
+    #[inline]
+    fn place(self) -> usize {
+        usize::from(self)
+    }
+
+    fn of(place: usize) -> Option<Self> {
+        Self::try_from(place).ok()
+    }
+}
+
+impl Code for u16 {
+    #[inline]
+    fn place(self) -> usize {
+        usize::from(self)
+    }
+
+    fn of(place: usize) -> Option<Self> {
+        Self::try_from(place).ok()
+    }
+}
 
 /// All rows of one actor, ascending in time, with those that no matcher wants, also earlier than a matcher's own
 /// `since`. Of simultaneous ones any may come first.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CodeRun<'a> {
-    /// Microseconds since 1970.
-    pub(crate) times: &'a [i64],
+pub(crate) struct CodeRun<'a, T, C> {
+    pub(crate) times: T,
     /// By time; what a code means the table knows that was made for the run's codes.
-    pub(crate) codes: &'a [u16],
+    pub(crate) codes: &'a [C],
+    /// Whether some of them may be simultaneous.
+    pub(crate) simultaneous: bool,
+    /// What the kernel has to compare with, in the run's ticks.
+    pub(crate) ruler: &'a Ruler,
+}
+
+impl<'a, T: RowTimes, C: Code> CodeRun<'a, T, C> {
+    pub(super) fn part(self, rows: Range<usize>) -> Self {
+        Self { times: self.times.part(rows.clone()), codes: &self.codes[rows], ..self }
+    }
+}
+
+/// Times that a kernel compares those of rows with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ruler {
+    /// By bound: an event is not before it just where its tick is not.
+    pub(crate) bounds: Vec<i64>,
+    /// Of two events no more than the window apart the ticks are no more than this apart; of others they may be, too,
+    /// unless each microsecond is a tick.
+    pub(crate) window: i64,
+}
+
+impl Ruler {
+    /// In ticks of a spine's; `None` where a bound lies inside a tick, so that ticks do not say who is before it.
+    pub(super) fn in_ticks(&self, of: &SpineTicks) -> Option<Self> {
+        let bounds = self.bounds.iter().map(|bound| of.from(*bound)).collect::<Option<_>>()?;
+        let tick = of.tick_micros();
+        let window = self.window / tick + i64::from(self.window % tick > 0);
+        Some(Self { bounds, window })
+    }
 }
 
 /// What the events of a code are to a query.
@@ -44,8 +178,8 @@ impl<T: Copy> ByCode<T> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, code: u16) -> T {
-        self.0[usize::from(code)]
+    pub(crate) fn get(&self, code: impl Code) -> T {
+        self.0[code.place()]
     }
 }
 
@@ -62,17 +196,17 @@ impl Marked {
         Self { codes: ByCode::new(meanings.iter().map(marked), false), all: meanings.iter().all(marked) }
     }
 
-    pub(crate) fn has(&self, code: u16) -> bool {
+    pub(crate) fn has(&self, code: impl Code) -> bool {
         self.codes.get(code)
     }
 
     /// Whether one of some rows is wanted.
-    pub(crate) fn any(&self, codes: &[u16]) -> bool {
+    pub(crate) fn any(&self, codes: &[impl Code]) -> bool {
         if self.all { !codes.is_empty() } else { codes.iter().any(|code| self.has(*code)) }
     }
 
     /// The first row that is wanted.
-    pub(crate) fn first(&self, codes: &[u16]) -> Option<usize> {
+    pub(crate) fn first(&self, codes: &[impl Code]) -> Option<usize> {
         codes.iter().position(|code| self.has(*code))
     }
 }
@@ -92,26 +226,52 @@ pub(crate) trait Kernel: Fold {
     /// What is to be known of each code; `None` where the question needs more than that.
     fn table(&self, meanings: &[Meaning]) -> Option<Self::Table>;
 
+    /// What rows will be compared with, each microsecond being a tick.
+    fn ruler(&self) -> Ruler;
+
     /// As [`Fold::take`] of the marked ones among the rows. A run has a row at least, but perhaps no marked one.
-    fn take_codes(
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut Self::State,
         table: &Self::Table,
         actor: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken;
 }
 
-/// The first place from one on whose time is not before a bound; times ascend.
-pub(crate) fn first_from(times: &[i64], from: usize, bound: i64) -> usize {
+/// The first place from one on whose tick is not before a bound; ticks ascend.
+#[inline]
+pub(crate) fn first_from<X: Copy + Into<i64>>(ticks: &[X], from: usize, bound: i64) -> usize {
     const STEP: usize = 8;
+    let is_before = |tick: &X| (*tick).into() < bound;
     let mut place = from;
     // Where there is much to pass over, one look is enough for several.
-    while times.get(place + STEP - 1).is_some_and(|time| *time < bound) {
+    while ticks.get(place + STEP - 1).is_some_and(is_before) {
         place += STEP;
     }
-    while times.get(place).is_some_and(|time| *time < bound) {
+    while ticks.get(place).is_some_and(is_before) {
         place += 1;
     }
     place
+}
+
+/// The first row whose tick is not before a bound; not looked for where that is the first of all.
+#[inline]
+pub(crate) fn first_row_from<T: RowTimes>(times: &T, bound: i64) -> usize {
+    if bound <= T::LEAST { 0 } else { first_from(times.ticks(), 0, bound) }
+}
+
+/// The bucket of a tick that is inside the bounds; found at once where it is that of the hint or the next.
+#[inline]
+pub(crate) fn bucket_of(bounds: &[i64], tick: i64, hint: usize) -> usize {
+    let is_inside =
+        |bucket: usize| bounds.get(bucket + 1).is_some_and(|end| tick < *end) && bounds[bucket] <= tick;
+    if is_inside(hint) {
+        return hint;
+    }
+    if is_inside(hint + 1) {
+        return hint + 1;
+    }
+    let after = bounds.partition_point(|bound| *bound <= tick);
+    after.saturating_sub(1).min(bounds.len().saturating_sub(2))
 }

@@ -1,7 +1,7 @@
 //! The lifecycle fold: in which periods an actor is active, and what that makes of it in each.
 
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{CodeRun, Kernel, Marked, Meaning, Taken, first_from};
+use super::kernel::{Code, CodeRun, Kernel, Marked, Meaning, RowTimes, Ruler, Taken, bucket_of, first_from};
 use super::key::OwnedKey;
 use super::load::Times;
 use super::span::Span;
@@ -123,34 +123,42 @@ impl Kernel for LifecycleFold<'_> {
         Some(Marked::new(meanings))
     }
 
-    fn take_codes(
+    fn ruler(&self) -> Ruler {
+        let bounds = std::iter::once(self.before).chain(self.span.bounds.iter().copied());
+        Ruler { bounds: bounds.collect(), window: 0 }
+    }
+
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut LifecycleState,
         table: &Marked,
         actor: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken {
-        let (Some(start), Some(first)) = (self.span.bounds.first().copied(), table.first(run.codes)) else {
+        // The first is the one before the buckets.
+        let Some((before, bounds)) = run.ruler.bounds.split_first() else { return Taken::Whole };
+        let (Some(start), Some(first)) = (bounds.first().copied(), table.first(run.codes)) else {
             return Taken::Whole;
         };
+        let ticks = run.times.ticks();
         let mut active = std::mem::take(&mut state.active);
         active.clear();
-        let mut row = first_from(run.times, first, self.before);
+        let mut row = first_from(ticks, first, *before);
         let mut bucket = 0;
-        while let Some(time) = run.times.get(row) {
-            let (place, end) = if *time < start {
+        while let Some(tick) = ticks.get(row).map(|tick| (*tick).into()) {
+            let (place, end) = if tick < start {
                 (0, start)
             } else {
-                bucket = self.span.bucket_of(*time, bucket);
-                (bucket + 1, self.span.bounds[bucket + 1])
+                bucket = bucket_of(bounds, tick, bucket);
+                (bucket + 1, bounds[bucket + 1])
             };
-            let end = first_from(run.times, row + 1, end);
+            let end = first_from(ticks, row + 1, end);
             if table.any(&run.codes[row..end]) {
                 active.push(place);
             }
             row = end;
         }
-        self.count_actor(state, &active, run.times[first] >= start, actor);
+        self.count_actor(state, &active, ticks[first].into() >= start, actor);
         state.active = active;
         Taken::Whole
     }

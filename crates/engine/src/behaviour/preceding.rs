@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::drive::Loaded;
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken, first_from};
+use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken, first_row_from};
 use super::key::{Key, OwnedKey};
 use super::load::{NO_CODE, Times};
 use super::wire::wire;
@@ -39,29 +39,40 @@ pub(crate) struct PrecedingState {
 /// How often each code was met.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// By code, as far as that goes: names have low ones.
+    /// By [place](Self::place), as far as that goes: names have low codes.
     low: Vec<u64>,
     high: HashMap<u32, u64>,
 }
 
 impl Counts {
-    const LOW_MAX: u32 = 1 << 16;
+    const PLACES_MAX: usize = 1 << 16;
+
+    /// One after the code, so that [`NO_CODE`] is first.
+    fn place(code: u32) -> usize {
+        code.wrapping_add(1) as usize
+    }
 
     fn add(&mut self, code: u32, count: u64) {
-        if code >= Self::LOW_MAX {
+        let place = Self::place(code);
+        if place >= Self::PLACES_MAX {
             *self.high.entry(code).or_default() += count;
             return;
         }
-        let place = code as usize;
-        if place >= self.low.len() {
-            self.low.resize(place + 1, 0);
-        }
+        self.reach(place + 1);
         self.low[place] += count;
+    }
+
+    /// Has at least so many low places.
+    fn reach(&mut self, places: usize) {
+        if places > self.low.len() {
+            self.low.resize(places, 0);
+        }
     }
 
     /// The codes that were met.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
-        let low = (0..).zip(self.low.iter().copied()).filter(|(_, count)| *count > 0);
+        let codes = std::iter::once(NO_CODE).chain(0..);
+        let low = codes.zip(self.low.iter().copied()).filter(|(_, count)| *count > 0);
         low.chain(self.high.iter().map(|(code, count)| (*code, *count)))
     }
 }
@@ -194,8 +205,25 @@ pub(crate) struct PrecedingTable {
     before: ByCode<bool>,
     of: ByCode<bool>,
     values: ByCode<u32>,
-    /// Whether every event is an `of` event.
-    of_all: bool,
+    /// Where every event is an `of` event.
+    of_all: Option<OfAll>,
+}
+
+/// How rows are counted by the one before them, where that is an `of` event whatever it is.
+struct OfAll {
+    /// The place of each code's value among low counts; `None` where one has none.
+    places: Option<ByCode<u16>>,
+    /// Past the last of them.
+    places_end: usize,
+}
+
+impl OfAll {
+    fn new(meanings: &[Meaning]) -> Self {
+        let places = meanings.iter().map(|meaning| Counts::place(meaning.value));
+        let places: Option<Vec<u16>> = places.map(|place| u16::try_from(place).ok()).collect();
+        let places_end = places.iter().flatten().max().map_or(0, |last| usize::from(*last)) + 1;
+        Self { places: places.map(|places| ByCode::new(places.into_iter(), 0)), places_end }
+    }
 }
 
 impl Kernel for PrecedingFold<'_> {
@@ -207,19 +235,32 @@ impl Kernel for PrecedingFold<'_> {
             before: ByCode::new(bits(BoundQuery::BEFORE), false),
             of: ByCode::new(bits(BoundQuery::OF), false),
             values: ByCode::new(meanings.iter().map(|meaning| meaning.value), NO_CODE),
-            of_all: bits(BoundQuery::OF).all(|of| of),
+            of_all: bits(BoundQuery::OF).all(|of| of).then(|| OfAll::new(meanings)),
         })
     }
 
-    fn take_codes(
+    fn ruler(&self) -> Ruler {
+        Ruler { bounds: vec![self.since], window: 0 }
+    }
+
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut PrecedingState,
         table: &PrecedingTable,
         actor: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken {
+        if let Some(OfAll { places: Some(places), places_end }) = &table.of_all
+            && !run.simultaneous
+            && self.by_value
+            && !self.by_actor
+        {
+            state.counts.reach(*places_end);
+            self.count_neighbours(state, (table, places), run);
+            return Taken::Whole;
+        }
         let mut own = std::mem::take(&mut state.own);
-        let taken = if table.of_all {
+        let taken = if table.of_all.is_some() {
             self.read_neighbours(table, run, &mut own)
         } else {
             self.read(table, run, &mut own)
@@ -244,23 +285,61 @@ struct LatestRow {
 const TOGETHER_MAX: usize = 32;
 
 impl PrecedingFold<'_> {
+    /// Where every event is an `of` event, no two are of one time, and none of the actor's is told apart from others',
+    /// each row is counted by the one before it: all of them alike, some for nothing, which costs less than to look
+    /// for those that count.
+    fn count_neighbours<T: RowTimes, C: Code>(
+        &self,
+        state: &mut PrecedingState,
+        (table, places): (&PrecedingTable, &ByCode<u16>),
+        run: CodeRun<'_, T, C>,
+    ) {
+        let since = run.ruler.bounds.first().copied().unwrap_or(0);
+        let first = first_row_from(&run.times, since);
+        let counts = |code: &C| u64::from(table.before.get(*code));
+        let mut total = 0;
+        if first == 0 {
+            let first = run.codes.first().map_or(0, counts);
+            state.counts.add(NO_CODE, first);
+            total += first;
+        }
+        for pair in run.codes.get(first.saturating_sub(1)..).unwrap_or_default().windows(2) {
+            let count = counts(&pair[1]);
+            state.counts.low[usize::from(places.get(pair[0]))] += count;
+            total += count;
+        }
+        state.total += total;
+    }
+
     /// Where every event is an `of` event, only the rows right before a `before` event are looked at.
-    fn read_neighbours(&self, table: &PrecedingTable, run: CodeRun<'_>, own: &mut Vec<(u32, u64)>) -> Taken {
-        let CodeRun { times, codes } = run;
-        let first = first_from(times, 0, self.since);
+    fn read_neighbours<T: RowTimes, C: Code>(
+        &self,
+        table: &PrecedingTable,
+        run: CodeRun<'_, T, C>,
+        own: &mut Vec<(u32, u64)>,
+    ) -> Taken {
+        let CodeRun { times, codes, .. } = run;
+        let since = run.ruler.bounds.first().copied().unwrap_or(0);
+        let first = first_row_from(&times, since);
         for (row, _) in codes.iter().enumerate().skip(first).filter(|(_, code)| table.before.get(**code)) {
-            let rows_of = |end: usize, time: i64| {
-                times[..end].iter().rev().take(TOGETHER_MAX).take_while(|other| **other == time).count()
+            let rows_of = |end: usize, time: i64| match run.simultaneous {
+                false => 0,
+                true => {
+                    (0..end).rev().take(TOGETHER_MAX).take_while(|other| times.at(*other) == time).count()
+                }
             };
-            let Some(latest) = (row - rows_of(row, times[row])).checked_sub(1) else {
+            let Some(latest) = (row - rows_of(row, times.at(row))).checked_sub(1) else {
                 own.push((NO_CODE, 1));
                 continue;
             };
             let value = table.values.get(codes[latest]);
-            let together = rows_of(latest, times[latest]);
+            let together = rows_of(latest, times.at(latest));
             let undecided =
                 || codes[latest - together..latest].iter().any(|code| table.values.get(*code) != value);
-            if times[latest] == times[row] || together == TOGETHER_MAX || undecided() {
+            if run.simultaneous && times.at(latest) == times.at(row)
+                || together == TOGETHER_MAX
+                || undecided()
+            {
                 return Taken::Not;
             }
             own.push((value, 1));
@@ -269,13 +348,19 @@ impl PrecedingFold<'_> {
     }
 
     /// Values that simultaneous events leave undecided are left to the other way.
-    fn read(&self, table: &PrecedingTable, run: CodeRun<'_>, own: &mut Vec<(u32, u64)>) -> Taken {
+    fn read<T: RowTimes, C: Code>(
+        &self,
+        table: &PrecedingTable,
+        run: CodeRun<'_, T, C>,
+        own: &mut Vec<(u32, u64)>,
+    ) -> Taken {
         // The latest two times that have `of` events: one of them is strictly earlier.
         let (mut latest, mut earlier): (Option<LatestRow>, Option<LatestRow>) = (None, None);
         let value_of = |row: usize| table.values.get(run.codes[row]);
+        let is_same = |row: usize, other: usize| run.simultaneous && run.times.at(row) == run.times.at(other);
         for (row, code) in run.codes.iter().enumerate() {
-            if table.before.get(*code) && run.times[row] >= self.since {
-                let found = latest.filter(|latest| run.times[latest.row] < run.times[row]).or(earlier);
+            if table.before.get(*code) && run.times.at(row) >= self.since {
+                let found = latest.filter(|latest| !is_same(latest.row, row)).or(earlier);
                 if found.is_some_and(|found| found.undecided) {
                     return Taken::Not;
                 }
@@ -283,7 +368,7 @@ impl PrecedingFold<'_> {
             }
             if table.of.get(*code) {
                 latest = Some(match latest {
-                    Some(known) if run.times[known.row] == run.times[row] => {
+                    Some(known) if is_same(known.row, row) => {
                         LatestRow { row, undecided: known.undecided || value_of(known.row) != value_of(row) }
                     }
                     known => {

@@ -4,12 +4,12 @@
 
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use ebbtide_model::query::{BoundMatcher, Condition, EventSource};
-use ebbtide_store::{LaneRows, Lanes, Part, SpineRows};
+use ebbtide_store::{LaneRows, Lanes, Part, SpineCodes, SpineRows};
 
 use super::columns::{Columns, Projection};
 use super::joined::OfSource;
 use super::membership::Memberships;
-use super::pick::wanted_places;
+use super::pick::places_of;
 use super::probe;
 use crate::EngineError;
 
@@ -130,7 +130,7 @@ impl Refinement {
         let (first_time, last_time) = knowing.times;
         let mut asked: Vec<u32> = Vec::new();
         let mut look = |place: usize| {
-            let is_in_time = (first_time..=last_time).contains(&rows.times[place]);
+            let is_in_time = (first_time..=last_time).contains(&rows.times.at(place));
             let row = u32::try_from(place).ok().map(|place| rows.rows.start + place);
             asked.extend(row.filter(|_| is_in_time));
         };
@@ -138,12 +138,12 @@ impl Refinement {
             let all = if self.decides.first() == Some(&true) { rows.times.len() } else { 0 };
             (0..all).for_each(&mut look);
         } else {
-            wanted_places(&rows.codes, &self.decides, &mut look);
+            places_of(&rows.codes, &self.decides, &mut look);
         }
         if asked.is_empty() {
             return Ok(rows);
         }
-        let mut codes = if rows.codes.is_empty() { vec![0; rows.times.len()] } else { rows.codes.to_vec() };
+        let mut codes = if rows.codes.is_empty() { vec![0; rows.times.len()] } else { rows.codes.to_short() };
         let mut rest = asked.as_slice();
         while let Some(row) = rest.first() {
             let lanes = self.lanes.at(*row)?;
@@ -151,7 +151,7 @@ impl Refinement {
             self.decide(&lanes, own, rows.rows.start, &mut codes, knowing)?;
             rest = after;
         }
-        rows.codes = ScalarBuffer::from(codes);
+        rows.codes = SpineCodes::Short(ScalarBuffer::from(codes));
         Ok(rows)
     }
 

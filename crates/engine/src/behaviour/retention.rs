@@ -4,7 +4,7 @@ use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX,
 use ebbtide_model::{Fault, Instant, Unit};
 
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{CodeRun, Kernel, Meaning, Taken, first_from};
+use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken, first_from};
 use super::key::OwnedKey;
 use super::load::Times;
 use super::wire::wire;
@@ -317,23 +317,21 @@ impl Fold for RetentionFold {
 
 /// What each code is to a retention.
 pub(crate) struct RetentionTable {
-    codes: Vec<RetentionCode>,
+    codes: ByCode<RetentionCode>,
     /// Whether every event is a start and a return, and of one group.
     uniform: bool,
+    /// Whether, besides, nothing is asked of an actor but in which periods it had events from its first one on.
+    periods_only: bool,
 }
+
+/// Periods that are kept in one word.
+const PERIODS_MAX: usize = u64::BITS as usize;
 
 #[derive(Clone, Copy, Debug)]
 struct RetentionCode {
     starts: bool,
     returns: bool,
     group: u32,
-}
-
-impl RetentionTable {
-    fn of(&self, code: u16) -> RetentionCode {
-        let unwanted = RetentionCode { starts: false, returns: false, group: 0 };
-        self.codes.get(usize::from(code)).copied().unwrap_or(unwanted)
-    }
 }
 
 impl Kernel for RetentionFold {
@@ -350,21 +348,38 @@ impl Kernel for RetentionFold {
         };
         let codes: Vec<RetentionCode> = meanings.iter().map(code).collect();
         let uniform = self.groups == 0 && codes.iter().all(|code| code.starts && code.returns);
-        Some(RetentionTable { codes, uniform })
+        let periods_only = uniform
+            && self.cohorts == Cohorts::FirstTime
+            && !self.cumulative
+            && self.min_occurrences <= 1
+            && !self.list_actors
+            && self.rows() <= PERIODS_MAX;
+        let unwanted = RetentionCode { starts: false, returns: false, group: 0 };
+        Some(RetentionTable { codes: ByCode::new(codes.into_iter(), unwanted), uniform, periods_only })
     }
 
-    fn take_codes(
+    fn ruler(&self) -> Ruler {
+        Ruler { bounds: self.bounds.clone(), window: 0 }
+    }
+
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut RetentionState,
         table: &RetentionTable,
         actor: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken {
+        if table.periods_only {
+            if let Some((first, periods)) = self.periods_of(run.times, run.ruler) {
+                self.count_periods(&mut state.all, first, periods);
+            }
+            return Taken::Whole;
+        }
         let mut scratch = std::mem::take(&mut state.scratch);
         scratch.starts.clear();
         scratch.returns.clear();
         let read = if table.uniform {
-            self.read_times(&mut scratch, run.times)
+            self.read_times(&mut scratch, run.times, run.ruler)
         } else {
             self.read_codes(&mut scratch, table, run)
         };
@@ -377,21 +392,70 @@ impl Kernel for RetentionFold {
 }
 
 impl RetentionFold {
+    /// The period with the first event of all, and by period from there on a bit: whether it has one. `None` where that
+    /// is in no period.
+    fn periods_of(&self, times: impl RowTimes, ruler: &Ruler) -> Option<(usize, u64)> {
+        let bounds = ruler.bounds.as_slice();
+        let (start, end) = (*bounds.first()?, *bounds.last()?);
+        // Periods are of about one length.
+        let a_tick = self.rows() as f64 / (end.saturating_sub(start).max(1)) as f64;
+        let (mut first, mut periods) = (None, 0);
+        let mut next = i64::MIN;
+        for tick in times.ticks().iter().map(|tick| (*tick).into()) {
+            if tick < next {
+                continue;
+            }
+            if tick < start || tick >= end {
+                break;
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is put right below"
+            )]
+            let guess = ((tick - start) as f64 * a_tick) as usize;
+            let mut period = guess.min(self.rows() - 1);
+            while tick < bounds[period] {
+                period -= 1;
+            }
+            while tick >= bounds[period + 1] {
+                period += 1;
+            }
+            next = bounds[period + 1];
+            let first = *first.get_or_insert(period);
+            periods |= 1 << (period - first);
+        }
+        first.map(|first| (first, periods))
+    }
+
+    /// As [`count`](Self::count), of an actor who had events in these periods.
+    fn count_periods(&self, grid: &mut Grid, first: usize, periods: u64) {
+        grid.sizes[first] += 1;
+        let cells = self.row_cells(first);
+        let row = &mut grid.cells[first * self.columns..][..cells];
+        for (period, cell) in row.iter_mut().enumerate() {
+            *cell += (periods >> period) & 1;
+        }
+    }
+
     /// As [`read`](Self::read), where each event is a start and a return: only where periods begin among the
     /// times is looked for.
-    fn read_times(&self, scratch: &mut Scratch, times: &[i64]) -> bool {
-        if self.cohorts == Cohorts::FirstTime && times.first().is_some_and(|time| *time < self.bounds[0]) {
+    fn read_times(&self, scratch: &mut Scratch, times: impl RowTimes, ruler: &Ruler) -> bool {
+        let (ticks, bounds) = (times.ticks(), ruler.bounds.as_slice());
+        let is_early = |tick: i64| tick < bounds[0];
+        if self.cohorts == Cohorts::FirstTime && ticks.first().is_some_and(|tick| is_early((*tick).into())) {
             return false;
         }
-        let mut place = first_from(times, 0, self.bounds[0]);
+        let mut place = first_from(ticks, 0, bounds[0]);
         let (mut row, mut rows_end) = (0, self.rows());
-        while let Some(time) = times.get(place).copied().filter(|time| *time < self.bounds[rows_end]) {
-            while time >= self.bounds[row + 1] {
+        let tick_at = |place: usize| ticks.get(place).map(|tick| (*tick).into());
+        while let Some(tick) = tick_at(place).filter(|tick| *tick < bounds[rows_end]) {
+            while tick >= bounds[row + 1] {
                 row += 1;
             }
-            let next = first_from(times, place + 1, self.bounds[row + 1]);
+            let next = first_from(ticks, place + 1, bounds[row + 1]);
             if scratch.starts.is_empty() || self.cohorts == Cohorts::Recurring {
-                scratch.starts.push(Start { row, time, group: 0 });
+                scratch.starts.push(Start { row, time: times.at(place), group: 0 });
                 if self.cohorts == Cohorts::FirstTime && !self.cumulative {
                     // Later returns are in no cell.
                     rows_end = (row + self.columns).min(rows_end);
@@ -403,29 +467,38 @@ impl RetentionFold {
         !scratch.starts.is_empty()
     }
 
-    fn read_codes(&self, scratch: &mut Scratch, table: &RetentionTable, run: CodeRun<'_>) -> bool {
+    fn read_codes<T: RowTimes, C: Code>(
+        &self,
+        scratch: &mut Scratch,
+        table: &RetentionTable,
+        run: CodeRun<'_, T, C>,
+    ) -> bool {
+        let (ticks, bounds) = (run.times.ticks(), run.ruler.bounds.as_slice());
         let first_time = self.cohorts == Cohorts::FirstTime;
         let mut first_start = None;
         if first_time {
-            let first = run.codes.iter().position(|code| table.of(*code).starts);
-            let Some(time) = first.and_then(|place| run.times.get(place)).copied() else { return false };
-            if time < self.bounds[0] {
-                return false;
-            }
-            first_start = Some(time);
+            let first = run.codes.iter().position(|code| table.codes.get(*code).starts);
+            let Some(first) = first.filter(|first| ticks[*first].into() >= bounds[0]) else { return false };
+            first_start = Some(first);
         }
-        let mut place = first_from(run.times, 0, self.bounds[0]);
-        let (mut row, rows_end) = (0, self.bounds[self.rows()]);
-        while let Some(time) = run.times.get(place).copied().filter(|time| *time < rows_end) {
-            while time >= self.bounds[row + 1] {
+        let is_same = |row: usize, other: usize| {
+            row == other || run.simultaneous && run.times.at(row) == run.times.at(other)
+        };
+        let mut place = first_from(ticks, 0, bounds[0]);
+        let (mut row, rows_end) = (0, bounds[self.rows()]);
+        let tick_at = |place: usize| ticks.get(place).map(|tick| (*tick).into());
+        while let Some(tick) = tick_at(place).filter(|tick| *tick < rows_end) {
+            while tick >= bounds[row + 1] {
                 row += 1;
             }
-            let end = first_from(run.times, place + 1, self.bounds[row + 1]);
+            let end = first_from(ticks, place + 1, bounds[row + 1]);
             let mut returns = 0_u32;
-            for (time, code) in run.times[place..end].iter().zip(&run.codes[place..end]) {
-                let RetentionCode { starts, returns: is_return, group } = table.of(*code);
-                if starts && first_start.is_none_or(|first| first == *time) {
-                    scratch.start(Start { row, time: *time, group });
+            for (place, code) in (place..end).zip(&run.codes[place..end]) {
+                let RetentionCode { starts, returns: is_return, group } = table.codes.get(*code);
+                // Of a row's starts the first one counts, or one at the same time.
+                let may_count = run.simultaneous || scratch.starts.last().is_none_or(|last| last.row != row);
+                if starts && may_count && first_start.is_none_or(|first| is_same(first, place)) {
+                    scratch.start(Start { row, time: run.times.at(place), group });
                 }
                 returns = returns.saturating_add(u32::from(is_return));
             }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, DictionaryArray};
 use arrow::datatypes::Int32Type;
 use ebbtide_model::query::EventSource;
-use ebbtide_store::{Lanes, NO_NAME, NO_TIME, Part, SpineColumns, SpineRows, SpineScan, StoreError};
+use ebbtide_store::{
+    Lanes, NO_NAME, NO_TIME, Part, SpineCodes, SpineColumns, SpineRows, SpineScan, StoreError,
+};
 
 use super::columns::{Arrivals, Columns, Projection};
 use super::joined::OfSource;
+use super::kernel::Code;
 use super::key::{Key, KeyColumn};
 use super::load::{Actors, Events, Loader, NO_CODE, Times, shorten};
 use super::refine::{Knowing, Refinement, has_conditions};
@@ -368,9 +371,13 @@ impl Loader<'_> {
         mut take: impl FnMut(usize, usize, i64, u64),
     ) {
         let run = rows.run(run);
-        let mut look = |row: usize, code: usize, time: i64| {
+        let mut look = |row: usize, code: usize| {
             let mut marks = marks_of.get(code).copied().unwrap_or(0);
-            if marks == 0 || time > bounds.until || time < bounds.earliest {
+            if marks == 0 {
+                return;
+            }
+            let time = rows.times.at(row);
+            if time > bounds.until || time < bounds.earliest {
                 return;
             }
             if time < bounds.open_from {
@@ -380,12 +387,14 @@ impl Loader<'_> {
                 take(row, code, time, marks);
             }
         };
-        let times = run.clone().zip(&rows.times[run.clone()]);
-        match rows.codes.get(run) {
-            Some(codes) => {
-                times.zip(codes).for_each(|((row, time), code)| look(row, usize::from(*code), *time));
+        match &rows.codes {
+            codes if codes.is_empty() => run.for_each(|row| look(row, usize::from(NO_NAME))),
+            SpineCodes::Byte(codes) => {
+                run.clone().zip(&codes[run]).for_each(|(row, code)| look(row, code.place()));
             }
-            None => times.for_each(|(row, time)| look(row, usize::from(NO_NAME), *time)),
+            SpineCodes::Short(codes) => {
+                run.clone().zip(&codes[run]).for_each(|(row, code)| look(row, code.place()));
+            }
         }
     }
 }

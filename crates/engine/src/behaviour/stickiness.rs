@@ -1,7 +1,7 @@
 //! The stickiness fold: in how many buckets an actor has events.
 
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{CodeRun, Kernel, Marked, Meaning, Taken, first_from};
+use super::kernel::{Code, CodeRun, Kernel, Marked, Meaning, RowTimes, Ruler, Taken, bucket_of, first_from};
 use super::span::Span;
 use super::wire::wire;
 
@@ -63,17 +63,22 @@ impl Kernel for StickinessFold<'_> {
         Some(Marked::new(meanings))
     }
 
-    fn take_codes(
+    fn ruler(&self) -> Ruler {
+        Ruler { bounds: self.span.bounds.clone(), window: 0 }
+    }
+
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut StickinessState,
         table: &Marked,
         _: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken {
+        let (ticks, bounds) = (run.times.ticks(), run.ruler.bounds.as_slice());
         let (mut active, mut row, mut bucket) = (0, 0, 0);
-        while let Some(time) = run.times.get(row) {
-            bucket = self.span.bucket_of(*time, bucket);
-            let end = first_from(run.times, row + 1, self.span.bounds[bucket + 1]);
+        while let Some(tick) = ticks.get(row) {
+            bucket = bucket_of(bounds, (*tick).into(), bucket);
+            let end = first_from(ticks, row + 1, bounds[bucket + 1]);
             active += usize::from(table.any(&run.codes[row..end]));
             row = end;
         }

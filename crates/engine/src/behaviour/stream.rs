@@ -8,7 +8,7 @@ use ebbtide_store::{Part, SpineColumns, SpineRows, SpineScan};
 
 use super::columns::Arrivals;
 use super::gathered::Columns as Lists;
-use super::kernel::{CodeRun, Meaning};
+use super::kernel::{Code, CodeRun, Meaning, RowTimes};
 use super::key::Key;
 use super::load::{Actors, Events, Groups, Loader, NO_CODE, Times, Values, shorten};
 use super::membership::Memberships;
@@ -122,16 +122,21 @@ impl Stream {
     }
 
     /// The marked ones of these rows as events.
-    pub(super) fn expand(&self, run: CodeRun<'_>, bounds: &Bounds, into: &mut Lists) {
+    pub(super) fn expand<T: RowTimes, C: Code>(
+        &self,
+        run: CodeRun<'_, T, C>,
+        bounds: &Bounds,
+        into: &mut Lists,
+    ) {
         let Codes { marks, groups, values, .. } = &self.codes;
         let wanting = self.source.value.as_ref().and_then(|value| value.of);
-        for (time, code) in run.times.iter().zip(run.codes) {
-            let code = usize::from(*code);
-            let marks = bounds.in_time(marks.get(code).copied().unwrap_or(0), *time);
+        for (row, code) in run.codes.iter().enumerate() {
+            let (time, code) = (run.times.at(row), code.place());
+            let marks = bounds.in_time(marks.get(code).copied().unwrap_or(0), time);
             if marks == 0 {
                 continue;
             }
-            into.times.push(*time);
+            into.times.push(time);
             into.marks.push(marks);
             if let Some(group) = groups.get(code) {
                 into.groups.push(group.unwrap_or(NO_CODE));

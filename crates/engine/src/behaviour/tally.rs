@@ -11,7 +11,7 @@ use super::columns::Projection;
 use super::drive::Loading;
 use super::key::{Group, GroupInterner, Key, KeyColumn, OwnedKey};
 use super::load::{Actors, Events, Loader, NO_CODE, Number, NumberColumn};
-use super::pick::wanted_places;
+use super::pick::places_of;
 use super::span::Span;
 use super::spine::{Bounds, Codes as Meanings, Spined};
 use super::trend::{TrendState, widen};
@@ -245,7 +245,7 @@ impl Tallying<'_> {
         let mut bucket = 0;
         for (index, row) in block.picked.iter().enumerate() {
             if !is_one_bucket {
-                bucket = self.span.bucket_of(block.rows.times[(row - first) as usize], bucket);
+                bucket = self.span.bucket_of(block.rows.times.at((row - first) as usize), bucket);
             }
             let Some(code) = grouping.code(index, *row, state) else { return Ok(false) };
             let number = numbers.as_ref().and_then(|numbers| numbers.at(index));
@@ -264,13 +264,13 @@ fn pick(rows: &SpineRows, marks: &[u64], times: Option<(i64, i64)>, picked: &mut
     if is_all || is_nameless {
         picked.extend(rows.rows.clone());
     } else {
-        wanted_places(&rows.codes, &is_wanted, |place| {
+        places_of(&rows.codes, &is_wanted, |place| {
             picked.extend(u32::try_from(place).ok().map(|place| rows.rows.start + place));
         });
     }
     let first = rows.rows.start;
     if let Some((earliest, until)) = times {
-        picked.retain(|row| (earliest..=until).contains(&rows.times[(row - first) as usize]));
+        picked.retain(|row| (earliest..=until).contains(&rows.times.at((row - first) as usize)));
     }
     if let Some(alive) = &rows.alive {
         picked.retain(|row| alive.value((row - first) as usize));
@@ -411,7 +411,7 @@ impl CodedColumn<'_> {
     fn code(&self, row: u32) -> usize {
         match &self.codes {
             CodesOf::Names(rows, _) => {
-                rows.codes.get((row - rows.rows.start) as usize).map_or(0, |code| usize::from(*code))
+                rows.codes.get((row - rows.rows.start) as usize).map_or(0, usize::from)
             }
             CodesOf::Lane(first, codes, _) => codes.at((row - first) as usize),
             CodesOf::Nothing => 0,

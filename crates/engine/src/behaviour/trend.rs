@@ -7,7 +7,7 @@ use ebbtide_model::{ColumnType, Fault};
 use hashbrown::HashSet;
 
 use super::fold::{Actor, Fold, Run};
-use super::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken, first_from};
+use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken, bucket_of, first_from};
 use super::load::{NO_CODE, Number};
 use super::span::Span;
 use super::wire::wire;
@@ -253,26 +253,31 @@ impl Kernel for TrendFold<'_> {
         })
     }
 
+    fn ruler(&self) -> Ruler {
+        Ruler { bounds: self.span.bounds.clone(), window: 0 }
+    }
+
     /// A bucket's rows are found by its end; what is in them only the codes say.
-    fn take_codes(
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut TrendState,
         table: &TrendTable,
         actor: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken {
         state.visit += 1;
         let unique = self.wants.unique && !actor.is_no_one();
+        let (ticks, bounds) = (run.times.ticks(), run.ruler.bounds.as_slice());
         let (mut row, mut bucket) = (0, 0);
-        while let Some(time) = run.times.get(row) {
-            bucket = self.span.bucket_of(*time, bucket);
-            let end = first_from(run.times, row + 1, self.span.bounds[bucket + 1]);
+        while let Some(tick) = ticks.get(row) {
+            bucket = bucket_of(bounds, (*tick).into(), bucket);
+            let end = first_from(ticks, row + 1, bounds[bucket + 1]);
             state.visit += u64::from(!self.cumulative);
             let codes = &run.codes[row..end];
             let counted = match (table.plain, unique) {
                 (true, _) => codes.len(),
-                (false, true) => self.count_codes::<true>(state, table, bucket, codes),
-                (false, false) => self.count_codes::<false>(state, table, bucket, codes),
+                (false, true) => self.count_codes::<true, C>(state, table, bucket, codes),
+                (false, false) => self.count_codes::<false, C>(state, table, bucket, codes),
             };
             state.totals[bucket] += counted as u64;
             if unique && counted > 0 {
@@ -286,12 +291,12 @@ impl Kernel for TrendFold<'_> {
 
 impl TrendFold<'_> {
     /// Counts the rows of a bucket for their series, and says how many are marked.
-    fn count_codes<const UNIQUE: bool>(
+    fn count_codes<const UNIQUE: bool, C: Code>(
         &self,
         state: &mut TrendState,
         table: &TrendTable,
         bucket: usize,
-        codes: &[u16],
+        codes: &[C],
     ) -> usize {
         let (buckets, visit) = (self.buckets(), state.visit);
         let mut counted = 0;

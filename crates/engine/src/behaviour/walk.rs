@@ -4,13 +4,14 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use ebbtide_store::{SpineRows, SpineScan};
+use arrow::buffer::ScalarBuffer;
+use ebbtide_store::{NO_NAME, SpineCodes, SpineRows, SpineScan, SpineTicks, SpineTimes};
 
 use super::drive::Loaded;
-use super::kernel::CodeRun;
+use super::kernel::{Code, CodeRun, RowTimes, Ruler, TickTimes};
 use super::key::{Key, KeyColumn, OwnedKey};
 use super::load::Actors;
-use super::spine::lost;
+use super::spine::{Bounds, lost};
 use super::stream::Stream;
 use crate::EngineError;
 
@@ -18,6 +19,7 @@ use crate::EngineError;
 pub(super) struct Walk<'l> {
     loaded: &'l Loaded<'l>,
     stream: &'l Stream,
+    way: Looking<'l>,
     scan: SpineScan,
     group: Option<Group>,
     /// The group after it, if it has been read.
@@ -31,6 +33,14 @@ pub(super) struct Walk<'l> {
     copied: Option<Copied>,
     times: Vec<i64>,
     codes: Vec<u16>,
+}
+
+/// What is known of all rows of a walk.
+#[derive(Clone, Copy)]
+pub(super) struct Looking<'l> {
+    pub(super) bounds: &'l Bounds,
+    /// Each microsecond being a tick.
+    pub(super) ruler: &'l Ruler,
 }
 
 /// As much of an actor as is compared at once: whoever has the lesser head comes first, and most have one of their
@@ -67,27 +77,97 @@ struct Copied {
 }
 
 /// Rows that lie together.
-struct Group {
+pub(super) struct Group {
     rows: SpineRows,
-    actors: KeyColumn,
-    /// Where the table names no events: as many codes as there are rows.
-    nameless: Vec<u16>,
+    pub(super) actors: KeyColumn,
+    form: Form,
+    /// Whether all rows are of times that may matter.
+    is_in_time: bool,
+}
+
+/// How a group's rows lie there.
+enum Form {
+    /// With codes of one byte.
+    Bytes(SpineTicks, ScalarBuffer<u8>, Ruler),
+    Shorts(SpineTicks, ScalarBuffer<u16>, Ruler),
+    Whole(ScalarBuffer<i64>, ScalarBuffer<u16>),
+}
+
+/// Rows of whichever form.
+#[derive(Clone, Copy)]
+pub(super) enum AnyRun<'a> {
+    Bytes(CodeRun<'a, TickTimes<'a>, u8>),
+    Shorts(CodeRun<'a, TickTimes<'a>, u16>),
+    Whole(CodeRun<'a, &'a [i64], u16>),
+}
+
+impl AnyRun<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(run) => run.codes.len(),
+            Self::Shorts(run) => run.codes.len(),
+            Self::Whole(run) => run.codes.len(),
+        }
+    }
+}
+
+impl Form {
+    fn of(rows: &SpineRows, ruler: &Ruler) -> Self {
+        let nameless = || ScalarBuffer::from(vec![0; rows.times.len()]);
+        if let SpineTimes::Ticks(times) = &rows.times
+            && let Some(ruler) = ruler.in_ticks(times)
+        {
+            return match &rows.codes {
+                codes if codes.is_empty() => Self::Bytes(times.clone(), nameless(), ruler),
+                SpineCodes::Byte(codes) => Self::Bytes(times.clone(), codes.clone(), ruler),
+                SpineCodes::Short(codes) => Self::Shorts(times.clone(), codes.clone(), ruler),
+            };
+        }
+        let times = match &rows.times {
+            SpineTimes::Whole(times) => times.clone(),
+            times => (0..times.len()).map(|row| times.at(row)).collect(),
+        };
+        let codes = match &rows.codes {
+            codes if codes.is_empty() => ScalarBuffer::from(vec![0; times.len()]),
+            SpineCodes::Short(codes) => codes.clone(),
+            codes => ScalarBuffer::from(codes.to_short()),
+        };
+        Self::Whole(times, codes)
+    }
 }
 
 impl Group {
-    fn new(rows: SpineRows) -> Result<Self, EngineError> {
+    fn new(rows: SpineRows, way: Looking<'_>) -> Result<Self, EngineError> {
         let actors = KeyColumn::of(&rows.actors)?;
-        let nameless = if rows.codes.is_empty() { vec![0; rows.times.len()] } else { Vec::new() };
-        Ok(Self { rows, actors, nameless })
+        let form = Form::of(&rows, way.ruler);
+        let is_in_time = rows.within.0 >= way.bounds.earliest && rows.within.1 <= way.bounds.until;
+        Ok(Self { rows, actors, form, is_in_time })
     }
 
-    fn codes(&self) -> &[u16] {
-        if self.rows.codes.is_empty() { &self.nameless } else { &self.rows.codes }
+    /// All rows as one run, though they are those of many.
+    pub(super) fn all<'a>(&'a self, whole: &'a Ruler) -> AnyRun<'a> {
+        let simultaneous = true;
+        match &self.form {
+            Form::Bytes(times, codes, ruler) => {
+                AnyRun::Bytes(CodeRun { times: TickTimes::new(times), codes, simultaneous, ruler })
+            }
+            Form::Shorts(times, codes, ruler) => {
+                AnyRun::Shorts(CodeRun { times: TickTimes::new(times), codes, simultaneous, ruler })
+            }
+            Form::Whole(times, codes) => {
+                AnyRun::Whole(CodeRun { times: times.as_ref(), codes, simultaneous, ruler: whole })
+            }
+        }
     }
 
-    fn run(&self, run: usize) -> CodeRun<'_> {
-        let rows = self.rows.run(run);
-        CodeRun { times: &self.rows.times[rows.clone()], codes: &self.codes()[rows] }
+    /// A run of all that there are.
+    #[inline]
+    pub(super) fn run_of<'a, T: RowTimes, C: Code>(
+        &self,
+        all: CodeRun<'a, T, C>,
+        run: usize,
+    ) -> CodeRun<'a, T, C> {
+        CodeRun { simultaneous: self.rows.is_simultaneous(run), ..all.part(self.rows.run(run)) }
     }
 
     fn runs(&self) -> usize {
@@ -101,11 +181,13 @@ impl<'l> Walk<'l> {
         loaded: &'l Loaded<'l>,
         stream: &'l Stream,
         rows: Range<u32>,
+        way: Looking<'l>,
     ) -> Result<Self, EngineError> {
         let part = stream.part.between(rows);
         let mut walk = Self {
             loaded,
             stream,
+            way,
             scan: stream.scan(&part).ok_or(EngineError::SpineLost)?,
             group: None,
             ahead: None,
@@ -146,12 +228,44 @@ impl<'l> Walk<'l> {
         }
     }
 
-    #[inline]
-    pub(super) fn run(&self) -> CodeRun<'_> {
+    /// Those of the rows at hand that may matter.
+    pub(super) fn run(&self) -> AnyRun<'_> {
+        let Looking { bounds, ruler } = self.way;
         match (&self.copied, &self.group) {
-            (None, Some(group)) => group.run(self.run),
-            (Some(_), _) | (None, None) => CodeRun { times: &self.times, codes: &self.codes },
+            (None, Some(group)) => {
+                let run = self.run;
+                match group.all(ruler) {
+                    AnyRun::Bytes(all) => AnyRun::Bytes(bounds.within(group.run_of(all, run))),
+                    AnyRun::Shorts(all) => AnyRun::Shorts(bounds.within(group.run_of(all, run))),
+                    AnyRun::Whole(all) => AnyRun::Whole(bounds.within(group.run_of(all, run))),
+                }
+            }
+            (Some(_), _) | (None, None) => {
+                let (times, codes) = (self.times.as_slice(), self.codes.as_slice());
+                let simultaneous = has_pairs(times);
+                AnyRun::Whole(bounds.within(CodeRun { times, codes, simultaneous, ruler }))
+            }
         }
+    }
+
+    /// Runs from this one on, all of one tenant, that may be taken as they lie there; none where this one may not.
+    pub(super) fn plain_runs(&self) -> Option<(&Group, Range<usize>)> {
+        let group = self.group.as_ref().filter(|group| group.is_in_time && group.rows.alive.is_none())?;
+        if self.copied.is_some() {
+            return None;
+        }
+        let next = group.rows.tenants.get(self.next_tenant);
+        let end = next
+            .map_or(group.runs(), |(_, own)| group.rows.starts.partition_point(|start| *start < own.start));
+        // The last one may go on in the next group.
+        let runs = self.run..end.min(group.runs() - 1);
+        (!runs.is_empty()).then_some((group, runs))
+    }
+
+    /// Goes on to a run of the same group.
+    pub(super) fn skip_to(&mut self, run: usize) -> Result<(), EngineError> {
+        self.run = run;
+        self.settle()
     }
 
     #[inline]
@@ -204,7 +318,7 @@ impl<'l> Walk<'l> {
             let Some(rows) = self.scan.next() else { return Ok(()) };
             let rows = self.stream.refined(rows.map_err(lost)?)?;
             if !rows.starts.is_empty() {
-                self.ahead = Some(Group::new(rows)?);
+                self.ahead = Some(Group::new(rows, self.way)?);
             }
         }
         Ok(())
@@ -250,20 +364,16 @@ impl<'l> Walk<'l> {
 
     fn append(&mut self) {
         let Some(group) = &self.group else { return };
-        let run = group.run(self.run);
-        match &group.rows.alive {
-            None => {
-                self.times.extend_from_slice(run.times);
-                self.codes.extend_from_slice(run.codes);
-            }
-            Some(alive) => {
-                for (place, row) in group.rows.run(self.run).enumerate() {
-                    if alive.value(row) {
-                        self.times.push(run.times[place]);
-                        self.codes.push(run.codes[place]);
-                    }
-                }
+        for row in group.rows.run(self.run) {
+            if group.rows.alive.as_ref().is_none_or(|alive| alive.value(row)) {
+                self.times.push(group.rows.times.at(row));
+                self.codes.push(group.rows.codes.get(row).unwrap_or(NO_NAME));
             }
         }
     }
+}
+
+/// Whether two times, one after the other, are the same.
+pub(super) fn has_pairs(times: &[i64]) -> bool {
+    times.windows(2).any(|pair| pair[0] == pair[1])
 }

@@ -48,7 +48,7 @@ pub(crate) use scan::{SegmentScan, Source, Wanted};
 pub(crate) use spilled::{
     CHECKED_ROWS, ColumnBytes, SpillWriter, Spilled, ValueBytes, long_at, short_at, text_range,
 };
-pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineColumns, SpineRows};
+pub use spine::{NO_NAME, NO_TIME, SpineActor, SpineCodes, SpineColumns, SpineRows, SpineTicks, SpineTimes};
 pub use spine_scan::{SpineCut, SpineScan};
 pub(crate) use write::{GROUP_ROWS, Lifetime, SegmentKeyWriter, SegmentWriter};
 
@@ -117,6 +117,7 @@ pub(crate) struct Segment {
 #[derive(Clone, Debug)]
 enum SpineState {
     Sound(Arc<Spine>),
+    /// Not there, or an older Ebbtide's.
     Absent,
     /// What was met first; the rows answer until another is made.
     Damaged(Damage),
@@ -215,7 +216,8 @@ impl Segment {
             Err(error) => return Err(error.into()),
         };
         match Spine::open(fs.root().join(path), &bytes, id, checksum, rows) {
-            Ok(spine) => self.set_spine(SpineState::Sound(Arc::new(spine))),
+            Ok(Some(spine)) => self.set_spine(SpineState::Sound(Arc::new(spine))),
+            Ok(None) => self.set_spine(SpineState::Absent),
             Err(damage) => self.distrust_spine(damage),
         }
         Ok(())

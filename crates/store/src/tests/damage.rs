@@ -189,6 +189,34 @@ fn a_spine_that_says_other_than_its_rows_is_told_and_taken_away_by_a_repair() {
     assert_eq!((verify(&fs).unwrap(), fs.read(&all[0]).unwrap()), (sound, before));
 }
 
+/// Makes a spine one of version 1, as far as its end tells.
+#[expect(clippy::ptr_arg, reason = "what the disk hands over")]
+fn age(spine: &mut Vec<u8>) {
+    let footer = spine.len() - 64;
+    spine[footer + 8..footer + 12].copy_from_slice(&1_u32.to_le_bytes());
+}
+
+#[test]
+fn a_spine_of_an_older_version_is_no_damage_and_is_made_again() {
+    let (disk, _) = folder();
+    let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+    let all = spines(&disk);
+    let contents: Vec<_> = all.iter().map(|file| fs.read(file).unwrap()).collect();
+    let rows = |machine: &Machine| -> Vec<_> {
+        (0..VERSION_1_TABLES).flat_map(|table| machine.rows(table, None)).collect()
+    };
+    let want = rows(&Machine::open(&disk).unwrap());
+    all.iter().for_each(|file| disk.rot(file, age).unwrap());
+    let found = verify(&fs).unwrap();
+    assert_eq!((found.damage, found.spines), (Vec::new(), 0));
+    let machine = Machine::open(&disk).unwrap();
+    assert_eq!(rows(&machine), want);
+    machine.shared.make_spines().unwrap();
+    assert_eq!(rows(&machine), want);
+    let made: Vec<_> = all.iter().map(|file| fs.read(file).unwrap()).collect();
+    assert_eq!(made, contents);
+}
+
 #[test]
 fn a_spine_that_is_found_damaged_while_it_is_read_is_read_no_more_until_it_is_made_again() {
     let disk = SimFs::new(3);

@@ -370,7 +370,7 @@ fn of_spine(part: &Part, table: &TableSchema) -> Option<Vec<Behaviour>> {
             let (tenant, _) = rows.tenants.iter().find(|(_, own)| own.contains(&place)).unwrap();
             let code = rows.codes.get(row).and_then(|code| code.checked_sub(1));
             let name = code.map(|code| intern(&rows.names[usize::from(code)]));
-            let time = Some(rows.times[row]).filter(|time| *time != NO_TIME);
+            let time = Some(rows.times.at(row)).filter(|time| *time != NO_TIME);
             seen.push((intern(tenant), actors.is_valid(run).then(|| actors.value(run)), time, name));
         }
     }

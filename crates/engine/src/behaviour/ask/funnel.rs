@@ -54,9 +54,9 @@ impl<'a> Asking<'a> {
                 let group = loaded.groups.get(rank as usize);
                 group.map_or_else(|| null.clone(), |group| self.group_values(group))
             };
-            reading.groups(&mut state, breakdown.limit, &values)
+            reading.groups(&state, breakdown.limit, &values)
         });
-        let all = reading.counts(&mut state.all);
+        let all = reading.counts(&state.all);
         let all_actors = funnel.count_all_actors.then_some(state.all_actors);
         let actors_at_step = funnel.list_actors.then(|| reading.members(&mut state));
         if state.members.iter().any(|members| members.len() > MEMBERS_MAX) {
@@ -80,7 +80,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn counts(&self, tally: &mut Tally) -> FunnelCounts {
+    fn counts(&self, tally: &Tally) -> FunnelCounts {
         if let Some(buckets) = self.buckets {
             let begun = |bucket: &Bucket| bucket.start.is_none_or(|start| start <= self.asking.as_of);
             let known = |counts: &[u64]| {
@@ -92,13 +92,13 @@ impl Reading<'_> {
                 converted: known(&tally.converted),
             });
         }
-        let step = |(count, gaps): (&u64, &mut Vec<i64>)| FunnelStepCount {
+        let step = |(count, gaps): (&u64, &Vec<i64>)| FunnelStepCount {
             count: *count,
             avg_seconds: mean_seconds(gaps.iter().copied().map(i128::from).sum(), gaps.len() as u64),
             median_seconds: median_seconds(gaps),
         };
         FunnelCounts::Steps {
-            steps: tally.counts.iter().zip(&mut tally.gaps).map(step).collect(),
+            steps: tally.counts.iter().zip(&tally.gaps).map(step).collect(),
             avg_between_seconds: self
                 .funnel
                 .time_between
@@ -109,18 +109,16 @@ impl Reading<'_> {
     /// Those that most actors enter first, then by value; null is the last.
     fn groups(
         &self,
-        state: &mut FunnelState,
+        state: &FunnelState,
         limit: Option<u32>,
         values: &dyn Fn(u32) -> Vec<Value>,
     ) -> Vec<FunnelGroup> {
-        let mut groups: Vec<(u32, &mut Tally)> =
-            state.groups.iter_mut().map(|(rank, tally)| (*rank, tally)).collect();
+        let mut groups: Vec<(u32, &Tally)> =
+            state.groups.iter().map(|(rank, tally)| (*rank, tally)).collect();
         groups.sort_by_key(|(rank, tally)| (Reverse(tally.counts.first().copied()), *rank));
         groups.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
-        let group = |(rank, tally): (u32, &mut Tally)| FunnelGroup {
-            value: values(rank),
-            counts: self.counts(tally),
-        };
+        let group =
+            |(rank, tally): (u32, &Tally)| FunnelGroup { value: values(rank), counts: self.counts(tally) };
         groups.into_iter().map(group).collect()
     }
 
@@ -142,10 +140,53 @@ fn mean_seconds(micros: i128, count: u64) -> Option<Ratio> {
 const MICROS_PER_SECOND: u32 = 1_000_000;
 
 /// The middle one, or the mean of the two in the middle.
-fn median_seconds(micros: &mut [i64]) -> Option<Ratio> {
+fn median_seconds(micros: &[i64]) -> Option<Ratio> {
     let last = micros.len().checked_sub(1)?;
-    let (_, low, above) = micros.select_nth_unstable(last / 2);
-    let high = if last % 2 == 0 { *low } else { above.iter().copied().min().unwrap_or(*low) };
-    let sum = BigInt::from(*low) + high;
-    Ratio::new(sum, u64::from(MICROS_PER_SECOND))?.over(2)
+    let low = nth(micros, last / 2)?;
+    let high = if last % 2 == 0 { low } else { nth(micros, last / 2 + 1)? };
+    Ratio::new(BigInt::from(low) + high, u64::from(MICROS_PER_SECOND))?.over(2)
+}
+
+/// What would be at this place if the numbers were in order. Most of them are but counted, by which of many equal ranges
+/// they are in; those of one range are looked at closer.
+fn nth(numbers: &[i64], place: usize) -> Option<i64> {
+    const RANGES: usize = 1 << 11;
+    let (least, most) = (*numbers.iter().min()?, *numbers.iter().max()?);
+    let above = |number: i64| number.abs_diff(least);
+    let shift = (u64::BITS - above(most).leading_zeros()).saturating_sub(RANGES.ilog2());
+    let range = |number: i64| usize::try_from(above(number) >> shift).unwrap_or(RANGES - 1);
+    let mut counts = vec![0_usize; RANGES];
+    numbers.iter().for_each(|number| counts[range(*number)] += 1);
+    let mut before = 0;
+    let own = counts.iter().position(|count| {
+        let is_there = place < before + count;
+        before += if is_there { 0 } else { *count };
+        is_there
+    })?;
+    let mut own: Vec<i64> = numbers.iter().copied().filter(|number| range(*number) == own).collect();
+    Some(*own.select_nth_unstable(place - before).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_found_by_its_place() {
+        let mut lists =
+            vec![vec![7], vec![3, 3, 3], vec![i64::MIN, 0, i64::MAX], vec![-5, 4, 2_047, 2_048, -1]];
+        for (count, spread) in [(1_000, 1), (5_000, 1_000_003), (5_000, i64::MAX / 7)] {
+            lists.push(
+                (0..count).map(|place: i64| place.wrapping_mul(48_271) % 997 * (spread / 997 + 1)).collect(),
+            );
+        }
+        for list in lists {
+            let mut sorted = list.clone();
+            sorted.sort_unstable();
+            for place in [0, list.len() / 3, list.len() / 2, list.len() - 1] {
+                assert_eq!(nth(&list, place), Some(sorted[place]), "place {place} of {}", list.len());
+            }
+            assert_eq!(nth(&list, list.len()), None);
+        }
+    }
 }

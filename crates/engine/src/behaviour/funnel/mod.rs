@@ -78,10 +78,11 @@ pub(crate) struct FunnelState {
     trail: Trail,
     apart: Trail,
     scratch: Scratch,
-    found: Found,
+    /// When the steps of the attempt at hand were reached.
+    times: Vec<i64>,
 }
 
-wire!(FunnelState { all, groups, members, all_actors; trail, apart, scratch, found });
+wire!(FunnelState { all, groups, members, all_actors; trail, apart, scratch, times });
 
 /// What one actor is counted for: its deepest attempt, and by bucket which steps were reached.
 #[derive(Debug, Default)]
@@ -241,10 +242,18 @@ impl<'a> FunnelFold<'a> {
     }
 
     fn count(&self, tally: &mut Tally, found: &Found) {
-        let times = &found.best.times;
-        for (count, _) in tally.counts.iter_mut().zip(times) {
-            *count += 1;
-        }
+        self.count_steps(tally, found.best.times.len());
+        self.count_gaps(tally, &found.best.times);
+        found.entered.iter().for_each(|bucket| tally.entered[*bucket] += 1);
+        found.converted.iter().for_each(|bucket| tally.converted[*bucket] += 1);
+    }
+
+    fn count_steps(&self, tally: &mut Tally, depth: usize) {
+        tally.counts.iter_mut().take(depth).for_each(|count| *count += 1);
+    }
+
+    /// By when each step was reached.
+    fn count_gaps(&self, tally: &mut Tally, times: &[i64]) {
         for (gaps, pair) in tally.gaps.iter_mut().skip(1).zip(times.windows(2)) {
             gaps.push(pair[1] - pair[0]);
         }
@@ -252,8 +261,6 @@ impl<'a> FunnelFold<'a> {
             tally.between.0 += i128::from(to - from);
             tally.between.1 += 1;
         }
-        found.entered.iter().for_each(|bucket| tally.entered[*bucket] += 1);
-        found.converted.iter().for_each(|bucket| tally.converted[*bucket] += 1);
     }
 
     fn kind(&self, group: u32) -> GroupKind {
@@ -341,7 +348,7 @@ impl Fold for FunnelFold<'_> {
             trail: Trail::default(),
             apart: Trail::default(),
             scratch: Scratch::default(),
-            found: Found::default(),
+            times: Vec::new(),
         }
     }
 

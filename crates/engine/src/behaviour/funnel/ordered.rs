@@ -4,12 +4,17 @@
 //! can reach as well. So the deepest attempt and when it got there are known after one pass. The attempt that
 //! counts is the earliest as deep: it begins with the first start whose window holds that time, since from there
 //! on the same events lead there.
+//!
+//! The pass goes by ticks. Where a window ends within one, it may take an event for in time that is not, and so find an
+//! attempt deeper, or earlier, than there is, but never one less deep or later. So what it finds is held against the
+//! times of its events; where those say otherwise, which hardly ever is so, the actor is taken event by event.
 
 use ebbtide_model::query::{BoundQuery, StepOrder};
 
 use super::{FunnelFold, FunnelState, MEMBERS_MAX};
+use crate::behaviour::direct::first_row;
 use crate::behaviour::fold::Actor;
-use crate::behaviour::kernel::{ByCode, CodeRun, Kernel, Meaning, Taken};
+use crate::behaviour::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken};
 
 /// More than the steps that a funnel can have.
 const DEPTHS: usize = 32;
@@ -59,29 +64,33 @@ impl Kernel for FunnelFold<'_> {
         })
     }
 
-    fn take_codes(
+    fn ruler(&self) -> Ruler {
+        Ruler { bounds: Vec::new(), window: self.rules.window }
+    }
+
+    fn take_codes<T: RowTimes, C: Code>(
         &self,
         state: &mut FunnelState,
         table: &StepTable,
         actor: Actor<'_>,
-        run: CodeRun<'_>,
+        run: CodeRun<'_, T, C>,
     ) -> Taken {
         let Some(deepest) = self.deepest(table, run) else { return Taken::Not };
+        if deepest.depth > 1 && !self.retrace(table, run, deepest, &mut state.times) {
+            return Taken::Not;
+        }
         if self.count_all_actors && run.codes.iter().any(|code| table.counted.get(*code)) {
             state.all_actors += 1;
         }
-        if deepest.depth == 0 {
-            return Taken::Whole;
+        self.count_steps(&mut state.all, deepest.depth);
+        if deepest.depth > 1 {
+            self.count_gaps(&mut state.all, &state.times);
         }
-        let mut found = std::mem::take(&mut state.found);
-        self.retrace(table, run, deepest, &mut found.best.times);
-        self.count(&mut state.all, &found);
-        for (members, _) in state.members.iter_mut().zip(&found.best.times) {
+        for members in state.members.iter_mut().take(deepest.depth) {
             if members.len() <= MEMBERS_MAX {
                 members.push((Box::from(actor.tenant), actor.key.to_owned()));
             }
         }
-        state.found = found;
         Taken::Whole
     }
 }
@@ -91,82 +100,93 @@ type Deadlines<const STEPS: usize> = [i64; STEPS];
 
 impl FunnelFold<'_> {
     /// `None` where this cannot tell: simultaneous events that lie in another order than that of the steps.
-    fn deepest(&self, table: &StepTable, run: CodeRun<'_>) -> Option<Deepest> {
+    fn deepest<T: RowTimes, C: Code>(&self, table: &StepTable, run: CodeRun<'_, T, C>) -> Option<Deepest> {
         // So that no deadline is past the end of time.
-        run.times.last()?.checked_add(self.rules.window)?;
-        match self.rules.steps {
-            1 => self.deepest_of::<1>(table, run),
-            2 => self.deepest_of::<2>(table, run),
-            3 => self.deepest_of::<3>(table, run),
-            4 => self.deepest_of::<4>(table, run),
-            5 => self.deepest_of::<5>(table, run),
-            6 => self.deepest_of::<6>(table, run),
-            7 | 8 => self.deepest_of::<8>(table, run),
-            _ => self.deepest_of::<DEPTHS>(table, run),
+        let last: i64 = (*run.times.ticks().last()?).into();
+        last.checked_add(run.ruler.window)?;
+        if run.simultaneous && is_tangled(table, run) {
+            return None;
         }
+        Some(match self.rules.steps {
+            1 => self.deepest_of::<1, T, C>(table, run),
+            2 => self.deepest_of::<2, T, C>(table, run),
+            3 => self.deepest_of::<3, T, C>(table, run),
+            4 => self.deepest_of::<4, T, C>(table, run),
+            5 => self.deepest_of::<5, T, C>(table, run),
+            6 => self.deepest_of::<6, T, C>(table, run),
+            7 | 8 => self.deepest_of::<8, T, C>(table, run),
+            _ => self.deepest_of::<DEPTHS, T, C>(table, run),
+        })
     }
 
-    /// Which way an event goes is hard to foresee, so a block of rows is walked without any branch; only one that
-    /// leads further than before is walked again to find with which row it does.
-    fn deepest_of<const STEPS: usize>(&self, table: &StepTable, run: CodeRun<'_>) -> Option<Deepest> {
-        let mut deadlines = [i64::MIN; STEPS];
-        let mut deepest = Deepest::default();
-        let (mut row, mut is_ordered) = (0, false);
-        while row < run.times.len() {
-            let end = (row + BLOCK_ROWS).min(run.times.len());
-            let (times, codes) = (&run.times[row..end], &run.codes[row..end]);
+    /// Which way an event goes is hard to foresee, so a block of rows is walked without any branch; only the one that
+    /// leads furthest is walked again to find with which row it does.
+    fn deepest_of<const STEPS: usize, T: RowTimes, C: Code>(
+        &self,
+        table: &StepTable,
+        run: CodeRun<'_, T, C>,
+    ) -> Deepest {
+        let (ticks, window) = (run.times.ticks(), run.ruler.window);
+        let mut deadlines: Deadlines<STEPS> = [i64::MIN; STEPS];
+        let (mut depth, mut leading) = (0, (deadlines, 0));
+        for first in (0..ticks.len()).step_by(BLOCK_ROWS) {
             let before = deadlines;
-            for (time, code) in times.iter().zip(codes) {
-                self.step(&mut deadlines, table.steps.get(*code), *time);
+            let end = (first + BLOCK_ROWS).min(ticks.len());
+            for (tick, code) in ticks[first..end].iter().zip(&run.codes[first..end]) {
+                step(&mut deadlines, table.steps.get(*code), (*tick).into(), window);
             }
-            let with_next = &run.times[row..(end + 1).min(run.times.len())];
-            if !is_ordered && with_next.windows(2).any(|pair| pair[0] == pair[1]) {
-                is_ordered = !is_tangled(table, run);
-                is_ordered.then_some(())?;
-            }
-            if reached(&deadlines) > deepest.depth {
-                let mut deadlines = before;
-                for (place, (time, code)) in times.iter().zip(codes).enumerate() {
-                    self.step(&mut deadlines, table.steps.get(*code), *time);
-                    let depth = reached(&deadlines);
-                    if depth > deepest.depth {
-                        deepest = Deepest { depth, row: row + place };
-                    }
-                }
-                if deepest.depth == self.rules.steps {
-                    return Some(deepest);
+            let own = reached(&deadlines);
+            if own > depth {
+                (depth, leading) = (own, (before, first));
+                if depth == self.rules.steps {
+                    break;
                 }
             }
-            row = end;
         }
-        Some(deepest)
+        // Of the first step nothing is asked but whether it was reached.
+        if depth > 1 {
+            let (mut deadlines, first) = leading;
+            for (row, (tick, code)) in (first..).zip(ticks[first..].iter().zip(&run.codes[first..])) {
+                step(&mut deadlines, table.steps.get(*code), (*tick).into(), window);
+                if deadlines[depth - 1] != i64::MIN {
+                    return Deepest { depth, row };
+                }
+            }
+        }
+        Deepest { depth, row: 0 }
     }
 
-    #[inline(always)]
-    fn step<const STEPS: usize>(&self, deadlines: &mut Deadlines<STEPS>, step: u8, time: i64) {
-        for depth in (1..STEPS).rev() {
-            let goes_on = (usize::from(step) == depth + 1) & (time <= deadlines[depth - 1]);
-            deadlines[depth] = if goes_on { deadlines[depth - 1] } else { deadlines[depth] };
-        }
-        let deadline = time.wrapping_add(self.rules.window);
-        deadlines[0] = if step == 1 { deadline } else { deadlines[0] };
-    }
-
-    /// When the attempt that counts has reached each step.
-    fn retrace(&self, table: &StepTable, run: CodeRun<'_>, deepest: Deepest, times: &mut Vec<i64>) {
+    /// Lists when the attempt that counts has reached each step; `false` where the times of its events do not bear it
+    /// out.
+    fn retrace<T: RowTimes, C: Code>(
+        &self,
+        table: &StepTable,
+        run: CodeRun<'_, T, C>,
+        deepest: Deepest,
+        times: &mut Vec<i64>,
+    ) -> bool {
         times.clear();
-        let last = run.times[deepest.row];
-        let mut row = deepest.row;
-        if deepest.depth > 1 {
-            let begin = last.saturating_sub(self.rules.window);
-            row = run.times[..deepest.row].partition_point(|time| *time < begin);
-        }
-        for (code, time) in run.codes[row..=deepest.row].iter().zip(&run.times[row..]) {
+        let begin = run.times.at(deepest.row).saturating_sub(self.rules.window);
+        let first = first_row(deepest.row, |row| run.times.at(row) >= begin);
+        for (row, code) in (first..=deepest.row).zip(&run.codes[first..]) {
             if usize::from(table.steps.get(*code)) == times.len() + 1 {
-                times.push(*time);
+                times.push(run.times.at(row));
             }
         }
+        times.len() == deepest.depth
     }
+}
+
+/// Takes a row that serves a step, counted from 1, or none.
+#[inline(always)]
+fn step<const STEPS: usize>(deadlines: &mut Deadlines<STEPS>, served: u8, tick: i64, window: i64) {
+    // All bits where a deadline is to be taken over, else none: no branch, and nothing that could become one.
+    let all = |is_so: bool| -i64::from(is_so);
+    for depth in (1..STEPS).rev() {
+        let goes_on = (usize::from(served) == depth + 1) & (tick <= deadlines[depth - 1]);
+        deadlines[depth] ^= (deadlines[depth] ^ deadlines[depth - 1]) & all(goes_on);
+    }
+    deadlines[0] ^= (deadlines[0] ^ tick.wrapping_add(window)) & all(served == 1);
 }
 
 /// How deep some start has come. None comes to a depth before one has come to that above it.
@@ -175,14 +195,15 @@ fn reached<const STEPS: usize>(deadlines: &Deadlines<STEPS>) -> usize {
 }
 
 /// Whether some simultaneous rows serve steps in another order than that of the steps.
-fn is_tangled(table: &StepTable, run: CodeRun<'_>) -> bool {
+fn is_tangled<T: RowTimes, C: Code>(table: &StepTable, run: CodeRun<'_, T, C>) -> bool {
     let mut latest: (i64, u8) = (i64::MIN, 0);
-    run.codes.iter().zip(run.times).any(|(code, time)| {
+    run.codes.iter().enumerate().any(|(row, code)| {
         let step = table.steps.get(*code);
         if step == 0 {
             return false;
         }
-        let (last_time, last_step) = std::mem::replace(&mut latest, (*time, step));
-        *time == last_time && step < last_step
+        let time = run.times.at(row);
+        let (last_time, last_step) = std::mem::replace(&mut latest, (time, step));
+        time == last_time && step < last_step
     })
 }

@@ -3,26 +3,34 @@
 //! a code for each event's name, and its time. All of it is in the Parquet file, too, from which a spine
 //! that is missing or damaged is made again. Laid out in `docs/formats.md`.
 
+mod codes;
 mod compare;
 mod read;
+mod times;
 mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::buffer::{BooleanBuffer, ScalarBuffer};
+use arrow::buffer::BooleanBuffer;
+use bytes::Bytes;
 use ebbtide_model::{ColumnType, TableKind, TableSchema};
 
+pub use codes::SpineCodes;
 pub(crate) use compare::Compared;
 pub(crate) use read::Spine;
+pub use times::{SpineTicks, SpineTimes};
 pub(crate) use write::{Places, SpineWriter};
 
 use super::write::GROUP_ROWS;
 use crate::ColumnRef;
 
 const MAGIC: &[u8; 8] = b"EBBTSPIN";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// What the byte of a run may say.
+const IS_NOBODYS: u8 = 1;
+const IS_SIMULTANEOUS: u8 = 2;
 const FOOTER_BYTES: usize = 64;
 /// Where a part of a group begins is a multiple of this.
 const ALIGNMENT: usize = 8;
@@ -91,11 +99,13 @@ pub enum SpineActor {
 pub struct SpineRows {
     /// Of the segment.
     pub rows: Range<u32>,
-    /// In microseconds, or [`NO_TIME`]; by row.
-    pub times: ScalarBuffer<i64>,
+    /// By row.
+    pub times: SpineTimes,
+    /// No row's time is earlier than the first of these or later than the second.
+    pub within: (i64, i64),
     /// [`NO_NAME`], or a place in [`names`](Self::names) plus one; by row. Empty where the table names no
     /// events.
-    pub codes: ScalarBuffer<u16>,
+    pub codes: SpineCodes,
     /// The names that codes are of, in no order.
     pub names: Arc<[Box<str>]>,
     /// By run: its first row, counted from the first of `rows`. A run is of one tenant and one actor; the
@@ -107,6 +117,8 @@ pub struct SpineRows {
     pub tenants: Vec<(Arc<str>, Range<u32>)>,
     /// By row: whether it counts; `None` where all do.
     pub alive: Option<BooleanBuffer>,
+    /// What is said of each run; empty where of none anything.
+    run_flags: Bytes,
 }
 
 impl SpineRows {
@@ -114,6 +126,16 @@ impl SpineRows {
     pub fn run(&self, run: usize) -> Range<usize> {
         let end = self.starts.get(run + 1).copied().unwrap_or(self.rows.end - self.rows.start);
         self.starts.get(run).map_or(0..0, |start| *start as usize..end as usize)
+    }
+
+    /// Whether some rows of a run, dead ones too, are of one time.
+    pub fn is_simultaneous(&self, run: usize) -> bool {
+        self.run_flags.get(run).is_some_and(|flags| flags & IS_SIMULTANEOUS != 0)
+    }
+
+    /// Whether that is so of any run.
+    pub fn has_simultaneous(&self) -> bool {
+        self.run_flags.iter().any(|flags| flags & IS_SIMULTANEOUS != 0)
     }
 }
 

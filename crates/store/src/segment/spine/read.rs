@@ -9,11 +9,15 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::datatypes::ArrowNativeType;
 use bytes::{Buf, Bytes};
 
-use super::{ActorType, FOOTER_BYTES, MAGIC, SpineActor, SpineRows, VERSION, aligned};
+use super::times::Scale;
+use super::{
+    ActorType, FOOTER_BYTES, IS_NOBODYS, MAGIC, SpineActor, SpineCodes, SpineRows, SpineTimes, VERSION,
+    aligned,
+};
 use crate::segment::blocks::{Blocks, Damage};
 
 /// The bytes that the end of the file has of each group.
-const GROUP_ENTRY_BYTES: usize = 24;
+const GROUP_ENTRY_BYTES: usize = 56;
 
 /// A segment's spine, mapped into memory.
 #[derive(Debug)]
@@ -36,8 +40,18 @@ struct GroupEntry {
     rows: u32,
     runs: u32,
     text_bytes: usize,
-    has_nobody: bool,
+    /// How its times are put down; `None`: whole.
+    scale: Option<Scale>,
+    /// The earliest and the latest time.
+    within: (i64, i64),
+    has_run_flags: bool,
+    /// Whether its codes are of two bytes each.
+    has_short_codes: bool,
 }
+
+/// What the list of groups says of each, as bits.
+pub(super) const HAS_RUN_FLAGS: u32 = 1;
+pub(super) const HAS_SHORT_CODES: u32 = 2;
 
 /// Where in the file the lists of a group's runs begin.
 #[derive(Clone, Copy)]
@@ -47,7 +61,7 @@ struct RunLists {
     /// The actors that are numbers, or the ends of their texts.
     actors: usize,
     texts: usize,
-    nobody: usize,
+    flags: usize,
 }
 
 /// The end of the file, once its checksum was found right.
@@ -64,17 +78,21 @@ struct Footer {
 }
 
 impl Spine {
-    /// Reads the end of the file. `segment` and `checksum` are those of the segment and of its key file.
+    /// Reads the end of the file; `None` where an older Ebbtide wrote it, whose spines are made again. `segment` and
+    /// `checksum` are those of the segment and of its key file.
     pub(crate) fn open(
         path: PathBuf,
         bytes: &Bytes,
         segment: u64,
         checksum: u32,
         rows: u32,
-    ) -> Result<Self, Damage> {
+    ) -> Result<Option<Self>, Damage> {
         let damage = |offset: usize, detail: &str| Damage::new(&path, offset as u64, detail);
         let end = bytes.len();
         let footer_start = end.checked_sub(FOOTER_BYTES).ok_or_else(|| damage(0, "it is cut off"))?;
+        if is_older(bytes.slice(footer_start..)) {
+            return Ok(None);
+        }
         let footer = Footer::decode(bytes.slice(footer_start..));
         let footer = footer.ok_or_else(|| damage(footer_start, "its end is not that of a spine"))?;
         let own_start =
@@ -99,7 +117,7 @@ impl Spine {
             .ok_or_else(|| damage(lists.groups.start, "its groups do not add up"))?;
         let mut names = names.into_iter();
         let name_column = if footer.has_names { names.next() } else { None };
-        Ok(Self { path, blocks, names: names.collect(), groups, actors: footer.actors, name_column })
+        Ok(Some(Self { path, blocks, names: names.collect(), groups, actors: footer.actors, name_column }))
     }
 
     /// The column whose values the codes stand for.
@@ -134,9 +152,18 @@ impl Spine {
             place += aligned(bytes);
             self.blocks.get(start, bytes)
         };
-        let times = numbers::<i64>(take(rows * 8)?);
-        let codes = if self.has_names() { take(rows * 2)? } else { Bytes::new() };
-        let codes = numbers::<u16>(codes);
+        let times = match group.scale {
+            None => Some(SpineTimes::Whole(numbers::<i64>(take(rows * 8)?))),
+            Some(scale) => {
+                let ticks = numbers::<u32>(take(rows * 4)?);
+                scale.times(ticks, take(scale.rest_bytes(rows))?, group.within)
+            }
+        };
+        let codes = match (self.has_names(), group.has_short_codes) {
+            (false, _) => SpineCodes::Byte(ScalarBuffer::from(Vec::new())),
+            (true, false) => SpineCodes::Byte(numbers::<u8>(take(rows)?)),
+            (true, true) => SpineCodes::Short(numbers::<u16>(take(rows * 2)?)),
+        };
         let starts = numbers::<u32>(take(runs * 4)?);
         let damage = |detail: &str| Damage::new(&self.path, group.offset as u64, detail);
         let actors = match self.actors {
@@ -147,8 +174,10 @@ impl Spine {
                 GroupActors::Texts { ends, texts }
             }
         };
-        let nobody = if group.has_nobody { Some(take(runs)?) } else { None };
+        let run_flags = if group.has_run_flags { take(runs)? } else { Bytes::new() };
+        let times = times.ok_or_else(|| damage("its times do not add up"))?;
         let complete = times.len() == rows && (!self.has_names() || codes.len() == rows);
+        let complete = complete && (!group.has_run_flags || run_flags.len() == runs);
         let complete = complete && starts.len() == runs && starts.first() == Some(&0);
         let ascending = starts.windows(2).all(|pair| pair[0] < pair[1]);
         if !complete || !ascending || starts.last().is_some_and(|last| *last >= group.rows) {
@@ -159,18 +188,20 @@ impl Spine {
         let end = wanted.end.saturating_sub(group.first_row).min(group.rows);
         let first_run = starts.partition_point(|start| *start < begin);
         let end_run = starts.partition_point(|start| *start < end);
-        let (offset, length) = (begin as usize, (end - begin) as usize);
+        let own = begin as usize..end as usize;
         Ok(SpineRows {
             rows: group.first_row + begin..group.first_row + end,
-            times: times.slice(offset, length),
-            codes: if self.has_names() { codes.slice(offset, length) } else { codes },
+            times: times.slice(own.clone()),
+            within: group.within,
+            codes: if self.has_names() { codes.slice(own) } else { codes },
             names: self.names.clone(),
             starts: starts[first_run..end_run].iter().map(|start| start - begin).collect(),
             actors: actors
-                .array(first_run..end_run, nobody.as_deref())
+                .array(first_run..end_run, &run_flags)
                 .ok_or_else(|| damage("its actors do not add up"))?,
             tenants: Vec::new(),
             alive: None,
+            run_flags: if group.has_run_flags { run_flags.slice(first_run..end_run) } else { run_flags },
         })
     }
 
@@ -180,17 +211,22 @@ impl Spine {
         let entry =
             entry.ok_or_else(|| Damage::new(&self.path, 0, "it has fewer groups than were asked for"))?;
         let (rows, runs) = (entry.rows as usize, entry.runs as usize);
-        let names = if self.has_names() { aligned(rows * 2) } else { 0 };
-        let starts = entry.offset + rows * 8 + names;
+        let times = entry.scale.map_or(rows * 8, |scale| aligned(rows * 4) + aligned(scale.rest_bytes(rows)));
+        let names = match (self.has_names(), entry.has_short_codes) {
+            (false, _) => 0,
+            (true, false) => aligned(rows),
+            (true, true) => aligned(rows * 2),
+        };
+        let starts = entry.offset + times + names;
         let actors = starts + aligned(runs * 4);
-        let (texts, nobody) = match self.actors {
+        let (texts, flags) = match self.actors {
             ActorType::Int => (actors, actors + runs * 8),
             ActorType::Text => {
                 let texts = actors + aligned(runs * 4);
                 (texts, texts + aligned(entry.text_bytes))
             }
         };
-        Ok(RunLists { entry, starts, actors, texts, nobody })
+        Ok(RunLists { entry, starts, actors, texts, flags })
     }
 
     fn number_at(&self, place: usize) -> Result<u32, Damage> {
@@ -200,8 +236,9 @@ impl Spine {
 
     /// Whose a run of a group is.
     fn actor_at(&self, lists: &RunLists, run: usize) -> Result<SpineActor, Damage> {
-        let RunLists { entry, actors, texts, nobody, .. } = *lists;
-        if entry.has_nobody && self.blocks.get(nobody + run, 1)?.first() == Some(&1) {
+        let RunLists { entry, actors, texts, flags, .. } = *lists;
+        let is_nobodys = |flags: &u8| flags & IS_NOBODYS != 0;
+        if entry.has_run_flags && self.blocks.get(flags + run, 1)?.first().is_some_and(is_nobodys) {
             return Ok(SpineActor::Nobody);
         }
         let damage = || Damage::new(&self.path, actors as u64, "its actors do not add up");
@@ -283,13 +320,13 @@ enum GroupActors {
 
 impl GroupActors {
     /// Those of these runs; `None` where the bytes are no actors.
-    fn array(&self, runs: Range<usize>, nobody: Option<&[u8]>) -> Option<ArrayRef> {
-        let nulls = match nobody {
-            Some(nobody) => {
-                let nobody = nobody.get(runs.clone())?;
-                Some(NullBuffer::new(BooleanBuffer::collect_bool(nobody.len(), |run| nobody[run] == 0)))
-            }
-            None => None,
+    fn array(&self, runs: Range<usize>, run_flags: &[u8]) -> Option<ArrayRef> {
+        let is_nobodys = |flags: &u8| flags & IS_NOBODYS != 0;
+        let nulls = if run_flags.iter().any(is_nobodys) {
+            let own = run_flags.get(runs.clone())?;
+            Some(NullBuffer::new(BooleanBuffer::collect_bool(own.len(), |run| !is_nobodys(&own[run]))))
+        } else {
+            None
         };
         match self {
             Self::Ints(ints) => {
@@ -341,7 +378,7 @@ macro_rules! lanes {
     )*};
 }
 
-lanes!(i64, u32, u16);
+lanes!(i64, u32, u16, u8);
 
 struct Lists {
     names: Range<usize>,
@@ -353,6 +390,14 @@ fn lists_start(footer: &Footer, end: usize) -> Option<Lists> {
     let groups_start = end.checked_sub(groups_bytes)?;
     let names_start = groups_start.checked_sub(usize::try_from(footer.names_bytes).ok()?)?;
     Some(Lists { names: names_start..groups_start, groups: groups_start..end })
+}
+
+/// Whether this is the end of a spine of a version that is written no more.
+fn is_older(mut footer: Bytes) -> bool {
+    let mut magic = [0; 8];
+    footer.try_copy_to_slice(&mut magic).is_ok()
+        && magic == *MAGIC
+        && footer.try_get_u32_le().is_ok_and(|version| (1..VERSION).contains(&version))
 }
 
 impl Footer {
@@ -396,13 +441,28 @@ fn decode_groups(mut bytes: Bytes, footer: &Footer, end: usize) -> Option<Vec<Gr
     let mut groups = Vec::with_capacity(footer.groups as usize);
     let mut first_row = 0_u32;
     for _ in 0..footer.groups {
+        let offset = usize::try_from(bytes.try_get_u64_le().ok()?).ok()?;
+        let (rows, runs) = (bytes.try_get_u32_le().ok()?, bytes.try_get_u32_le().ok()?);
+        let text_bytes = bytes.try_get_u32_le().ok()? as usize;
+        let flags = bytes.try_get_u32_le().ok()?;
+        let base = bytes.try_get_i64_le().ok()?;
+        let (tick, grain) = (bytes.try_get_u32_le().ok()?, bytes.try_get_u32_le().ok()?);
+        let scale = match tick {
+            0 => None,
+            tick => Some(Scale::new(base, tick.into(), grain.into())?),
+        };
+        let within = (bytes.try_get_i64_le().ok()?, bytes.try_get_i64_le().ok()?);
+        let (has_run_flags, has_short_codes) = (flags & HAS_RUN_FLAGS != 0, flags & HAS_SHORT_CODES != 0);
         let group = GroupEntry {
-            offset: usize::try_from(bytes.try_get_u64_le().ok()?).ok()?,
+            offset,
             first_row,
-            rows: bytes.try_get_u32_le().ok()?,
-            runs: bytes.try_get_u32_le().ok()?,
-            text_bytes: bytes.try_get_u32_le().ok()? as usize,
-            has_nobody: bytes.try_get_u32_le().ok()? == 1,
+            rows,
+            runs,
+            text_bytes,
+            scale,
+            within,
+            has_run_flags,
+            has_short_codes,
         };
         first_row = first_row.checked_add(group.rows)?;
         if group.offset > end || group.rows == 0 {

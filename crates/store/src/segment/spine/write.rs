@@ -8,9 +8,11 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::BufMut;
 use ebbtide_model::TableSchema;
 
+use super::read::{HAS_RUN_FLAGS, HAS_SHORT_CODES};
+use super::times::Scale;
 use super::{
-    ALIGNMENT, ActorType, FOOTER_BYTES, GROUP_ROWS, MAGIC, NAMES_MAX, NO_NAME, NO_TIME, SpineColumns,
-    VERSION, aligned,
+    ALIGNMENT, ActorType, FOOTER_BYTES, GROUP_ROWS, IS_NOBODYS, IS_SIMULTANEOUS, MAGIC, NAMES_MAX, NO_NAME,
+    NO_TIME, SpineColumns, VERSION, aligned, times,
 };
 use crate::StoreError;
 use crate::columns::{DECLARED_INDEX, TENANT_INDEX};
@@ -228,8 +230,15 @@ impl SpineWriter {
     fn end_group(&mut self) -> Result<(), StoreError> {
         let group = std::mem::take(&mut self.group);
         let mut bytes = Vec::new();
-        group.times.iter().for_each(|time| bytes.put_i64_le(*time));
-        group.codes.iter().for_each(|code| bytes.put_u16_le(*code));
+        let earliest = group.times.iter().copied().min().unwrap_or(NO_TIME);
+        let latest = group.times.iter().copied().max().unwrap_or(NO_TIME);
+        let scale = times::write(&group.times, (earliest, latest), &mut bytes);
+        let short_codes = group.codes.iter().any(|code| *code > u16::from(u8::MAX));
+        if short_codes {
+            group.codes.iter().for_each(|code| bytes.put_u16_le(*code));
+        } else {
+            bytes.extend(group.codes.iter().map(|code| code.to_le_bytes()[0]));
+        }
         pad(&mut bytes);
         group.starts.iter().for_each(|start| bytes.put_u32_le(*start));
         pad(&mut bytes);
@@ -238,17 +247,25 @@ impl SpineWriter {
         pad(&mut bytes);
         bytes.put_slice(&group.actors.texts);
         pad(&mut bytes);
-        // Nobody's rows are the first of a tenant's, so few groups have any.
-        let has_nobody = group.actors.nobody.contains(&true);
-        if has_nobody {
-            bytes.extend(group.actors.nobody.iter().map(|nobody| u8::from(*nobody)));
+        // Nobody's rows are the first of a tenant's, and few rows are simultaneous.
+        let run_flags = group.run_flags();
+        let has_run_flags = run_flags.iter().any(|flags| *flags != 0);
+        if has_run_flags {
+            bytes.put_slice(&run_flags);
             pad(&mut bytes);
         }
+        let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
         self.written.put_u64_le(self.file.written());
         self.written.put_u32_le(count(group.times.len())?);
         self.written.put_u32_le(count(group.starts.len())?);
         self.written.put_u32_le(count(group.actors.texts.len())?);
-        self.written.put_u32_le(u32::from(has_nobody));
+        self.written.put_u32_le(flag(has_run_flags, HAS_RUN_FLAGS) | flag(short_codes, HAS_SHORT_CODES));
+        let Scale { base, tick, grain } = scale.unwrap_or(Scale { base: 0, tick: 0, grain: 0 });
+        self.written.put_i64_le(base);
+        self.written.put_u32_le(u32::try_from(tick).unwrap_or(0));
+        self.written.put_u32_le(u32::try_from(grain).unwrap_or(0));
+        self.written.put_i64_le(earliest);
+        self.written.put_i64_le(latest);
         self.file.write(&bytes)?;
         self.groups += 1;
         self.rows = self.rows.saturating_add(count(group.times.len())?);
@@ -299,6 +316,20 @@ impl SpineWriter {
     }
 }
 
+impl Group {
+    /// What is said of each run.
+    fn run_flags(&self) -> Vec<u8> {
+        let ends = self.starts.iter().skip(1).map(|start| *start as usize).chain([self.times.len()]);
+        let runs = self.starts.iter().zip(ends).zip(&self.actors.nobody);
+        let flags = runs.map(|((start, end), nobody)| {
+            let own = &self.times[*start as usize..end];
+            let together = own.windows(2).any(|pair| pair[0] == pair[1]);
+            (if *nobody { IS_NOBODYS } else { 0 }) | (if together { IS_SIMULTANEOUS } else { 0 })
+        });
+        flags.collect()
+    }
+}
+
 impl Actors {
     fn push(&mut self, of: &BatchActors<'_>, row: usize) -> Result<(), StoreError> {
         match of {
@@ -333,7 +364,7 @@ impl Actors {
     }
 }
 
-fn pad(bytes: &mut Vec<u8>) {
+pub(super) fn pad(bytes: &mut Vec<u8>) {
     debug_assert!(ALIGNMENT.is_power_of_two());
     bytes.resize(aligned(bytes.len()), 0);
 }
