@@ -34,9 +34,13 @@ export function formatPercent(value: number, language: string, digits = 1): stri
   return numberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(value / 100);
 }
 
-/** `+12.3 %`; null where there is nothing to compare with. */
+/** From so many times as much on, percents say little. */
+const TIMES_MIN = 10;
+
+/** `+12.3 %`, or `×102`; null where there is nothing to compare with. */
 export function formatChange(now: number, before: number, language: string): string | null {
   if (before === 0) return null;
+  if (now / before >= TIMES_MIN) return `×${formatNumber(now / before, language, { maximumFractionDigits: 0 })}`;
   const change = (now - before) / Math.abs(before);
   return numberFormat(language, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" }).format(change);
 }

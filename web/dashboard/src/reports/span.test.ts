@@ -18,7 +18,7 @@ describe("a span for a page", () => {
   });
 
   it("is offered once where two would ask the same", () => {
-    expect(spansFor([cohorts, report("churn", param("months", 24, 6))])).toEqual(["7d", "90d", "6m", "12m"]);
+    expect(spansFor([cohorts, report("churn", param("months", 24, 6))])).toEqual(["30d", "90d", "6m", "12m"]);
   });
 
   it("is that which all have", () => {

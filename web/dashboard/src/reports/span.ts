@@ -32,9 +32,9 @@ const lengthOf = (span: Span, { unit }: Spanned): string => String(SPANS[span][u
 export function spansFor(reports: readonly Report[]): Span[] {
   const all = spannedOf(reports);
   const spans = (Object.keys(SPANS) as Span[]).filter((span) => all.every((own) => isAllowed(own.param, lengthOf(span, own))));
-  // Two spans that ask the same would not be told apart.
+  // Of two spans that ask the same, such as a week and a month where months are counted, the longer says what is asked.
   const told = (span: Span) => all.map((own) => lengthOf(span, own)).join(" ");
-  return all.length < 2 ? [] : spans.filter((span, place) => spans.findIndex((other) => told(other) === told(span)) === place);
+  return all.length < 2 ? [] : spans.filter((span, place) => spans.findLastIndex((other) => told(other) === told(span)) === place);
 }
 
 /** The span that all of them have; null where they differ. */

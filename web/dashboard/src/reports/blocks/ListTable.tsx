@@ -45,6 +45,9 @@ export function ListTable({ caption, fields, nested, rows, item, pageSize = 10 }
   );
 }
 
+/** A list of words may be as long as a text. */
+const isLong = (value: unknown): boolean => (typeof value === "string" || Array.isArray(value)) && String(value).length > LINE;
+
 const titleOf = (row: Row, fields: readonly Field[]): string => {
   const named = fields.find((field) => !field.numeric && /name|title/.test(field.name)) ?? fields[0];
   return named === undefined ? "" : String(row[named.name]);
@@ -58,7 +61,7 @@ function columnsOf(fields: readonly Field[], nested: readonly string[], rows: re
     name: field.name,
     title: name(field.name),
     numeric: field.numeric && field.unit.kind !== "key",
-    long: rows.some((row) => typeof row[field.name] === "string" && String(row[field.name]).length > LINE),
+    long: rows.some((row) => isLong(row[field.name])),
     value: (row) => row[field.name],
     draw: (row) => (field.unit.kind === "percent" ? <Share value={row[field.name]} text={format.any(row[field.name], field.unit)} /> : format.any(row[field.name], field.unit)),
   }));
