@@ -225,7 +225,7 @@ pub(super) fn sign_in_to_capture_of(
     headers: &HeaderMap,
     app: &App,
 ) -> Result<Caller, Problem> {
-    identify(server, headers)?.into_caller_of(app.name())?.to_capture()
+    identify(server, headers)?.into_caller_of(app.name())?.allowed_to_capture()
 }
 
 /// As [`sign_in_to`], of a path of a report, which is open to tokens that are bound to it.
@@ -235,7 +235,7 @@ pub(super) fn sign_in_to_report(
     route: &ReportRoute,
 ) -> Result<Caller, Problem> {
     let caller = identify(server, headers)?.into_caller_of(route.app.name())?;
-    let caller = caller.to_report(&route.report.name)?;
+    let caller = caller.allowed_to_read(&route.report.name)?;
     embedded::check_origin(&caller, headers)?;
     Ok(caller)
 }
@@ -251,7 +251,7 @@ pub(super) fn sign_in(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result
 
 /// As [`sign_in`], of a path that is open to write keys.
 pub(super) fn sign_in_to_capture(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
-    anybody(server, headers, uri)?.to_capture()
+    anybody(server, headers, uri)?.allowed_to_capture()
 }
 
 /// As [`sign_in`], of a path that answers with a report, and is open to tokens that are bound to it.
@@ -261,7 +261,7 @@ pub(super) fn sign_in_to_read(
     uri: &Uri,
     report: &str,
 ) -> Result<Caller, Problem> {
-    let caller = anybody(server, headers, uri)?.to_report(report)?;
+    let caller = anybody(server, headers, uri)?.allowed_to_read(report)?;
     embedded::check_origin(&caller, headers)?;
     Ok(caller)
 }
@@ -270,7 +270,7 @@ pub(super) fn sign_in_to_read(
 pub(super) fn sign_in_bound(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
     let caller = anybody(server, headers, uri)?;
     let report = caller.embed().map(|embed| embed.report.clone()).unwrap_or_default();
-    let caller = caller.to_report(&report)?;
+    let caller = caller.allowed_to_read(&report)?;
     embedded::check_origin(&caller, headers)?;
     Ok(caller)
 }

@@ -39,9 +39,9 @@ fn store(
     uri: &Uri,
     body: &WholeBody,
 ) -> Result<JsonValue, Problem> {
-    let fields = match body.borrowed_json()? {
-        Captured::Object(fields) => fields,
-        other => return Err(invalid(format!("The body is {}; allowed is an object.", other.kind()))),
+    let body = body.borrowed_json()?;
+    let Captured::Object(fields) = &body else {
+        return Err(invalid(format!("The body is {}; allowed is an object.", body.kind())));
     };
     let key = fields.iter().rev().find(|(name, _)| name == KEY).map(|(_, key)| key);
     let signed = with_key(key)?;

@@ -60,13 +60,12 @@ pub(super) async fn report(
     let headers = with_token(headers, &query);
     wait_for_key(&headers, &server.keys).await;
     let path = access::path_pairs(path);
-    let name = path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default();
-    let caller = access::sign_in_to_read(&server, &headers, &uri, name)?;
-    if let Err(problem) = path {
-        return Err(problem);
-    }
+    let name =
+        path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default().to_owned();
+    let caller = access::sign_in_to_read(&server, &headers, &uri, &name)?;
+    path?;
     let query = embedded::with_fixed(&caller, &query);
-    let report = way_to(&server, &caller, name, &query)?;
+    let report = way_to(&server, &caller, &name, &query)?;
     let of_path: Pairs = report.route.params.iter().filter_map(|param| given(&query, &param.name)).collect();
     let way = Arc::new(LiveRoute { live: plain(&report), report });
     let form = if wants_socket(&headers) { Form::Enveloped } else { Form::Plain };

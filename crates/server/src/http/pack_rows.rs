@@ -142,10 +142,7 @@ impl Delivery {
     /// What was refused is kept: the body is read once more for it.
     fn keep(&self, body: &WholeBody, misfits: &[Misfit]) {
         let Ok(json) = body.json() else { return };
-        let items = match json {
-            JsonValue::Array(items) => items,
-            one => vec![one],
-        };
+        let items = if let JsonValue::Array(items) = json { items } else { vec![json] };
         let source: Arc<str> = Arc::from(self.route.capture.path.as_str());
         let refused = misfits.iter().map(|misfit| Refused {
             owner: Owner::Tenant(self.tenant()),

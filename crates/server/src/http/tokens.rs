@@ -21,7 +21,7 @@ pub(super) async fn mint(
     State(server): State<Arc<Server>>,
     request: Request,
 ) -> Result<(StatusCode, Json<JsonValue>), Problem> {
-    let admin = access::admin(&server, request.headers(), request.uri())?.to_mint()?;
+    let admin = access::admin(&server, request.headers(), request.uri())?.allowed_to_mint()?;
     let settings = &server.settings;
     let body = read_body(request, settings.question_bytes_max, settings, &server.bodies).await?;
     let wanted = Wanted::read(&body.json()?).map_err(invalid)?;

@@ -292,7 +292,7 @@ impl Caller {
     }
 
     /// As [`Caller::past_parts`], but that a write key is good for this.
-    pub(crate) fn to_capture(self) -> Result<Self, Problem> {
+    pub(crate) fn allowed_to_capture(self) -> Result<Self, Problem> {
         match &self.token.by {
             Means::Token | Means::Minted | Means::WriteKey => Ok(self),
             Means::Embed(embed) => Err(embed.opens_nothing_else()),
@@ -300,7 +300,7 @@ impl Caller {
     }
 
     /// As [`Caller::past_parts`], but that a token of this report is good for it.
-    pub(crate) fn to_report(self, report: &str) -> Result<Self, Problem> {
+    pub(crate) fn allowed_to_read(self, report: &str) -> Result<Self, Problem> {
         match &self.token.by {
             Means::Token | Means::Minted => Ok(self),
             Means::WriteKey => Err(only_capture()),
@@ -310,7 +310,7 @@ impl Caller {
     }
 
     /// Refused for a token that was minted here, so that none outlives its host's sign-in for long.
-    pub(crate) fn to_mint(self) -> Result<Self, Problem> {
+    pub(crate) fn allowed_to_mint(self) -> Result<Self, Problem> {
         match &self.token.by {
             Means::Minted => {
                 let detail = "The token was itself minted, and mints no others.";

@@ -205,7 +205,7 @@ impl Look {
 
     /// What has come since, with what was seen then, is what there is now; unless something has gone.
     fn check_arrivals(&self, machine: &Machine, model: &Model) {
-        for table in 0..TABLES.len() {
+        for (table, declared) in TABLES.iter().enumerate() {
             for tenant in [None, Some("a"), Some("b"), Some("c")] {
                 let mut seen = self.model.tables[table].sorted(tenant);
                 let now = model.tables[table].sorted(tenant);
@@ -216,7 +216,7 @@ impl Look {
                         seen.sort();
                         assert_eq!(seen, now, "table {table} of {tenant:?}");
                     }
-                    None => assert!(self.lost || TABLES[table].kind == Kind::Entity, "table {table}"),
+                    None => assert!(self.lost || declared.kind == Kind::Entity, "table {table}"),
                 }
             }
         }
