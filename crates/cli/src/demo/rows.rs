@@ -124,5 +124,6 @@ pub(super) fn check_made_up(
         assert!(rows >= *least && rows <= least * 3, "{table}: {rows}");
     }
     let rows = |made: &[(&str, String)]| made.iter().map(|(_, csv)| csv.lines().count() - 1).sum::<usize>();
-    assert!(rows(&tables(end, Size { times: 2 })) > rows(&made) * 5 / 4);
+    // Of many tenants the first alone grows.
+    assert!(rows(&tables(end, Size { times: 8 })) > rows(&made) * 5 / 4);
 }

@@ -434,7 +434,7 @@ fn leaves_name_what_there_is() {
     check(
         "top: {query: {kind: retention}, as: {month: strt}}",
         &[
-            "\"strt\" is no field of a retention's rows; there is start, size, counts, percent (did you mean \"start\"?)",
+            "\"strt\" is no field of a retention's rows; there is start, size, counts, percent, counts.0, percent.0 (did you mean \"start\"?)",
         ],
     );
     check("top: {query: {kind: trend, measure: [total]}, as: {a: value}}", &["there is start, total"]);

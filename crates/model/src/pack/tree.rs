@@ -224,7 +224,13 @@ fn shape_fields(
                 ShapeOf::Whole => (whole_fields(kind), format!("field of the whole of a {}", kind.name())),
             };
             if !known.iter().any(|known| known == given) {
-                return Err(node.fault(unknown(&what, given, known.iter().map(AsRef::as_ref))));
+                // One of each of the numbered ones tells of all.
+                let number = |name: &str| name.rsplit_once('.')?.1.parse::<u32>().ok();
+                let told = known
+                    .iter()
+                    .map(AsRef::as_ref)
+                    .filter(|name| number(name).is_none_or(|number| number == 0));
+                return Err(node.fault(unknown(&what, given, told)));
             }
         }
         Ok((name.to_owned(), given.to_owned()))
