@@ -243,7 +243,8 @@ impl<'l, K: Kernel> Direct<'l, K> {
         }
     }
 
-    #[inline]
+    /// Inlined, so that neither actor nor run is written down for each call.
+    #[inline(always)]
     fn take_run<T: RowTimes, C: Code>(
         &self,
         state: &mut K::State,

@@ -326,7 +326,8 @@ pub(crate) struct RetentionTable {
 }
 
 /// Periods that are kept in one word, where the lowest bit is that of the time before them.
-const PERIODS_MAX: usize = u64::BITS as usize - 1;
+const PERIODS_MAX: usize = PERIOD_BITS - 1;
+const PERIOD_BITS: usize = u64::BITS as usize;
 
 #[derive(Clone, Copy, Debug)]
 struct RetentionCode {
@@ -403,11 +404,10 @@ impl RetentionFold {
             return None;
         }
         let rows = if last < end { ticks.len() } else { first_row(ticks.len(), |row| ticks[row].into() >= end) };
-        let ticks = ticks[..rows].iter().map(|tick| (*tick).into());
         // By bound that is passed, the first of which all are.
-        let passed: u64 = match ruler.pace {
-            Some(pace) => ticks.fold(0, |passed, tick| passed | 1 << pace.passed(bounds, tick)),
-            None => ticks.fold(0, |passed, tick| passed | 1 << bounds.partition_point(|bound| *bound <= tick)),
+        let passed = match ruler.pace {
+            Some(pace) => bits_of(&ticks[..rows], |tick| pace.passed(bounds, tick.into())),
+            None => bits_of(&ticks[..rows], |tick| bounds.partition_point(|bound| *bound <= tick.into())),
         };
         let first = passed.trailing_zeros();
         Some((first as usize - 1, passed >> first))
@@ -494,6 +494,16 @@ impl RetentionFold {
         }
         !scratch.starts.is_empty()
     }
+}
+
+/// A bit for each number that some tick has. Several are made beside each other, so that none waits for the one before.
+fn bits_of<X: Copy>(ticks: &[X], number: impl Fn(X) -> usize) -> u64 {
+    let bit = |tick: X| 1_u64 << (number(tick) % PERIOD_BITS);
+    let (fours, rest) = ticks.as_chunks::<4>();
+    let of_fours = fours.iter().fold([0; 4], |[a, b, c, d], [e, f, g, h]| {
+        [a | bit(*e), b | bit(*f), c | bit(*g), d | bit(*h)]
+    });
+    rest.iter().map(|tick| bit(*tick)).chain(of_fours).fold(0, |all, own| all | own)
 }
 
 impl Grid {
