@@ -3,8 +3,8 @@
 use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
 use ebbtide_model::{Fault, Instant, Unit};
 
-use super::fold::{Actor, Fold, Run};
 use super::direct::first_row;
+use super::fold::{Actor, Fold, Run};
 use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken, first_from};
 use super::key::OwnedKey;
 use super::load::Times;
@@ -403,7 +403,8 @@ impl RetentionFold {
         if first < start || first >= end {
             return None;
         }
-        let rows = if last < end { ticks.len() } else { first_row(ticks.len(), |row| ticks[row].into() >= end) };
+        let rows =
+            if last < end { ticks.len() } else { first_row(ticks.len(), |row| ticks[row].into() >= end) };
         // By bound that is passed, the first of which all are.
         let passed = match ruler.pace {
             Some(pace) => bits_of(&ticks[..rows], |tick| pace.passed(bounds, tick.into())),
@@ -500,9 +501,9 @@ impl RetentionFold {
 fn bits_of<X: Copy>(ticks: &[X], number: impl Fn(X) -> usize) -> u64 {
     let bit = |tick: X| 1_u64 << (number(tick) % PERIOD_BITS);
     let (fours, rest) = ticks.as_chunks::<4>();
-    let of_fours = fours.iter().fold([0; 4], |[a, b, c, d], [e, f, g, h]| {
-        [a | bit(*e), b | bit(*f), c | bit(*g), d | bit(*h)]
-    });
+    let of_fours = fours
+        .iter()
+        .fold([0; 4], |[a, b, c, d], [e, f, g, h]| [a | bit(*e), b | bit(*f), c | bit(*g), d | bit(*h)]);
     rest.iter().map(|tick| bit(*tick)).chain(of_fours).fold(0, |all, own| all | own)
 }
 

@@ -151,7 +151,10 @@ fn a_bad_dropoff_is_told_where_it_is_bad_and_what_is_allowed() {
     check(json!({"steps": ["a", "b", "a"]}), "steps[2]", "given twice");
     check(json!({"step": null}), "step", "is missing");
     check(json!({"success": "c"}), "success", "allowed is one of `steps`");
-    check(json!({"session": []}), "session", "a property, a duration");
+    check(json!({"session": []}), "session", "a property, a positive duration");
+    check(json!({"session": "0s"}), "session", "a positive duration");
+    check(json!({"session": "-5m"}), "session", "a positive duration");
+    check(json!({"session": "1.5h"}), "session", "a positive duration");
     check(json!({"session": {"prop": "s", "gap": 0}}), "session.gap", "a positive number");
     check(json!({"session": {"by": "s"}}), "session.by", "is no field here");
     check(json!({"idle": "soon"}), "idle", "a positive number");

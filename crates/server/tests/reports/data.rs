@@ -10,7 +10,9 @@ use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_f
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
 use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
-use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements};
+use ebbtide_server::report::{
+    Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements, ReportError,
+};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
@@ -124,6 +126,14 @@ impl App {
 
     /// The answer to a request, or the parameter that it is refused for.
     pub(crate) async fn ask(&self, request: &Request<'_>) -> Result<Answer, ParamError> {
+        Ok(self.answer(request).await?.unwrap())
+    }
+
+    /// What is answered, or why nothing is.
+    pub(crate) async fn answer(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Result<Answer, ReportError>, ParamError> {
         let (report, route, in_path) = self.route(request.path);
         let now = Instant::parse("2026-11-20T09:30:00Z").unwrap();
         let arguments =
@@ -149,7 +159,7 @@ impl App {
             snapshot: &self.snapshot(),
             scope: &scope.unwrap(),
         };
-        Ok(evaluation.answer().await.unwrap())
+        Ok(evaluation.answer().await)
     }
 }
 

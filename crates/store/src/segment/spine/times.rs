@@ -185,7 +185,14 @@ impl Scale {
         if rests.len() < self.rest_bytes(ticks.len()) {
             return None;
         }
-        Some(SpineTimes::Ticks(SpineTicks { ticks, scale: self, rest_bits: self.rest_bits(), rests, first: 0, within }))
+        Some(SpineTimes::Ticks(SpineTicks {
+            ticks,
+            scale: self,
+            rest_bits: self.rest_bits(),
+            rests,
+            first: 0,
+            within,
+        }))
     }
 }
 
