@@ -2,7 +2,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { type ComponentType, type ReactNode, Suspense, lazy } from "react";
-import { BrowserRouter, Navigate, Outlet, Route, Routes, useLocation, useParams } from "react-router";
+import { BrowserRouter, Link, Navigate, Outlet, Route, Routes, useLocation, useParams } from "react-router";
 import { Refusal, mayPass } from "./api/client.ts";
 import { useSchema } from "./api/queries.ts";
 import { ZoneContext } from "./format/useFormat.ts";
@@ -127,11 +127,15 @@ function OfApp() {
 
 /** A token that the server no longer takes is told of once, for the whole page. */
 function Zoned({ signIn, children }: { readonly signIn: SignIn; readonly children: ReactNode }) {
+  const t = useT();
   const schema = useSchema(signIn);
   if (schema.error instanceof Refusal && schema.error.problem.status === 401) {
     return (
       <Page title={signIn.app}>
         <ProblemNotice error={schema.error} />
+        <p>
+          <Link to="/app/sign-in">{t("sign_in.again")}</Link>
+        </p>
       </Page>
     );
   }
@@ -153,7 +157,9 @@ function NoSuchPage() {
   const t = useT();
   return (
     <Page title={t("no_page")}>
-      <Empty title={t("no_page.title")} />
+      <Empty title={t("no_page.title")}>
+        <Link to="/app">{t("no_page.home")}</Link>
+      </Empty>
     </Page>
   );
 }

@@ -19,6 +19,8 @@ export type Translate = (key: Key, values?: Values) => string;
 
 interface I18n {
   readonly language: Language;
+  /** The language as it is written where the reader is: `en-GB` has the day before the month. */
+  readonly locale: string;
   readonly t: Translate;
   readonly choose: (language: Language) => void;
 }
@@ -72,7 +74,7 @@ export function I18nProvider({ children }: { readonly children: ReactNode }) {
   const i18n = useMemo<I18n | null>(() => {
     if (shown === null) return null;
     const { language, catalogue } = shown;
-    return { language, choose, t: (key, values) => write(catalogue[key], language, values) };
+    return i18nOf(language, catalogue, choose);
   }, [shown, choose]);
   return i18n === null ? null : <I18nContext value={i18n}>{children}</I18nContext>;
 }
@@ -83,10 +85,18 @@ export function FixedI18n({ language: wanted, children }: { readonly language: L
   const i18n = useMemo<I18n | null>(() => {
     if (shown === null) return null;
     const { language, catalogue } = shown;
-    return { language, choose: () => undefined, t: (key, values) => write(catalogue[key], language, values) };
+    return i18nOf(language, catalogue, () => undefined);
   }, [shown]);
   return i18n === null ? null : <I18nContext value={i18n}>{children}</I18nContext>;
 }
+
+function i18nOf(language: Language, catalogue: Catalogue, choose: I18n["choose"]): I18n {
+  const locale = localeOf(language, navigator.languages);
+  return { language, locale, choose, t: (key, values) => write(catalogue[key], locale, values) };
+}
+
+/** The first of the reader's languages that is a form of this one. */
+export const localeOf = (language: Language, wanted: readonly string[]): string => wanted.find((tag) => tag.split("-")[0] === language) ?? language;
 
 /** What is asked for where there are words in it, else the browser's, else English. */
 export function languageOf(tag: string | null): Language {

@@ -26,7 +26,8 @@ export function ParamControl({ param, value, options, onChange }: ParamControlPr
   const t = useT();
   const name = useName();
   const usual = usualOf(param);
-  const label = name(param.name);
+  // What is chosen by its name is not asked for by its key.
+  const label = options.length > 0 ? name(param.name.replace(/_id$/, "")) : name(param.name);
   if (options.length > 0) return <OptionControl label={label} value={value} options={options} required={param.required} onChange={onChange} />;
   if (usual.length > 1) {
     const unit = /days/.test(param.name) ? "days" : "months";

@@ -34,6 +34,8 @@ export type Block =
 
 export interface Bar {
   readonly label: string;
+  /** Of what the label is a key: `mentor` of `mentor_id`. */
+  readonly key?: string;
   readonly value: number;
 }
 
@@ -93,7 +95,8 @@ function statOf(name: string, value: unknown, schema: Schema, currency: string |
 }
 
 function barsOf(path: string, map: Row): Block {
-  const bars = Object.entries(map).flatMap(([label, value]) => (isNumber(value) ? [{ label, value }] : []));
+  // An object has no order that means anything.
+  const bars = Object.entries(map).flatMap(([label, value]) => (isNumber(value) ? [{ label, value }] : [])).sort((a, b) => b.value - a.value);
   return { kind: "bars", path, unit: { kind: "number" }, bars };
 }
 
@@ -169,9 +172,9 @@ function rankingOf(path: string, rows: readonly Row[], fields: readonly Field[],
   if (label.numeric && label.unit.kind !== "key") return null;
   const bars = rows.flatMap((row) => {
     const number = row[value.name];
-    return isNumber(number) ? [{ label: nameOfKey(label, row[label.name]), value: number }] : [];
+    if (!isNumber(number)) return [];
+    const bar = { label: String(row[label.name]), value: number };
+    return [label.unit.kind === "key" ? { ...bar, key: label.name.replace(/_(?:id|key)$/, "") } : bar];
   });
   return { kind: "bars", path, unit: value.unit, bars };
 }
-
-const nameOfKey = (field: Field, key: unknown): string => (field.unit.kind === "key" ? `#${String(key)}` : String(key));

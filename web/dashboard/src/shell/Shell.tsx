@@ -136,11 +136,16 @@ function AppList() {
       <h2 className="nav-title">{t("apps")}</h2>
       <ul className="nav-list">
         {signIns.map((own) => (
-          <Entry key={own.app} to={`/app/${own.app}`} icon="report" label={own.app} />
+          <AppEntry key={own.app} signIn={own} />
         ))}
       </ul>
     </>
   );
+}
+
+function AppEntry({ signIn }: { readonly signIn: SignIn }) {
+  const schema = useSchema(signIn);
+  return <Entry to={`/app/${signIn.app}`} icon="report" label={schema.data?.title ?? signIn.app} />;
 }
 
 function AppPages({ signIn }: { readonly signIn: SignIn }) {
