@@ -23,7 +23,7 @@ import { SavedCards } from "./SavedCards.tsx";
 import { type Change, headlinesOf, homeQueries, isFree, moversOf, newOf, streamOf, totalOf } from "./model.ts";
 
 export function AppPanel({ app }: { readonly app: AppDescription }) {
-  const t = useT();
+  const { t, said } = useI18n();
   const signIn = useSignIn();
   const { role, tenant } = signIn.claims;
   return (
@@ -31,7 +31,7 @@ export function AppPanel({ app }: { readonly app: AppDescription }) {
       <header className="row">
         <div>
           <h2 id={`home-${app.app}`} className="home-title">
-            <Link to={`/app/${app.app}`}>{app.title ?? app.app}</Link>
+            <Link to={`/app/${app.app}`}>{said(app.title ?? app.app)}</Link>
           </h2>
           <p className="soft is-small-text">{[role, tenant ?? (role === "admin" ? t("bearer.all_tenants") : null)].filter((part) => part !== null).join(" · ")}</p>
         </div>

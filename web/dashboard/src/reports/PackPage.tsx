@@ -10,7 +10,7 @@ import { KINDS, type Kind, startOf } from "../explore/query.ts";
 import { START, writeState } from "../explore/state.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
 import { AppGlance } from "../home/AppPanel.tsx";
-import { useT } from "../i18n/i18n.tsx";
+import { useI18n, useT } from "../i18n/i18n.tsx";
 import { rightsOf } from "../session/claims.ts";
 import { useSignIn } from "../session/session.tsx";
 import { Page } from "../shell/Page.tsx";
@@ -24,7 +24,7 @@ import { spanOf, spansFor, writeSpan } from "./span.ts";
 import { ReportSection } from "./ReportSection.tsx";
 
 export default function PackPage() {
-  const t = useT();
+  const { t, said } = useI18n();
   const signIn = useSignIn();
   const { report: only } = useParams();
   const schema = useSchema(signIn);
@@ -42,10 +42,10 @@ export default function PackPage() {
   const failed = schema.error ?? reports.error;
   const subtitle = [shown.length === 0 ? null : t("reports.subtitle", { count: shown.length }), t("reports.zone", { zone })].filter((part) => part !== null).join(" · ");
   return (
-    <Page title={app?.title ?? signIn.app} subtitle={subtitle} tools={app === undefined || shown.length === 0 ? undefined : <PageTools app={app} reports={shown} shared={shared} />}>
+    <Page title={said(app?.title ?? signIn.app)} subtitle={subtitle} tools={app === undefined || shown.length === 0 ? undefined : <PageTools app={app} reports={shown} shared={shared} />}>
       {failed === null ? null : <ProblemNotice error={failed} onRetry={() => void schema.refetch()} />}
       {failed === null && (app === undefined || reports.data === undefined) ? <Skeleton rows={6} /> : null}
-      {app === undefined ? null : shown.map((report) => <ReportSection key={report.name} report={report} reports={all} app={app} shared={shared.map((param) => param.name)} />)}
+      {app === undefined ? null : shown.map((report) => <ReportSection key={report.name} report={report} reports={all} app={app} shared={shared.map((param) => param.name)} spanned={spansFor(shown).length > 1} />)}
       {app !== undefined && ready && all.length === 0 ? <NoReports app={app} /> : null}
       {only !== undefined && all.length > 0 && shown.length === 0 ? (
         <Empty title={t("reports.unknown", { name: only })}>

@@ -26,10 +26,13 @@ interface ReportSectionProps {
   readonly app: AppDescription;
   /** Names of parameters that are chosen for the whole page. */
   readonly shared: readonly string[];
+  /** Whether the page offers the usual lengths of time. */
+  readonly spanned: boolean;
 }
 
-export function ReportSection({ report, reports, app, shared }: ReportSectionProps) {
+export function ReportSection({ report, reports, app, shared, spanned }: ReportSectionProps) {
   const name = useName();
+  const { said } = useI18n();
   const [search, setSearch] = useSearchParams();
   const [variant, setVariant] = useState(0);
   const route = report.routes[variant] ?? report.routes[0];
@@ -47,12 +50,12 @@ export function ReportSection({ report, reports, app, shared }: ReportSectionPro
       <header className="report-head">
         <div className="report-words">
           <h3 id={`${report.name}-title`}>{title}</h3>
-          {report.description === null ? null : <p className="soft">{report.description}</p>}
+          {report.description === null ? null : <p className="soft">{said(report.description)}</p>}
         </div>
         <div className="report-controls">
           {report.routes.length < 2 ? null : <RouteChoice report={report} variant={variant} onChange={setVariant} />}
           {shown.map((param) => (
-            <ParamControl key={param.name} param={param} value={valueOf(param, given)} options={param === keyParam ? (options.found ?? []) : []} onChange={(value) => change(param, value)} />
+            <ParamControl key={param.name} param={param} value={valueOf(param, given)} options={param === keyParam ? (options.found ?? []) : []} plain={spanned} onChange={(value) => change(param, value)} />
           ))}
         </div>
         {isLacking ? null : <Files report={report} route={route} given={given} />}

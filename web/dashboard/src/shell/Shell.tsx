@@ -144,12 +144,13 @@ function AppList() {
 }
 
 function AppEntry({ signIn }: { readonly signIn: SignIn }) {
+  const { said } = useI18n();
   const schema = useSchema(signIn);
-  return <Entry to={`/app/${signIn.app}`} icon="report" label={schema.data?.title ?? signIn.app} />;
+  return <Entry to={`/app/${signIn.app}`} icon="report" label={said(schema.data?.title ?? signIn.app)} />;
 }
 
 function AppPages({ signIn }: { readonly signIn: SignIn }) {
-  const { t } = useI18n();
+  const { t, said } = useI18n();
   const name = useName();
   const schema = useSchema(signIn);
   const reports = useReports(signIn);
@@ -158,7 +159,7 @@ function AppPages({ signIn }: { readonly signIn: SignIn }) {
   const { pathname } = useLocation();
   return (
     <>
-      <h2 className="nav-title">{schema.data?.title ?? signIn.app}</h2>
+      <h2 className="nav-title">{said(schema.data?.title ?? signIn.app)}</h2>
       <ul className="nav-list">
         <Entry to={base} icon="report" label={t("reports")} end />
         {reports.data === undefined || reports.data.length === 0 ? null : (
