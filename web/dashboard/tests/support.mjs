@@ -22,8 +22,11 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A page that is signed in. Whatever it complains of fails the test, save the answers that `refused` expects. */
-export async function open(path, tokens, { width = 1280, height = 900, theme = "light", locale = "en-GB", refused = [] } = {}) {
+/** A page that is signed in by tokens of the demo, which have names. */
+export const open = (path, names, options) => openAt(URL_BASE, path, names.map((name) => TOKENS[name]), options);
+
+/** A page of a server. Whatever it complains of fails the test, save the answers that `refused` expects. */
+export async function openAt(base, path, tokens, { width = 1280, height = 900, theme = "light", locale = "en-GB", refused = [] } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale, bypassCSP: false });
   const page = await context.newPage();
   const faults = [];
@@ -33,10 +36,10 @@ export async function open(path, tokens, { width = 1280, height = 900, theme = "
     if (message.type() === "error" && !isExpected) faults.push(message.text());
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(URL_BASE) && !/^(?:blob|data):/.test(request.url())) faults.push(`asked elsewhere: ${request.url()}`);
+    if (!request.url().startsWith(base) && !/^(?:blob|data):/.test(request.url())) faults.push(`asked elsewhere: ${request.url()}`);
   });
-  await page.addInitScript((kept) => sessionStorage.setItem("ebbtide.tokens", sessionStorage.getItem("ebbtide.tokens") ?? JSON.stringify(kept)), tokens.map((name) => TOKENS[name]));
-  await page.goto(URL_BASE + path);
+  await page.addInitScript((kept) => sessionStorage.setItem("ebbtide.tokens", sessionStorage.getItem("ebbtide.tokens") ?? JSON.stringify(kept)), tokens);
+  await page.goto(base + path);
   await settled(page);
   return { page, done: async () => (assert.deepEqual(faults, []), context.close()) };
 }
