@@ -1,5 +1,5 @@
 /** Which page stands where. */
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { type ComponentType, type ReactNode, Suspense, lazy } from "react";
 import { BrowserRouter, Link, Navigate, Outlet, Route, Routes, useLocation, useParams } from "react-router";
@@ -23,7 +23,13 @@ const DataPage = lazy(() => import("./data/DataPage.tsx"));
 const ShopPage = lazy(() => import("./shop/ShopPage.tsx"));
 const AccessPage = lazy(() => import("./access/AccessPage.tsx"));
 
-const client = new QueryClient({
+const isRefused = (error: unknown): boolean => error instanceof Refusal && error.problem.status === 401;
+
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    // A token may end while a page is open: the app's description is asked for anew, and its refusal is told of for the whole page.
+    onError: (error, { queryKey }) => (isRefused(error) && queryKey[0] !== "schema" ? void client.invalidateQueries({ queryKey: ["schema"] }) : undefined),
+  }),
   defaultOptions: { queries: { retry: (count, error) => count < 2 && mayPass(error), refetchOnWindowFocus: false } },
 });
 
@@ -129,12 +135,15 @@ function OfApp() {
 function Zoned({ signIn, children }: { readonly signIn: SignIn; readonly children: ReactNode }) {
   const t = useT();
   const schema = useSchema(signIn);
-  if (schema.error instanceof Refusal && schema.error.problem.status === 401) {
+  const { pathname, search } = useLocation();
+  if (isRefused(schema.error)) {
     return (
       <Page title={signIn.app}>
         <ProblemNotice error={schema.error} />
         <p>
-          <Link to="/app/sign-in">{t("sign_in.again")}</Link>
+          <Link className="button is-primary" to="/app/sign-in" state={{ wanted: `${pathname}${search}` }}>
+            {t("sign_in.again")}
+          </Link>
         </p>
       </Page>
     );
