@@ -68,6 +68,7 @@ describe("a pack of one's own", { skip: BINARY === undefined }, () => {
     assert.deepEqual(cards.map(([name, value]) => [name, numberIn(value)]), [["Sales", takings.sales], ["Revenue", takings.revenue], ["Buyers", takings.buyers]]);
     // Days as a picture, which its own table tells too.
     await page.locator("#takings canvas").waitFor();
+    await picture(page, "own-pack-light");
     await page.locator("#takings").getByText("Table", { exact: true }).click();
     const days = await cellsOf(page, '#takings [data-block="daily"] table');
     assert.deepEqual(days.map(([, sales]) => numberIn(sales)), takings.daily.map((day) => day.sales));
@@ -80,7 +81,6 @@ describe("a pack of one's own", { skip: BINARY === undefined }, () => {
     const cohorts = await cellsOf(page, "#coming_back table.heat");
     assert.deepEqual(cohorts.map(([, size]) => numberIn(size)), weeks.weeks.map((week) => week.buyers));
     assert.deepEqual(await accessFaults(page), []);
-    await picture(page, "own-pack-light");
     await done();
   });
 
@@ -104,7 +104,9 @@ describe("a pack of one's own", { skip: BINARY === undefined }, () => {
     await done();
     const { page: owners, done: ended } = await open("/app/bakery", { who: "owner", theme: "dark" });
     assert.equal(await owners.locator('.nav a[href$="/books"]').count(), 1);
+    await owners.locator("#takings canvas").waitFor();
     assert.deepEqual(await accessFaults(owners), []);
+    await picture(owners, "own-pack-dark");
     await ended();
   });
 

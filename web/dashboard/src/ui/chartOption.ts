@@ -88,7 +88,7 @@ export function optionOf(props: ChartProps, palette: Palette): EChartsCoreOption
       axisLine: { lineStyle: { color: palette.line } },
       axisTick: { show: false },
       // The last name stands to the left of its place where it would leave the picture.
-      axisLabel: { ...text, hideOverlap: true, margin: 10, ...(props.shape === "line" ? { alignMinLabel: "left", alignMaxLabel: "right" } : {}) },
+      axisLabel: { ...text, hideOverlap: true, margin: 10, ...(props.shape === "line" ? { alignMaxLabel: "right" } : {}) },
     },
     yAxis: { type: "value", splitLine: { lineStyle: { color: palette.line } }, axisLabel: { ...text, formatter: props.axis }, splitNumber: 4 },
     series: seriesOf(props, palette),
