@@ -172,7 +172,9 @@ async fn fields_that_are_one_value_under_several_names_are_told() {
     let kpis = &whole["kpis"]["properties"];
     let step = &whole["steps"]["items"]["properties"];
     let value = |of: &Json, field: &str| of[field]["x-ebbtide-value"].as_str().unwrap().to_owned();
-    for (first, again) in [("step", "name"), ("reach_rate", "conversion_rate"), ("exit_share", "drop_off_rate")] {
+    for (first, again) in
+        [("step", "name"), ("reach_rate", "conversion_rate"), ("exit_share", "drop_off_rate")]
+    {
         assert_eq!(value(step, first), value(step, again), "{first}");
     }
     assert_ne!(value(step, "sessions"), value(step, "total_users"));
