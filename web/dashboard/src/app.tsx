@@ -1,8 +1,8 @@
 /** Which page stands where. */
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { type ComponentType, type ReactNode, Suspense, lazy } from "react";
-import { BrowserRouter, Navigate, Outlet, Route, Routes, useLocation, useParams } from "react-router";
+import { BrowserRouter, Link, Navigate, Outlet, Route, Routes, useLocation, useParams } from "react-router";
 import { Refusal, mayPass } from "./api/client.ts";
 import { useSchema } from "./api/queries.ts";
 import { ZoneContext } from "./format/useFormat.ts";
@@ -23,7 +23,13 @@ const DataPage = lazy(() => import("./data/DataPage.tsx"));
 const ShopPage = lazy(() => import("./shop/ShopPage.tsx"));
 const AccessPage = lazy(() => import("./access/AccessPage.tsx"));
 
-const client = new QueryClient({
+const isRefused = (error: unknown): boolean => error instanceof Refusal && error.problem.status === 401;
+
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    // A token may end while a page is open: the app's description is asked for anew, and its refusal is told of for the whole page.
+    onError: (error, { queryKey }) => (isRefused(error) && queryKey[0] !== "schema" ? void client.invalidateQueries({ queryKey: ["schema"] }) : undefined),
+  }),
   defaultOptions: { queries: { retry: (count, error) => count < 2 && mayPass(error), refetchOnWindowFocus: false } },
 });
 
@@ -127,11 +133,18 @@ function OfApp() {
 
 /** A token that the server no longer takes is told of once, for the whole page. */
 function Zoned({ signIn, children }: { readonly signIn: SignIn; readonly children: ReactNode }) {
+  const t = useT();
   const schema = useSchema(signIn);
-  if (schema.error instanceof Refusal && schema.error.problem.status === 401) {
+  const { pathname, search } = useLocation();
+  if (isRefused(schema.error)) {
     return (
       <Page title={signIn.app}>
         <ProblemNotice error={schema.error} />
+        <p>
+          <Link className="button is-primary" to="/app/sign-in" state={{ wanted: `${pathname}${search}` }}>
+            {t("sign_in.again")}
+          </Link>
+        </p>
       </Page>
     );
   }
@@ -153,7 +166,9 @@ function NoSuchPage() {
   const t = useT();
   return (
     <Page title={t("no_page")}>
-      <Empty title={t("no_page.title")} />
+      <Empty title={t("no_page.title")}>
+        <Link to="/app">{t("no_page.home")}</Link>
+      </Empty>
     </Page>
   );
 }

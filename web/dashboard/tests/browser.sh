@@ -3,6 +3,7 @@
 #   browser.sh BINARY [PORT]
 set -eu
 binary=$1
+case $binary in */*) binary=$(cd "$(dirname "$binary")" && pwd)/$(basename "$binary") ;; esac
 port=${2:-18159}
 here=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
@@ -17,5 +18,5 @@ until grep -q '^listening on' "$folder/demo.log"; do
 done
 cd "$here"
 node scripts/openapi.mjs "http://127.0.0.1:$port" --check
-EBBTIDE_URL="http://127.0.0.1:$port" EBBTIDE_DEMO="$folder/demo.log" CHROMIUM="$(command -v chromium)" \
+EBBTIDE_BINARY=$binary EBBTIDE_URL="http://127.0.0.1:$port" EBBTIDE_DEMO="$folder/demo.log" CHROMIUM="$(command -v chromium)" \
     npm run --silent browser

@@ -137,6 +137,7 @@ describe("who may see what", () => {
 });
 
 const funnel = encodeURIComponent(JSON.stringify({ kind: "funnel", steps: [{ event: "view", where: [{ prop: "url", op: "eq", value: "/pricing" }] }, { event: "signup" }, { event: "purchase" }], window: "14d" }));
+const groups = encodeURIComponent(JSON.stringify({ kind: "trend", interval: "week", measure: "unique", breakdown: { prop: "plan", scope: "actor" }, compare: "previous_period" }));
 const retention = encodeURIComponent(JSON.stringify({ kind: "retention", period: "week", periods: 8 }));
 const ALL = ["MERCHANT", "DESK_ADMIN", "OWNER", "SITE_ADMIN", "SHOP_ADMIN", "PRODUCT_ADMIN"];
 /** What is done on a page before it is looked at. */
@@ -148,6 +149,11 @@ const toCart = async (page) => {
 const runStatement = async (page) => {
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await page.locator("table.table").first().waitFor();
+};
+const whyOfCell = async (page) => {
+  await page.locator("table.heat .heat-cell button").nth(2).click();
+  await page.locator(".actor").first().click();
+  await page.locator(".why-event").first().waitFor();
 };
 const PAGES = [
   ["sign-in", "/app/sign-in", []],
@@ -161,6 +167,8 @@ const PAGES = [
   ["product", "/app/product", ["PRODUCT_ADMIN"]],
   ["explore-funnel", `/app/product/explore?q=${funnel}&range=90d`, ["PRODUCT_ADMIN"]],
   ["explore-retention", `/app/product/explore?q=${retention}`, ["PRODUCT_ADMIN"]],
+  ["explore-trend", `/app/product/explore?q=${groups}&range=90d`, ["PRODUCT_ADMIN"]],
+  ["explore-actors", `/app/product/explore?q=${retention}`, ["PRODUCT_ADMIN"], whyOfCell],
   ["sql", "/app/learning/sql", ["SITE_ADMIN"], runStatement],
   ["data", "/app/loyalty/data", ["LOYALTY_ADMIN"]],
   ["access", "/app/product/access", ["PRODUCT_ADMIN"]],

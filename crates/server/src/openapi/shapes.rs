@@ -75,7 +75,7 @@ impl Shapes<'_> {
             Tree::When { then, otherwise, .. } => {
                 json!({"anyOf": [self.tree(then, place), self.tree(otherwise, place)]})
             }
-            Tree::Behaviour(leaf) => behaviour(leaf),
+            Tree::Behaviour(leaf) => self.behaviour(leaf),
             Tree::Insights(_) => json!({"type": "array", "items": {"$ref": "#/components/schemas/Insight"}}),
         }
     }
@@ -98,7 +98,7 @@ impl Shapes<'_> {
             } else if let Tree::Behaviour(leaf) = tree
                 && let Some(shape) = &leaf.shape
             {
-                fields.properties.extend(of_fields(&leaf.query, shape));
+                fields.properties.extend(self.of_fields(&leaf.query, shape));
             } else {
                 fields.known = false;
             }
@@ -117,6 +117,36 @@ impl Shapes<'_> {
         } else {
             json!({"type": "array", "items": object})
         }
+    }
+
+    /// The rows that a query's result becomes, or that result as it is.
+    fn behaviour(&self, leaf: &BehaviourLeaf) -> Json {
+        let Some(shape) = &leaf.shape else {
+            return json!({"type": "object", "description": "The result of a behavioural query: see docs/queries.md."});
+        };
+        let object = Fields { properties: self.of_fields(&leaf.query, shape), known: true }.schema();
+        match shape.of {
+            ShapeOf::Rows => json!({"type": "array", "items": object}),
+            ShapeOf::Whole => object,
+        }
+    }
+
+    /// `x-ebbtide-value` says which value of which question a field is: fields with the same one are one value
+    /// under several names.
+    fn of_fields(&self, query: &Json, shape: &Shape) -> Map<String, Json> {
+        let is_named = query.get("kind").and_then(Json::as_str) == Some("dropoff");
+        let mut found = Vec::new();
+        questions(&self.report.response, &mut found);
+        let question = found.iter().position(|own| *own == query).unwrap_or(found.len());
+        let field = |of: &str| {
+            let mut schema = match of {
+                "step" if is_named => json!({"type": "string"}),
+                of => of_field(of),
+            };
+            schema["x-ebbtide-value"] = json!(format!("{question}.{of}"));
+            schema
+        };
+        shape.fields.iter().map(|(name, of)| (name.clone(), field(of))).collect()
     }
 
     /// The value of a parameter, of the caller or of the pack.
@@ -154,25 +184,19 @@ fn statement_schema(shape: SqlShape, columns: Option<&[SqlColumn]>, default: &Js
     }
 }
 
-/// The rows that a query's result becomes, or that result as it is.
-fn behaviour(leaf: &BehaviourLeaf) -> Json {
-    let Some(shape) = &leaf.shape else {
-        return json!({"type": "object", "description": "The result of a behavioural query: see docs/queries.md."});
-    };
-    let object = Fields { properties: of_fields(&leaf.query, shape), known: true }.schema();
-    match shape.of {
-        ShapeOf::Rows => json!({"type": "array", "items": object}),
-        ShapeOf::Whole => object,
+/// The different questions of a tree's leaves, in order.
+fn questions<'a>(tree: &'a Tree, found: &mut Vec<&'a Json>) {
+    match tree {
+        Tree::Object(entries) => entries.iter().for_each(|(_, tree)| questions(tree, found)),
+        Tree::List(items) => items.iter().for_each(|tree| questions(tree, found)),
+        Tree::Each(each) => questions(&each.fields, found),
+        Tree::When { then, otherwise, .. } => {
+            questions(then, found);
+            questions(otherwise, found);
+        }
+        Tree::Behaviour(leaf) if !found.contains(&&leaf.query) => found.push(&leaf.query),
+        Tree::Behaviour(_) | Tree::Literal(_) | Tree::Param(_) | Tree::Sql { .. } | Tree::Insights(_) => {}
     }
-}
-
-fn of_fields(query: &Json, shape: &Shape) -> Map<String, Json> {
-    let is_named = query.get("kind").and_then(Json::as_str) == Some("dropoff");
-    let field = |field: &str| match field {
-        "step" if is_named => json!({"type": "string"}),
-        field => of_field(field),
-    };
-    shape.fields.iter().map(|(name, of)| (name.clone(), field(of))).collect()
 }
 
 /// A field of the rows of a behavioural query.

@@ -165,6 +165,24 @@ async fn a_report_is_told_with_its_parameters_roles_codes_and_answer() {
 }
 
 #[tokio::test]
+async fn fields_that_are_one_value_under_several_names_are_told() {
+    let document = document(&of_all_packs()).await;
+    let summary = &document["paths"]["/funnel/summary"]["get"]["responses"]["200"]["content"];
+    let whole = &summary["application/json"]["schema"]["properties"];
+    let kpis = &whole["kpis"]["properties"];
+    let step = &whole["steps"]["items"]["properties"];
+    let value = |of: &Json, field: &str| of[field]["x-ebbtide-value"].as_str().unwrap().to_owned();
+    for (first, again) in
+        [("step", "name"), ("reach_rate", "conversion_rate"), ("exit_share", "drop_off_rate")]
+    {
+        assert_eq!(value(step, first), value(step, again), "{first}");
+    }
+    assert_ne!(value(step, "sessions"), value(step, "total_users"));
+    assert_eq!(value(whole, "conversion_rate"), value(kpis, "overall_conversion"));
+    assert_ne!(value(whole, "total_sessions"), value(kpis, "total_users"));
+}
+
+#[tokio::test]
 async fn the_document_needs_no_token_tells_of_no_tenant_and_may_be_kept() {
     let club = Club::open().await;
     let first = club.get("/openapi.json", "").await;

@@ -14,6 +14,8 @@ export interface Schema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly default?: string | number | boolean | null;
+  /** Fields with the same one are one value under several names. */
+  readonly "x-ebbtide-value"?: string;
 }
 
 interface RawParameter {

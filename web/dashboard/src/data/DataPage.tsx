@@ -87,7 +87,7 @@ function Tables({ tables, platform, every, now }: TablesProps) {
       <section className="panel" aria-labelledby="tables-title">
         <h3 id="tables-title">{t("data.tables")}</h3>
         {platform ? <Sums tables={tables} now={now} /> : null}
-        <DataTable caption={t("data.tables")} columns={columns} rows={tables} pageSize={20} onOpen={setOpen} openLabel={t("data.columns")} />
+        <DataTable caption={t("data.tables")} columns={columns} rows={tables} pageSize={20} onOpen={setOpen} openLabel={t("data.columns")} file="tables" />
       </section>
       {platform && came.length > 0 ? (
         <section className="panel" aria-labelledby="arrivals-title">
@@ -95,7 +95,7 @@ function Tables({ tables, platform, every, now }: TablesProps) {
             <h3 id="arrivals-title">{t("data.arrivals")}</h3>
             <p className="soft">{t("data.arrivals.hint")}</p>
           </div>
-          <DataTable caption={t("data.arrivals")} columns={arrivalColumns(t, format)} rows={came} pageSize={20} />
+          <DataTable caption={t("data.arrivals")} columns={arrivalColumns(t, format)} rows={came} pageSize={20} file="arrivals" />
         </section>
       ) : null}
       {open === null ? null : <TableSheet table={open} onClose={() => setOpen(null)} />}

@@ -47,7 +47,7 @@ function Answer({ state }: { readonly state: State }) {
   }, [drawn, answer]);
   if (drawn.address === null) return <Empty title={t("report.lacking", { names: lacking(drawn.route, drawn.given).map((param) => param.name).join(", ") })} />;
   if (blocks.length === 0) return <Empty title={t("empty.report")}>{t("empty.report.hint")}</Empty>;
-  return <Blocks blocks={blocks} before={null} caption={t("report.of", { name: name(declared.report) })} />;
+  return <Blocks blocks={blocks} before={null} caption={t("report.of", { name: name(declared.report) })} of={declared.report} />;
 }
 
 /** Asks what the token is bound to, then for the answer, and listens where that is wanted. */

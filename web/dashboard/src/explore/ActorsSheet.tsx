@@ -1,13 +1,15 @@
 /** Who is behind a number, and why each of them counts. */
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask, type Explanation } from "../api/client.ts";
 import { whoOf } from "../api/queries.ts";
+import { csvOf } from "../format/csv.ts";
 import { useFormat } from "../format/useFormat.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { useSignIn } from "../session/session.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
+import { save } from "../ui/save.ts";
 import { Icon } from "../ui/icons.tsx";
 import { type Place, fetchMembers, keyOf, labelOf } from "./actors.ts";
 import { CohortForm } from "./CohortForm.tsx";
@@ -64,10 +66,33 @@ export function ActorsSheet({ title, asked, place, actor, onClose }: ActorsSheet
             ))}
           </ul>
           {actors.data !== undefined && count === 0 ? <Empty title={t("actors.none")} /> : null}
+          {place === null || count === 0 ? null : <MembersFile asked={asked} place={place} />}
           {count > SHOWN ? <p className="soft">{t("actors.more", { count: count - SHOWN })}</p> : null}
         </div>
       )}
     </Sheet>
+  );
+}
+
+/** As many as the server lists at once. */
+const FILE_MAX = 10_000;
+
+function MembersFile({ asked, place }: { readonly asked: Query; readonly place: Place }) {
+  const t = useT();
+  const signIn = useSignIn();
+  const taking = useMutation({
+    mutationFn: async () => {
+      const { members } = await fetchMembers(signIn, asked, place, FILE_MAX, new AbortController().signal);
+      save(new Blob([csvOf(members.map((own) => (typeof own === "object" ? { ...own } : { actor: own })))], { type: "text/csv" }), "actors.csv");
+    },
+  });
+  return (
+    <div>
+      <button type="button" className="button is-small" disabled={taking.isPending} onClick={() => taking.mutate()}>
+        <Icon name="download" size={14} /> {t("actors.file")}
+      </button>
+      {taking.isError ? <ProblemNotice error={taking.error} /> : null}
+    </div>
   );
 }
 

@@ -1,12 +1,12 @@
 /** The answer: as a picture, a table, JSON, or the command that asks for it. */
 import type { UseQueryResult } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import type { Meta, QueryAnswer } from "../api/client.ts";
 import { useFormat } from "../format/useFormat.ts";
+import { unitOf } from "../format/units.ts";
 import { useName } from "../format/useName.ts";
 import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
-import { save } from "../reports/download.ts";
 import { useSignIn } from "../session/session.tsx";
 import { CopyButton } from "../ui/CopyButton.tsx";
 import { type Column, DataTable } from "../ui/DataTable.tsx";
@@ -14,9 +14,10 @@ import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ActorsSheet } from "./ActorsSheet.tsx";
 import { type Place, isOpen } from "./actors.ts";
+import { OpenButton, nameOfStep } from "./pictures/Funnel.tsx";
 import { AnswerPicture } from "./pictures/Picture.tsx";
-import type { Query } from "./query.ts";
-import { type Actor, type Cells, type ChurnActor, csvOf, nameOf, placeOf, rowsOf } from "./results.ts";
+import type { Matcher, Query } from "./query.ts";
+import { type Actor, type Cells, type ChurnActor, type TrendResult, nameOf, placeOf, rowsOf } from "./results.ts";
 import { type State, curlOf } from "./state.ts";
 
 interface ResultProps {
@@ -27,7 +28,7 @@ interface ResultProps {
 
 export function Result({ state, request, answer }: ResultProps) {
   const signIn = useSignIn();
-  if (state.view === "curl") return <Code text={curlOf(location.origin, signIn.app, request)} />;
+  if (state.view === "curl") return <Code text={curlOf(location.origin, signIn.app, request)} command />;
   if (answer.isError) return <ProblemNotice error={answer.error} onRetry={() => void answer.refetch()} />;
   if (answer.data === undefined) return <Skeleton rows={1} tall />;
   const { result, meta, query } = answer.data;
@@ -73,7 +74,8 @@ function Opening({ state, asked, result }: OpeningProps) {
   const t = useT();
   const { query } = state;
   const [opened, setOpened] = useState<{ readonly place: Place | null; readonly actor: Actor | null } | null>(null);
-  const onOpen = (place: Place) => (isOpen(asked) ? () => setOpened({ place, actor: null }) : undefined);
+  const opens = isOpen(asked);
+  const onOpen = useCallback((place: Place) => (opens ? () => setOpened({ place, actor: null }) : undefined), [opens]);
   const onActor = ({ tenant, actor }: ChurnActor) => setOpened({ place: null, actor: tenant === undefined ? actor : { tenant, actor } });
   return (
     <>
@@ -91,6 +93,7 @@ function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
   if (place.step !== undefined) return `${place.step}${place.exited === true ? ` · ${t("dropoff.exits")}` : ""}`;
   if (place.cell !== undefined) return t("actors.cell", { count: place.cell[1] });
   if (place.state !== undefined) return t(`lifecycle.${place.state}` as Key);
+  if (place.at_least !== undefined) return t("actors.at_least", { count: place.at_least });
   if (place.exactly !== undefined) return t("actors.exactly", { count: place.exactly });
   if (place.at_risk !== undefined) return t("churn.at_risk");
   if (place.edge !== undefined) return `${nameOf(place.edge.from)} → ${nameOf(place.edge.to)}`;
@@ -108,38 +111,43 @@ function ResultTable({ query, result, onOpen }: ResultTableProps) {
   const t = useT();
   const name = useName();
   const format = useFormat();
-  const rows = useMemo(() => rowsOf(query, result), [query, result]);
+  const steps = useMemo(() => (query.kind === "funnel" && Array.isArray(query.steps) ? (query.steps as readonly Matcher[]).map((step) => nameOfStep(step, t("q.event.any"))) : []), [query, t]);
+  const rows = useMemo(() => rowsOf(query, result, steps), [query, result, steps]);
+  const groups = useMemo(() => new Set(((result as Partial<TrendResult>).groups ?? []).map((group) => nameOf(group.value))), [result]);
   const columns = useMemo(() => {
     const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+    const interval = String(query.interval ?? query.period ?? "day");
+    const places = new Map(rows.map((row, index) => [row, index]));
     return names.map((own): Column<Cells> => {
       const numeric = rows.some((row) => typeof row[own] === "number");
-      const interval = String(query.interval ?? query.period ?? "day");
-      const draw = (row: Cells) => (own === "start" ? format.start(row[own] === null ? null : String(row[own]), interval) : format.any(row[own], own === "rate" || own.endsWith("_rate") || own.endsWith("_share") || own === "percent" ? { kind: "percent" } : { kind: "number" }));
-      return { name: own, title: name(own), numeric, value: (row) => row[own], draw };
+      const unit = own === "percent" ? ({ kind: "percent" } as const) : groups.has(own) ? ({ kind: "number" } as const) : unitOf(own);
+      const text = (row: Cells) => (own === "start" ? format.start(row[own] === null ? null : String(row[own]), interval) : own.endsWith("_seconds") && typeof row[own] === "number" ? format.seconds(row[own]) : format.any(row[own], unit));
+      const draw = (row: Cells) => {
+        const place = placeOf(query, result, row, places.get(row) ?? 0, own);
+        return <OpenButton onOpen={place === null ? undefined : onOpen(place)}>{text(row)}</OpenButton>;
+      };
+      return { name: own, title: titleOfColumn(own, query, groups, name, t), numeric, value: (row) => row[own], draw };
     });
-  }, [rows, name, format, query]);
+  }, [rows, name, format, query, result, groups, onOpen, t]);
   if (rows.length === 0) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
-  const places = rows.map((row, index) => placeOf(query, row, index));
-  const opens = places.some((place) => place !== null) && onOpen({}) !== undefined;
-  const open = (row: Cells) => {
-    const place = places[rows.indexOf(row)];
-    if (place !== null && place !== undefined) onOpen(place)?.();
-  };
-  return (
-    <div className="stack">
-      <DataTable caption={t("q.answer")} columns={columns} rows={rows} pageSize={20} onOpen={opens ? open : undefined} openLabel={t("actors.open")} />
-      <div>
-        <button type="button" className="button is-small" onClick={() => save(new Blob([csvOf(rows)], { type: "text/csv" }), `${query.kind}.csv`)}>
-          <Icon name="download" size={14} /> CSV
-        </button>
-      </div>
-    </div>
-  );
+  return <DataTable caption={t("q.answer")} columns={columns} rows={rows} pageSize={20} file={query.kind} />;
 }
 
-function Code({ text }: { readonly text: string }) {
+/** Columns that are named by the answer's own values are called what these are. */
+function titleOfColumn(column: string, query: Query, groups: ReadonlySet<string>, name: (field: string) => string, t: ReturnType<typeof useT>): string {
+  if (groups.has(column)) return column;
+  if (column === "start") return t("period");
+  if (query.kind === "trend" && column === "value") return t(query.measure === undefined || Array.isArray(query.measure) ? "measure.total" : `measure.${query.measure}`);
+  if (query.kind === "trend" && column === "before") return t("compare.previous.short");
+  if (query.kind === "lifecycle") return t(`lifecycle.${column}` as Key);
+  if (query.kind === "retention" && column === "size") return t("retention.size");
+  const [, period] = /^period_(\d+)$/.exec(column) ?? [];
+  return period ?? name(column);
+}
+
+function Code({ text, command = false }: { readonly text: string; readonly command?: boolean }) {
   return (
-    <div className="code">
+    <div className={command ? "code is-command" : "code"}>
       <CopyButton text={text} />
       {/* Long text scrolls by itself, and so must be reachable by the keyboard. */}
       <pre tabIndex={0}>{text}</pre>

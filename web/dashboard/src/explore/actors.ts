@@ -13,6 +13,7 @@ export interface Place {
   readonly state?: string;
   readonly converted?: true;
   readonly exactly?: number;
+  readonly at_least?: number;
   readonly at_risk?: boolean;
   readonly edge?: { readonly from: unknown; readonly to: unknown; readonly step: number };
   readonly value?: unknown;

@@ -35,11 +35,22 @@ export interface RetentionResult {
   readonly complete: readonly (readonly boolean[])[];
   readonly mean_pooled: Numbers;
   readonly members?: readonly (readonly Actor[])[];
+  readonly groups?: readonly RetentionGroup[];
+}
+
+/** The same of those who have one value. */
+export type RetentionGroup = Pick<RetentionResult, "sizes" | "matrix" | "percent" | "mean_pooled"> & { readonly value: unknown };
+
+export interface TrendGroup {
+  readonly value: unknown;
+  readonly data: Numbers;
+  /** Of the period before. */
+  readonly compare?: Numbers;
 }
 
 export interface TrendResult extends BucketResult {
   readonly data: Numbers;
-  readonly groups?: readonly { readonly value: unknown; readonly data: Numbers }[];
+  readonly groups?: readonly TrendGroup[];
   readonly compare?: BucketResult & { readonly data: Numbers };
 }
 
@@ -101,11 +112,11 @@ export type Cells = Readonly<Record<string, unknown>>;
 const byBucket = (buckets: BucketResult, lists: Readonly<Record<string, Numbers>>): Cells[] =>
   buckets.starts.map((start, index) => ({ start, ...Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, list[index] ?? null])) }));
 
-/** An answer's numbers as rows: what the table shows, and what its file holds. */
-export function rowsOf(query: Query, result: unknown): Cells[] {
+/** An answer's numbers as rows: what the table shows, and what its file holds. `names`: what a funnel's steps are called. */
+export function rowsOf(query: Query, result: unknown, names: readonly string[] = []): Cells[] {
   switch (query.kind) {
     case "funnel":
-      return query.viz === "trends" ? byBucket(result as FunnelTrend, trendLists(result as FunnelTrend)) : funnelRows(result as FunnelResult);
+      return query.viz === "trends" ? byBucket(result as FunnelTrend, trendLists(result as FunnelTrend)) : funnelRows(result as FunnelResult, names);
     case "retention":
       return retentionRows(result as RetentionResult);
     case "trend":
@@ -129,38 +140,55 @@ export function rowsOf(query: Query, result: unknown): Cells[] {
   }
 }
 
-/** Who is behind a row of that table: the row's place in the answer; null where nobody can be named. */
-export function placeOf(query: Query, row: Cells, index: number): Place | null {
+/** Where a number of that table stands in the answer, and so who is behind it; null where nobody can be named. */
+export function placeOf(query: Query, result: unknown, row: Cells, index: number, column: string): Place | null {
+  if (typeof row[column] !== "number" || row[column] === 0) return null;
   switch (query.kind) {
     case "trend":
-      return query.breakdown === undefined && row["value"] !== null && row["value"] !== 0 ? { bucket: index } : null;
+      return trendPlace(result as TrendResult, index, column);
     case "funnel":
-      return query.viz === "trends" ? { bucket: index } : query.breakdown === undefined ? { step: index } : null;
+      return query.viz === "trends" ? trendsPlace(index, column) : funnelPlace(result as FunnelResult, index, column);
     case "retention":
-      return query.breakdown === undefined ? { cell: [index, 0] } : null;
+      return column === "size" ? { cell: [index, 0] } : /^period_\d+$/.test(column) ? { cell: [index, Number(column.slice("period_".length))] } : null;
     case "lifecycle":
-      return { bucket: index, state: "active" };
+      return { bucket: index, state: column };
     case "stickiness":
-      return row["actors"] === 0 ? null : { exactly: index + 1 };
+      return column === "actors" ? { exactly: index + 1 } : column === "at_least" ? { at_least: index + 1 } : null;
     case "paths":
-      return { edge: { from: row["from"], to: row["to"], step: Number(row["step"]) } };
+      return column === "count" ? { edge: { from: row["from"], to: row["to"], step: Number(row["step"]) } } : null;
     case "preceding":
-      return { value: row["value"] };
+      return column === "count" ? { value: row["value"] } : null;
     case "dropoff":
-      return row["sessions"] === 0 ? null : { step: String(row["step"]) };
+      return column === "sessions" ? { step: String(row["step"]) } : column === "exits" ? { step: String(row["step"]), exited: true } : null;
     case "churn":
       return null;
   }
 }
 
+function trendPlace(result: TrendResult, bucket: number, column: string): Place | null {
+  if (column === "value") return { bucket };
+  const group = result.groups?.find((own) => nameOf(own.value) === column);
+  return group === undefined ? null : { bucket, group: [group.value] };
+}
+
+const trendsPlace = (bucket: number, column: string): Place | null => (column === "entered" ? { bucket } : column === "converted" ? { bucket, converted: true } : null);
+
+function funnelPlace(result: FunnelResult, index: number, column: string): Place | null {
+  if (column !== "count") return null;
+  const steps = result.counts.length;
+  const group = result.groups?.[Math.floor(index / steps)];
+  return group?.value === undefined ? { step: index % steps } : { step: index % steps, group: group.value };
+}
+
 const trendLists = ({ entered, converted, percent }: FunnelTrend) => ({ entered, converted, percent });
 
-function funnelRows(result: FunnelResult): Cells[] {
+function funnelRows(result: FunnelResult, names: readonly string[]): Cells[] {
   const groups = result.groups === undefined || result.groups.length === 0 ? [result] : result.groups;
   return groups.flatMap((group) =>
     group.counts.map((count, step) => ({
       ...(group.value === undefined ? {} : { group: nameOf(group.value) }),
       step: step + 1,
+      ...(names[step] === undefined ? {} : { name: names[step] }),
       count,
       rate: shareOf(count, group.counts[0] ?? 0),
       median_seconds: group.median_seconds[step] ?? null,
@@ -186,18 +214,4 @@ function trendRows(result: TrendResult): Cells[] {
   for (const group of result.groups ?? []) lists[nameOf(group.value)] = group.data;
   if (result.compare !== undefined) lists["before"] = result.compare.data;
   return byBucket(result, lists);
-}
-
-/** One cell of a file. */
-const cellOf = (value: unknown): string => {
-  if (value === null || value === undefined) return "";
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-  const safe = typeof value !== "number" && /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-};
-
-/** RFC 4180. A text that a spreadsheet would run as a formula has an apostrophe before it, as in the server's own files. */
-export function csvOf(rows: readonly Cells[]): string {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(cellOf).join(",")).join("\r\n") + "\r\n";
 }

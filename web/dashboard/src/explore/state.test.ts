@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { isOpen, keyOf, labelOf } from "./actors.ts";
 import { KINDS, type Query, startOf, textOf, valuesOf, withField } from "./query.ts";
-import { csvOf, rowsOf } from "./results.ts";
+import { csvOf } from "../format/csv.ts";
+import { rowsOf } from "./results.ts";
 import { START, type State, curlOf, daysOf, readState, requestOf, writeState } from "./state.ts";
 
 const TODAY = "2026-11-20";

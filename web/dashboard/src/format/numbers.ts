@@ -30,47 +30,59 @@ export function formatCompact(value: number, language: string): string {
 }
 
 /** A share in percent, as the server gives it. */
-export function formatPercent(value: number, language: string, digits = 1): string {
-  return numberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(value / 100);
+export function formatPercent(value: number, language: string, digits = 1, least = 0): string {
+  return numberFormat(language, { style: "percent", minimumFractionDigits: Math.min(least, digits), maximumFractionDigits: digits }).format(value / 100);
+}
+
+/** So many digits after the point has the value that needs the most of them, as far as they are shown. */
+export function digitsIn(values: readonly unknown[], unit: Unit): number {
+  const most = unit.kind === "percent" ? 1 : 2;
+  const digitsOf = (value: unknown): number => {
+    if (typeof value !== "number" || !Number.isFinite(value)) return 0;
+    const [, fraction = ""] = /\.(\d*?)0*$/.exec(value.toFixed(most)) ?? [];
+    return fraction.length;
+  };
+  return values.reduce((found: number, value) => Math.max(found, digitsOf(value)), 0);
 }
 
 /** From so many times as much on, percents say little. */
 const TIMES_MIN = 10;
 
-/** `+12.3 %`, or `×102`; null where there is nothing to compare with. */
+/** `12.3 %`, or `×102`, without a sign; null where there is nothing to compare with. */
 export function formatChange(now: number, before: number, language: string): string | null {
   if (before === 0) return null;
   if (now / before >= TIMES_MIN) return `×${formatNumber(now / before, language, { maximumFractionDigits: 0 })}`;
   const change = (now - before) / Math.abs(before);
-  return numberFormat(language, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" }).format(change);
+  return numberFormat(language, { style: "percent", maximumFractionDigits: 1, signDisplay: "never" }).format(change);
 }
 
-export function formatValue(value: number, unit: Unit, language: string): string {
+/** `digits`: after the point at least so many, so that the numbers of a column stand below each other. */
+export function formatValue(value: number, unit: Unit, language: string, digits = 0): string {
   switch (unit.kind) {
     case "percent":
-      return formatPercent(value, language);
+      return formatPercent(value, language, 1, digits);
     case "cents":
       return formatNumber(value / 100, language, { minimumFractionDigits: 2 });
     case "amount":
-      return formatNumber(value, language, { minimumFractionDigits: Number.isInteger(value) ? 0 : 2 });
+      return formatNumber(value, language, { minimumFractionDigits: Number.isInteger(value) && digits === 0 ? 0 : 2 });
     case "money":
-      return formatMoney(value, unit.currency, language);
+      return formatMoney(value, unit.currency, language, digits);
     case "duration":
-      return formatNumber(value, language, { style: "unit", unit: unit.of, unitDisplay: "short" });
+      return formatNumber(value, language, { style: "unit", unit: unit.of, unitDisplay: "short", minimumFractionDigits: digits });
     case "hour_of_day":
       return `${String(value).padStart(2, "0")}:00`;
     case "key":
     case "text":
       return String(value);
     case "number":
-      return formatNumber(value, language);
+      return formatNumber(value, language, { minimumFractionDigits: digits });
   }
 }
 
-function formatMoney(value: number, currency: string, language: string): string {
+function formatMoney(value: number, currency: string, language: string, digits: number): string {
   try {
-    const digits = Number.isInteger(value) ? 0 : 2;
-    return formatNumber(value, language, { style: "currency", currency, minimumFractionDigits: digits });
+    const least = Number.isInteger(value) && digits === 0 ? 0 : 2;
+    return formatNumber(value, language, { style: "currency", currency, currencyDisplay: "narrowSymbol", minimumFractionDigits: least });
   } catch {
     return `${formatNumber(value, language)} ${currency}`;
   }
@@ -88,5 +100,6 @@ export function formatBytes(bytes: number, language: string): string {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
   const place = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
   const unit = units[place] ?? "byte";
-  return formatNumber(bytes / 1000 ** place, language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 });
+  // The short form of bytes knows no plural.
+  return formatNumber(bytes / 1000 ** place, language, { style: "unit", unit, unitDisplay: place === 0 ? "long" : "short", maximumFractionDigits: 1 });
 }

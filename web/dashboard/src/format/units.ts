@@ -21,6 +21,7 @@ export function unitOf(name: string, currency: string | null = null): Unit {
   const last = words.at(-1) ?? "";
   if (name === "id" || last === "id" || last === "key") return { kind: "key" };
   if (["rate", "percent", "pct", "share", "percentage", "retention"].includes(last)) return { kind: "percent" };
+  if (last === "progress") return { kind: "percent" };
   if (words.includes("percent") || /^(?:rate|share|retention)_/.test(name)) return { kind: "percent" };
   if (name === "peak_hour") return { kind: "hour_of_day" };
   if (last === "cents") return { kind: "cents" };
@@ -37,7 +38,7 @@ export const familyOf = (unit: Unit): string =>
   unit.kind === "money" ? `money ${unit.currency}` : unit.kind === "duration" ? `duration ${unit.of}` : unit.kind;
 
 const WRITTEN: Readonly<Record<string, string>> = {
-  id: "ID", sr: "SR", avg: "average", url: "URL", p50: "median", p90: "90th percentile", api: "API", rag: "RAG", kpi: "KPI",
+  id: "ID", sr: "SR", avg: "average", url: "URL", p50: "median", p90: "90th percentile", api: "API", rag: "RAG", kpi: "KPI", kpis: "KPIs",
 };
 
 /** `avg_interval_days` → `Average interval`: what the unit tells is not said twice. */

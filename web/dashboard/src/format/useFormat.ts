@@ -8,7 +8,7 @@ import type { Unit } from "./units.ts";
 export const ZoneContext = createContext("UTC");
 
 export function useFormat() {
-  const { language, t } = useI18n();
+  const { locale: language, t } = useI18n();
   const zone = useContext(ZoneContext);
   return useMemo(() => {
     const locale = { language, zone };
@@ -27,9 +27,9 @@ export function useFormat() {
       start: (start: string | null, interval: string) => formatStart(start, interval, locale),
       instant: (at: string) => formatInstant(at, locale),
       /** Any value of an answer. */
-      any: (value: unknown, unit: Unit): string => {
+      any: (value: unknown, unit: Unit, digits?: number): string => {
         if (value === null || value === undefined) return "—";
-        if (typeof value === "number") return formatValue(value, unit, language);
+        if (typeof value === "number") return formatValue(value, unit, language, digits);
         if (typeof value === "boolean") return t(value ? "yes" : "no");
         if (Array.isArray(value) && value.every((own) => typeof own === "string")) return value.length === 0 ? "—" : value.join(", ");
         return typeof value === "string" ? text(value) : JSON.stringify(value);

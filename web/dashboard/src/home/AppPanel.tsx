@@ -23,16 +23,15 @@ import { SavedCards } from "./SavedCards.tsx";
 import { type Change, headlinesOf, homeQueries, isFree, moversOf, newOf, streamOf, totalOf } from "./model.ts";
 
 export function AppPanel({ app }: { readonly app: AppDescription }) {
-  const t = useT();
+  const { t, said } = useI18n();
   const signIn = useSignIn();
-  const stream = rightsOf(signIn.claims).explore ? streamOf(app) : null;
   const { role, tenant } = signIn.claims;
   return (
     <section className="panel home-app" aria-labelledby={`home-${app.app}`}>
       <header className="row">
         <div>
           <h2 id={`home-${app.app}`} className="home-title">
-            <Link to={`/app/${app.app}`}>{app.title ?? app.app}</Link>
+            <Link to={`/app/${app.app}`}>{said(app.title ?? app.app)}</Link>
           </h2>
           <p className="soft is-small-text">{[role, tenant ?? (role === "admin" ? t("bearer.all_tenants") : null)].filter((part) => part !== null).join(" · ")}</p>
         </div>
@@ -47,9 +46,21 @@ export function AppPanel({ app }: { readonly app: AppDescription }) {
           </Link>
         </span>
       </header>
-      {stream === null ? <OfReports app={app} /> : <OfStream app={app} stream={stream} />}
-      {rightsOf(signIn.claims).explore ? <SavedCards app={app} /> : null}
+      <AppGlance app={app} />
     </section>
+  );
+}
+
+/** An app's numbers, how they grow, and the cards that are saved of it. */
+export function AppGlance({ app }: { readonly app: AppDescription }) {
+  const { claims } = useSignIn();
+  const { explore } = rightsOf(claims);
+  const stream = explore ? streamOf(app) : null;
+  return (
+    <>
+      {stream === null ? <OfReports app={app} /> : <OfStream app={app} stream={stream} />}
+      {explore ? <SavedCards app={app} /> : null}
+    </>
   );
 }
 
@@ -110,15 +121,8 @@ function Growth({ result }: { readonly result: Readonly<Record<string, unknown>>
   const nothing = lines.every((line) => line.data.every((value) => (value ?? 0) === 0));
   return (
     <figure className="stack">
-      <figcaption className="row is-wrap">
+      <figcaption>
         <h3 className="block-title">{t("home.growth")}</h3>
-        <ul className="legend row-end">
-          {lines.map((line, place) => (
-            <li key={line.name}>
-              <span className={`legend-dot series-${place + 1}`} /> {line.name}
-            </li>
-          ))}
-        </ul>
       </figcaption>
       {nothing ? (
         <p className="soft">{t("empty.list")}</p>

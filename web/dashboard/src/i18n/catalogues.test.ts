@@ -2,8 +2,12 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Catalogue, type Key, en } from "./en.ts";
+import { humanise } from "../format/units.ts";
+import { fieldName } from "./fields.ts";
+import { koPacks } from "./ko.packs.ts";
 import { ko } from "./ko.ts";
 import { type Message, namesIn, write } from "./message.ts";
+import { ruPacks } from "./ru.packs.ts";
 import { ru } from "./ru.ts";
 
 const catalogues: readonly (readonly [string, Catalogue])[] = [["en", en], ["ko", ko], ["ru", ru]];
@@ -47,6 +51,51 @@ it("says nothing that nobody asks for", () => {
 
 /** Of keys that are put together: t(`theme.${name}`). */
 const prefixes = (text: string): string[] => [...text.matchAll(/`([a-z_.]+\.)\$\{/g)].map((match) => match[1] ?? "");
+
+describe("the words of the bundled packs", () => {
+  const folder = join(import.meta.dirname, "../../../../packs");
+  const apps = readdirSync(folder);
+  const packs = apps.map((name) => readFileSync(join(folder, name, "pack.yaml"), "utf8"));
+  // Titles of apps, and what reports say of themselves.
+  const words = packs.flatMap((text) => [/^title: (.+)$/m.exec(text)?.[1] ?? "", ...[...(text.split(/^reports:$/m)[1] ?? "").matchAll(/^ {4}description: (.+)$/gm)].map((found) => found[1] ?? "")]);
+
+  it.each([["ko", koPacks], ["ru", ruPacks]])("are said in %s, and no others", (_, said) => {
+    expect(Object.keys(said).sort()).toEqual([...words].sort());
+  });
+
+  it.each(["ko", "ru"] as const)("are names of fields in %s too", (language) => {
+    const { paths } = JSON.parse(readFileSync(join(import.meta.dirname, "../../openapi/openapi.json"), "utf8")) as { readonly paths: Readonly<Record<string, unknown>> };
+    const answers = Object.values(paths).flatMap((path) => fieldsOf(answerIn(path, apps)));
+    const shown = [...new Set(answers)].filter((field) => !UNSHOWN.has(field));
+    expect(shown.length).toBeGreaterThan(100);
+    expect(shown.filter((field) => fieldName(field, language) === humanise(field))).toEqual([]);
+  });
+});
+
+/** What repeats a parameter or wraps an answer, and so has no name of its own on a page. */
+const UNSHOWN = new Set(["analytics", "as_of", "currency", "data", "metric", "period_days"]);
+
+interface Shape {
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly items?: Shape;
+  readonly oneOf?: readonly Shape[];
+  readonly anyOf?: readonly Shape[];
+}
+
+interface Path {
+  readonly get?: { readonly tags: readonly string[]; readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Shape }>> }>> };
+}
+
+/** The answer of a path that one of the packs declares. */
+function answerIn(path: unknown, apps: readonly string[]): Shape {
+  const { get } = path as Path;
+  return get?.tags.some((tag) => apps.includes(tag)) === true ? (get.responses["200"]?.content?.["application/json"]?.schema ?? {}) : {};
+}
+
+const fieldsOf = (shape: Shape): string[] => [
+  ...Object.entries(shape.properties ?? {}).flatMap(([name, own]) => [name, ...fieldsOf(own)]),
+  ...[shape.items ?? {}, ...(shape.oneOf ?? []), ...(shape.anyOf ?? [])].filter((own) => Object.keys(own).length > 0).flatMap(fieldsOf),
+];
 
 describe("write", () => {
   it.each<[string, Message, string, Record<string, string | number>, string]>([

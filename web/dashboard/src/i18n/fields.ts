@@ -36,12 +36,16 @@ const KO: Names = {
   daily_conversations: "일별 대화", top_queries: "자주 묻는 질문", query: "질문", languages_used: "사용 언어", peak_hour: "가장 붐비는 시간",
   unanswered_queries: "답하지 못한 질문", days: "기간(일)", course_id: "강좌", p: "p값", p_adjusted: "보정된 p값", correction: "보정 방법", looks: "비교 횟수",
   level: "기준값", active: "활성", exited: "이탈",
+  user: "사용자", merchant: "가맹점", course: "강좌", store: "매장", card: "카드", mentor: "멘토", tenant: "테넌트", group: "그룹", rate: "비율",
+  median_seconds: "중앙값", entered: "진입", percent: "비율", periods: "기간 수", actors: "사용자", at_least: "이 이상", from: "이전", to: "다음",
+  actor: "사용자", events: "이벤트", first: "처음", last: "마지막", interval_days: "평균 간격", ratio: "배수", at_risk: "이탈 위험", alive: "활동 확률",
+  expected: "예상 이벤트", value: "값",
 };
 
 const RU: Names = {
   total: "Всего", count: "Количество", month: "Месяц", date: "Дата", cohort: "Когорта", enrolled: "Записались", retention: "Удержание",
   users: "Пользователи", students: "Студенты", mentors: "Наставники", verified: "Подтверждены", verification_rate: "Доля подтверждённых",
-  sessions: "Занятия", completed: "Завершено", scheduled: "Запланировано", cancelled: "Отменено", completion_rate: "Доля завершённых",
+  sessions: "Сессии", completed: "Завершено", scheduled: "Запланировано", cancelled: "Отменено", completion_rate: "Доля завершённых",
   courses: "Курсы", published: "Опубликовано", enrollments: "Записи", reviews: "Отзывы", average_rating: "Средняя оценка",
   avg_rating: "Средняя оценка", revenue: "Выручка", new_users: "Новые пользователи", total_revenue: "Выручка всего",
   transaction_count: "Платежей", avg_transaction: "Средний платёж", daily_revenue: "Выручка по дням", by_status: "По состоянию",
@@ -59,7 +63,7 @@ const RU: Names = {
   store_id: "ID магазина", limit: "Показать", chatbot_id: "Чат-бот", cohort_months: "Месяцев в когортах",
   monthly_sr: "Заявки по месяцам", retention_by_month: "Удержание по месяцам", avg_resolution_hours: "Среднее время решения",
   p50_hours: "Медиана", p90_hours: "90-й перцентиль", benchmark: "Ориентир", avg_enrollments_per_course: "Записей на курс в среднем",
-  mentor_id: "Наставник", username: "Имя пользователя", sessions_attended: "Посещено занятий", courses_enrolled: "Курсов начато",
+  mentor_id: "Наставник", username: "Имя пользователя", sessions_attended: "Посещено сессий", courses_enrolled: "Курсов начато",
   reviews_written: "Написано отзывов", last_activity: "Последняя активность", engagement_score: "Оценка вовлечённости",
   user_id: "ID пользователя", total_sessions: "Всего сеансов", total_exits: "Всего уходов", converted: "Купили",
   conversion_rate: "Конверсия", steps: "Шаги", step: "Шаг", reach_rate: "Доля дошедших", exits: "Уходы", exit_share: "Доля уходов",
@@ -76,8 +80,21 @@ const RU: Names = {
   feedback_negative: "Плохих отзывов", daily_conversations: "Разговоры по дням", top_queries: "Частые вопросы", query: "Вопрос",
   languages_used: "Языки", peak_hour: "Час пик", unanswered_queries: "Вопросы без ответа", days: "Дней", course_id: "Курс", p: "p",
   p_adjusted: "p с поправкой", correction: "Поправка", looks: "Сравнений", level: "Порог", active: "Активен", exited: "Ушёл",
+  user: "Пользователь", merchant: "Продавец", course: "Курс", store: "Магазин", card: "Карта", mentor: "Наставник", tenant: "Арендатор",
+  group: "Группа", rate: "Доля", median_seconds: "Медиана", entered: "Вошли", percent: "Доля", periods: "Периодов", actors: "Участники",
+  at_least: "Столько или больше", from: "Откуда", to: "Куда", actor: "Участник", events: "События", first: "Первый раз", last: "Последний раз",
+  interval_days: "Средний интервал", ratio: "Во сколько раз", at_risk: "Под угрозой ухода", alive: "Вероятность активности",
+  expected: "Ожидается событий", value: "Значение", sr_count: "Заявки",
 };
 
-const NAMES: Readonly<Record<Language, Names>> = { en: {}, ko: KO, ru: RU };
+/** Where more can be said than the name does. */
+const EN: Names = {
+  at_risk_count: "At risk", transactions_count: "Transactions", transaction_count: "Transactions", sr_count: "Requests", usage_count: "Uses",
+  exit_count: "Exits", unanswered_count: "Unanswered", gaps: "Questions without an answer", unanswered_queries: "Questions without an answer",
+  top_queries: "Most asked", languages_used: "Languages", feedback_positive: "Good feedback", feedback_negative: "Bad feedback",
+  at_least: "So many or more", avg_enrollments_per_course: "Enrollments per course",
+};
+
+const NAMES: Readonly<Record<Language, Names>> = { en: EN, ko: KO, ru: RU };
 
 export const fieldName = (field: string, language: Language): string => NAMES[language][field] ?? humanise(field);

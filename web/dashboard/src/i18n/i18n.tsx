@@ -9,17 +9,35 @@ export type Language = keyof typeof LANGUAGES;
 const PLACE = "ebbtide.language";
 const isLanguage = (text: string | undefined | null): text is Language => text !== undefined && text !== null && Object.hasOwn(LANGUAGES, text);
 
-const LOAD: Readonly<Record<Language, () => Promise<Catalogue>>> = {
-  en: () => Promise.resolve(en),
-  ko: async () => (await import("./ko.ts")).ko,
-  ru: async () => (await import("./ru.ts")).ru,
+/** A language's messages, and what it says for the words of bundled packs. */
+interface Spoken {
+  readonly catalogue: Catalogue;
+  readonly packs: Readonly<Record<string, string>>;
+}
+
+const ENGLISH: Spoken = { catalogue: en, packs: {} };
+
+const LOAD: Readonly<Record<Language, () => Promise<Spoken>>> = {
+  en: () => Promise.resolve(ENGLISH),
+  ko: async () => {
+    const [{ ko }, { koPacks }] = await Promise.all([import("./ko.ts"), import("./ko.packs.ts")]);
+    return { catalogue: ko, packs: koPacks };
+  },
+  ru: async () => {
+    const [{ ru }, { ruPacks }] = await Promise.all([import("./ru.ts"), import("./ru.packs.ts")]);
+    return { catalogue: ru, packs: ruPacks };
+  },
 };
 
 export type Translate = (key: Key, values?: Values) => string;
 
 interface I18n {
   readonly language: Language;
+  /** The language as it is written where the reader is: `en-GB` has the day before the month. */
+  readonly locale: string;
   readonly t: Translate;
+  /** A title or a description of a pack: a bundled one's in the reader's language, another's as its pack wrote it. */
+  readonly said: (text: string) => string;
   readonly choose: (language: Language) => void;
 }
 
@@ -35,18 +53,17 @@ function initial(): Language {
   return languageOf(null);
 }
 
-interface Shown {
+interface Shown extends Spoken {
   readonly language: Language;
-  readonly catalogue: Catalogue;
 }
 
 /** The catalogue of a language, once it is there; until then the one before it. */
 function useCatalogue(wanted: Language): Shown | null {
-  const [shown, setShown] = useState<Shown | null>(wanted === "en" ? { language: "en", catalogue: en } : null);
+  const [shown, setShown] = useState<Shown | null>(wanted === "en" ? { language: "en", ...ENGLISH } : null);
   useEffect(() => {
     let current = true;
-    void LOAD[wanted]().then((catalogue) => {
-      if (current) setShown({ language: wanted, catalogue });
+    void LOAD[wanted]().then((spoken) => {
+      if (current) setShown({ language: wanted, ...spoken });
     });
     return () => {
       current = false;
@@ -71,8 +88,7 @@ export function I18nProvider({ children }: { readonly children: ReactNode }) {
   }, []);
   const i18n = useMemo<I18n | null>(() => {
     if (shown === null) return null;
-    const { language, catalogue } = shown;
-    return { language, choose, t: (key, values) => write(catalogue[key], language, values) };
+    return i18nOf(shown, choose);
   }, [shown, choose]);
   return i18n === null ? null : <I18nContext value={i18n}>{children}</I18nContext>;
 }
@@ -82,11 +98,18 @@ export function FixedI18n({ language: wanted, children }: { readonly language: L
   const shown = useCatalogue(wanted);
   const i18n = useMemo<I18n | null>(() => {
     if (shown === null) return null;
-    const { language, catalogue } = shown;
-    return { language, choose: () => undefined, t: (key, values) => write(catalogue[key], language, values) };
+    return i18nOf(shown, () => undefined);
   }, [shown]);
   return i18n === null ? null : <I18nContext value={i18n}>{children}</I18nContext>;
 }
+
+function i18nOf({ language, catalogue, packs }: Shown, choose: I18n["choose"]): I18n {
+  const locale = localeOf(language, navigator.languages);
+  return { language, locale, choose, t: (key, values) => write(catalogue[key], locale, values), said: (text) => packs[text] ?? text };
+}
+
+/** The first of the reader's languages that is a form of this one. */
+export const localeOf = (language: Language, wanted: readonly string[]): string => wanted.find((tag) => tag.split("-")[0] === language) ?? language;
 
 /** What is asked for where there are words in it, else the browser's, else English. */
 export function languageOf(tag: string | null): Language {

@@ -11,6 +11,8 @@ interface ParamControlProps {
   readonly param: Param;
   readonly value: string | null;
   readonly options: readonly Option[];
+  /** Usual lengths of time are offered by the page. */
+  readonly plain?: boolean;
   readonly onChange: (value: string | null) => void;
 }
 
@@ -22,13 +24,14 @@ function usualOf(param: Param): readonly number[] {
   return kind === null ? [] : (USUAL[kind] ?? []).filter((length) => isAllowed(param, String(length)));
 }
 
-export function ParamControl({ param, value, options, onChange }: ParamControlProps) {
+export function ParamControl({ param, value, options, plain = false, onChange }: ParamControlProps) {
   const t = useT();
   const name = useName();
   const usual = usualOf(param);
-  const label = name(param.name);
+  // What is chosen by its name is not asked for by its key.
+  const label = options.length > 0 ? name(param.name.replace(/_id$/, "")) : name(param.name);
   if (options.length > 0) return <OptionControl label={label} value={value} options={options} required={param.required} onChange={onChange} />;
-  if (usual.length > 1) {
+  if (usual.length > 1 && !plain) {
     const unit = /days/.test(param.name) ? "days" : "months";
     const choices = usual.map((length) => ({ value: String(length), label: t(unit === "days" ? "span.days" : "span.months", { count: length }) }));
     return (
@@ -66,7 +69,7 @@ function OptionControl({ label, value, options, required, onChange }: OptionCont
   );
 }
 
-interface TextControlProps extends Omit<ParamControlProps, "options"> {
+interface TextControlProps extends Omit<ParamControlProps, "options" | "plain"> {
   readonly label: string;
   readonly compact?: boolean;
 }

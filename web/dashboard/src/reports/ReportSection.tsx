@@ -17,53 +17,59 @@ import { type Given, addressOf, lacking, previousAsOf, readGiven, readPage, valu
 import { Blocks } from "./blocks/Blocks.tsx";
 import { FORMATS, download } from "./download.ts";
 import { ParamControl } from "./ParamControl.tsx";
-import { useOptions } from "./options.ts";
+import { keyParamOf, useOptions } from "./options.ts";
 import { blocksOf } from "./shape.ts";
 
 interface ReportSectionProps {
   readonly report: Report;
   readonly reports: readonly Report[];
   readonly app: AppDescription;
+  /** Names of parameters that are chosen for the whole page. */
+  readonly shared: readonly string[];
+  /** Whether the page offers the usual lengths of time. */
+  readonly spanned: boolean;
 }
 
-export function ReportSection({ report, reports, app }: ReportSectionProps) {
-  const t = useT();
+export function ReportSection({ report, reports, app, shared, spanned }: ReportSectionProps) {
   const name = useName();
+  const { said } = useI18n();
   const [search, setSearch] = useSearchParams();
   const [variant, setVariant] = useState(0);
   const route = report.routes[variant] ?? report.routes[0];
-  const pathParam = route.params.find((param) => param.place === "path") ?? null;
-  const keyParam = pathParam ?? route.params.find((param) => param.name.endsWith("_id")) ?? null;
+  const keyParam = keyParamOf(route);
   const options = useOptions(keyParam, app, reports);
   const own = readGiven(search, report, route);
-  const given = withFirst(own, pathParam, options?.[0]?.value);
-  const waits = options === null && lacking(route, own).length > 0;
+  const given = withFirst(own, keyParam, options.found?.[0]?.value);
+  const isLacking = lacking(route, given).length > 0;
+  const waits = options.found === null && isLacking;
   const change = (param: Param, value: string | null) => setSearch((now) => writeGiven(now, report, param, value), { replace: true });
-  const shown = route.params.filter((param) => param !== keyParam);
+  const shown = route.params.filter((param) => !shared.includes(param.name) && !(param === keyParam && options.error !== null));
+  const title = name(report.name);
   return (
     <section className="report" id={report.name} aria-labelledby={`${report.name}-title`}>
       <header className="report-head">
         <div className="report-words">
-          <h3 id={`${report.name}-title`}>{name(report.name)}</h3>
-          {report.description === null ? null : <p className="soft">{report.description}</p>}
+          <h3 id={`${report.name}-title`}>{title}</h3>
+          {report.description === null ? null : <p className="soft">{said(report.description)}</p>}
         </div>
         <div className="report-controls">
           {report.routes.length < 2 ? null : <RouteChoice report={report} variant={variant} onChange={setVariant} />}
-          {keyParam === null ? null : <ParamControl param={keyParam} value={given[keyParam.name] ?? null} options={options ?? []} onChange={(value) => change(keyParam, value)} />}
           {shown.map((param) => (
-            <ParamControl key={param.name} param={param} value={valueOf(param, given)} options={[]} onChange={(value) => change(param, value)} />
+            <ParamControl key={param.name} param={param} value={valueOf(param, given)} options={param === keyParam ? (options.found ?? []) : []} plain={spanned} onChange={(value) => change(param, value)} />
           ))}
-          <Files report={report} route={route} given={given} />
         </div>
+        {isLacking ? null : <Files report={report} route={route} given={given} />}
       </header>
-      {waits ? <Skeleton rows={3} /> : <ReportBody report={report} route={route} given={given} title={t("report.of", { name: name(report.name) })} />}
+      {waits ? <Skeleton rows={3} /> : null}
+      {!waits && isLacking && options.error !== null ? <ProblemNotice error={options.error} /> : null}
+      {waits || (isLacking && options.error !== null) ? null : <ReportBody report={report} route={route} given={given} title={title} />}
     </section>
   );
 }
 
 /** What must be given and is not, is the first of what it may be. */
 function withFirst(given: Given, param: Param | null, first: string | undefined): Given {
-  if (param === null || first === undefined || given[param.name] !== undefined) return given;
+  if (param?.place !== "path" || first === undefined || given[param.name] !== undefined) return given;
   return { ...given, [param.name]: first };
 }
 
@@ -86,6 +92,7 @@ interface BodyProps {
 
 function ReportBody({ report, route, given, title }: BodyProps) {
   const { t, language } = useI18n();
+  const name = useName();
   const signIn = useSignIn();
   const today = useToday();
   const [search] = useSearchParams();
@@ -98,13 +105,13 @@ function ReportBody({ report, route, given, title }: BodyProps) {
   const schema = route.answer;
   const blocks = useMemo(() => (answer.data === undefined ? [] : blocksOf({ schema, value: answer.data.value, echoes })), [schema, answer.data, echoes]);
   const before = useMemo(() => (other.data === undefined ? null : blocksOf({ schema, value: other.data.value, echoes })), [schema, other.data, echoes]);
-  if (address === null) return <Empty title={t("report.lacking", { names: lacking(route, given).map((param) => param.name).join(", ") })} />;
+  if (address === null) return <Empty title={t("report.lacking", { names: lacking(route, given).map((param) => name(param.name)).join(", ") })} />;
   if (answer.isError) return <ProblemNotice error={answer.error} onRetry={() => void answer.refetch()} />;
   if (answer.isPending) return <Skeleton rows={4} />;
   if (blocks.length === 0) return <Empty title={t("empty.report")}>{t("empty.report.hint")}</Empty>;
   return (
     <div className={answer.isPlaceholderData ? "is-stale" : undefined} data-report={report.name}>
-      <Blocks blocks={blocks} before={previous === null ? null : before} caption={title} />
+      <Blocks blocks={blocks} before={previous === null ? null : before} caption={title} of={report.name} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** What a parameter of a path may be: looked up by SQL where the token may, else found in another report's list. */
 import { useQuery } from "@tanstack/react-query";
 import type { AppDescription, SqlAnswer, Table } from "../api/client.ts";
-import { type Param, type Report, type Schema, settled } from "../api/document.ts";
+import { type Param, type Report, type Route, type Schema, settled } from "../api/document.ts";
 import { reportOptions, sqlOptions } from "../api/queries.ts";
 import { rightsOf } from "../session/claims.ts";
 import { useSignIn } from "../session/session.tsx";
@@ -61,17 +61,34 @@ function optionOf(entry: unknown, param: string): Option[] {
   return [{ value: String(key), label: typeof label === "string" ? label : String(key) }];
 }
 
-/** Null while they are looked up; empty where nobody can tell. */
-export function useOptions(param: Param | null, app: AppDescription, reports: readonly Report[]): readonly Option[] | null {
+export interface Options {
+  /** Null while they are looked up; empty where nobody can tell. */
+  readonly found: readonly Option[] | null;
+  /** Why they could not be looked up. */
+  readonly error: unknown;
+}
+
+const NONE: Options = { found: [], error: null };
+
+export function useOptions(param: Param | null, app: AppDescription, reports: readonly Report[]): Options {
   const signIn = useSignIn();
   const table = param !== null && rightsOf(signIn.claims).sql ? tableOf(param.name, app) : null;
   const report = param === null || table !== null ? null : listing(reports, param.name);
   const address = report === null ? null : addressOf(report.routes[0], {}, { asOf: null });
   const bySql = useQuery({ ...sqlOptions(signIn, table === null ? "" : statementFor(table), {}), enabled: table !== null });
   const byReport = useQuery({ ...reportOptions(signIn, address ?? ""), enabled: address !== null });
-  if (param === null) return [];
-  if (param.schema.enum !== undefined) return param.schema.enum.map((value) => ({ value: String(value), label: String(value) }));
-  if (table !== null) return bySql.data === undefined ? (bySql.isError ? [] : null) : optionsOfRows(bySql.data);
-  if (address !== null) return byReport.data === undefined ? (byReport.isError ? [] : null) : optionsIn(byReport.data.value, param.name);
-  return [];
+  if (param === null) return NONE;
+  if (param.schema.enum !== undefined) return { found: param.schema.enum.map((value) => ({ value: String(value), label: String(value) })), error: null };
+  if (table !== null) return { found: bySql.isError ? [] : bySql.data === undefined ? null : optionsOfRows(bySql.data), error: bySql.error };
+  if (address !== null) return { found: byReport.isError ? [] : byReport.data === undefined ? null : optionsIn(byReport.data.value, param.name), error: byReport.error };
+  return NONE;
+}
+
+/** The parameter that says about whom or what a report is: of its path, else a key. */
+export const keyParamOf = (route: Route): Param | null => route.params.find((param) => param.place === "path") ?? route.params.find((param) => param.name.endsWith("_id")) ?? null;
+
+/** Parameters of paths that several reports of a page have: they are chosen once, for all of them. */
+export function sharedParams(reports: readonly Report[]): Param[] {
+  const all = reports.flatMap((report) => report.routes[0].params.filter((param) => param.place === "path"));
+  return all.filter((param, place) => all.findIndex((other) => other.name === param.name) === place && all.filter((other) => other.name === param.name).length > 1);
 }

@@ -13,6 +13,9 @@ function check(schema: Schema, value: unknown, echoes: Record<string, unknown> =
 
 const kindsOf = (blocks: readonly Block[]): string[] => blocks.map((block) => `${block.kind} ${block.path}`.trim());
 
+const same = (value: string): Schema => ({ type: "number", "x-ebbtide-value": value });
+const namesOf = (block: Block) => (block.kind === "cards" ? block.stats.map((stat) => stat.name) : block.kind === "table" ? block.fields.map((field) => field.name) : null);
+
 describe("blocksOf", () => {
   it("draws plain values as cards, and leaves out the parameters that an answer repeats", () => {
     const schema = object({ at_risk_count: NUMBER, period_days: NUMBER, months_back: NUMBER, as_of: TEXT });
@@ -82,5 +85,18 @@ describe("blocksOf", () => {
 
   it("draws nothing of an answer that is null", () => {
     expect(check({ type: "null" }, null)).toEqual([]);
+  });
+
+  it("shows a value that has several names by the first of them, in a row and in the whole answer", () => {
+    const schema = object({ rate: same("0.rate"), steps: list({ step: TEXT, sessions: same("0.sessions"), reach: same("0.reach"), name: TEXT, again: same("0.reach") }), kpis: object({ overall: same("0.rate"), users: same("0.users") }) });
+    const blocks = check(schema, { rate: 30, steps: [{ step: "home", sessions: 4, reach: 100, name: "Home", again: 100 }], kpis: { overall: 30, users: 9 } });
+    expect(blocks.map(namesOf)).toEqual([["rate"], ["step", "sessions", "reach", "name"], ["users"]]);
+  });
+
+  it("puts the greatest of a map first, and calls keys by what they are of", () => {
+    const [map] = check(object({ by: { type: "object", additionalProperties: NUMBER } }), { by: { small: 1, great: 5 } });
+    expect(map?.kind === "bars" ? map.bars.map((bar) => bar.label) : null).toEqual(["great", "small"]);
+    const [keys] = check(object({ top: list({ mentor_id: NUMBER, sessions: NUMBER }) }), { top: [{ mentor_id: 7, sessions: 2 }] });
+    expect(keys?.kind === "bars" ? keys.bars : null).toEqual([{ label: "7", key: "mentor", value: 2 }]);
   });
 });

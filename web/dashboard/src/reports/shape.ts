@@ -34,6 +34,8 @@ export type Block =
 
 export interface Bar {
   readonly label: string;
+  /** Of what the label is a key: `mentor` of `mentor_id`. */
+  readonly key?: string;
   readonly value: number;
 }
 
@@ -67,10 +69,21 @@ const currencyOf = (row: Row): string | null => (typeof row["currency"] === "str
 export function blocksOf(shaped: Shaped): Block[] {
   const schema = settled(shaped.schema);
   if (Array.isArray(shaped.value)) return listBlocks("", schema, shaped.value, null);
-  return isRow(shaped.value) ? objectBlocks("", schema, shaped.value, shaped.echoes) : [];
+  return isRow(shaped.value) ? objectBlocks("", schema, shaped.value, shaped.echoes, firsts()) : [];
 }
 
-function objectBlocks(path: string, schema: Schema, value: Row, echoes: Shaped["echoes"]): Block[] {
+/** Tells whether a value is the first of its kind: what stands under several names is shown by the first of them. */
+function firsts(): (declared: Schema | undefined) => boolean {
+  const seen = new Set<string>();
+  return (declared) => {
+    const value = declared?.["x-ebbtide-value"];
+    const isFirst = value === undefined || !seen.has(value);
+    if (value !== undefined) seen.add(value);
+    return isFirst;
+  };
+}
+
+function objectBlocks(path: string, schema: Schema, value: Row, echoes: Shaped["echoes"], isFirst: ReturnType<typeof firsts>): Block[] {
   const currency = currencyOf(value);
   const stats: Stat[] = [];
   const blocks: Block[] = [];
@@ -79,8 +92,8 @@ function objectBlocks(path: string, schema: Schema, value: Row, echoes: Shaped["
     if (areWords(own)) stats.push(statOf(name, own, declared, currency));
     else if (Array.isArray(own)) blocks.push(...listBlocks(joined(path, name), declared, own, currency));
     else if (isRow(own) && isMap(declared)) blocks.push(barsOf(joined(path, name), own));
-    else if (isRow(own)) blocks.push(...objectBlocks(joined(path, name), declared, own, {}));
-    else if (!isEcho(name, own, echoes) && name !== "currency") stats.push(statOf(name, own, declared, currency));
+    else if (isRow(own)) blocks.push(...objectBlocks(joined(path, name), declared, own, {}, isFirst));
+    else if (!isEcho(name, own, echoes) && name !== "currency" && isFirst(schema.properties?.[name])) stats.push(statOf(name, own, declared, currency));
   }
   return stats.length === 0 ? blocks : [{ kind: "cards", path, stats }, ...blocks];
 }
@@ -93,12 +106,14 @@ function statOf(name: string, value: unknown, schema: Schema, currency: string |
 }
 
 function barsOf(path: string, map: Row): Block {
-  const bars = Object.entries(map).flatMap(([label, value]) => (isNumber(value) ? [{ label, value }] : []));
+  // An object has no order that means anything.
+  const bars = Object.entries(map).flatMap(([label, value]) => (isNumber(value) ? [{ label, value }] : [])).sort((a, b) => b.value - a.value);
   return { kind: "bars", path, unit: { kind: "number" }, bars };
 }
 
 function fieldsOf(item: Schema, rows: readonly Row[], currency: string | null): Field[] {
-  const names = Object.keys(item.properties ?? rows[0] ?? {});
+  const isFirst = firsts();
+  const names = Object.keys(item.properties ?? rows[0] ?? {}).filter((name) => isFirst(item.properties?.[name]));
   return names.map((name) => {
     const declared = item.properties?.[name];
     const some = rows.find((row) => row[name] !== null && row[name] !== undefined)?.[name];
@@ -169,9 +184,9 @@ function rankingOf(path: string, rows: readonly Row[], fields: readonly Field[],
   if (label.numeric && label.unit.kind !== "key") return null;
   const bars = rows.flatMap((row) => {
     const number = row[value.name];
-    return isNumber(number) ? [{ label: nameOfKey(label, row[label.name]), value: number }] : [];
+    if (!isNumber(number)) return [];
+    const bar = { label: String(row[label.name]), value: number };
+    return [label.unit.kind === "key" ? { ...bar, key: label.name.replace(/_(?:id|key)$/, "") } : bar];
   });
   return { kind: "bars", path, unit: value.unit, bars };
 }
-
-const nameOfKey = (field: Field, key: unknown): string => (field.unit.kind === "key" ? `#${String(key)}` : String(key));

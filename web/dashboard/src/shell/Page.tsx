@@ -5,17 +5,15 @@ interface PageProps {
   readonly title: string;
   readonly subtitle?: ReactNode;
   readonly tools?: ReactNode;
-  /** Where two things stand side by side. */
-  readonly wide?: boolean;
   readonly children: ReactNode;
 }
 
-export function Page({ title, subtitle, tools, wide = false, children }: PageProps) {
+export function Page({ title, subtitle, tools, children }: PageProps) {
   useEffect(() => {
     document.title = `${title} · Ebbtide`;
   }, [title]);
   return (
-    <main className={wide ? "page is-wide" : "page"} id="content" tabIndex={-1}>
+    <main className="page" id="content" tabIndex={-1}>
       <header className="page-head">
         <div>
           <h1>{title}</h1>

@@ -136,15 +136,21 @@ function AppList() {
       <h2 className="nav-title">{t("apps")}</h2>
       <ul className="nav-list">
         {signIns.map((own) => (
-          <Entry key={own.app} to={`/app/${own.app}`} icon="report" label={own.app} />
+          <AppEntry key={own.app} signIn={own} />
         ))}
       </ul>
     </>
   );
 }
 
+function AppEntry({ signIn }: { readonly signIn: SignIn }) {
+  const { said } = useI18n();
+  const schema = useSchema(signIn);
+  return <Entry to={`/app/${signIn.app}`} icon="report" label={said(schema.data?.title ?? signIn.app)} />;
+}
+
 function AppPages({ signIn }: { readonly signIn: SignIn }) {
-  const { t } = useI18n();
+  const { t, said } = useI18n();
   const name = useName();
   const schema = useSchema(signIn);
   const reports = useReports(signIn);
@@ -153,7 +159,7 @@ function AppPages({ signIn }: { readonly signIn: SignIn }) {
   const { pathname } = useLocation();
   return (
     <>
-      <h2 className="nav-title">{schema.data?.title ?? signIn.app}</h2>
+      <h2 className="nav-title">{said(schema.data?.title ?? signIn.app)}</h2>
       <ul className="nav-list">
         <Entry to={base} icon="report" label={t("reports")} end />
         {reports.data === undefined || reports.data.length === 0 ? null : (

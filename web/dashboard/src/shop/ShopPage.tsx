@@ -47,7 +47,7 @@ function Shop({ speaks }: { readonly speaks: boolean }) {
     </>
   );
   return (
-    <Page title={t("shop")} subtitle={t("shop.subtitle")} tools={tools} wide>
+    <Page title={t("shop")} subtitle={t("shop.subtitle")} tools={tools}>
       {cleared === null ? null : (
         <div className="notice shop-cleared">
           <output>{t("shop.reset.done", { count: cleared })}</output>

@@ -1,5 +1,5 @@
 /** Names with bars: how much of the greatest each one is. */
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { useT } from "../i18n/i18n.tsx";
 
 export interface BarItem {
@@ -7,6 +7,8 @@ export interface BarItem {
   readonly label: string;
   readonly value: number;
   readonly text: string;
+  /** What stands before the number, such as how it changed. */
+  readonly note?: ReactNode;
   readonly onOpen?: (() => void) | undefined;
 }
 
@@ -30,7 +32,10 @@ export function BarList({ label, items }: { readonly label: string; readonly ite
                 {item.label}
               </button>
             )}
-            <span className="bar-value">{item.text}</span>
+            <span className="bar-value">
+              {item.note}
+              {item.text}
+            </span>
           </li>
         ))}
       </ul>

@@ -1,6 +1,7 @@
 /** Lines or bars over periods. ECharts is fetched when the first chart is shown. */
 import { type RefObject, Suspense, lazy, useEffect, useRef, useState } from "react";
 import { useT } from "../i18n/i18n.tsx";
+import { Legend } from "./Legend.tsx";
 import { Skeleton } from "./Notice.tsx";
 
 export interface Line {
@@ -22,6 +23,8 @@ export interface ChartProps {
   readonly partial?: number;
   readonly onOpen?: ((index: number) => void) | undefined;
   readonly height?: "low" | "normal" | "tall";
+  /** How many lines there are besides those that are drawn. */
+  readonly others?: number;
 }
 
 const Drawing = lazy(() => import("./ChartDrawing.tsx"));
@@ -31,6 +34,7 @@ export function Chart(props: ChartProps) {
   const near = useNear(place);
   return (
     <div ref={place} className={`chart is-${props.height ?? "normal"}`}>
+      {props.lines.length > 1 ? <Legend lines={props.lines} others={props.others ?? 0} /> : null}
       {near ? (
         <Suspense fallback={<Skeleton rows={1} tall />}>
           <Drawing {...props} />

@@ -13,7 +13,7 @@ function paletteOf(element: Element): Palette {
   const style = getComputedStyle(element);
   const token = (name: string) => style.getPropertyValue(name).trim();
   const series = Array.from({ length: 8 }, (_, place) => token(`--series-${place + 1}`));
-  return { series, text: token("--text-soft"), line: token("--line"), before: token("--line-strong"), ground: token("--surface"), font: style.fontFamily };
+  return { series, text: token("--text-soft"), line: token("--line"), before: token("--series-before"), ground: token("--surface"), font: style.fontFamily };
 }
 
 /** Counts the changes of theme: colours are read anew after each. */

@@ -1,7 +1,9 @@
 /** Rows with columns that sort, in pages. */
 import { type ColumnDef, createPaginatedRowModel, createSortedRowModel, rowPaginationFeature, rowSortingFeature, sortFn_basic, sortFn_text, tableFeatures, useTable } from "@tanstack/react-table";
 import { type ReactNode, useMemo } from "react";
+import { csvOf } from "../format/csv.ts";
 import { useT } from "../i18n/i18n.tsx";
+import { save } from "./save.ts";
 import { Icon } from "./icons.tsx";
 
 const features = tableFeatures({
@@ -29,14 +31,15 @@ interface DataTableProps<Item> {
   readonly pageSize?: number;
   readonly onOpen?: ((item: Item) => void) | undefined;
   readonly openLabel?: string;
+  /** What its rows are called as a file; without, there is none to take. */
+  readonly file?: string;
 }
 
 /** What sorts: nothing counts as missing, and comes last. */
 const sortable = (value: unknown): string | number | undefined =>
   typeof value === "number" || typeof value === "string" ? value : value === null || value === undefined ? undefined : String(value);
 
-export function DataTable<Item extends object>({ caption, columns, rows, pageSize = 10, onOpen, openLabel }: DataTableProps<Item>) {
-  const t = useT();
+export function DataTable<Item extends object>({ caption, columns, rows, pageSize = 10, onOpen, openLabel, file }: DataTableProps<Item>) {
   const data = useMemo(() => [...rows], [rows]);
   const definitions = useMemo(
     () =>
@@ -99,17 +102,55 @@ export function DataTable<Item extends object>({ caption, columns, rows, pageSiz
           </tbody>
         </table>
       </section>
-      {pages === 1 ? null : (
+      {file === undefined && pages === 1 ? null : (
         <div className="pager">
-          <span className="soft">{t("table.range", { from: page * pageSize + 1, to: Math.min(rows.length, (page + 1) * pageSize), count: rows.length })}</span>
-          <button type="button" className="button is-small" disabled={page === 0} onClick={() => table.previousPage()}>
-            {t("table.previous")}
-          </button>
-          <button type="button" className="button is-small" disabled={page + 1 >= pages} onClick={() => table.nextPage()}>
-            {t("table.next")}
-          </button>
+          {file === undefined ? null : <FileButton columns={columns} rows={rows} name={file} />}
+          {pages === 1 ? null : <Pages page={page} pages={pages} size={pageSize} count={rows.length} onPrevious={() => table.previousPage()} onNext={() => table.nextPage()} />}
         </div>
       )}
     </div>
+  );
+}
+
+interface PagesProps {
+  readonly page: number;
+  readonly pages: number;
+  readonly size: number;
+  readonly count: number;
+  readonly onPrevious: () => void;
+  readonly onNext: () => void;
+}
+
+function Pages({ page, pages, size, count, onPrevious, onNext }: PagesProps) {
+  const t = useT();
+  return (
+    <>
+      <span className="soft">{t("table.range", { from: page * size + 1, to: Math.min(count, (page + 1) * size), count })}</span>
+      <button type="button" className="button is-small" disabled={page === 0} onClick={onPrevious}>
+        {t("table.previous")}
+      </button>
+      <button type="button" className="button is-small" disabled={page + 1 >= pages} onClick={onNext}>
+        {t("table.next")}
+      </button>
+    </>
+  );
+}
+
+interface FileButtonProps<Item> {
+  readonly columns: readonly Column<Item>[];
+  readonly rows: readonly Item[];
+  readonly name: string;
+}
+
+/** All rows that are shown or could be, as they came. */
+function FileButton<Item>({ columns, rows, name }: FileButtonProps<Item>) {
+  const take = () => {
+    const lines = rows.map((row) => Object.fromEntries(columns.map((column) => [column.name, column.value(row)])));
+    save(new Blob([csvOf(lines)], { type: "text/csv" }), `${name}.csv`);
+  };
+  return (
+    <button type="button" className="button is-small is-file" onClick={take}>
+      <Icon name="download" size={14} /> CSV
+    </button>
   );
 }

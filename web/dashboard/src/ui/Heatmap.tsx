@@ -23,7 +23,8 @@ interface HeatmapProps {
   readonly caption: string;
   readonly corner: string;
   readonly sizeTitle: string | null;
-  readonly columnTitle: (column: number) => string;
+  /** What the columns count, such as months after the first. */
+  readonly columnsTitle: string;
   readonly rows: readonly HeatRow[];
   readonly foot?: { readonly label: string; readonly cells: readonly string[] } | undefined;
 }
@@ -33,25 +34,30 @@ const LEVELS = 8;
 /** Which of the eight colours of the scale (`--heat-0` … `--heat-7`). */
 export const levelOf = (share: number): number => Math.max(0, Math.min(LEVELS - 1, Math.floor(share * LEVELS)));
 
-export function Heatmap({ caption, corner, sizeTitle, columnTitle, rows, foot }: HeatmapProps) {
+export function Heatmap({ caption, corner, sizeTitle, columnsTitle, rows, foot }: HeatmapProps) {
   const columns = useMemo(() => Array.from({ length: Math.max(0, ...rows.map((row) => row.cells.length)) }, (_, column) => column), [rows]);
   return (
     <section className="table-scroll" aria-label={caption} tabIndex={0}>
-      <table className="heat" style={{ maxInlineSize: `${columns.length * 6.5 + 14}rem` }}>
+      <table className="heat" style={{ maxInlineSize: `${columns.length * 9 + 16}rem` }}>
         <caption className="hidden">{caption}</caption>
         <thead>
           <tr>
-            <th scope="col" className="heat-row">
+            <th scope="col" rowSpan={2} className="heat-row">
               {corner}
             </th>
             {sizeTitle === null ? null : (
-              <th scope="col" className="heat-size">
+              <th scope="col" rowSpan={2} className="heat-size">
                 {sizeTitle}
               </th>
             )}
+            <th scope="colgroup" colSpan={Math.max(1, columns.length)} className="heat-columns">
+              {columnsTitle}
+            </th>
+          </tr>
+          <tr>
             {columns.map((column) => (
               <th key={column} scope="col" className="heat-column">
-                {columnTitle(column)}
+                {column}
               </th>
             ))}
           </tr>

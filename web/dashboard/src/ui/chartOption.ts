@@ -1,6 +1,7 @@
 /** What ECharts is asked to draw. The tooltip is made of elements: the page's policy allows no style in text. */
 import type { EChartsCoreOption } from "echarts/core";
-import type { ChartProps, Line } from "./Chart.tsx";
+import type { ChartProps } from "./Chart.tsx";
+import { colourOf, seriesPlaceOf } from "./Legend.tsx";
 
 export interface Palette {
   readonly series: readonly string[];
@@ -29,7 +30,7 @@ function tooltipOf({ labels, lines, format }: ChartProps, index: number): HTMLEl
     const value = line.data[index];
     const row = element("div", "tip-row", "");
     row.append(
-      element("span", `tip-dot series-${line.before === true ? "before" : placeOf(lines, place) + 1}`, ""),
+      element("span", `tip-dot ${colourOf(lines, place)}`, ""),
       element("span", "tip-name", line.name),
       element("span", "tip-value", value === null || value === undefined ? "—" : format(value)),
     );
@@ -38,21 +39,21 @@ function tooltipOf({ labels, lines, format }: ChartProps, index: number): HTMLEl
   return made;
 }
 
-/** Lines of the period before have the colour of their own line. */
-const placeOf = (lines: readonly Line[], place: number): number => lines.slice(0, place).filter((line) => line.before !== true).length % 8;
 
 function seriesOf({ lines, shape, partial = 0 }: ChartProps, palette: Palette): object[] {
   return lines.flatMap((line, place): object[] => {
-    const color = line.before === true ? (shape === "line" ? palette.text : palette.before) : (palette.series[placeOf(lines, place)] ?? palette.text);
+    const own = seriesPlaceOf(lines, place);
+    const color = own === null ? palette.before : (palette.series[own] ?? palette.text);
+    const faded = line.before === true && own !== null ? 0.55 : 1;
     const whole = shape === "line" && partial > 0 ? line.data.length - partial : line.data.length;
     const base = { name: line.name, animationDuration: 250, emphasis: { disabled: true }, silent: true };
     if (shape !== "line") {
-      const bar = { ...base, type: "bar", barMaxWidth: 44, barGap: "8%", itemStyle: { color, borderRadius: shape === "bar" ? [3, 3, 0, 0] : 0 } };
+      const bar = { ...base, type: "bar", barMaxWidth: 44, barGap: "8%", itemStyle: { color, opacity: faded, borderRadius: shape === "bar" ? [3, 3, 0, 0] : 0 } };
       const faint = line.data.map((value, index) => (index >= line.data.length - partial ? { value, itemStyle: { opacity: 0.45 } } : value));
       return [shape === "stack" ? { ...bar, stack: "all", data: faint } : { ...bar, data: faint }];
     }
     const stroke = { ...base, type: "line", symbol: "circle", symbolSize: 5, showSymbol: line.data.length <= 2, itemStyle: { color } };
-    const solid = { ...stroke, lineStyle: { color, width: line.before === true ? 1.5 : 2, type: line.before === true ? "dashed" : "solid" }, data: line.data.slice(0, whole) };
+    const solid = { ...stroke, lineStyle: { color, opacity: faded, width: line.before === true ? 1.5 : 2, type: line.before === true ? "dashed" : "solid" }, data: line.data.slice(0, whole) };
     const area = lines.length === 1 ? { areaStyle: { color, opacity: 0.1 } } : {};
     if (whole === line.data.length || whole === 0) return [{ ...solid, ...area, data: line.data }];
     // A period that has not ended continues the line, dotted, from the last one that has.
@@ -64,7 +65,7 @@ function seriesOf({ lines, shape, partial = 0 }: ChartProps, palette: Palette): 
 export function optionOf(props: ChartProps, palette: Palette): EChartsCoreOption {
   const text = { color: palette.text, fontSize: 11, fontFamily: palette.font };
   return {
-    grid: { left: 4, right: 12, top: 12, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 16, top: 12, bottom: 4, containLabel: true },
     tooltip: {
       trigger: "axis",
       confine: true,
@@ -86,7 +87,8 @@ export function optionOf(props: ChartProps, palette: Palette): EChartsCoreOption
       boundaryGap: props.shape !== "line",
       axisLine: { lineStyle: { color: palette.line } },
       axisTick: { show: false },
-      axisLabel: { ...text, hideOverlap: true, margin: 10 },
+      // The last name stands to the left of its place where it would leave the picture.
+      axisLabel: { ...text, hideOverlap: true, margin: 10, ...(props.shape === "line" ? { alignMaxLabel: "right" } : {}) },
     },
     yAxis: { type: "value", splitLine: { lineStyle: { color: palette.line } }, axisLabel: { ...text, formatter: props.axis }, splitNumber: 4 },
     series: seriesOf(props, palette),

@@ -13,6 +13,7 @@ const PLATFORM = {
   reviews: { total: 10, average_rating: 4.5 },
   revenue: { total: 1234.5, currency: "RUB" },
 };
+const ENGAGEMENT = { user_id: 7, username: "ann", sessions_attended: 4, courses_enrolled: 2, avg_progress: 70, reviews_written: 1, last_activity: null, engagement_score: 64 };
 const ANSWERS: Readonly<Record<string, unknown>> = {
   "/api/v1/analytics/platform": PLATFORM,
   "/api/v1/analytics/user-growth?days=30": { period_days: 30, data: [{ date: "2026-11-01", new_users: 5 }] },
@@ -20,7 +21,8 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   "/api/v1/analytics/sessions?days=30": { period_days: 30, analytics: { total: 40, by_status: {}, avg_duration_minutes: 55, top_mentors: [{ mentor_id: 3, sessions: 9 }] } },
   "/api/v1/analytics/revenue?days=30": { period_days: 30, analytics: { total_revenue: 900, transaction_count: 9, avg_transaction: 100, daily_revenue: [] } },
   "/api/v1/analytics/courses": { courses: [{ course_id: 1, course_title: "Rust", enrollments: 12, avg_progress: 50, completed: 6, completion_rate: 50, avg_rating: null }] },
-  "/api/v1/analytics/me/engagement": { user_id: 7, username: "ann", sessions_attended: 4, courses_enrolled: 2, avg_progress: 70, reviews_written: 1, last_activity: null, engagement_score: 64 },
+  "/api/v1/analytics/user/7/engagement": ENGAGEMENT,
+  "/api/v1/analytics/me/engagement": ENGAGEMENT,
 };
 
 let asked: string[];
@@ -53,11 +55,20 @@ it("shows an admin the whole school", async () => {
   show(ADMIN);
   const now = await panel("Now");
   expect(await now.findByText("120")).toBeTruthy();
-  expect(now.getByText("1234.5")).toBeTruthy();
-  expect(await (await panel("New users")).findByText("2026-11-01")).toBeTruthy();
+  expect(now.getByText("₽1,235")).toBeTruthy();
+  expect(await (await panel("New users")).findByText("Nov 1", { selector: "li span span" })).toBeTruthy();
   expect(await (await panel("Courses")).findByText("Rust")).toBeTruthy();
-  expect(await (await panel("Revenue")).findByText("900")).toBeTruthy();
+  expect(await (await panel("Revenue")).findByText("₽900")).toBeTruthy();
   expect(asked.every((line) => line.endsWith(`Bearer ${ADMIN}`))).toBe(true);
+});
+
+it("asks about a user once one is named", async () => {
+  show(ADMIN);
+  const user = await panel("A user");
+  expect(asked.some((line) => line.includes("/user/"))).toBe(false);
+  fireEvent.change(user.getByLabelText("User's id"), { target: { value: "7" } });
+  fireEvent.submit(user.getByRole("button"));
+  expect(await user.findByText("64")).toBeTruthy();
 });
 
 it("shows what changes as it changes", async () => {
@@ -71,10 +82,10 @@ it("shows what changes as it changes", async () => {
 it("asks anew for another period, and shows the last one until it is there", async () => {
   show(ADMIN);
   const growth = await panel("New users");
-  await growth.findByText("2026-11-01");
+  await growth.findByText("Nov 1", { selector: "li span span" });
   fireEvent.change(screen.getByLabelText("Days"), { target: { value: "7" } });
-  expect(growth.getByText("2026-11-01")).toBeTruthy();
-  expect(await growth.findByText("2026-11-20")).toBeTruthy();
+  expect(growth.getByText("Nov 1", { selector: "li span span" })).toBeTruthy();
+  expect(await growth.findByText("Nov 20", { selector: "li span span" })).toBeTruthy();
   // For seven days the server of this test has no other report: what is refused is told where it would stand.
   expect(await (await panel("Revenue")).findByRole("alert")).toBeTruthy();
 });

@@ -219,6 +219,8 @@ function RetentionFields({ query, stream, events, set }: FieldsProps) {
   );
 }
 
+const STEPS = ["2", "3", "4", "5", "6", "8"] as const;
+
 function PathsFields({ query, stream, set }: FieldsProps) {
   const t = useT();
   return (
@@ -227,7 +229,7 @@ function PathsFields({ query, stream, set }: FieldsProps) {
       <TextField label={t("q.start_at")} value={query.start_at ?? ""} placeholder={t("q.start_at.any")} onChange={(value) => set("start_at", value)} />
       <div className="fields-row">
         <TextField label={t("q.session_gap")} value={query.session_gap ?? "30m"} onChange={(value) => set("session_gap", value)} />
-        <NumberField label={t("q.steps")} value={typeof query.steps === "number" ? query.steps : 3} min={1} max={8} onChange={(value) => set("steps", value)} />
+        <TextField label={t("q.steps")} value={typeof query.steps === "number" ? String(query.steps) : ""} placeholder={t("all")} suggestions={STEPS} onChange={(value) => set("steps", Number.isInteger(Number(value)) && Number(value) > 0 ? Number(value) : undefined)} />
       </div>
     </>
   );

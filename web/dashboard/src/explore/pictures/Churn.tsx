@@ -53,7 +53,7 @@ export function Churn({ result, onOpen, onActor }: ChurnProps) {
           <dd className="card-value">{format.percent((100 * result.at_risk) / result.total)}</dd>
         </div>
       </dl>
-      <DataTable caption={t("kind.churn")} columns={columns} rows={result.actors} pageSize={15} onOpen={onActor} openLabel={t("actors.why")} />
+      <DataTable caption={t("kind.churn")} columns={columns} rows={result.actors} pageSize={15} onOpen={onActor} openLabel={t("actors.why")} file="churn" />
     </div>
   );
 }

@@ -1,4 +1,5 @@
 /** An answer as a picture. Numbers of actors open who they are. */
+import { type ReactNode, useState } from "react";
 import { useFormat } from "../../format/useFormat.ts";
 import { useT } from "../../i18n/i18n.tsx";
 import { Delta } from "../../reports/blocks/Cards.tsx";
@@ -8,7 +9,7 @@ import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
 import type { Query } from "../query.ts";
 import type { Picture } from "../state.ts";
-import { type ChurnActor, type ChurnResult, type DropoffResult, type FunnelResult, type FunnelTrend, type LifecycleResult, type Numbers, type PrecedingResult, type RetentionResult, STATES, type StickinessResult, type TrendResult, nameOf } from "../results.ts";
+import { type ChurnActor, type ChurnResult, type DropoffResult, type FunnelResult, type FunnelTrend, type LifecycleResult, type Numbers, type PrecedingResult, type RetentionResult, STATES, type StickinessResult, type TrendGroup, type TrendResult, nameOf } from "../results.ts";
 import { Churn } from "./Churn.tsx";
 import { Dropoff } from "./Dropoff.tsx";
 import { Funnel } from "./Funnel.tsx";
@@ -71,24 +72,107 @@ function Trend({ query, as, result, onOpen }: Pick<PictureProps, "query" | "as" 
     const last = result.complete.findLastIndex((ended, index) => ended && result.data[index] !== null);
     return <WholeRange name={`${name} · ${format.start(result.starts[last] ?? null, interval)}`} now={result.data[last]} before={result.compare?.data[last]} onOpen={onOpen({ bucket: last })} />;
   }
-  const own: Line[] = groups.length > 0 ? groups.slice(0, SHOWN_GROUPS).map((group) => ({ name: nameOf(group.value), data: group.data })) : [{ name, data: result.data }];
-  const before: Line[] = groups.length === 0 && result.compare !== undefined ? [{ name: t("compare.previous.of", { name }), data: result.compare.data, before: true }] : [];
+  return groups.length > 0 ? <TrendGroups {...{ query, as, result, onOpen, groups }} /> : <TrendLine {...{ query, as, result, onOpen, name }} />;
+}
+
+type TrendProps = Pick<PictureProps, "query" | "as" | "onOpen"> & { readonly result: TrendResult };
+
+function TrendLine({ query, as, result, onOpen, name }: TrendProps & { readonly name: string }) {
+  const t = useT();
+  const format = useFormat();
+  const interval = query.interval ?? "day";
+  const before: Line[] = result.compare === undefined ? [] : [{ name: t("compare.previous.of", { name }), data: result.compare.data, before: true }];
+  const opens = onOpen({ bucket: 0 }) !== undefined;
   return (
     <div className="stack">
-      {groups.length === 0 ? null : <Legend lines={own} others={groups.length - own.length} />}
       <Chart
         label={name}
         labels={result.starts.map((start) => format.start(start, interval))}
-        lines={[...own, ...before]}
-        shape={as === "bar" ? (groups.length > 0 ? "stack" : "bar") : "line"}
+        lines={[{ name, data: result.data }, ...before]}
+        shape={as === "bar" ? "bar" : "line"}
         format={format.number}
         axis={format.compact}
         partial={partialIn(result.complete)}
         height="tall"
-        onOpen={groups.length > 0 || onOpen({ bucket: 0 }) === undefined ? undefined : (bucket) => onOpen({ bucket })?.()}
+        onOpen={opens ? (bucket) => onOpen({ bucket })?.() : undefined}
       />
-      {groups.length > 0 || onOpen({ bucket: 0 }) === undefined ? null : <p className="soft is-small-text">{t("actors.click")}</p>}
+      {opens ? <p className="soft is-small-text">{t("actors.click")}</p> : null}
     </div>
+  );
+}
+
+/** Of more groups than this, the lines of the period before would hide those of this one. */
+const COMPARED_GROUPS = 4;
+
+/** A line for each group, and all of them at one period, which is chosen: each number opens who is behind it. */
+function TrendGroups({ query, as, result, onOpen, groups }: TrendProps & { readonly groups: readonly TrendGroup[] }) {
+  const t = useT();
+  const format = useFormat();
+  const interval = query.interval ?? "day";
+  const labels = result.starts.map((start) => format.start(start, interval));
+  const [bucket, choose] = useBucket(result.complete);
+  const drawn = groups.slice(0, SHOWN_GROUPS);
+  const compares = as !== "bar" && groups.length <= COMPARED_GROUPS;
+  const lines = drawn.flatMap((group): Line[] => {
+    const own: Line = { name: nameOf(group.value), data: group.data };
+    return compares && group.compare !== undefined ? [own, { name: t("compare.previous.of", { name: own.name }), data: group.compare, before: true }] : [own];
+  });
+  const items = groups.map((group) => {
+    const value = group.data[bucket] ?? 0;
+    const before = group.compare?.[bucket];
+    return {
+      key: nameOf(group.value),
+      label: nameOf(group.value),
+      value,
+      text: format.number(value),
+      note: typeof before === "number" ? <Delta now={value} before={before} text={format.number(before)} /> : undefined,
+      onOpen: value === 0 ? undefined : onOpen({ bucket, group: [group.value] }),
+    };
+  });
+  return (
+    <div className="stack">
+      <Chart label={t(`measure.${query.measure ?? "total"}`)} labels={labels} lines={lines} others={groups.length - drawn.length} shape={as === "bar" ? "stack" : "line"} format={format.number} axis={format.compact} partial={partialIn(result.complete)} height="tall" onOpen={choose} />
+      <AtPeriod labels={labels} bucket={bucket} onChange={choose}>
+        <BarList label={labels[bucket] ?? ""} items={items} />
+      </AtPeriod>
+    </div>
+  );
+}
+
+/** The period that is looked at: the last one that has ended, until another is chosen. */
+function useBucket(complete: readonly boolean[]): readonly [number, (bucket: number) => void] {
+  const [chosen, choose] = useState<number | null>(null);
+  const last = Math.max(0, complete.lastIndexOf(true));
+  return [chosen === null || chosen >= complete.length ? last : chosen, choose];
+}
+
+interface AtPeriodProps {
+  readonly labels: readonly string[];
+  readonly bucket: number;
+  readonly onChange: (bucket: number) => void;
+  readonly children: ReactNode;
+}
+
+/** What lies at one period of a picture: clicked there, or chosen here by whoever uses no mouse. */
+function AtPeriod({ labels, bucket, onChange, children }: AtPeriodProps) {
+  const t = useT();
+  return (
+    <section className="stack">
+      <label className="param">
+        <span className="param-name">{t("period")}</span>
+        <select className="input" value={bucket} onChange={(event) => onChange(Number(event.target.value))}>
+          {labels.map((label, index) => (
+            // Periods have no names of their own beside their places.
+            // oxlint-disable-next-line react/no-array-index-key
+            <option key={index} value={index}>
+              {label}
+            </option>
+          ))}
+        </select>
+        <span className="soft is-small-text">{t("actors.choose")}</span>
+      </label>
+      {children}
+    </section>
   );
 }
 
@@ -115,20 +199,6 @@ function WholeRange({ name, now, before, onOpen }: { readonly name: string; read
   );
 }
 
-export function Legend({ lines, others }: { readonly lines: readonly Line[]; readonly others: number }) {
-  const t = useT();
-  return (
-    <ul className="legend">
-      {lines.map((line, place) => (
-        <li key={line.name}>
-          <span className={`legend-dot series-${(place % SHOWN_GROUPS) + 1}`} /> {line.name}
-        </li>
-      ))}
-      {others <= 0 ? null : <li className="soft">{t("more", { count: others })}</li>}
-    </ul>
-  );
-}
-
 function FunnelTrends({ query, result, onOpen }: { readonly query: Query; readonly result: FunnelTrend; readonly onOpen: OnOpen }) {
   const t = useT();
   const format = useFormat();
@@ -152,30 +222,20 @@ function Lifecycle({ query, result, onOpen }: Pick<PictureProps, "query" | "onOp
   const format = useFormat();
   const interval = query.interval ?? "day";
   const lines = (["returning", "resurrecting", "new", "dormant"] as const).map((state) => ({ name: t(`lifecycle.${state}`), data: result[state] }));
-  const last = result.starts.length - 1;
+  const labels = result.starts.map((start) => format.start(start, interval));
+  const [bucket, choose] = useBucket(result.complete);
   return (
     <div className="stack">
-      <Legend lines={lines} others={0} />
-      <Chart
-        label={t("kind.lifecycle")}
-        labels={result.starts.map((start) => format.start(start, interval))}
-        lines={lines}
-        shape="stack"
-        format={format.number}
-        axis={format.compact}
-        partial={partialIn(result.complete)}
-        height="tall"
-      />
-      <div className="stack">
-        <h4 className="block-title">{t("lifecycle.latest", { period: format.start(result.starts[last - 1] ?? null, interval) })}</h4>
+      <Chart label={t("kind.lifecycle")} labels={labels} lines={lines} shape="stack" format={(value) => format.number(Math.abs(value))} axis={(value) => format.compact(Math.abs(value))} partial={partialIn(result.complete)} height="tall" onOpen={choose} />
+      <AtPeriod labels={labels} bucket={bucket} onChange={choose}>
         <BarList
-          label={t("kind.lifecycle")}
+          label={labels[bucket] ?? ""}
           items={STATES.map((state) => {
-            const value = Math.abs(result[state][last - 1] ?? 0);
-            return { key: state, label: t(`lifecycle.${state}`), value, text: format.number(value), onOpen: value === 0 ? undefined : onOpen({ bucket: last - 1, state }) };
+            const value = Math.abs(result[state][bucket] ?? 0);
+            return { key: state, label: t(`lifecycle.${state}`), value, text: format.number(value), onOpen: value === 0 ? undefined : onOpen({ bucket, state }) };
           })}
         />
-      </div>
+      </AtPeriod>
     </div>
   );
 }

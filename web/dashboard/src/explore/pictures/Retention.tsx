@@ -6,7 +6,7 @@ import { type HeatCell, type HeatRow, Heatmap } from "../../ui/Heatmap.tsx";
 import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
 import type { Query } from "../query.ts";
-import type { RetentionResult } from "../results.ts";
+import { type RetentionResult, nameOf } from "../results.ts";
 
 interface RetentionProps {
   readonly query: Query;
@@ -18,26 +18,44 @@ export function Retention({ query, result, onOpen }: RetentionProps) {
   const t = useT();
   const format = useFormat();
   const [asCounts, setAsCounts] = useState(false);
+  const [chosen, choose] = useState("");
+  const groups = result.groups ?? [];
+  const group = groups.find((own) => nameOf(own.value) === chosen);
+  const shown = group ?? result;
   const period = query.period ?? "day";
   if (result.sizes.every((size) => size === 0)) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
-  const rows = result.matrix.map((cells, row): HeatRow => {
+  const place = (cell: readonly [number, number]): Place => (group === undefined ? { cell } : { cell, group: [group.value] });
+  const rows = shown.matrix.map((cells, row): HeatRow => {
     const label = format.start(result.starts[row] ?? null, period);
     return {
       key: result.starts[row] ?? String(row),
       label,
-      size: format.number(result.sizes[row] ?? 0),
+      size: format.number(shown.sizes[row] ?? 0),
       cells: cells.map((count, column): HeatCell | null => {
-        const share = result.percent[row]?.[column] ?? null;
+        const share = shown.percent[row]?.[column] ?? null;
         if (count === null) return null;
         const text = asCounts ? format.number(count) : share === null ? "—" : format.percent(share);
         const title = t("retention.cell", { cohort: label, count, period: column });
-        return { share: (share ?? 0) / 100, text, title, partial: result.complete[row]?.[column] === false, onOpen: count === 0 ? undefined : onOpen({ cell: [row, column] }) };
+        return { share: (share ?? 0) / 100, text, title, partial: result.complete[row]?.[column] === false, onOpen: count === 0 ? undefined : onOpen(place([row, column])) };
       }),
     };
   });
   return (
     <div className="stack">
       <div className="row is-wrap">
+        {groups.length === 0 ? null : (
+          <label className="param">
+            <span className="param-name">{t("group")}</span>
+            <select className="input" value={chosen} onChange={(event) => choose(event.target.value)}>
+              <option value="">{t("all")}</option>
+              {groups.map((own) => (
+                <option key={nameOf(own.value)} value={nameOf(own.value)}>
+                  {nameOf(own.value)}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <span className="soft is-small-text">{t("retention.partial")}</span>
         <div className="row-end">
           <Choice label={t("view")} value={asCounts ? "counts" : "percent"} options={[{ value: "percent", label: "%" }, { value: "counts", label: "#" }]} onChange={(value) => setAsCounts(value === "counts")} />
@@ -47,9 +65,9 @@ export function Retention({ query, result, onOpen }: RetentionProps) {
         caption={t("kind.retention")}
         corner={t(`interval.${period}`)}
         sizeTitle={t("retention.size")}
-        columnTitle={(column) => String(column)}
+        columnsTitle={t(`cohort.after.${period}`)}
         rows={rows}
-        foot={{ label: t("cohort.mean"), cells: result.mean_pooled.map((mean) => (mean === null ? "" : format.percent(mean))) }}
+        foot={{ label: t("cohort.mean"), cells: shown.mean_pooled.map((mean) => (mean === null ? "" : format.percent(mean))) }}
       />
     </div>
   );

@@ -58,7 +58,8 @@ export function Delta({ now, before, text, badWhenMore = false }: DeltaProps) {
   const way = now > before === badWhenMore ? "is-bad" : "is-good";
   return (
     <span className={`delta ${way}`} title={t("compare.before", { value: text })}>
-      <span aria-hidden="true">{now > before ? "↑" : "↓"}</span> {change ?? t("compare.new")}
+      <span aria-hidden="true">{now > before ? "↑" : "↓"}</span>
+      <span className="hidden">{now > before ? "+" : "−"}</span> {change ?? t("compare.new")}
     </span>
   );
 }

@@ -26,11 +26,24 @@ export function Cohorts({ block, caption }: { readonly block: CohortsBlock; read
       caption={caption}
       corner={name(block.label)}
       sizeTitle={block.size === null ? null : name(block.size)}
-      columnTitle={(column) => String(column)}
+      columnsTitle={t(`cohort.after.${periodOf(block)}`)}
       rows={block.rows.map(rowOf)}
       foot={block.unit.kind === "percent" ? { label: t("cohort.mean"), cells: meansOf(block).map((mean) => (mean === null ? "" : format.percent(mean))) } : undefined}
     />
   );
+}
+
+const DAY_MS = 86_400_000;
+
+/** How long a column's period is, as far as the rows' names tell. */
+function periodOf({ rows }: CohortsBlock): "day" | "week" | "month" | "year" | "period" {
+  const label = rows[0]?.label ?? "";
+  if (/^\d{4}-\d{2}$/.test(label)) return "month";
+  if (/^\d{4}$/.test(label)) return "year";
+  // Days name weeks as well: how far one row is from the next tells which are meant.
+  const [first = 0, second = 0] = rows.slice(0, 2).map((row) => Date.parse(row.label));
+  const days = Math.abs(second - first) / DAY_MS;
+  return days === 1 ? "day" : days === 7 ? "week" : "period";
 }
 
 /** Each column's mean, weighed by the cohorts' sizes. */

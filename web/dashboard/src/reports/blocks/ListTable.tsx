@@ -1,5 +1,6 @@
 import { useMemo, useState } from "react";
 import { type Schema, settled } from "../../api/document.ts";
+import { digitsIn } from "../../format/numbers.ts";
 import { type Format, useFormat } from "../../format/useFormat.ts";
 import { useName } from "../../format/useName.ts";
 import { useT } from "../../i18n/i18n.tsx";
@@ -57,14 +58,18 @@ function columnsOf(fields: readonly Field[], nested: readonly string[], rows: re
   // Where a name stands beside a key, the name is enough.
   const isNamed = (key: string) => fields.some((field) => /_(?:name|title)$/.test(field.name) && field.name.replace(/_(?:name|title)$/, "") === key.replace(/_id$/, ""));
   const shown = fields.filter((field) => !(field.name.endsWith("_id") && isNamed(field.name))).slice(0, COLUMNS_MAX);
-  const plain = shown.map((field): Column<Row> => ({
-    name: field.name,
-    title: name(field.name),
-    numeric: field.numeric && field.unit.kind !== "key",
-    long: rows.some((row) => isLong(row[field.name])),
-    value: (row) => row[field.name],
-    draw: (row) => (field.unit.kind === "percent" ? <Share value={row[field.name]} text={format.any(row[field.name], field.unit)} /> : format.any(row[field.name], field.unit)),
-  }));
+  const plain = shown.map((field): Column<Row> => {
+    const digits = digitsIn(rows.map((row) => row[field.name]), field.unit);
+    const text = (row: Row) => format.any(row[field.name], field.unit, digits);
+    return {
+      name: field.name,
+      title: name(field.name),
+      numeric: field.numeric && field.unit.kind !== "key",
+      long: rows.some((row) => isLong(row[field.name])),
+      value: (row) => row[field.name],
+      draw: (row) => (field.unit.kind === "percent" ? <Share value={row[field.name]} text={text(row)} /> : text(row)),
+    };
+  });
   const lines = nested.flatMap((list): Column<Row>[] => (isLine(settled(item.properties?.[list] ?? {}), rows, list) ? [lineColumn(list, name(list))] : []));
   return [...plain, ...lines.slice(0, 1)];
 }
