@@ -4,6 +4,7 @@ use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX,
 use ebbtide_model::{Fault, Instant, Unit};
 
 use super::fold::{Actor, Fold, Run};
+use super::direct::first_row;
 use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken, first_from};
 use super::key::OwnedKey;
 use super::load::Times;
@@ -324,8 +325,8 @@ pub(crate) struct RetentionTable {
     periods_only: bool,
 }
 
-/// Periods that are kept in one word.
-const PERIODS_MAX: usize = u64::BITS as usize;
+/// Periods that are kept in one word, where the lowest bit is that of the time before them.
+const PERIODS_MAX: usize = u64::BITS as usize - 1;
 
 #[derive(Clone, Copy, Debug)]
 struct RetentionCode {
@@ -359,7 +360,7 @@ impl Kernel for RetentionFold {
     }
 
     fn ruler(&self) -> Ruler {
-        Ruler { bounds: self.bounds.clone(), window: 0 }
+        Ruler::new(self.bounds.clone(), 0)
     }
 
     fn take_codes<T: RowTimes, C: Code>(
@@ -395,37 +396,21 @@ impl RetentionFold {
     /// The period with the first event of all, and by period from there on a bit: whether it has one. `None` where that
     /// is in no period.
     fn periods_of(&self, times: impl RowTimes, ruler: &Ruler) -> Option<(usize, u64)> {
-        let bounds = ruler.bounds.as_slice();
+        let (bounds, ticks) = (ruler.bounds.as_slice(), times.ticks());
         let (start, end) = (*bounds.first()?, *bounds.last()?);
-        // Periods are of about one length.
-        let a_tick = self.rows() as f64 / (end.saturating_sub(start).max(1)) as f64;
-        let (mut first, mut periods) = (None, 0);
-        let mut next = i64::MIN;
-        for tick in times.ticks().iter().map(|tick| (*tick).into()) {
-            if tick < next {
-                continue;
-            }
-            if tick < start || tick >= end {
-                break;
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it is put right below"
-            )]
-            let guess = ((tick - start) as f64 * a_tick) as usize;
-            let mut period = guess.min(self.rows() - 1);
-            while tick < bounds[period] {
-                period -= 1;
-            }
-            while tick >= bounds[period + 1] {
-                period += 1;
-            }
-            next = bounds[period + 1];
-            let first = *first.get_or_insert(period);
-            periods |= 1 << (period - first);
+        let (first, last) = ((*ticks.first()?).into(), (*ticks.last()?).into());
+        if first < start || first >= end {
+            return None;
         }
-        first.map(|first| (first, periods))
+        let rows = if last < end { ticks.len() } else { first_row(ticks.len(), |row| ticks[row].into() >= end) };
+        let ticks = ticks[..rows].iter().map(|tick| (*tick).into());
+        // By bound that is passed, the first of which all are.
+        let passed: u64 = match ruler.pace {
+            Some(pace) => ticks.fold(0, |passed, tick| passed | 1 << pace.passed(bounds, tick)),
+            None => ticks.fold(0, |passed, tick| passed | 1 << bounds.partition_point(|bound| *bound <= tick)),
+        };
+        let first = passed.trailing_zeros();
+        Some((first as usize - 1, passed >> first))
     }
 
     /// As [`count`](Self::count), of an actor who had events in these periods.

@@ -65,7 +65,7 @@ impl Kernel for FunnelFold<'_> {
     }
 
     fn ruler(&self) -> Ruler {
-        Ruler { bounds: Vec::new(), window: self.rules.window }
+        Ruler::new(Vec::new(), self.rules.window)
     }
 
     fn take_codes<T: RowTimes, C: Code>(

@@ -101,6 +101,12 @@ impl SpineTicks {
         if time > latest {
             return Some(i64::MAX);
         }
+        self.place(time)
+    }
+
+    /// Where a time lies among the ticks, also before the first and after the last one; `None` where it is in the middle
+    /// of one.
+    pub fn place(&self, time: i64) -> Option<i64> {
         let since = time.checked_sub(self.scale.base)?;
         (since % self.scale.tick == 0).then_some(since / self.scale.tick)
     }
