@@ -5,11 +5,12 @@
 mod hub;
 mod listener;
 mod messages;
+mod settling;
 mod topic;
 mod watched;
 
 pub(crate) use hub::Hub;
 pub(crate) use listener::{Event, Listener};
-pub(crate) use messages::receive;
+pub(crate) use messages::Conversation;
 pub(crate) use topic::Newest;
 pub(crate) use watched::Watched;

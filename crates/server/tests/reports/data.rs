@@ -10,7 +10,9 @@ use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_f
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
 use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
-use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements};
+use ebbtide_server::report::{
+    Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements, Settling,
+};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
@@ -148,6 +150,7 @@ impl App {
             engines: &engines,
             snapshot: &self.snapshot(),
             scope: &scope.unwrap(),
+            settling: Settling::Awaited,
         };
         Ok(evaluation.answer().await.unwrap())
     }
