@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use ebbtide_model::{Instant, Scope, TenantId, Tenants};
-use ebbtide_store::{NewRows, Occurrences, Receipt, Rejection};
+use ebbtide_model::{Instant, Scope, TableSchema, TenantId, Tenants};
+use ebbtide_store::{NewRows, Occurrences, Receipt, Rejection, TableRead};
 use serde_json::Value as Json;
 
 use crate::capture::{Arrival, Misfit, type_rows};
@@ -13,6 +13,7 @@ use crate::problem::{Code, Problem};
 use crate::rejects::{KeptRow, Owner, Refused, RejectKeeper, Way};
 use crate::routes::CaptureRoute;
 use crate::server::Server;
+use crate::sources::TypedRows;
 
 pub(crate) struct Delivery {
     pub(crate) server: Arc<Server>,
@@ -45,10 +46,17 @@ impl Delivery {
         };
         let (mut receipt, mut refused) = (Receipt::default(), Vec::new());
         for rows in fitting.rows.into_iter().filter(|rows| rows.batch.num_rows() > 0) {
+            let TypedRows { batch, positions } = rows;
+            let before = self.read_before(table)?;
             let occurrences = Occurrences::uncounted();
-            let new = NewRows { table: table.name.clone(), batch: rows.batch, occurrences };
+            let new = NewRows { table: table.name.clone(), batch: batch.clone(), occurrences };
             let stored = self.server.store()?.append(&self.scope, new)?;
-            refused.extend(stored.rejected.iter().map(|rejection| misfit_of(rejection, &rows.positions)));
+            if let Some(before) = before
+                && stored.accepted == batch.num_rows()
+            {
+                self.server.handed.hand_over(&self.scope, table, &batch, before);
+            }
+            refused.extend(stored.rejected.iter().map(|rejection| misfit_of(rejection, &positions)));
             receipt.add(stored);
         }
         let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
@@ -60,6 +68,15 @@ impl Delivery {
         };
         self.server.metrics.rows(app.name().as_str(), table.name.as_str(), counts);
         Ok(if refused.is_empty() { Admitted::All(fitting.answers) } else { Admitted::Refused(refused) })
+    }
+
+    /// How far the table is read, where its events are handed to who asks for them soon.
+    fn read_before(&self, table: &TableSchema) -> Result<Option<TableRead>, Problem> {
+        let app = self.route.app.name();
+        if !self.server.handed.wants(app, &table.name) {
+            return Ok(None);
+        }
+        Ok(Some(self.server.store()?.snapshot(app)?.table(&self.scope, &table.name)?.read()))
     }
 
     /// Keeps what was refused of these rows, as they came by this way from this source.

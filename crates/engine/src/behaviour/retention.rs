@@ -3,8 +3,8 @@
 use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
 use ebbtide_model::{Fault, Instant, Unit};
 
-use super::fold::{Actor, Fold, Run};
 use super::direct::first_row;
+use super::fold::{Actor, Fold, Run};
 use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken, first_from};
 use super::key::OwnedKey;
 use super::load::Times;
@@ -402,12 +402,15 @@ impl RetentionFold {
         if first < start || first >= end {
             return None;
         }
-        let rows = if last < end { ticks.len() } else { first_row(ticks.len(), |row| ticks[row].into() >= end) };
+        let rows =
+            if last < end { ticks.len() } else { first_row(ticks.len(), |row| ticks[row].into() >= end) };
         let ticks = ticks[..rows].iter().map(|tick| (*tick).into());
         // By bound that is passed, the first of which all are.
         let passed: u64 = match ruler.pace {
             Some(pace) => ticks.fold(0, |passed, tick| passed | 1 << pace.passed(bounds, tick)),
-            None => ticks.fold(0, |passed, tick| passed | 1 << bounds.partition_point(|bound| *bound <= tick)),
+            None => {
+                ticks.fold(0, |passed, tick| passed | 1 << bounds.partition_point(|bound| *bound <= tick))
+            }
         };
         let first = passed.trailing_zeros();
         Some((first as usize - 1, passed >> first))

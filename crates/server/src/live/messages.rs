@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use ebbtide_engine::sql::{SqlRequest, UnusedParameters, rows_to_json};
-use ebbtide_model::pack::{Param, Receive, RowValue};
+use ebbtide_model::pack::{Find, Param, Receive, RowValue};
 use ebbtide_model::{Instant, Scope, Tenants, Value};
+use ebbtide_store::Snapshot;
 use serde_json::{Map, Value as Json};
 
+use super::handed::ByKey;
 use crate::capture::Misfit;
 use crate::delivery::{Admitted, Delivery};
 use crate::problem::{Code, Problem, shortened};
@@ -90,6 +92,11 @@ impl Conversation {
     ) -> Result<Result<(), Misfit>, Problem> {
         let (server, app) = (&self.server, &self.way.report.app);
         for find in &receive.find {
+            let snapshot = server.store()?.snapshot(app.name())?;
+            if let Some(text) = self.handed(find, values, &snapshot, now)? {
+                values.push((find.name.clone(), Value::Text(text.into())));
+                continue;
+            }
             let mut params = values.clone();
             params.extend(app.pack.constants.iter().cloned());
             let request = SqlRequest {
@@ -101,7 +108,6 @@ impl Conversation {
                 calendar: app.pack.schema.calendar.clone(),
                 limits: server.settings.sql_limits,
             };
-            let snapshot = server.store()?.snapshot(app.name())?;
             let rows = rows_to_json(&server.sql.run(&snapshot, &self.scope, request).await?)?;
             let cell = rows.into_iter().next().and_then(|row| row.into_iter().next()).map(|(_, cell)| cell);
             let value = cell.filter(|cell| !cell.is_null()).and_then(|cell| {
@@ -115,6 +121,22 @@ impl Conversation {
             values.push((find.name.clone(), value));
         }
         Ok(Ok(()))
+    }
+}
+
+impl Conversation {
+    /// A text of an event that was written a moment ago.
+    fn handed(
+        &self,
+        find: &Find,
+        values: &[(String, Value)],
+        snapshot: &Snapshot,
+        now: Instant,
+    ) -> Result<Option<String>, Problem> {
+        let Some(by) = ByKey::of(&find.statement, &self.way.report.app.pack.schema) else { return Ok(None) };
+        let key = values.iter().find(|(name, _)| *name == by.name);
+        let Some((_, Value::Text(key))) = key else { return Ok(None) };
+        Ok(self.server.handed.find((snapshot, &self.scope), &by, key, now)?)
     }
 }
 
