@@ -11,7 +11,7 @@ use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
 use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
 use ebbtide_server::report::{
-    Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements, ReportError,
+    Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements, ReportError, Settling,
 };
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
@@ -134,6 +134,27 @@ impl App {
         &self,
         request: &Request<'_>,
     ) -> Result<Result<Answer, ReportError>, ParamError> {
+        self.evaluate(request, async |evaluation| evaluation.answer().await).await
+    }
+
+    /// The answer that does not wait for rows of before calendar periods.
+    pub(crate) async fn ask_beside(&self, request: &Request<'_>) -> Answer {
+        let beside = async |evaluation: Evaluation<'_>| {
+            Evaluation { settling: Settling::Beside, ..evaluation }.answer().await.unwrap()
+        };
+        self.evaluate(request, beside).await.unwrap()
+    }
+
+    /// Asks for what such an answer lacks.
+    pub(crate) async fn settle(&self, request: &Request<'_>) {
+        self.evaluate(request, async |evaluation| evaluation.settle().await.unwrap()).await.unwrap();
+    }
+
+    async fn evaluate<T>(
+        &self,
+        request: &Request<'_>,
+        run: impl AsyncFnOnce(Evaluation<'_>) -> T,
+    ) -> Result<T, ParamError> {
         let (report, route, in_path) = self.route(request.path);
         let now = Instant::parse("2026-11-20T09:30:00Z").unwrap();
         let arguments =
@@ -158,8 +179,14 @@ impl App {
             engines: &engines,
             snapshot: &self.snapshot(),
             scope: &scope.unwrap(),
+            settling: Settling::Awaited,
         };
-        Ok(evaluation.answer().await)
+        Ok(run(evaluation).await)
+    }
+
+    /// Deletes everybody's rows of a table.
+    pub(crate) fn clear(&self, table: &str) {
+        self.store.clear(&self.everything(), &TableName::new(table)).unwrap();
     }
 }
 
