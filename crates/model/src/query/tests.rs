@@ -168,6 +168,19 @@ fn a_bad_dropoff_is_told_where_it_is_bad_and_what_is_allowed() {
 }
 
 #[test]
+fn an_exclusion_has_its_matchers_fields_or_a_field_with_them() {
+    let excluding = |exclusion: Json| {
+        Query::parse(&json!({"kind": "funnel", "steps": [{}, {}], "exclusions": [exclusion]}))
+    };
+    let matcher = json!({"event": "x", "where": [{"prop": "p", "value": 1}]});
+    let nested = excluding(json!({"matcher": matcher, "after": 0})).unwrap();
+    let beside = excluding(json!({"event": "x", "where": [{"prop": "p", "value": 1}], "after": 0})).unwrap();
+    assert_eq!(nested, beside);
+    let twice = excluding(json!({"matcher": matcher, "event": "y"})).unwrap_err();
+    assert_eq!(twice.path, "exclusions[0].event");
+}
+
+#[test]
 fn a_bad_funnel_is_told_where_it_is_bad_and_what_is_allowed() {
     let check = |more: Json, path: &str, problem: &str| {
         let mut json = json!({"kind": "funnel", "steps": [{"event": "a"}, {"event": "b"}, {"event": "c"}]});

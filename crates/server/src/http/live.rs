@@ -42,6 +42,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(90);
 
 /// Why a socket is closed: of RFC 6455, and one of ours.
 const GOING_AWAY: u16 = 1001;
+const UNREADABLE: u16 = 1002;
 const TOKEN_ENDED: u16 = 4401;
 /// And the status with which it would be refused now.
 const REFUSED: u16 = 4000;
@@ -175,7 +176,8 @@ async fn admit(
     let seat = server.hub.seat()?;
     let scope = question.scope.clone();
     let watched = admission.watched(question.key());
-    let listener = Listener::new(server.clone(), server.hub.topic(&question), ends_at, watched, seat);
+    let mut listener = Listener::new(server.clone(), server.hub.topic(&question), ends_at, watched, seat);
+    listener.check_found().await?;
     Ok(Admitted { server: server.clone(), scope, listener })
 }
 
@@ -303,7 +305,8 @@ impl Talk {
                     heard = tokio::time::Instant::now();
                     match message {
                         Some(Ok(message)) => self.heard(message).await,
-                        Some(Err(_)) | None => Turn::End,
+                        Some(Err(_)) => Turn::Close(UNREADABLE, "a message was of more than 64 KiB, or no text"),
+                        None => Turn::End,
                     }
                 }
                 _ = heartbeat.tick() => {

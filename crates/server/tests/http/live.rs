@@ -177,6 +177,9 @@ async fn bad_messages_are_answered_and_the_socket_stays_open() {
     }
     send(&served.club, "north", click("a", "home", "product", 0)).await;
     socket.until(|told| told["total_sessions"] == 1).await;
+    // Of one that is longer than is read the end is told.
+    socket.say("x".repeat(70_000)).await;
+    assert_eq!(socket.next().await, Err(1002));
 }
 
 #[tokio::test]
@@ -420,6 +423,19 @@ async fn who_loses_its_plan_is_told_so_and_cut() {
     let bot = json!({"id": "d", "company": "co-0", "created_at": "2026-01-02"});
     replace(&served.club, "bots", bot).await;
     assert_eq!(others.answer().await["bots"], json!(["c", "d"]));
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_another_tenants_is_not_listened_to() {
+    let served = Served::of(plans::served().await).await;
+    let ann = plans::user("ann");
+    let path = |bot: &str| format!("/v1/live/bot?bot={bot}&token={ann}");
+    for bot in ["nope", "c"] {
+        assert_eq!(served.connect(&path(bot), None).await.err(), Some(404), "{bot}");
+        served.club.get(&format!("/v1/live/bot?bot={bot}"), &ann).await.assert_problem(404, "not_found");
+    }
+    let mut socket = served.connect(&path("a"), None).await.unwrap_or_else(|status| panic!("{status}"));
+    assert_eq!(socket.next().await.unwrap()["answer"]["id"], "a");
 }
 
 #[tokio::test]
