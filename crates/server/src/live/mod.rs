@@ -5,6 +5,7 @@
 mod hub;
 mod listener;
 mod messages;
+mod settling;
 mod topic;
 mod watched;
 
