@@ -22,7 +22,7 @@ use serde_json::{Map, Value as Json, json};
 use super::access::{self, Pairs, PathParams};
 use super::admission::{self, Admission};
 use super::{cors, embedded};
-use crate::live::{Event, Listener, Newest, receive};
+use crate::live::{Conversation, Event, Listener, Newest};
 use crate::problem::{Code, Problem, shortened};
 use crate::report::Pair;
 use crate::routes::{LiveRoute, ReportRoute};
@@ -266,21 +266,19 @@ impl Admitted {
             .max_frame_size(FRAME_BYTES_MAX);
         Ok(upgrade.on_upgrade(move |socket| {
             let Self { server, scope, listener } = self;
-            Conversation { server, way, scope, form, listener }.run(socket)
+            Talk { conversation: Conversation { server, way, scope }, form, listener }.run(socket)
         }))
     }
 }
 
 /// A socket and whoever is at its other end.
-struct Conversation {
-    server: Arc<Server>,
-    way: Arc<LiveRoute>,
-    scope: Scope,
+struct Talk {
+    conversation: Conversation,
     form: Form,
     listener: Listener,
 }
 
-/// What comes next in a conversation.
+/// What comes next in a talk.
 enum Turn {
     Say(Message),
     Close(u16, &'static str),
@@ -294,7 +292,7 @@ fn close(code: u16, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
 
-impl Conversation {
+impl Talk {
     async fn run(mut self, mut socket: WebSocket) {
         let mut heard = tokio::time::Instant::now();
         let mut heartbeat = tokio::time::interval_at(heard + HEARTBEAT, HEARTBEAT);
@@ -357,7 +355,7 @@ impl Conversation {
     async fn heard(&self, message: Message) -> Turn {
         let said = match message {
             Message::Text(text) => tokio::select! {
-                taken = receive(&self.server, &self.way, &self.scope, text.as_str()) => taken,
+                taken = self.conversation.hear(text.as_str()) => taken,
                 () = self.listener.ended() => return Turn::Listen,
             },
             Message::Binary(_) => {
