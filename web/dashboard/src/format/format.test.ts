@@ -16,6 +16,8 @@ describe("values as text", () => {
     ["money with cents", 2.5, unitOf("revenue", "EUR"), "en", 0, "€2.50"],
     ["cents", 123450, unitOf("estimated_revenue_cents"), "en", 0, "1,234.50"],
     ["days", 3, unitOf("days_inactive"), "ru", 0, "3 дн."],
+    ["some milliseconds", 222, unitOf("system_latency_ms"), "en", 0, "222 ms"],
+    ["many milliseconds", 18_997, unitOf("user_think_time_ms"), "en", 0, "19 sec"],
     ["an hour", 9, unitOf("peak_hour"), "en", 0, "09:00"],
     ["a key, which is no amount", 1234, unitOf("card_id"), "en", 0, "1234"],
     ["a number in a column with digits", 3, unitOf("avg_rating"), "en", 2, "3.00"],

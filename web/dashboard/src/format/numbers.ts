@@ -68,6 +68,7 @@ export function formatValue(value: number, unit: Unit, language: string, digits 
     case "money":
       return formatMoney(value, unit.currency, language, digits);
     case "duration":
+      if (unit.of === "millisecond" && Math.abs(value) >= 1000) return formatSeconds(value / 1000, language);
       return formatNumber(value, language, { style: "unit", unit: unit.of, unitDisplay: "short", minimumFractionDigits: digits });
     case "hour_of_day":
       return `${String(value).padStart(2, "0")}:00`;

@@ -45,7 +45,8 @@ function seriesOf({ lines, shape, partial = 0 }: ChartProps, palette: Palette): 
     const own = seriesPlaceOf(lines, place);
     const color = own === null ? palette.before : (palette.series[own] ?? palette.text);
     const faded = line.before === true && own !== null ? 0.55 : 1;
-    const whole = shape === "line" && partial > 0 ? line.data.length - partial : line.data.length;
+    // The period before has ended, all of it.
+    const whole = shape === "line" && partial > 0 && line.before !== true ? line.data.length - partial : line.data.length;
     const base = { name: line.name, animationDuration: 250, emphasis: { disabled: true }, silent: true };
     if (shape !== "line") {
       const bar = { ...base, type: "bar", barMaxWidth: 44, barGap: "8%", itemStyle: { color, opacity: faded, borderRadius: shape === "bar" ? [3, 3, 0, 0] : 0 } };

@@ -83,7 +83,7 @@ function OneBlock({ block, before, caption }: { readonly block: Block; readonly 
     case "series":
       return <Series block={block} before={before} caption={caption} />;
     case "table":
-      return <ListTable caption={caption} fields={block.fields} nested={block.nested} rows={block.rows} item={block.item} />;
+      return <ListTable caption={caption} fields={block.fields} nested={block.nested} rows={block.rows} item={block.item} {...(before?.kind === "table" ? { before: before.rows } : {})} />;
   }
 }
 

@@ -9,6 +9,7 @@ import { Sheet } from "../../ui/Sheet.tsx";
 import { Sparkline } from "../../ui/Sparkline.tsx";
 import { type Field, type Row, blocksOf } from "../shape.ts";
 import { Blocks } from "./Blocks.tsx";
+import { Delta, isBadWhenMore } from "./Cards.tsx";
 
 interface ListTableProps {
   readonly caption: string;
@@ -17,8 +18,12 @@ interface ListTableProps {
   readonly nested: readonly string[];
   readonly rows: readonly Row[];
   readonly item: Schema;
+  /** Of the period before: how a row's first number changed stands beside it. */
+  readonly before?: readonly Row[];
   readonly pageSize?: number;
 }
+
+const NOTHING: readonly Row[] = [];
 
 /** Of many columns these are shown; a row that is opened tells all. */
 const COLUMNS_MAX = 9;
@@ -26,12 +31,12 @@ const COLUMNS_MAX = 9;
 /** Letters that fit on one line of a cell. */
 const LINE = 44;
 
-export function ListTable({ caption, fields, nested, rows, item, pageSize = 10 }: ListTableProps) {
+export function ListTable({ caption, fields, nested, rows, item, before = NOTHING, pageSize = 10 }: ListTableProps) {
   const t = useT();
   const format = useFormat();
   const name = useName();
   const [open, setOpen] = useState<Row | null>(null);
-  const columns = useMemo(() => columnsOf(fields, nested, rows, item, format, name), [fields, nested, rows, item, format, name]);
+  const columns = useMemo(() => columnsOf({ fields, nested, rows, item, before }, format, name), [fields, nested, rows, item, before, format, name]);
   const opens = nested.length > 0 || fields.length > COLUMNS_MAX;
   if (rows.length === 0) return <p className="soft">{t("empty.list")}</p>;
   return (
@@ -54,10 +59,15 @@ const titleOf = (row: Row, fields: readonly Field[]): string => {
   return named === undefined ? "" : String(row[named.name]);
 };
 
-function columnsOf(fields: readonly Field[], nested: readonly string[], rows: readonly Row[], item: Schema, format: Format, name: (field: string) => string): Column<Row>[] {
+type Listed = Required<Pick<ListTableProps, "fields" | "nested" | "rows" | "item" | "before">>;
+
+function columnsOf({ fields, nested, rows, item, before }: Listed, format: Format, name: (field: string) => string): Column<Row>[] {
   // Where a name stands beside a key, the name is enough.
   const isNamed = (key: string) => fields.some((field) => /_(?:name|title)$/.test(field.name) && field.name.replace(/_(?:name|title)$/, "") === key.replace(/_id$/, ""));
   const shown = fields.filter((field) => !(field.name.endsWith("_id") && isNamed(field.name))).slice(0, COLUMNS_MAX);
+  const first = shown.find((field) => field.numeric && field.unit.kind !== "key");
+  // How long somebody has been away grows by itself.
+  const compared = first?.unit.kind === "duration" ? undefined : first;
   const plain = shown.map((field): Column<Row> => {
     const digits = digitsIn(rows.map((row) => row[field.name]), field.unit);
     const text = (row: Row) => format.any(row[field.name], field.unit, digits);
@@ -67,11 +77,25 @@ function columnsOf(fields: readonly Field[], nested: readonly string[], rows: re
       numeric: field.numeric && field.unit.kind !== "key",
       long: rows.some((row) => isLong(row[field.name])),
       value: (row) => row[field.name],
-      draw: (row) => (field.unit.kind === "percent" ? <Share value={row[field.name]} text={text(row)} /> : text(row)),
+      draw: (row) => {
+        if (field.unit.kind === "percent") return <Share value={row[field.name]} text={text(row)} />;
+        const [now, earlier] = field === compared ? [row[field.name], sameRow(row, fields, before)?.[field.name]] : [];
+        if (typeof now !== "number" || typeof earlier !== "number") return text(row);
+        return (
+          <span className="compared">
+            <Delta now={now} before={earlier} text={format.any(earlier, field.unit)} badWhenMore={isBadWhenMore(field.name)} /> {text(row)}
+          </span>
+        );
+      },
     };
   });
   const lines = nested.flatMap((list): Column<Row>[] => (isLine(settled(item.properties?.[list] ?? {}), rows, list) ? [lineColumn(list, name(list))] : []));
   return [...plain, ...lines.slice(0, 1)];
+}
+
+/** The row about the same: of the same key, or what else comes first. */
+function sameRow(row: Row, [first]: readonly Field[], before: readonly Row[]): Row | undefined {
+  return first === undefined ? undefined : before.find((other) => other[first.name] === row[first.name]);
 }
 
 const numbersIn = (value: unknown): number[] =>
