@@ -36,6 +36,15 @@ struct Values {
     texts: StringArray,
 }
 
+/// The events that are counted, whenever they are.
+struct Counted {
+    conditions: String,
+    /// Whose rows they are.
+    identities: Vec<PartIdentity>,
+    /// By part, of its rows in the order of a scan: which those are, and when.
+    parts: Vec<Vec<(u32, i64)>>,
+}
+
 /// An event of an actor, and what it shows, if it is one that others come after.
 #[derive(Clone, Copy)]
 struct Event {
@@ -77,9 +86,11 @@ impl Asking<'_> {
         let mut counts: HashMap<(u32, u32), u64> = HashMap::new();
         let mut total = 0;
         let is_empty = |number: u32| number == NONE || after.texts.value(number as usize).is_empty();
-        for (part, rows) in self.counted_rows(&table, source, times)?.iter().enumerate() {
+        let since = times.since.first().copied().unwrap_or(i64::MIN);
+        let is_asked = |time: i64| since <= time && time <= times.until;
+        for (part, rows) in self.counted_rows(&table, source)?.parts.iter().enumerate() {
             let (codes, shown) = (actors.of_part(part), after.parts.get(part));
-            for row in rows {
+            for (row, _) in rows.iter().filter(|(_, time)| is_asked(*time)) {
                 let actor = codes.get(*row as usize).copied().unwrap_or(NONE);
                 if actor == NONE || actors.is_null(actor) {
                     continue;
@@ -118,13 +129,13 @@ impl Asking<'_> {
         };
         let texts = shown.values().as_string::<i32>();
         let (numbers, texts) = shortened(texts, &value);
-        let rows_of = self.kept_rows(table, &only(source, BoundQuery::OF), (i64::MIN, i64::MAX))?;
+        let rows_of = self.kept_rows(table, &only(source, BoundQuery::OF))?;
         let mut events = Vec::new();
         let times = self.times_of(table, source)?;
         for (part, times) in times.iter().enumerate() {
             let part_number = u32::try_from(part).unwrap_or(NONE);
             let mut shows = vec![false; times.len()];
-            rows_of[part].iter().for_each(|row| shows[*row as usize] = true);
+            rows_of[part].iter().for_each(|(row, _)| shows[*row as usize] = true);
             let (actors_of, shown_of) = (actors.of_part(part), shown.of_part(part));
             for (row, time) in (0_u32..).zip(times) {
                 let at = row as usize;
@@ -145,25 +156,33 @@ impl Asking<'_> {
         Ok(Some(after))
     }
 
-    /// By part, the rows that are counted.
-    fn counted_rows(
-        &self,
-        table: &CodedTable,
-        source: &EventSource,
-        times: &Times,
-    ) -> Result<Vec<Vec<u32>>, EngineError> {
-        let since = times.since.first().copied().unwrap_or(i64::MIN);
-        self.kept_rows(table, &only(source, BoundQuery::BEFORE), (since, times.until))
+    /// The rows that may be counted, from what is kept or made and kept.
+    fn counted_rows(&self, table: &CodedTable, source: &EventSource) -> Result<Arc<Counted>, EngineError> {
+        const WHAT: &str = "counted by what they came after";
+        let only = only(source, BoundQuery::BEFORE);
+        let of = only.matchers.iter().flat_map(|matcher| &matcher.filters);
+        let conditions: Vec<&Condition> = only.filters.iter().chain(of).collect();
+        let conditions = format!("{conditions:?}");
+        let identities: Vec<PartIdentity> = table.parts().iter().map(Part::identity).collect();
+        let known: Option<Arc<Counted>> = table.made(WHAT)?;
+        let fits = |known: &Arc<Counted>| known.identities == identities && known.conditions == conditions;
+        if let Some(known) = known.filter(fits) {
+            return Ok(known);
+        }
+        let parts = self.kept_rows(table, &only)?;
+        let bytes = parts.iter().map(|rows| size_of_val(&**rows)).sum();
+        let counted = Arc::new(Counted { conditions, identities, parts });
+        table.keep(WHAT, &counted, bytes)?;
+        Ok(counted)
     }
 
-    /// By part, the rows of these times that satisfy a source's one matcher. What is asked of a text is asked once
-    /// for each of its values.
+    /// By part, the rows with a time that satisfy a source's one matcher, and their times. What is asked of a text is
+    /// asked once for each of its values.
     fn kept_rows(
         &self,
         table: &CodedTable,
         source: &EventSource,
-        (first, last): (i64, i64),
-    ) -> Result<Vec<Vec<u32>>, EngineError> {
+    ) -> Result<Vec<Vec<(u32, i64)>>, EngineError> {
         let mut rest = source.clone();
         let mut conditions = std::mem::take(&mut rest.filters);
         conditions.extend(rest.matchers.drain(..).flat_map(|matcher| matcher.filters));
@@ -200,10 +219,9 @@ impl Asking<'_> {
                 }
                 let holds: BooleanBuffer = probe::all(&rest.filters, &columns)?;
                 let times = columns.times(source.time)?;
-                let inside = |row: usize| times.at(row).is_some_and(|time| first <= time && time <= last);
-                let all = mask.iter().enumerate();
-                let all = all.filter(|(row, kept)| **kept && holds.value(*row) && inside(*row));
-                own.extend(all.filter_map(|(row, _)| Some(from + u32::try_from(row).ok()?)));
+                let all = mask.iter().enumerate().filter(|(row, kept)| **kept && holds.value(*row));
+                let timed = |(row, _)| Some((from + u32::try_from(row).ok()?, times.at(row)?));
+                own.extend(all.filter_map(timed));
                 from = from.saturating_add(u32::try_from(columns.rows()).unwrap_or(NONE));
             }
             kept.push(own);
