@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{concat_batches, take};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::split_conjunction;
-use ebbtide_store::Part;
 use hashbrown::HashMap;
 
 use super::adding::{Added, Adding, Grouped, Seen};
@@ -19,7 +18,7 @@ use super::days::Days;
 use super::groups::{By, Level, numbers, shown};
 use super::lookup::{Columns, Kept, Lookups, columns_of};
 use super::standing::{Beginning, Shelf, Standing};
-use super::taking::{Among, Ends, Existing, Read, Rows, places};
+use super::taking::{Ends, Existing, Gathering, Read, Rows, places, taken};
 use super::values::{NONE, Values};
 use super::{Aggregate, Best, Tally};
 
@@ -263,38 +262,37 @@ impl<'t> Running<'t> {
         let mut taken = 0;
         for (place, part) in source.rows.origin.parts().iter().enumerate() {
             let rows = days.rows(place, earlier.first(), ends.last());
-            if rows.is_empty() {
-                continue;
+            let mut gathering = Gathering::of(&rows);
+            let mut scan = part.scan(&reading.columns()).map_err(from_store)?;
+            while !gathering.is_over() {
+                let Some(batch) = scan.next() else {
+                    return Err(DataFusionError::Internal("a part has fewer rows than before".to_owned()));
+                };
+                gathering.take(&reading.batch(&batch.map_err(from_store)?)?)?;
+                if gathering.is_over() || gathering.is_enough() {
+                    let (batch, rows) = gathering.gathered(reading.schema())?;
+                    let rows = Rows::At(&rows);
+                    let read = Read { batch: &batch, columns: &reading, part: place, rows };
+                    taken += self.take_come(&read, &existing, &before)?;
+                    self.reserve()?;
+                    tokio::task::consume_budget().await;
+                }
             }
-            let batch = self.read_rows(part, &rows)?;
-            let read = Read { batch: &batch, columns: &reading, part: place, rows: Rows::At(&rows) };
-            let (mut mask, mut were_there) = (vec![true; rows.len()], vec![true; rows.len()]);
-            existing.mark(&read, &mut mask)?;
-            before.mark(&read, &mut were_there)?;
-            mask.iter_mut().zip(were_there).for_each(|(taken, was_there)| *taken &= !was_there);
-            let marked = places(&mask);
-            taken += marked.len();
-            self.take_places(&read, marked)?;
-            self.reserve()?;
-            tokio::task::consume_budget().await;
         }
         Ok(taken)
     }
 
-    /// Some rows of a part, ascending, in one batch.
-    fn read_rows(&self, part: &Part, rows: &[u32]) -> Result<RecordBatch> {
-        let (mut among, mut found) = (Among::new(rows), Vec::new());
-        for batch in part.scan(&self.reading.columns()).map_err(from_store)? {
-            let batch = batch.map_err(from_store)?;
-            let own = among.next(batch.num_rows());
-            if !own.is_empty() {
-                found.push(taken(&self.reading.batch(&batch)?, &own)?);
-            }
-        }
-        if let [batch] = &found[..] {
-            return Ok(batch.clone());
-        }
-        Ok(concat_batches(self.reading.schema(), &found)?)
+    /// Takes those of some rows that exist and did not before. How many those are.
+    fn take_come(&mut self, read: &Read<'_>, existing: &Existing, before: &Existing) -> Result<usize> {
+        let rows = read.batch.num_rows();
+        let (mut mask, mut were_there) = (vec![true; rows], vec![true; rows]);
+        existing.mark(read, &mut mask)?;
+        before.mark(read, &mut were_there)?;
+        mask.iter_mut().zip(were_there).for_each(|(come, was_there)| *come &= !was_there);
+        let come = places(&mask);
+        let count = come.len();
+        self.take_places(read, come)?;
+        Ok(count)
     }
 
     fn reserve(&self) -> Result<()> {
@@ -534,17 +532,6 @@ fn counted(
         mark(&mut counted, &evaluated_condition(expr, batch)?);
     }
     Ok(Some(BooleanArray::from(counted)))
-}
-
-/// Those of a batch's rows.
-fn taken(batch: &RecordBatch, places: &[u32]) -> Result<RecordBatch> {
-    if places.len() == batch.num_rows() {
-        return Ok(batch.clone());
-    }
-    let places = UInt32Array::from(places.to_vec());
-    let columns = batch.columns().iter().map(|column| take(column, &places, None));
-    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
-    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect::<Result<_, _>>()?, &options)?)
 }
 
 /// Which rows of a part are at some places of what was read of it.

@@ -1,7 +1,9 @@
 //! Which rows of a table a tally takes: those that exist at its moment, or that have come to exist since an
 //! earlier one.
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, take};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use ebbtide_store::Part;
 
@@ -116,24 +118,68 @@ impl Rows<'_> {
     }
 }
 
-/// Of some rows of a part, read in order: those in its next batch, by their places there.
-pub(super) struct Among<'r> {
+/// Rows in a batch of gathered ones, about.
+const GATHERED_ROWS: usize = 65_536;
+
+/// Brings together some rows of a part, which is read in order.
+pub(super) struct Gathering<'r> {
+    /// Those that are still to come.
     rows: &'r [u32],
-    from: usize,
+    /// How many rows were read.
+    read: usize,
+    found: Vec<RecordBatch>,
+    found_rows: Vec<u32>,
 }
 
-impl<'r> Among<'r> {
-    pub(super) fn new(rows: &'r [u32]) -> Self {
-        Self { rows, from: 0 }
+impl<'r> Gathering<'r> {
+    /// They ascend.
+    pub(super) fn of(rows: &'r [u32]) -> Self {
+        Self { rows, read: 0, found: Vec::new(), found_rows: Vec::new() }
     }
 
-    pub(super) fn next(&mut self, batch_rows: usize) -> Vec<u32> {
-        let (from, end) = (self.from, self.from + batch_rows);
+    /// Whether all were found.
+    pub(super) fn is_over(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub(super) fn is_enough(&self) -> bool {
+        self.found_rows.len() >= GATHERED_ROWS
+    }
+
+    /// Takes the part's next batch.
+    pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (from, end) = (self.read, self.read + batch.num_rows());
         let count = self.rows.partition_point(|row| (*row as usize) < end);
         let (own, rest) = self.rows.split_at(count);
-        (self.rows, self.from) = (rest, end);
-        own.iter().map(|row| row - u32::try_from(from).unwrap_or(u32::MAX)).collect()
+        (self.rows, self.read) = (rest, end);
+        if !own.is_empty() {
+            let from = u32::try_from(from).unwrap_or(u32::MAX);
+            let places: Vec<u32> = own.iter().map(|row| row - from).collect();
+            self.found.push(taken(batch, &places)?);
+            self.found_rows.extend_from_slice(own);
+        }
+        Ok(())
     }
+
+    /// What was found since this was last asked for, and which of the part's rows they are.
+    pub(super) fn gathered(&mut self, schema: &SchemaRef) -> Result<(RecordBatch, Vec<u32>)> {
+        let (found, rows) = (std::mem::take(&mut self.found), std::mem::take(&mut self.found_rows));
+        match &found[..] {
+            [batch] => Ok((batch.clone(), rows)),
+            found => Ok((concat_batches(schema, found)?, rows)),
+        }
+    }
+}
+
+/// Those of a batch's rows.
+pub(super) fn taken(batch: &RecordBatch, places: &[u32]) -> Result<RecordBatch> {
+    if places.len() == batch.num_rows() {
+        return Ok(batch.clone());
+    }
+    let places = UInt32Array::from(places.to_vec());
+    let columns = batch.columns().iter().map(|column| take(column, &places, None));
+    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect::<Result<_, _>>()?, &options)?)
 }
 
 /// The places that are marked.
