@@ -289,6 +289,24 @@ pub(crate) trait Kernel: Fold {
         actor: Actor<'_>,
         run: CodeRun<'_, T, C>,
     ) -> Taken;
+
+    /// Whether an actor's rows may be taken piece by piece, in any order of pieces, instead of being brought into one
+    /// order first.
+    fn takes_pieces(&self) -> bool {
+        false
+    }
+
+    /// Takes a piece of the actor at hand, under the codes of the table.
+    fn take_piece<T: RowTimes, C: Code>(
+        &self,
+        _state: &mut Self::State,
+        _table: &Self::Table,
+        _run: CodeRun<'_, T, C>,
+    ) {
+    }
+
+    /// The actor at hand, of which there were pieces, has no more of them.
+    fn end_pieces(&self, _state: &mut Self::State, _actor: Actor<'_>) {}
 }
 
 /// The first place from one on whose tick is not before a bound; ticks ascend.

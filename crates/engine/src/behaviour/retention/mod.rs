@@ -1,5 +1,7 @@
 //! The retention fold: an actor's start events put it in rows, its return events in their cells.
 
+mod pieces;
+
 use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
 use ebbtide_model::{Fault, Instant, Unit};
 
@@ -68,6 +70,8 @@ struct Scratch {
     rolled: Vec<u32>,
     /// Return events by period after the start at hand.
     after: Vec<(usize, u32)>,
+    /// Of the pieces so far, where just the first start counts: its time and group.
+    first_start: Option<(i64, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -323,6 +327,27 @@ pub(crate) struct RetentionTable {
     uniform: bool,
     /// Whether, besides, nothing is asked of an actor but in which periods it had events from its first one on.
     periods_only: bool,
+    starting: Coverage,
+    returning: Coverage,
+}
+
+/// How many of the codes are something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coverage {
+    None,
+    Some,
+    All,
+}
+
+impl Coverage {
+    fn of(mut codes: impl Iterator<Item = bool>) -> Self {
+        match codes.next() {
+            Some(true) if codes.all(|is| is) => Self::All,
+            Some(true) => Self::Some,
+            Some(false) if codes.any(|is| is) => Self::Some,
+            Some(false) | None => Self::None,
+        }
+    }
 }
 
 /// Periods that are kept in one word, where the lowest bit is that of the time before them.
@@ -357,7 +382,10 @@ impl Kernel for RetentionFold {
             && !self.list_actors
             && self.rows() <= PERIODS_MAX;
         let unwanted = RetentionCode { starts: false, returns: false, group: 0 };
-        Some(RetentionTable { codes: ByCode::new(codes.into_iter(), unwanted), uniform, periods_only })
+        let starting = Coverage::of(codes.iter().map(|code| code.starts));
+        let returning = Coverage::of(codes.iter().map(|code| code.returns));
+        let codes = ByCode::new(codes.into_iter(), unwanted);
+        Some(RetentionTable { codes, uniform, periods_only, starting, returning })
     }
 
     fn ruler(&self) -> Ruler {
@@ -390,6 +418,29 @@ impl Kernel for RetentionFold {
         }
         state.scratch = scratch;
         Taken::Whole
+    }
+
+    fn takes_pieces(&self) -> bool {
+        true
+    }
+
+    fn take_piece<T: RowTimes, C: Code>(
+        &self,
+        state: &mut RetentionState,
+        table: &RetentionTable,
+        run: CodeRun<'_, T, C>,
+    ) {
+        self.note_piece(&mut state.scratch, table, run);
+    }
+
+    fn end_pieces(&self, state: &mut RetentionState, actor: Actor<'_>) {
+        let mut scratch = std::mem::take(&mut state.scratch);
+        if self.join_pieces(&mut scratch) {
+            self.count_starts(state, &mut scratch, actor);
+        }
+        scratch.starts.clear();
+        scratch.returns.clear();
+        state.scratch = scratch;
     }
 }
 
