@@ -236,59 +236,6 @@ async fn a_message_that_was_refused_is_kept_and_sent_again_once_it_fits() {
 }
 
 #[tokio::test]
-async fn a_message_that_was_refused_is_kept_and_sent_again_once_it_fits() {
-    let served = Served::of(shop(Settings::default())).await;
-    let club = &served.club;
-    let mut socket = served.socket(&of("viewer", "north")).await;
-    socket.next().await.unwrap();
-    let early = json!({"type": "latency", "event_id": "e1", "client_latency_ms": 220});
-    let bad = json!({"type": "latency", "event_id": "e1", "client_latency_ms": "slow"});
-    for said in [early.to_string(), bad.to_string(), "{".to_owned(), json!({"type": "late"}).to_string()] {
-        socket.say(said).await;
-        assert_eq!(socket.next().await.unwrap()["type"], "error");
-    }
-    let rejects = club.get("/v1/rejects", &of("admin", "north")).await.json()["rejects"].clone();
-    let told = |index: usize| {
-        let reject = &rejects[index];
-        let names = ["way", "source", "table", "tenant", "column", "code", "index", "row"];
-        json!(names.map(|name| reject[name].clone()))
-    };
-    assert_eq!(rejects.as_array().unwrap().len(), 2, "{rejects}");
-    assert_eq!(
-        told(0),
-        json!([
-            "message",
-            "/ws/metrics",
-            "latencies",
-            "north",
-            "client_latency_ms",
-            "not_allowed",
-            null,
-            bad
-        ])
-    );
-    assert_eq!(
-        told(1),
-        json!(["message", "/ws/metrics", "latencies", "north", null, "not_found", null, early])
-    );
-    let others = club.get("/v1/rejects", &of("admin", "south")).await.json();
-    assert_eq!(others["rejects"], json!([]));
-
-    let again = async |told: Json| {
-        let answer = club.post("/v1/rejects/retry", &of("admin", "north"), &told).await.json();
-        (answer["accepted"].clone(), answer["rejected"].as_array().unwrap().len())
-    };
-    let ids = json!({"ids": [rejects[0]["id"], rejects[1]["id"]]});
-    assert_eq!(again(ids.clone()).await, (json!(0), 2));
-    let mut event = click("a", "home", "product", 0);
-    event["event_id"] = json!("e1");
-    send(club, "north", event).await;
-    assert_eq!(again(ids).await, (json!(1), 1));
-    let told = socket.until(|told| told["steps"][0]["latency"]["client"]["latest"] == 220).await;
-    assert_eq!(told["steps"][0]["latency"]["client"]["avg"], json!(220.0));
-}
-
-#[tokio::test]
 async fn a_listener_hears_its_own_tenant_alone() {
     let served = Served::of(shop(Settings::default())).await;
     let mut south = served.socket(&of("viewer", "south")).await;

@@ -221,3 +221,28 @@ z,co,First,false,2.0,2024-01-01T00:00:00Z\nfuture,co,Not yet,true,5.0,2024-04-01
     assert_eq!(third["average_messages_per_conversation"], 0.5);
     assert!(!overview.to_string().contains("secret"));
 }
+
+#[test]
+fn a_conversation_that_begins_later_has_no_unanswered_question_yet() {
+    // The second has two questions of one instant, of which the key decides.
+    let talks = "now,b,,,2024-03-01T00:00:00Z\nlater,b,,,2024-03-20T00:00:00Z";
+    let answered = |talk: &str| {
+        format!(
+            "{talk}1,{talk},user,from {talk},,2024-03-01T10:00:00Z\n{talk}2,{talk},assistant,Hm,0.1,2024-03-01T10:01:00Z"
+        )
+    };
+    let tied = "now0,now,user,other,,2024-03-01T10:00:00Z";
+    let check = |messages: String| {
+        let app = company(&[BOT, ("conversations", talks), ("messages", &messages)]);
+        let told = bot(&app);
+        assert_eq!(told["unanswered_queries"], json!([{"query": "from now", "count": 1}]));
+        assert_eq!(
+            (&told["unanswered_count"], &told["total_messages"]),
+            (&json!(1), &json!(messages.lines().count() - 2))
+        );
+        assert_eq!(ask(&app, "/analytics/chatbot/b/gaps")[0]["query"], "from now");
+        assert_eq!(ask(&app, "/analytics/chatbot/b/gaps").as_array().unwrap().len(), 1);
+    };
+    check(format!("{}\n{}", answered("now"), answered("later")));
+    check(format!("{}\n{tied}\n{}", answered("now"), answered("later")));
+}

@@ -13,7 +13,6 @@ use ebbtide_store::{Part, PartIdentity};
 use hashbrown::HashMap;
 
 use super::Asking;
-use super::preceding::{is_until, parent_times};
 use crate::answer::{GroupValue, PrecedingAnswer};
 use crate::behaviour::columns::{Columns, Projection};
 use crate::behaviour::key::{Key, KeyColumn};
@@ -56,22 +55,6 @@ struct Event {
     shown: Option<u32>,
 }
 
-/// Parents, by the number of their key, some of which may come to be later.
-#[derive(Default)]
-struct Existing {
-    /// By parent the number of its time, and by that number whether it has come. `None`: all have.
-    later: Option<(Arc<[u32]>, BooleanBuffer)>,
-}
-
-impl Existing {
-    fn of(&self, parent: u32) -> bool {
-        self.later.as_ref().is_none_or(|(times, exist)| {
-            let time = times.get(parent as usize).copied().unwrap_or(NONE);
-            time == NONE || exist.value(time as usize)
-        })
-    }
-}
-
 impl Asking<'_> {
     /// `None` where it has to be answered another way.
     pub(super) fn preceding_by_codes(
@@ -96,10 +79,9 @@ impl Asking<'_> {
         let parents = CodedTable::of(self.snapshot, self.scope, &parent.table)?;
         let Some(after) = self.came_after(&table, source, actor, value)? else { return Ok(None) };
         let Some(after) = &after.values else { return Ok(None) };
-        let Some(groups) = table.of_parents(actor, &parents, parent.key, parent.column)? else {
+        let Some(groups) = table.of_parents(actor, &parents, (parent.key, parent.column), self.as_of)? else {
             return Ok(None);
         };
-        let Some(exists) = self.existing(&table, &parents, actor, parent)? else { return Ok(None) };
         let Some(actors) = table.column(actor)? else { return Ok(None) };
         let mut counts: HashMap<(u32, u32), u64> = HashMap::new();
         let mut total = 0;
@@ -116,29 +98,13 @@ impl Asking<'_> {
                 total += 1;
                 let number = shown.and_then(|shown| shown.get(*row as usize)).copied().unwrap_or(NONE);
                 let group = groups.numbers.get(actor as usize).copied().unwrap_or(NONE);
-                if group != NONE && exists.of(actor) && !(preceding.skip_empty && is_empty(number)) {
+                if group != NONE && !(preceding.skip_empty && is_empty(number)) {
                     *counts.entry((group, number)).or_default() += 1;
                 }
             }
         }
         let groups = commonest(counts, preceding.limit, &groups.values, after, parent.column_type)?;
         Ok(Some(PrecedingAnswer { total, values: Vec::new(), actors: None, groups: Some(groups) }))
-    }
-
-    /// Which parents exist as of the moment that is asked about.
-    fn existing(
-        &self,
-        table: &CodedTable,
-        parents: &CodedTable,
-        by: usize,
-        parent: &ParentColumn,
-    ) -> Result<Option<Existing>, EngineError> {
-        let Some(time) = parent.time else { return Ok(Some(Existing::default())) };
-        let Some(times) = table.of_parents(by, parents, parent.key, time)? else { return Ok(None) };
-        let instants = parent_times(&times.values)?;
-        let exists = (0..instants.len()).map(|number| is_until(Some(&instants), number, self.as_of));
-        let later = (!exists.clone().all(|exists| exists)).then(|| (times.numbers, exists.collect()));
-        Ok(Some(Existing { later }))
     }
 
     /// What each row's event came after, from what is kept or made and kept.

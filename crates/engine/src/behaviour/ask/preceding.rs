@@ -68,13 +68,13 @@ impl Asking<'_> {
 }
 
 /// When the rows of a parent came to be.
-pub(super) fn parent_times(column: &ArrayRef) -> Result<TimestampMicrosecondArray, EngineError> {
+fn parent_times(column: &ArrayRef) -> Result<TimestampMicrosecondArray, EngineError> {
     let times = column.as_primitive_opt::<TimestampMicrosecondType>().cloned();
     times.ok_or_else(|| EngineError::Layout { found: column.data_type().to_string() })
 }
 
 /// Whether a row exists at a moment: one without a time does at any.
-pub(super) fn is_until(times: Option<&TimestampMicrosecondArray>, row: usize, as_of: Instant) -> bool {
+fn is_until(times: Option<&TimestampMicrosecondArray>, row: usize, as_of: Instant) -> bool {
     times.is_none_or(|times| times.is_null(row) || times.value(row) <= as_of.micros())
 }
 

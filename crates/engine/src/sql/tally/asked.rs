@@ -7,14 +7,15 @@ use arrow::array::ArrayRef;
 use datafusion::common::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
-use ebbtide_model::{Scope, TableName};
+use ebbtide_model::{Instant, Scope, TableName};
 use ebbtide_store::{Part, Snapshot};
 
 use super::codes::{Codes, Origin};
-use super::lookup::Parents;
+use super::lookup::{Lookup, Parents};
 use super::source::{Parent, Scanned};
 use crate::EngineError;
 use crate::sql::SqlError;
+use crate::sql::time_range::{TimeColumn, TimeRange};
 
 /// A table's rows as a scope sees them.
 pub(crate) struct CodedTable {
@@ -48,23 +49,28 @@ impl CodedTable {
         Ok(self.origin.codes(column).map_err(failed)?.map(CodedColumn))
     }
 
-    /// A column of the rows of `parent` whose key `key` is named by this table's column `by`.
+    /// A column of the rows of `parent`, as of a moment, whose key `key` is named by this table's column `by`.
     pub(crate) fn of_parents(
         &self,
         by: usize,
         parent: &Self,
-        key: usize,
-        column: usize,
+        (key, column): (usize, usize),
+        as_of: Instant,
     ) -> Result<Option<OfParents>, EngineError> {
-        let rows = Scanned { origin: parent.origin.clone(), time: None };
-        let Some(name) = parent.origin.table().columns.get(column).map(|column| &column.name) else {
-            return Ok(None);
-        };
+        let columns = &parent.origin.table().columns;
+        let Some(name) = columns.get(column).map(|column| &column.name) else { return Ok(None) };
+        let range = TimeRange::up_to(as_of);
+        let time =
+            parent.origin.table().time.and_then(|index| {
+                Some((TimeColumn { index, nullable: columns.get(index)?.nullable }, range))
+            });
+        let rows = Scanned { origin: parent.origin.clone(), time };
         let parents = Parents::of(&self.origin, &Parent { rows, by, key }).map_err(failed)?;
         let Some(parents) = parents else { return Ok(None) };
         let expr: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, column));
         let lookup = parents.kept_lookup(&self.origin, &expr).map_err(failed)?;
-        Ok(lookup.and_then(|lookup| Some(OfParents { numbers: lookup.table?, values: lookup.array })))
+        let of = |lookup: Lookup| Some(OfParents { numbers: lookup.table?, values: lookup.array });
+        Ok(lookup.and_then(of).map(|of| OfParents { numbers: parents.existing(range, of.numbers), ..of }))
     }
 
     /// What was made of these very rows, if it is kept.

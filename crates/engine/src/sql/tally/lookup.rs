@@ -255,6 +255,17 @@ impl Parents {
         Ok(Some(Self { rows: parent.rows.clone(), by, row_of, times }))
     }
 
+    /// By the number of a value that names a parent, what is given for those whose time is in a range, else [`NONE`].
+    pub(super) fn existing(&self, range: TimeRange, numbers: Arc<[u32]>) -> Arc<[u32]> {
+        let Some(times) = &self.times else { return numbers };
+        let exists = |row: &u32| times.all.get(*row as usize).is_none_or(|time| range.has(*time));
+        if self.row_of.iter().all(exists) {
+            return numbers;
+        }
+        let rows = numbers.iter().zip(&*self.row_of);
+        rows.map(|(number, row)| if exists(row) { *number } else { NONE }).collect()
+    }
+
     /// By the number of a value that names a parent: its row.
     fn rows_of(child: &Origin, by: &Arc<Codes>, parent: &Origin, keys: &Arc<Codes>) -> Result<Arc<[u32]>> {
         let name = &child.table().name;
