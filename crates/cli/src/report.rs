@@ -13,7 +13,7 @@ use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, Ro
 use ebbtide_model::{Scope, nearest};
 use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
-use ebbtide_server::report::{Arguments, Asker, Engines, Evaluation, ReportError, choose_lists};
+use ebbtide_server::report::{Arguments, Asker, Engines, Evaluation, ReportError, Settling, choose_lists};
 
 use crate::data::{open_existing_store, operator_scope, store_failure};
 use crate::failure::Failure;
@@ -123,6 +123,7 @@ impl Report {
             engines: &engines,
             snapshot: &snapshot,
             scope: &scope,
+            settling: Settling::Awaited,
         };
         let answer = async || of.answer().await.map_err(Failure::new);
         let reading = Reading { of, sql: &sql, limits: LIMITS };

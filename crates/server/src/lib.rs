@@ -19,6 +19,7 @@ mod cache;
 mod capture;
 mod cards;
 pub mod config;
+mod delivery;
 mod http;
 mod live;
 mod metrics;

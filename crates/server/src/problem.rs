@@ -100,6 +100,8 @@ codes! {
         "Mend the field that is named; see the query language for what is allowed."
     SqlInvalid "sql_invalid" Invalid "Bad SQL"
         "Mend the statement: one read-only SELECT over the tables that `GET /v1/schema` lists."
+    NumberTooLarge "number_too_large" Invalid "A number too large to be added up"
+        "Correct or delete the row that holds it."
     AppAmbiguous "app_ambiguous" Invalid "Several apps"
         "Name one of them with `?app=`."
     CohortExists "cohort_exists" Conflict "Cohort exists"

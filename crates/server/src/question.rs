@@ -11,7 +11,7 @@ use crate::cache::{Entry, Freshness, Key, Lifetime, Source, Versions, Wanted, ne
 use crate::http::milliseconds;
 use crate::problem::{Code, Problem};
 use crate::report::export::{Export, ExportFormat, ExportList, Reading};
-use crate::report::{Arguments, Engines, Evaluation};
+use crate::report::{Arguments, Engines, Evaluation, Settling};
 use crate::routes::ReportRoute;
 use crate::server::Server;
 
@@ -39,16 +39,53 @@ impl Question {
         let report = &self.route.report;
         let versions = Versions::of(&self.snapshot, &self.scope, &report.tables)?;
         if report.cache == Caching::Off {
-            return Ok((Arc::new(self.clone().computed(versions).await?), Source::Computed));
+            let entry = self.clone().computed(versions, Settling::Awaited).await?;
+            return Ok((Arc::new(entry), Source::Computed));
         }
         let key = self.key();
         let wanted = Wanted { key, versions, now: self.now, freshness };
-        let compute = || self.clone().computed(wanted.versions.clone());
+        let compute = || self.clone().computed(wanted.versions.clone(), Settling::Awaited);
         let (entry, source) = self.server.cache.answer(&wanted, compute).await?;
         if source != Source::Computed {
             self.log_kept(&entry, source);
         }
         Ok((entry, source))
+    }
+
+    /// As [`answer`](Self::answer), without waiting for rows of before a calendar period where they are not known;
+    /// the answer tells whether it is [settled](crate::report::Answer::is_settled), and is not kept where it is not.
+    pub(crate) async fn answer_beside(&self) -> Result<Arc<Entry>, Problem> {
+        let report = &self.route.report;
+        let versions = Versions::of(&self.snapshot, &self.scope, &report.tables)?;
+        let key = self.key();
+        let wanted = Wanted { key, versions, now: self.now, freshness: Freshness::AnyThatHolds };
+        let is_kept = report.cache != Caching::Off;
+        if is_kept && let Some(entry) = self.server.cache.kept(&wanted).await {
+            return Ok(entry);
+        }
+        let entry = Arc::new(self.clone().computed(wanted.versions, Settling::Beside).await?);
+        if is_kept && entry.answer().is_settled {
+            self.server.cache.keep(wanted.key, &entry).await;
+        }
+        Ok(entry)
+    }
+
+    /// Asks for the rows of before calendar periods that the answer lacks.
+    pub(crate) async fn settle(&self) -> Result<(), Problem> {
+        let engines = engines(&self.server);
+        Ok(self.evaluation(&engines, Settling::Awaited).settle().await?)
+    }
+
+    fn evaluation<'q>(&'q self, engines: &'q Engines<'q>, settling: Settling) -> Evaluation<'q> {
+        Evaluation {
+            pack: &self.route.app.pack,
+            report: &self.route.report,
+            arguments: &self.arguments,
+            engines,
+            snapshot: &self.snapshot,
+            scope: &self.scope,
+            settling,
+        }
     }
 
     /// A file of these lists of the answer: of what is kept, where that holds; else rows that need not wait
@@ -60,8 +97,8 @@ impl Question {
         paths: &[String],
         freshness: Freshness,
     ) -> Result<(Export, Source, u64), Problem> {
-        let Self { server, route, arguments, scope, snapshot, .. } = self;
-        let report = &route.report;
+        let Self { server, arguments, .. } = self;
+        let report = &self.route.report;
         let kept = self.kept(freshness).await?;
         let (source, age_s) =
             kept.as_ref().map_or((Source::Computed, 0), |entry| (Source::Kept, entry.age_s(self.now)));
@@ -72,8 +109,7 @@ impl Question {
             }
             None => {
                 let engines = engines(server);
-                let pack = &route.app.pack;
-                let of = Evaluation { pack, report, arguments, engines: &engines, snapshot, scope };
+                let of = self.evaluation(&engines, Settling::Awaited);
                 of.look_up_keys().await?;
                 let reading = Reading { of, sql: &server.sql, limits: server.settings.export_limits() };
                 let answer = || async { Ok::<_, Problem>(self.answer(freshness).await?.0.answer().clone()) };
@@ -107,19 +143,10 @@ impl Question {
         Ok(entry)
     }
 
-    async fn computed(self, versions: Versions) -> Result<Entry, Problem> {
+    async fn computed(self, versions: Versions, settling: Settling) -> Result<Entry, Problem> {
         let started = Stopwatch::now();
+        let answer = self.evaluation(&engines(&self.server), settling).answer().await?;
         let Self { server, route, arguments, scope, snapshot, now, request_id } = self;
-        let engines = engines(&server);
-        let evaluation = Evaluation {
-            pack: &route.app.pack,
-            report: &route.report,
-            arguments: &arguments,
-            engines: &engines,
-            snapshot: &snapshot,
-            scope: &scope,
-        };
-        let answer = evaluation.answer().await?;
         let of_report = route.clone();
         let encoding = tokio::task::spawn_blocking(move || {
             let report = &of_report.report;

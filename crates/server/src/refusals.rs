@@ -96,6 +96,10 @@ impl From<ReportError> for Problem {
         if matches!(error, ReportError::Busy) {
             return Self::from(AskError::Busy);
         }
+        // Whose rows they are can mend those.
+        if let ReportError::Engine(EngineError::Sql(SqlError::NumberTooLarge(words))) = &error {
+            return Self::new(Code::NumberTooLarge, sentence(&format!("in the rows of this report {words}")));
+        }
         // The statements are the pack's: a caller wrote nothing in them, and can mend nothing.
         if error.kind() == ErrorKind::Invalid {
             return Self::with_code(Code::Internal, &error);

@@ -13,7 +13,7 @@ use crate::asking::Turns;
 use crate::cache::{Decisions, ReportCache};
 use crate::capture::{Joining, RowIds};
 use crate::http::{BodyBudget, Gate, RequestIds};
-use crate::live::Hub;
+use crate::live::{Handed, Hub};
 use crate::metrics::Metrics;
 use crate::openapi::Document;
 use crate::problem::{Code, Problem};
@@ -61,6 +61,7 @@ pub struct Server {
     pub(crate) rejects: RejectKeeper,
     pub(crate) gate: Gate,
     pub(crate) hub: Hub,
+    pub(crate) handed: Handed,
     pub(crate) bodies: BodyBudget,
     /// Of behavioural questions.
     pub(crate) turns: Turns,
@@ -125,6 +126,7 @@ impl Server {
         }
         let routes = Routes::of(&apps)?;
         let schedules = Schedules::new(&routes.reports, components.clock.as_ref());
+        let handed = Handed::new(&routes.lives);
         Ok(Arc::new(Self {
             routes,
             apps,
@@ -144,6 +146,7 @@ impl Server {
             rejects: RejectKeeper::new(settings.rejects, components.seed),
             gate: Gate::new(settings.requests_max),
             hub: Hub::new(settings.listeners_max),
+            handed,
             bodies: BodyBudget::new(settings.bodies_bytes_max),
             document: OnceLock::new(),
             turns: Turns::new(settings.questions_max, settings.turn_wait_max, settings.query_time_max),

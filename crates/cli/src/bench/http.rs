@@ -63,11 +63,16 @@ pub(super) struct Server {
 impl Server {
     /// Serves a folder on a free port of this machine.
     pub(super) fn start(data: &Path, app: &str) -> Result<Self, Failure> {
+        Self::start_with(data, app, &[])
+    }
+
+    /// The same, with these variables set.
+    pub(super) fn start_with(data: &Path, app: &str, settings: &[(&str, &str)]) -> Result<Self, Failure> {
         let random = || getrandom::u64().map_err(Failure::new);
         let secret = format!("{:016x}{:016x}{:016x}{:016x}", random()?, random()?, random()?, random()?);
         let mut command = own()?;
         command.args(["serve", "--app", app, "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data);
-        command.env("EBBTIDE_JWT_SECRET", &secret).stdout(Stdio::piped());
+        command.envs(settings.iter().copied()).env("EBBTIDE_JWT_SECRET", &secret).stdout(Stdio::piped());
         let mut process = command.spawn().map_err(Failure::new)?;
         let said = process.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         let line = said.and_then(|mut lines| lines.next()).and_then(Result::ok).unwrap_or_default();

@@ -73,15 +73,20 @@ impl Capture {
     }
 
     fn body(&self, writer: usize, number: usize) -> String {
-        let event = |place: usize| {
-            let actor = (writer * 7_919 + number * 31 + place) % 5_000;
-            format!(
-                "{{\"event\":\"click\",\"actor\":\"u{actor}\",\"ts\":\"2025-03-01T10:00:{:02}Z\",\"props\":{{\"page\":\"/p{}\",\"n\":{number},\"synthetic\":true}}}}",
-                place % 60,
-                actor % 40
-            )
-        };
-        let events: Vec<String> = (0..self.batch).map(event).collect();
-        format!("[{}]", events.join(","))
+        body(writer, number, self.batch)
     }
+}
+
+/// So many events of a request, the n-th of a writer.
+pub(super) fn body(writer: usize, number: usize, batch: usize) -> String {
+    let event = |place: usize| {
+        let actor = (writer * 7_919 + number * 31 + place) % 5_000;
+        format!(
+            "{{\"event\":\"click\",\"actor\":\"u{actor}\",\"ts\":\"2025-03-01T10:00:{:02}Z\",\"props\":{{\"page\":\"/p{}\",\"n\":{number},\"synthetic\":true}}}}",
+            place % 60,
+            actor % 40
+        )
+    };
+    let events: Vec<String> = (0..batch).map(event).collect();
+    format!("[{}]", events.join(","))
 }

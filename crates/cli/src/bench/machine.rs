@@ -57,6 +57,12 @@ pub(super) fn watch(child: &mut Child) -> Result<(ExitStatus, f64), Failure> {
     }
 }
 
+/// Bytes of the files of a folder.
+pub(super) fn folder_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
 /// Bytes of the files of a folder's segments, by the last part of their names.
 pub(super) fn segment_bytes(data: &Path) -> Vec<(&'static str, u64)> {
     let kinds: [(&str, &'static str); 3] = [

@@ -8,6 +8,7 @@ mod live;
 mod load;
 mod machine;
 mod packs;
+mod recovery;
 mod report;
 mod socket;
 
@@ -27,7 +28,7 @@ use self::report::Load;
 use crate::Outcome;
 use crate::failure::{Failure, print};
 
-/// Measure import, questions, capture, live answers and reports on this machine.
+/// Measure import, questions, capture, starts, live answers and reports on this machine.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without --data or --file the events are made up, the same each time, and synthetic all of them. What is\n\
@@ -37,6 +38,7 @@ use crate::failure::{Failure, print};
     ebbtide bench ask --file events.parquet --runs 9\n  \
     ebbtide bench tenant --data ./data --tenant 1\n  \
     ebbtide bench capture --seconds 30\n  \
+    ebbtide bench recovery --events 10M\n  \
     ebbtide bench live --rate 5000 --listeners 200 --seconds 600\n  \
     ebbtide bench report --packs all --rows 1M --connections 1,4\n  \
     ebbtide bench report --packs loyalty,chatbot --rows 100k --keep ./made\n  \
@@ -61,6 +63,8 @@ enum Part {
     Capture,
     /// Events of a shop, and how soon all who listen to its summary are told of each.
     Live,
+    /// A start over a folder of events, and one over a log that no segment has taken in yet.
+    Recovery,
     /// Reports of the demo's loyalty programme, cached and not, at a steady rate of requests; or with --packs every
     /// report of those packs, uncached.
     Report,
@@ -157,6 +161,9 @@ impl Bench {
         }
         if wants(Part::Live) {
             work.live()?;
+        }
+        if wants(Part::Recovery) {
+            work.recovery()?;
         }
         if wants(Part::Report) {
             work.report()?;
@@ -319,6 +326,13 @@ impl Work<'_> {
             time: Duration::from_secs(u64::from(self.with.seconds)),
         };
         self.figures.extend(live.run(&self.folder.join("live"))?);
+        Ok(())
+    }
+
+    fn recovery(&mut self) -> Result<(), Failure> {
+        let data = self.data()?;
+        self.figures.push(recovery::ready(&data.path)?);
+        self.figures.push(recovery::of_log(&self.folder.join("recovery"), self.with.events)?);
         Ok(())
     }
 

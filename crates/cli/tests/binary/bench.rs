@@ -49,6 +49,8 @@ fn every_part_of_the_benchmark_runs_over_few_events() {
         "import of NDJSON",
         "16 writers of 500",
         "64 writers of 1",
+        "start over segments",
+        "start over a log",
         "cohorts, cached",
         "to listener",
     ] {

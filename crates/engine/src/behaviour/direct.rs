@@ -1,6 +1,8 @@
 //! Feeds a kernel: the runs of actors who are in one stream are handed over as they lie there; where an actor is
-//! in several, their rows are brought into one order first, under codes that are common to all. Who has events that
-//! were read as columns, too, is folded as all are where there is no kernel.
+//! in several, they are handed over one by one, or, to a kernel that needs them so, brought into one order first, under codes
+//! that are common to all. Events that were read
+//! as columns have such codes, too, where marks, groups and values are all that is known of them; who has others is
+//! folded as all are where there is no kernel.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -8,12 +10,12 @@ use std::ops::Range;
 use ebbtide_store::NO_TIME;
 use hashbrown::HashMap;
 
-use super::drive::{Cursor, EVENTS_UNCHECKED_MAX, Loaded, PartEvents, merged};
+use super::drive::{Cursor, EVENTS_UNCHECKED_MAX, Loaded, merged};
 use super::fold::Actor;
 use super::gathered::{Columns, Gathered};
 use super::kernel::{Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken};
 use super::key::Key;
-use super::load::Actors;
+use super::load::{Actors, Events, NO_CODE};
 use super::share::{SHARE_ROWS, Share};
 use super::spine::Bounds;
 use super::walk::{AnyRun, Group, Looking, Walk, has_pairs};
@@ -29,6 +31,8 @@ struct Direct<'l, K: Kernel> {
     kernel: &'l K,
     /// By stream.
     ways: Vec<Way<K::Table>>,
+    /// By part, of its events: the common codes; `None` where they have more to them.
+    coded: Vec<Option<Vec<u16>>>,
     /// Of the common codes.
     table: K::Table,
     ruler: Ruler,
@@ -43,14 +47,21 @@ struct Way<T> {
 
 /// What is kept from one actor to the next, so as not to ask for memory each time.
 #[derive(Default)]
-struct Scratch<'l> {
-    /// The streams and events of the actor at hand.
+struct Scratch {
+    /// The streams of the actor at hand, and its runs of parts.
     walks: Vec<usize>,
-    runs: Vec<(&'l PartEvents, usize)>,
+    runs: Vec<(usize, usize)>,
     merged: Merged,
     gathered: Gathered,
     expanded: Columns,
     unchecked: usize,
+}
+
+/// The common codes, in the order in which what they mean was met.
+#[derive(Default)]
+struct Common {
+    known: HashMap<Meaning, u16>,
+    meanings: Vec<Meaning>,
 }
 
 /// Rows of several streams in one order.
@@ -83,28 +94,22 @@ impl<'l, K: Kernel> Direct<'l, K> {
         if loaded.streams.is_empty() {
             return None;
         }
-        let mut known: HashMap<Meaning, u16> = HashMap::new();
-        let mut common: Vec<Meaning> = Vec::new();
+        let mut common = Common::default();
         let mut ways = Vec::new();
         for stream in &loaded.streams {
             let meanings = stream.meanings();
-            let mut codes = Vec::with_capacity(meanings.len());
-            for meaning in &meanings {
-                let next = u16::try_from(known.len()).ok()?;
-                codes.push(*known.entry(*meaning).or_insert_with(|| {
-                    common.push(*meaning);
-                    next
-                }));
-            }
+            let codes = meanings.iter().map(|meaning| common.code(*meaning)).collect::<Option<_>>()?;
             ways.push(Way { table: kernel.table(&meanings)?, bounds: stream.bounds(), common: codes });
         }
-        Some(Self { loaded, kernel, ways, table: kernel.table(&common)?, ruler: kernel.ruler() })
+        let coded = loaded.parts.iter().map(|part| common.codes_of(&part.events)).collect();
+        let table = kernel.table(&common.meanings)?;
+        Some(Self { loaded, kernel, ways, coded, table, ruler: kernel.ruler() })
     }
 
     fn share(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'l>,
+        scratch: &mut Scratch,
         share: Share<'l>,
     ) -> Result<(), EngineError> {
         let mut walks: Vec<(usize, Walk<'_>)> = Vec::new();
@@ -127,7 +132,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
     fn alone(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'l>,
+        scratch: &mut Scratch,
         index: usize,
         walk: &mut Walk<'_>,
     ) -> Result<(), EngineError> {
@@ -151,7 +156,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
     fn take_runs(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'_>,
+        scratch: &mut Scratch,
         way: (usize, u32),
         (group, runs): (&Group, Range<usize>),
     ) -> usize {
@@ -165,7 +170,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
     fn take_runs_of<T: RowTimes, C: Code>(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'_>,
+        scratch: &mut Scratch,
         (index, tenant): (usize, u32),
         (group, runs, all): (&Group, Range<usize>, CodeRun<'_, T, C>),
     ) -> usize {
@@ -182,27 +187,27 @@ impl<'l, K: Kernel> Direct<'l, K> {
     fn together(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'l>,
+        scratch: &mut Scratch,
         mut walks: Vec<(usize, Walk<'_>)>,
-        mut cursors: Vec<Cursor<'l>>,
+        cursors: Vec<Cursor<'l>>,
     ) -> Result<(), EngineError> {
         walks.iter_mut().for_each(|(_, walk)| walk.look());
+        let mut cursors: Vec<(usize, Cursor<'l>)> = cursors.into_iter().enumerate().collect();
         loop {
             walks.retain(|(_, walk)| !walk.is_over());
-            cursors.retain(|cursor| cursor.id().is_some());
+            cursors.retain(|(_, cursor)| cursor.id().is_some());
             if let ([(index, walk)], []) = (walks.as_mut_slice(), cursors.as_slice()) {
                 return self.alone(state, scratch, *index, walk);
             }
             let Some(id) = first_of(&walks, &cursors, &mut scratch.walks) else { return Ok(()) };
             scratch.runs.clear();
-            for cursor in &mut cursors {
+            for (part, cursor) in &mut cursors {
                 while cursor.id() == Some(id) {
-                    scratch.runs.push((cursor.part, cursor.part.order[cursor.next] as usize));
+                    scratch.runs.push((*part, cursor.part.order[cursor.next] as usize));
                     cursor.next += 1;
                 }
             }
-            let rows: usize = scratch.walks.iter().map(|walk| walks[*walk].1.run().len()).sum();
-            self.take_all(state, scratch, self.actor(id), &walks);
+            let rows = self.take_all(state, scratch, self.actor(id), &walks);
             self.note(scratch, rows)?;
             for walk in &scratch.walks {
                 let (_, walk) = &mut walks[*walk];
@@ -219,7 +224,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
         Actor { tenant: self.loaded.tenants.get(tenant as usize).map_or("", |name| name), key }
     }
 
-    fn note(&self, scratch: &mut Scratch<'_>, rows: usize) -> Result<(), EngineError> {
+    fn note(&self, scratch: &mut Scratch, rows: usize) -> Result<(), EngineError> {
         scratch.unchecked += rows;
         if scratch.unchecked >= EVENTS_UNCHECKED_MAX {
             scratch.unchecked = 0;
@@ -232,7 +237,7 @@ impl<'l, K: Kernel> Direct<'l, K> {
     fn take(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'_>,
+        scratch: &mut Scratch,
         actor: Actor<'_>,
         (index, run): (usize, AnyRun<'_>),
     ) {
@@ -243,11 +248,12 @@ impl<'l, K: Kernel> Direct<'l, K> {
         }
     }
 
-    #[inline]
+    /// Inlined, so that neither actor nor run is written down for each call.
+    #[inline(always)]
     fn take_run<T: RowTimes, C: Code>(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'_>,
+        scratch: &mut Scratch,
         actor: Actor<'_>,
         (index, run): (usize, CodeRun<'_, T, C>),
     ) {
@@ -262,42 +268,85 @@ impl<'l, K: Kernel> Direct<'l, K> {
         }
     }
 
-    /// Takes what the scratch names as the actor's.
+    /// Takes what the scratch names as the actor's, and says how many rows of streams that is.
     fn take_all(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'l>,
+        scratch: &mut Scratch,
         actor: Actor<'_>,
         walks: &[(usize, Walk<'_>)],
-    ) {
+    ) -> usize {
         let own = std::mem::take(&mut scratch.walks);
         let pieces = || own.iter().map(|walk| (walks[*walk].0, walks[*walk].1.run()));
+        let mut rows = 0;
         match (own.as_slice(), scratch.runs.as_slice()) {
-            ([walk], []) => self.take(state, scratch, actor, (walks[*walk].0, walks[*walk].1.run())),
+            ([walk], []) => {
+                let run = walks[*walk].1.run();
+                rows = run.len();
+                self.take(state, scratch, actor, (walks[*walk].0, run));
+            }
+            ([], _) => self.take_expanded(state, scratch, actor, pieces()),
+            (_, runs) if self.kernel.takes_pieces() && self.are_coded(runs) => {
+                rows = self.take_pieces(state, runs, pieces());
+                self.kernel.end_pieces(state, actor);
+            }
             (_, runs) => {
-                let taken = runs.is_empty() && {
-                    let run = self.merge(&mut scratch.merged, pieces());
+                let taken = self.merge(&mut scratch.merged, runs, pieces()).is_some_and(|run| {
+                    rows = run.codes.len();
                     run.codes.is_empty()
                         || self.kernel.take_codes(state, &self.table, actor, run) == Taken::Whole
-                };
+                });
                 if !taken {
                     self.take_expanded(state, scratch, actor, pieces());
                 }
             }
         }
         scratch.walks = own;
+        rows
+    }
+
+    fn are_coded(&self, runs: &[(usize, usize)]) -> bool {
+        runs.iter().all(|(part, _)| self.coded[*part].is_some())
+    }
+
+    /// Takes runs of parts, all of which have codes, and rows of streams, one after the other.
+    fn take_pieces<'r>(
+        &self,
+        state: &mut K::State,
+        runs: &[(usize, usize)],
+        pieces: impl Iterator<Item = (usize, AnyRun<'r>)>,
+    ) -> usize {
+        for (part, run) in runs {
+            let Some(codes) = &self.coded[*part] else { continue };
+            let part = &self.loaded.parts[*part];
+            let (times, codes) = (part.run(*run).times, &codes[part.range(*run)]);
+            let simultaneous = has_pairs(times);
+            let run = CodeRun { times, codes, simultaneous, ruler: &self.ruler };
+            self.kernel.take_piece(state, &self.table, run);
+        }
+        let mut rows = 0;
+        for (index, run) in pieces {
+            rows += run.len();
+            let table = &self.ways[index].table;
+            match run {
+                AnyRun::Bytes(run) => self.kernel.take_piece(state, table, run),
+                AnyRun::Shorts(run) => self.kernel.take_piece(state, table, run),
+                AnyRun::Whole(run) => self.kernel.take_piece(state, table, run),
+            }
+        }
+        rows
     }
 
     fn take_expanded<'r>(
         &self,
         state: &mut K::State,
-        scratch: &mut Scratch<'l>,
+        scratch: &mut Scratch,
         actor: Actor<'_>,
         pieces: impl Iterator<Item = (usize, AnyRun<'r>)>,
     ) {
         scratch.gathered.unsorted.clear();
         for (part, run) in &scratch.runs {
-            scratch.gathered.unsorted.append(part.run(*run));
+            scratch.gathered.unsorted.append(self.loaded.parts[*part].run(*run));
         }
         for (index, run) in pieces {
             let way = &self.ways[index];
@@ -315,14 +364,22 @@ impl<'l, K: Kernel> Direct<'l, K> {
         }
     }
 
-    /// Rows of several streams, under the common codes. Segments often hold one time after another.
+    /// Runs of parts, and rows of streams, under the common codes; `None` where some have none. Segments often hold
+    /// one time after another, and what is said of actors is often of a time before they do something.
     fn merge<'m, 'r>(
         &'m self,
         merged: &'m mut Merged,
+        runs: &[(usize, usize)],
         pieces: impl Iterator<Item = (usize, AnyRun<'r>)>,
-    ) -> CodeRun<'m, &'m [i64], u16> {
+    ) -> Option<CodeRun<'m, &'m [i64], u16>> {
         merged.times.clear();
         merged.codes.clear();
+        for (part, run) in runs {
+            let codes = self.coded[*part].as_ref()?;
+            let part = &self.loaded.parts[*part];
+            merged.times.extend_from_slice(part.run(*run).times);
+            merged.codes.extend_from_slice(&codes[part.range(*run)]);
+        }
         for (index, run) in pieces {
             let common = &self.ways[index].common;
             match run {
@@ -340,7 +397,42 @@ impl<'l, K: Kernel> Direct<'l, K> {
             }
         }
         let (times, simultaneous) = (merged.times.as_slice(), has_pairs(&merged.times));
-        CodeRun { times, codes: &merged.codes, simultaneous, ruler: &self.ruler }
+        Some(CodeRun { times, codes: &merged.codes, simultaneous, ruler: &self.ruler })
+    }
+}
+
+impl Common {
+    /// `None` where there are too many.
+    fn code(&mut self, meaning: Meaning) -> Option<u16> {
+        let next = u16::try_from(self.meanings.len()).ok()?;
+        let code = *self.known.entry(meaning).or_insert(next);
+        if code == next {
+            self.meanings.push(meaning);
+        }
+        Some(code)
+    }
+
+    /// `None` where there are too many, or a code does not say all that is known of an event.
+    fn codes_of(&mut self, events: &Events) -> Option<Vec<u16>> {
+        if !(events.numbers.is_empty() && events.keys.is_empty() && events.arrivals.is_empty()) {
+            return None;
+        }
+        let mut codes = Vec::with_capacity(events.times.len());
+        let mut last: Option<(Meaning, u16)> = None;
+        for (event, marks) in events.marks.iter().enumerate() {
+            let meaning = Meaning {
+                marks: *marks,
+                group: events.groups.get(event).copied().unwrap_or(0),
+                value: events.values.get(event).copied().unwrap_or(NO_CODE),
+            };
+            let code = match last {
+                Some((known, code)) if known == meaning => code,
+                _ => self.code(meaning)?,
+            };
+            last = Some((meaning, code));
+            codes.push(code);
+        }
+        Some(codes)
     }
 }
 
@@ -354,7 +446,7 @@ impl Merged {
 /// Whose turn it is, and which walks are at a run of theirs.
 fn first_of<'w>(
     walks: &'w [(usize, Walk<'_>)],
-    cursors: &[Cursor<'w>],
+    cursors: &[(usize, Cursor<'w>)],
     own: &mut Vec<usize>,
 ) -> Option<(u32, Key<'w>)> {
     own.clear();
@@ -369,7 +461,7 @@ fn first_of<'w>(
         }
     }
     let first = own.first().and_then(|first| walks[*first].1.id());
-    let other = cursors.iter().filter_map(Cursor::id).min();
+    let other = cursors.iter().filter_map(|(_, cursor)| cursor.id()).min();
     match (first, other) {
         (Some(first), Some(other)) if other < first => {
             own.clear();

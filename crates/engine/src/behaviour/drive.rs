@@ -376,7 +376,7 @@ impl PartEvents {
         (self.tenant_ranks[run], self.events.runs.keys.get(run))
     }
 
-    fn range(&self, run: usize) -> Range<usize> {
+    pub(super) fn range(&self, run: usize) -> Range<usize> {
         let end = self.events.runs.starts.get(run + 1).copied().unwrap_or(self.events.times.len());
         self.events.runs.starts[run]..end
     }

@@ -111,6 +111,20 @@ impl Session {
         self
     }
 
+    /// What tells an idle session from others, but for when it began: the time of its last event, the steps that it
+    /// was at, and the last of these. `None` where more is needed, since its last event showed no step. Only events
+    /// that arrived after all of its own may be joined with what is made [of it](Self::of_brief).
+    pub(crate) fn in_brief(&self) -> Option<(i64, u64, u8)> {
+        let (at, place) = self.place?;
+        (at == self.last).then_some((at.0, self.reached, place))
+    }
+
+    /// The session of which [`in_brief`](Self::in_brief) has told.
+    pub(crate) fn of_brief((last, reached, place): (i64, u64, u8)) -> Self {
+        let at = (last, 0);
+        Self { started: last, last: at, reached, place: Some((at, place)), left: false }
+    }
+
     /// The time of its last event.
     pub(crate) fn last(&self) -> i64 {
         self.last.0

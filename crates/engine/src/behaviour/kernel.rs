@@ -135,15 +135,67 @@ pub(crate) struct Ruler {
     /// Of two events no more than the window apart the ticks are no more than this apart; of others they may be, too,
     /// unless each microsecond is a tick.
     pub(crate) window: i64,
+    /// Of the bounds, where they are even enough.
+    pub(crate) pace: Option<Pace>,
 }
 
 impl Ruler {
+    /// Each microsecond being a tick.
+    pub(crate) fn new(bounds: Vec<i64>, window: i64) -> Self {
+        Self { pace: Pace::of(&bounds), bounds, window }
+    }
+
     /// In ticks of a spine's; `None` where a bound lies inside a tick, so that ticks do not say who is before it.
     pub(super) fn in_ticks(&self, of: &SpineTicks) -> Option<Self> {
         let bounds = self.bounds.iter().map(|bound| of.from(*bound)).collect::<Option<_>>()?;
         let tick = of.tick_micros();
         let window = self.window / tick + i64::from(self.window % tick > 0);
-        Some(Self { bounds, window })
+        let places = self.bounds.iter().map(|bound| of.place(*bound)).collect::<Option<Vec<i64>>>();
+        Some(Self { bounds, window, pace: places.and_then(|places| Pace::of(&places)) })
+    }
+}
+
+/// Bounds that are about evenly apart, so that between which two of them a tick lies takes no search and no branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    origin: i64,
+    /// Of their mean distance, times 2^64.
+    inverse: u64,
+}
+
+impl Pace {
+    /// Evenly spaced marks are laid so that none is before its bound, yet before the next one. Then of a tick one knows
+    /// how many bounds are not after it but for one, and that one is known, too. `None` where no marks lie so.
+    fn of(bounds: &[i64]) -> Option<Self> {
+        let (first, last) = (*bounds.first()?, *bounds.last()?);
+        let buckets = i64::try_from(bounds.len()).ok()? - 1;
+        let length = last.checked_sub(first)?.checked_div(buckets).filter(|length| *length > 1)?;
+        let mark = |place: usize| i64::try_from(place).ok()?.checked_mul(length)?.checked_add(first);
+        let late = (0..bounds.len()).map(|place| bounds[place].checked_sub(mark(place)?));
+        let late = late.collect::<Option<Vec<i64>>>()?.into_iter().max()?;
+        let origin = first.checked_add(late)?.checked_sub(length)?;
+        let pace = Self { origin, inverse: u64::MAX / length.cast_unsigned() };
+        let holds = |(place, ends): (usize, &[i64])| {
+            let allowed = place..=place + 1;
+            allowed.contains(&pace.near(ends[0])) && allowed.contains(&pace.near(ends[1] - 1))
+        };
+        bounds.windows(2).enumerate().all(holds).then_some(pace)
+    }
+
+    /// By how many bounds a tick is, which is between the first and the last one, or one fewer.
+    #[inline]
+    fn near(self, tick: i64) -> usize {
+        let since = tick.wrapping_sub(self.origin).cast_unsigned();
+        #[expect(clippy::cast_possible_truncation, reason = "the upper half of a product")]
+        let near = ((u128::from(since) * u128::from(self.inverse)) >> 64) as usize;
+        near
+    }
+
+    /// How many of the bounds that this is of are not after a tick between the first and the last one.
+    #[inline]
+    pub(crate) fn passed(self, bounds: &[i64], tick: i64) -> usize {
+        let near = self.near(tick);
+        near + usize::from(tick >= bounds[near])
     }
 }
 
@@ -237,6 +289,24 @@ pub(crate) trait Kernel: Fold {
         actor: Actor<'_>,
         run: CodeRun<'_, T, C>,
     ) -> Taken;
+
+    /// Whether an actor's rows may be taken piece by piece, in any order of pieces, instead of being brought into one
+    /// order first.
+    fn takes_pieces(&self) -> bool {
+        false
+    }
+
+    /// Takes a piece of the actor at hand, under the codes of the table.
+    fn take_piece<T: RowTimes, C: Code>(
+        &self,
+        _state: &mut Self::State,
+        _table: &Self::Table,
+        _run: CodeRun<'_, T, C>,
+    ) {
+    }
+
+    /// The actor at hand, of which there were pieces, has no more of them.
+    fn end_pieces(&self, _state: &mut Self::State, _actor: Actor<'_>) {}
 }
 
 /// The first place from one on whose tick is not before a bound; ticks ascend.
@@ -274,4 +344,52 @@ pub(crate) fn bucket_of(bounds: &[i64], tick: i64, hint: usize) -> usize {
     }
     let after = bounds.partition_point(|bound| *bound <= tick);
     after.saturating_sub(1).min(bounds.len().saturating_sub(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Bounds as calendars have them, and far less even ones.
+        #[test]
+        fn a_pace_tells_the_bucket_that_a_search_would_find(
+            first in -1_000_000_000_000_i64..1_000_000_000_000,
+            length in 1_i64..10_000_000_000,
+            spread in 1_i64..20,
+            lengths in prop::collection::vec(-10_i64..=10, 1..70),
+            places in prop::collection::vec(0.0..1.0, 1..50),
+        ) {
+            let mut bounds = vec![first];
+            for more in lengths {
+                let next = bounds.last().unwrap() + (length + length * more * spread / 210).max(1);
+                bounds.push(next);
+            }
+            let last = bounds[bounds.len() - 1];
+            let Some(pace) = Pace::of(&bounds) else { return Ok(()) };
+            let edges = bounds.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]);
+            let inside = places.iter().map(|place| first + ((last - first) as f64 * place) as i64);
+            for tick in edges.chain(inside).filter(|tick| (first..last).contains(tick)) {
+                prop_assert_eq!(pace.passed(&bounds, tick), bounds.partition_point(|bound| *bound <= tick));
+            }
+        }
+    }
+
+    #[test]
+    fn weeks_across_a_change_of_clocks_and_months_have_a_pace() {
+        const HOUR: i64 = 3_600_000_000;
+        let summed = |hours: &[i64]| {
+            hours.iter().fold(vec![0], |mut bounds, hours| {
+                bounds.push(bounds[bounds.len() - 1] + hours * HOUR);
+                bounds
+            })
+        };
+        assert!(Pace::of(&summed(&[168, 168, 167, 168, 168, 169, 168])).is_some());
+        let months = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].map(|days| days * 24);
+        assert!(Pace::of(&summed(&months)).is_some());
+        assert_eq!(Pace::of(&summed(&[1, 1, 1, 1, 100])), None);
+        assert_eq!((Pace::of(&[]), Pace::of(&[5]), Pace::of(&[5, 5])), (None, None, None));
+    }
 }

@@ -142,6 +142,7 @@ impl KeyColumn {
         Ok(Self { values, nulls: array.nulls().cloned() })
     }
 
+    #[inline]
     pub(crate) fn at(&self, row: usize) -> Key<'_> {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return Key::Null;

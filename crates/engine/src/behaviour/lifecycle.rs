@@ -125,7 +125,7 @@ impl Kernel for LifecycleFold<'_> {
 
     fn ruler(&self) -> Ruler {
         let bounds = std::iter::once(self.before).chain(self.span.bounds.iter().copied());
-        Ruler { bounds: bounds.collect(), window: 0 }
+        Ruler::new(bounds.collect(), 0)
     }
 
     fn take_codes<T: RowTimes, C: Code>(

@@ -240,7 +240,7 @@ impl Kernel for PrecedingFold<'_> {
     }
 
     fn ruler(&self) -> Ruler {
-        Ruler { bounds: vec![self.since], window: 0 }
+        Ruler::new(vec![self.since], 0)
     }
 
     fn take_codes<T: RowTimes, C: Code>(

@@ -64,7 +64,7 @@ impl Kernel for StickinessFold<'_> {
     }
 
     fn ruler(&self) -> Ruler {
-        Ruler { bounds: self.span.bounds.clone(), window: 0 }
+        Ruler::new(self.span.bounds.clone(), 0)
     }
 
     fn take_codes<T: RowTimes, C: Code>(

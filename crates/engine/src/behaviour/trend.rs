@@ -254,7 +254,7 @@ impl Kernel for TrendFold<'_> {
     }
 
     fn ruler(&self) -> Ruler {
-        Ruler { bounds: self.span.bounds.clone(), window: 0 }
+        Ruler::new(self.span.bounds.clone(), 0)
     }
 
     /// A bucket's rows are found by its end; what is in them only the codes say.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use ebbtide_model::{ErrorKind, nearest};
 use ebbtide_store::StoreError;
@@ -42,6 +43,9 @@ pub enum SqlError {
     /// It does not fit the tables, or failed on a value (a cast, a division by zero, an overflow).
     #[error("the statement cannot be answered: {0}")]
     Refused(String),
+    /// A stored number, or what some add up to, that exact arithmetic has no room for.
+    #[error("{0}")]
+    NumberTooLarge(String),
     #[error("the answer has more than {allowed} rows; add a LIMIT or ask for less")]
     TooManyRows { allowed: usize },
     #[error("the statement needs more memory than it may use; ask for less, or aggregate first")]
@@ -106,7 +110,8 @@ impl SqlError {
             | Self::UnusedParameter { .. }
             | Self::TwoColumns { .. }
             | Self::NoJson { .. }
-            | Self::Refused(_) => ErrorKind::Invalid,
+            | Self::Refused(_)
+            | Self::NumberTooLarge(_) => ErrorKind::Invalid,
             Self::Timeout(_) => ErrorKind::Timeout,
             Self::Busy | Self::NoProcess { .. } => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
@@ -177,11 +182,15 @@ fn from_shared(root: &DataFusionError) -> SqlError {
         | DataFusionError::NotImplemented(text)
         | DataFusionError::Configuration(text)
         | DataFusionError::Execution(text) => SqlError::Refused(shown(text)),
-        DataFusionError::ArrowError(inner, _) => SqlError::Refused(shown(&inner.to_string())),
+        DataFusionError::ArrowError(inner, _) => match &**inner {
+            ArrowError::ArithmeticOverflow(words) => SqlError::NumberTooLarge(shown(words)),
+            inner => SqlError::Refused(shown(&inner.to_string())),
+        },
         DataFusionError::External(inner) => match inner.downcast_ref::<SqlError>() {
             Some(SqlError::ValueTooLarge { given, allowed }) => {
                 SqlError::ValueTooLarge { given: *given, allowed: *allowed }
             }
+            Some(SqlError::NumberTooLarge(words)) => SqlError::NumberTooLarge(words.clone()),
             None if inner.is::<regex::Error>() => SqlError::Refused(shown(&inner.to_string())),
             Some(_) | None => SqlError::Internal(inner.to_string().into()),
         },
@@ -217,7 +226,6 @@ fn from_schema(error: &SchemaError) -> SqlError {
 }
 
 fn from_arrow(error: arrow::error::ArrowError) -> SqlError {
-    use arrow::error::ArrowError;
     match error {
         ArrowError::ExternalError(inner) => match inner.downcast::<DataFusionError>() {
             Ok(inner) => SqlError::from(*inner),
@@ -228,9 +236,9 @@ fn from_arrow(error: arrow::error::ArrowError) -> SqlError {
         | ArrowError::ParseError(_)
         | ArrowError::ComputeError(_)
         | ArrowError::DivideByZero
-        | ArrowError::ArithmeticOverflow(_)
         | ArrowError::InvalidArgumentError(_)
         | ArrowError::NotYetImplemented(_) => SqlError::Refused(shown(&error.to_string())),
+        ArrowError::ArithmeticOverflow(words) => SqlError::NumberTooLarge(shown(&words)),
         other => SqlError::Internal(Box::new(other)),
     }
 }

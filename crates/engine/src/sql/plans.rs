@@ -69,6 +69,8 @@ struct Key {
 struct KeptPlan {
     calendar: Calendar,
     plan: LogicalPlan,
+    /// What stands for tables in it, by name.
+    sources: BTreeSet<String>,
     tables: Vec<TableName>,
     clock: ClockUse,
     schema: SchemaRef,
@@ -168,8 +170,10 @@ impl KeptPlan {
         calendar: &Calendar,
     ) -> Result<Option<Self>, SqlError> {
         let mut is_whole = true;
+        let mut sources = BTreeSet::new();
         let plan = with_sources(&optimized.plan, |name, source| {
             if catalog.has(name) {
+                sources.insert(name.to_owned());
                 return Some(Arc::new(Unbound { schema: source.schema() }) as Arc<dyn TableProvider>);
             }
             is_whole &= !source.is::<ScopedTable>() && !source.is::<MemTable>();
@@ -177,22 +181,15 @@ impl KeptPlan {
         })?;
         let (tables, clock, schema) = (optimized.tables.clone(), optimized.clock, optimized.schema.clone());
         let calendar = calendar.clone();
-        Ok(is_whole.then_some(Self { calendar, plan, tables, clock, schema }))
+        Ok(is_whole.then_some(Self { calendar, plan, sources, tables, clock, schema }))
     }
 
     /// The plan over a catalog's tables; `None` where these have changed.
     async fn bound(&self, catalog: &ScopedCatalog) -> Result<Option<LogicalPlan>, SqlError> {
-        let mut names = BTreeSet::new();
-        with_sources(&self.plan, |name, source| {
-            if source.is::<Unbound>() {
-                names.insert(name.to_owned());
-            }
-            None
-        })?;
         let mut tables: HashMap<String, Arc<dyn TableProvider>> = HashMap::new();
-        for name in names {
-            let Some(table) = catalog.provider(&name).await? else { return Ok(None) };
-            tables.insert(name, table);
+        for name in &self.sources {
+            let Some(table) = catalog.provider(name).await? else { return Ok(None) };
+            tables.insert(name.clone(), table);
         }
         let mut is_same = true;
         let bound = with_sources(&self.plan, |name, source| {

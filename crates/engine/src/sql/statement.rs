@@ -8,8 +8,8 @@ use datafusion::common::TableReference;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName, SetExpr, Value,
-    VisitMut, VisitorMut,
+    self, Expr, Function, FunctionArgumentList, FunctionArguments, Ident, ObjectName, SetExpr, TableFactor,
+    Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -142,6 +142,27 @@ impl VisitorMut for ReadOnly {
             None => ControlFlow::Continue(()),
             Some(_) => ControlFlow::Break(SqlError::NotReadOnly { given: "SELECT INTO".to_owned() }),
         }
+    }
+
+    /// What the planner would pass over is refused: an answer would not be what was asked for.
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        let passed_over = match factor {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                "a sample of a table"
+            }
+            TableFactor::Table { with_hints, index_hints, .. }
+                if !with_hints.is_empty() || !index_hints.is_empty() =>
+            {
+                "a hint to a table"
+            }
+            TableFactor::Table { version: Some(_), .. } => "a version of a table",
+            TableFactor::Table { partitions, .. } if !partitions.is_empty() => "a partition of a table",
+            TableFactor::Table { with_ordinality: true, .. } => "WITH ORDINALITY",
+            _ => return ControlFlow::Continue(()),
+        };
+        ControlFlow::Break(SqlError::Refused(format!(
+            "{passed_over} cannot be asked for; name the table alone"
+        )))
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {

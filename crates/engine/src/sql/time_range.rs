@@ -7,6 +7,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::Between;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use ebbtide_model::Instant;
+use ebbtide_store::NO_TIME;
 use serde::{Deserialize, Serialize};
 
 /// The column by which a row exists at an `as_of`.
@@ -46,12 +47,9 @@ impl TimeRange {
         Self { to: self.to.min(micros), ..self }
     }
 
-    /// Those of the times that are after this one.
-    pub(super) fn after(self, micros: i64) -> Self {
-        match micros.checked_add(1) {
-            Some(next) => Self { from: self.from.max(next), nulls: false, ..self },
-            None => Self::EMPTY,
-        }
+    /// Whether a time is in it, or [`NO_TIME`].
+    pub(super) fn has(self, time: i64) -> bool {
+        if time == NO_TIME { self.nulls } else { self.from <= time && time <= self.to }
     }
 
     pub(super) fn end(self) -> i64 {

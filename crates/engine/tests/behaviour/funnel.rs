@@ -355,12 +355,18 @@ fn trails(question: &Question<'_>, events: &[Event], since: i64) -> BTreeMap<Who
     let to = question.instant("to").map_or(i64::MAX, Instant::micros);
     let mut trails = BTreeMap::new();
     for (who, own) in all {
+        let arrival = |event: &Event| events.iter().position(|other| std::ptr::eq(other, event)).unwrap();
+        // A strict order has one first event; else each of the earliest instant is.
+        let place = |(time, event): &(Instant, &Event)| {
+            (time.micros(), if query["order"] == "strict" { arrival(event) } else { 0 })
+        };
         let first = |of: &BTreeSet<*const Event>| {
-            let times = own.iter().filter(|(_, event)| of.contains(&std::ptr::from_ref(*event)));
-            times.map(|(time, _)| time.micros()).min()
+            let found = own.iter().filter(|(_, event)| of.contains(&std::ptr::from_ref(*event)));
+            found.map(place).min()
         };
         let mut trail: Vec<Moment> = Vec::new();
-        for (time, event) in &own {
+        for own in &own {
+            let (time, event) = own;
             let is = |of: &BTreeSet<*const Event>| of.contains(&std::ptr::from_ref(*event));
             let time = time.micros();
             if time < since || time >= to {
@@ -368,8 +374,8 @@ fn trails(question: &Question<'_>, events: &[Event], since: i64) -> BTreeMap<Who
             }
             let serves = |step: usize| {
                 let first_time = match steps[step]["first_time"].as_str() {
-                    Some("ever") => first(&name_matches[step]) == Some(time),
-                    Some(_) => first(&step_matches[step]) == Some(time),
+                    Some("ever") => first(&name_matches[step]) == Some(place(own)),
+                    Some(_) => first(&step_matches[step]) == Some(place(own)),
                     None => true,
                 };
                 is(&step_matches[step]) && first_time
@@ -377,7 +383,7 @@ fn trails(question: &Question<'_>, events: &[Event], since: i64) -> BTreeMap<Who
             let props = query["breakdown"]["props"].as_array().cloned().unwrap_or_default();
             trail.push(Moment {
                 time,
-                arrival: events.iter().position(|other| std::ptr::eq(other, *event)).unwrap(),
+                arrival: arrival(event),
                 steps: (0..steps.len()).map(serves).collect(),
                 excluded: exclusion_matches.iter().map(is).collect(),
                 group: props.iter().map(|prop| Sorted(group_value(event, prop.as_str().unwrap()))).collect(),

@@ -36,6 +36,8 @@ pub struct ParentColumn {
     pub key: usize,
     pub column: usize,
     pub column_type: ColumnType,
+    /// When the rows came to be; those of after `as_of` do not exist.
+    pub time: Option<usize>,
 }
 
 impl EventSource {

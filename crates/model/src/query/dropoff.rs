@@ -189,7 +189,7 @@ fn decode_steps(node: &Node<'_>) -> Result<Vec<Scalar>, Fault> {
 }
 
 impl SessionRule {
-    const ALLOWED: &str = "a property, a duration such as \"30m\", or an object of prop and gap";
+    const ALLOWED: &str = "a property, a positive duration such as \"30m\", or an object of prop and gap";
 
     fn decode(node: Option<Node<'_>>) -> Result<Self, Fault> {
         let Some(node) = node else {
@@ -197,6 +197,9 @@ impl SessionRule {
         };
         if let Ok(gap) = Duration::decode(&node) {
             return Ok(Self { prop: None, gap });
+        }
+        if node.json().as_str().is_some_and(Duration::is_meant) {
+            return Err(node.expected(Self::ALLOWED));
         }
         if node.json().is_string() {
             return Ok(Self { prop: Some(decode_name(&node)?), gap: Duration::HALF_AN_HOUR });

@@ -223,7 +223,11 @@ impl Exclusion {
             return Err(node.fault("is there, and one step has nothing between its steps"));
         }
         let fields = node.fields()?;
-        let matcher = Matcher::decode_among(&fields)?;
+        // Its fields may also stand in one of their own.
+        let matcher = match fields.optional("matcher") {
+            Some(node) => Matcher::decode(Some(node))?,
+            None => Matcher::decode_among(&fields)?,
+        };
         let after = fields.optional("after").map_or(Ok(0), |node| step(&node, 0, last - 1))?;
         let before = fields.optional("before").map_or(Ok(last), |node| step(&node, after + 1, last))?;
         if order == StepOrder::Unordered && (after, before) != (0, last) {

@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value as Json};
 
-pub use bind::bind;
+pub use bind::{as_of, bind};
 pub use bound::{ActorProps, Aliased, BoundMatcher, BoundQuery, EventSource, ParentColumn, ValueColumn};
 pub use churn::{BgNbd, Churn, ChurnList, ChurnOrder};
 pub use condition::{CohortTest, Condition, Membership, Num, Operand, Order, Probe};

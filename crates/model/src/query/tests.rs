@@ -151,7 +151,10 @@ fn a_bad_dropoff_is_told_where_it_is_bad_and_what_is_allowed() {
     check(json!({"steps": ["a", "b", "a"]}), "steps[2]", "given twice");
     check(json!({"step": null}), "step", "is missing");
     check(json!({"success": "c"}), "success", "allowed is one of `steps`");
-    check(json!({"session": []}), "session", "a property, a duration");
+    check(json!({"session": []}), "session", "a property, a positive duration");
+    check(json!({"session": "0s"}), "session", "a positive duration");
+    check(json!({"session": "-5m"}), "session", "a positive duration");
+    check(json!({"session": "1.5h"}), "session", "a positive duration");
     check(json!({"session": {"prop": "s", "gap": 0}}), "session.gap", "a positive number");
     check(json!({"session": {"by": "s"}}), "session.by", "is no field here");
     check(json!({"idle": "soon"}), "idle", "a positive number");
@@ -162,6 +165,19 @@ fn a_bad_dropoff_is_told_where_it_is_bad_and_what_is_allowed() {
     check(json!({"latency": {"system": {"table": "t"}}}), "latency.system.prop", "is missing");
     check(json!({"list": "all"}), "list", "\"steps\" or \"sessions\"");
     check(json!({"limit": 1001}), "limit", "from 1 to 1000");
+}
+
+#[test]
+fn an_exclusion_has_its_matchers_fields_or_a_field_with_them() {
+    let excluding = |exclusion: Json| {
+        Query::parse(&json!({"kind": "funnel", "steps": [{}, {}], "exclusions": [exclusion]}))
+    };
+    let matcher = json!({"event": "x", "where": [{"prop": "p", "value": 1}]});
+    let nested = excluding(json!({"matcher": matcher, "after": 0})).unwrap();
+    let beside = excluding(json!({"event": "x", "where": [{"prop": "p", "value": 1}], "after": 0})).unwrap();
+    assert_eq!(nested, beside);
+    let twice = excluding(json!({"matcher": matcher, "event": "y"})).unwrap_err();
+    assert_eq!(twice.path, "exclusions[0].event");
 }
 
 #[test]

@@ -143,6 +143,12 @@ impl Duration {
         micros.map(Self).ok_or_else(|| node.expected(Self::ALLOWED))
     }
 
+    /// Whether a text can have been meant for nothing else, if not for a good one: a number and a unit.
+    pub(super) fn is_meant(text: &str) -> bool {
+        let number = text.strip_suffix(['s', 'm', 'h', 'd', 'w']);
+        number.is_some_and(|number| number.parse::<f64>().is_ok_and(f64::is_finite))
+    }
+
     fn of_text(text: &str) -> Option<i64> {
         const TEXT_BYTES_MAX: usize = 20;
         let digits = text.len().checked_sub(1).filter(|_| text.is_ascii() && text.len() <= TEXT_BYTES_MAX)?;

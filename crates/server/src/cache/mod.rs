@@ -125,11 +125,7 @@ impl ReportCache {
                 let (entries, key, computing) = (self.entries.clone(), wanted.key.clone(), compute());
                 async move {
                     let entry = Arc::new(computing.await?);
-                    let kept = entries.get(&key).await;
-                    // One that began later may have been faster.
-                    if kept.is_none_or(|kept| kept.begins_at() <= entry.begins_at()) {
-                        entries.insert(key, entry.clone()).await;
-                    }
+                    put(&entries, key, &entry).await;
                     Ok(entry)
                 }
             };
@@ -157,6 +153,12 @@ impl ReportCache {
         Some(entry)
     }
 
+    /// Keeps what was computed by somebody for whom nobody waits.
+    pub(crate) async fn keep(&self, key: Key, entry: &Arc<Entry>) {
+        self.counts.computed.fetch_add(1, Ordering::Relaxed);
+        put(&self.entries, key, entry).await;
+    }
+
     /// As of now; what was noted last may be missing.
     pub(crate) fn numbers(&self) -> CacheNumbers {
         let counts = &self.counts;
@@ -173,6 +175,14 @@ impl ReportCache {
     /// Does what the cache put off, so that its numbers are exact.
     pub(crate) async fn settle(&self) {
         self.entries.run_pending_tasks().await;
+    }
+}
+
+async fn put(entries: &Cache<Key, Arc<Entry>>, key: Key, entry: &Arc<Entry>) {
+    let kept = entries.get(&key).await;
+    // One that began later may have been faster.
+    if kept.is_none_or(|kept| kept.begins_at() <= entry.begins_at()) {
+        entries.insert(key, entry.clone()).await;
     }
 }
 

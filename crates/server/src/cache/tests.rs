@@ -41,7 +41,7 @@ fn wanted(now: i64) -> Wanted {
 }
 
 fn entry(body: Json, begins: i64, kept: Duration) -> Result<Entry, Problem> {
-    let answer = Answer { body, lists: Vec::new(), changes_at: at(i64::from(u32::MAX)) };
+    let answer = Answer { body, lists: Vec::new(), changes_at: at(i64::from(u32::MAX)), is_settled: true };
     Entry::new(answer, Lifetime::new(at(begins), kept), Versions::numbers(&[1]))
 }
 

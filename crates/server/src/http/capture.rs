@@ -116,7 +116,7 @@ impl Delivery {
         let mut counted = match way {
             Way::Actors => self.actors(items),
             Way::Aliases => self.aliases(items),
-            Way::Events | Way::Rows | Way::Path | Way::File => self.events(items),
+            Way::Events | Way::Rows | Way::Path | Way::Message | Way::File => self.events(items),
         }?;
         counted.rejected.sort_by_key(|rejection| rejection.index);
         Ok(counted)

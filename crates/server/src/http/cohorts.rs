@@ -11,7 +11,7 @@ use ebbtide_engine::{
     COHORTS_MAX, EngineError, Members, SavedCohort, cohort_keys, cohort_rows, find_cohort, list_cohorts,
     select,
 };
-use ebbtide_model::query::{Query, Selection, bind};
+use ebbtide_model::query::{Query, Selection, as_of, bind};
 use ebbtide_model::{Cohort, CohortMode, Fault, Instant, Node, Scope, decode_selected, selecting};
 use ebbtide_store::{NewRows, Occurrences, Snapshot, Store};
 use serde_json::{Value as JsonValue, json};
@@ -57,7 +57,7 @@ impl Rows {
 
     /// The moment that a question is about.
     fn as_of(&self, query: &Query, now: Instant) -> Instant {
-        query.as_of.map_or(now, |as_of| as_of.end(&self.app.pack.schema.calendar))
+        as_of(query, &self.app.pack.schema).unwrap_or(now)
     }
 
     /// Off the threads that serve connections.

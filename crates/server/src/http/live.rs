@@ -22,7 +22,7 @@ use serde_json::{Map, Value as Json, json};
 use super::access::{self, Pairs, PathParams};
 use super::admission::{self, Admission};
 use super::{cors, embedded};
-use crate::live::{Event, Listener, Newest, receive};
+use crate::live::{Conversation, Event, Listener, Newest};
 use crate::problem::{Code, Problem, shortened};
 use crate::report::Pair;
 use crate::routes::{LiveRoute, ReportRoute};
@@ -42,6 +42,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(90);
 
 /// Why a socket is closed: of RFC 6455, and one of ours.
 const GOING_AWAY: u16 = 1001;
+const UNREADABLE: u16 = 1002;
 const TOKEN_ENDED: u16 = 4401;
 /// And the status with which it would be refused now.
 const REFUSED: u16 = 4000;
@@ -175,7 +176,8 @@ async fn admit(
     let seat = server.hub.seat()?;
     let scope = question.scope.clone();
     let watched = admission.watched(question.key());
-    let listener = Listener::new(server.clone(), server.hub.topic(&question), ends_at, watched, seat);
+    let mut listener = Listener::new(server.clone(), server.hub.topic(&question), ends_at, watched, seat);
+    listener.check_found().await?;
     Ok(Admitted { server: server.clone(), scope, listener })
 }
 
@@ -266,21 +268,19 @@ impl Admitted {
             .max_frame_size(FRAME_BYTES_MAX);
         Ok(upgrade.on_upgrade(move |socket| {
             let Self { server, scope, listener } = self;
-            Conversation { server, way, scope, form, listener }.run(socket)
+            Talk { conversation: Conversation { server, way, scope }, form, listener }.run(socket)
         }))
     }
 }
 
 /// A socket and whoever is at its other end.
-struct Conversation {
-    server: Arc<Server>,
-    way: Arc<LiveRoute>,
-    scope: Scope,
+struct Talk {
+    conversation: Conversation,
     form: Form,
     listener: Listener,
 }
 
-/// What comes next in a conversation.
+/// What comes next in a talk.
 enum Turn {
     Say(Message),
     Close(u16, &'static str),
@@ -294,7 +294,7 @@ fn close(code: u16, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
 
-impl Conversation {
+impl Talk {
     async fn run(mut self, mut socket: WebSocket) {
         let mut heard = tokio::time::Instant::now();
         let mut heartbeat = tokio::time::interval_at(heard + HEARTBEAT, HEARTBEAT);
@@ -305,7 +305,8 @@ impl Conversation {
                     heard = tokio::time::Instant::now();
                     match message {
                         Some(Ok(message)) => self.heard(message).await,
-                        Some(Err(_)) | None => Turn::End,
+                        Some(Err(_)) => Turn::Close(UNREADABLE, "a message was of more than 64 KiB, or no text"),
+                        None => Turn::End,
                     }
                 }
                 _ = heartbeat.tick() => {
@@ -357,7 +358,7 @@ impl Conversation {
     async fn heard(&self, message: Message) -> Turn {
         let said = match message {
             Message::Text(text) => tokio::select! {
-                taken = receive(&self.server, &self.way, &self.scope, text.as_str()) => taken,
+                taken = self.conversation.hear(text.as_str()) => taken,
                 () = self.listener.ended() => return Turn::Listen,
             },
             Message::Binary(_) => {

@@ -90,7 +90,8 @@ impl Question {
                 let next = next_row(&snapshot, &scope, &tables, as_of)?;
                 lifetime = lifetime.until(Some(answer.changes_at(&query))).until(next);
             }
-            let answer = Answer { body: answer.to_json(), lists: Vec::new(), changes_at: lifetime.end() };
+            let (body, changes_at) = (answer.to_json(), lifetime.end());
+            let answer = Answer { body, lists: Vec::new(), changes_at, is_settled: true };
             Ok((answer, lifetime))
         });
         let (answer, lifetime) = asking.await?;

@@ -195,6 +195,8 @@ fn told(reject: &Reject) -> JsonValue {
     };
     let (index, line) = match reject.way {
         Way::File => (None, Some(reject.position)),
+        // It came alone.
+        Way::Message => (None, None),
         Way::Rows | Way::Events | Way::Actors | Way::Aliases | Way::Path => (Some(reject.position), None),
     };
     json!({

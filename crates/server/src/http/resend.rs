@@ -7,8 +7,10 @@ use ebbtide_model::pack::Absent;
 use ebbtide_model::{Instant, Scope, TableName, TenantId, Tenants};
 use serde_json::{Value as JsonValue, json};
 
-use super::{capture, pack_rows, rows};
-use crate::capture::Json as Captured;
+use super::{capture, rows};
+use crate::capture::{Json as Captured, Misfit};
+use crate::delivery::{Admitted, Delivery};
+use crate::live;
 use crate::problem::Problem;
 use crate::rejects::{Owner, Reject, Way};
 use crate::server::{App, Server};
@@ -68,6 +70,12 @@ impl From<Problem> for Again {
     }
 }
 
+impl From<Misfit> for Again {
+    fn from(misfit: Misfit) -> Self {
+        Self { column: misfit.column, code: misfit.code.to_owned(), detail: misfit.problem }
+    }
+}
+
 impl Resent {
     fn refuse(&mut self, id: &str, again: &Again) {
         let Again { column, code, detail } = again;
@@ -103,7 +111,7 @@ impl Resending<'_> {
     fn group_of(&self, reject: &Reject, row: &JsonValue) -> Result<Group, Again> {
         let tenant = match reject.way {
             Way::Rows | Way::File => self.tenant_of_row(reject, row)?,
-            Way::Events | Way::Actors | Way::Aliases | Way::Path => match &reject.owner {
+            Way::Events | Way::Actors | Way::Aliases | Way::Path | Way::Message => match &reject.owner {
                 Owner::Tenant(tenant) => Some(tenant.clone()),
                 Owner::App => None,
             },
@@ -142,6 +150,7 @@ impl Resending<'_> {
             Way::Rows | Way::File => self.send_rows(group, rows, resent),
             Way::Events | Way::Actors | Way::Aliases => self.send_captured(group, rows, resent),
             Way::Path => self.send_by_path(group, rows, resent),
+            Way::Message => self.send_messages(group, rows, resent),
         };
         if let Err(again) = sent {
             rows.iter().for_each(|(id, _)| resent.refuse(id, &again));
@@ -219,7 +228,7 @@ impl Resending<'_> {
                 Again::new("path_unknown", format!("there is no path {} any more", group.source))
             })?;
         self.tenant_of(group)?;
-        let delivery = pack_rows::Delivery {
+        let delivery = Delivery {
             server: self.server.clone(),
             route: route.clone(),
             scope: self.scope_of(group)?,
@@ -238,21 +247,48 @@ impl Resending<'_> {
             let mut row = row.clone();
             new_ids.iter().for_each(|name| name_row(&mut row, name, id));
             match delivery.admit(vec![row]) {
-                Ok(pack_rows::Admitted::All(_)) => {
+                Ok(Admitted::All(_)) => {
                     resent.accepted += 1;
                     resent.taken.insert(id.clone());
                 }
-                Ok(pack_rows::Admitted::Refused(misfits)) => {
-                    let again = misfits.into_iter().next().map_or_else(
-                        || Again::new("internal", "the row was refused"),
-                        |misfit| Again {
-                            column: misfit.column,
-                            code: misfit.code.to_owned(),
-                            detail: misfit.problem,
-                        },
-                    );
-                    resent.refuse(id, &again);
+                Ok(Admitted::Refused(misfits)) => {
+                    let refused = || Again::new("internal", "the row was refused");
+                    resent.refuse(id, &misfits.into_iter().next().map_or_else(refused, Again::from));
                 }
+                Err(problem) => resent.refuse(id, &Again::from(problem)),
+            }
+        }
+        Ok(())
+    }
+
+    /// As somebody said them who listens.
+    fn send_messages(
+        &self,
+        group: &Group,
+        rows: &[(String, JsonValue)],
+        resent: &mut Resent,
+    ) -> Result<(), Again> {
+        let mut ways = self.server.routes.lives.iter();
+        let way = ways
+            .find(|way| way.live.route.path == group.source && way.report.app.name() == self.app.name())
+            .ok_or_else(|| {
+                Again::new("path_unknown", format!("there is no path {} any more", group.source))
+            })?;
+        self.tenant_of(group)?;
+        let conversation = live::Conversation {
+            server: self.server.clone(),
+            way: way.clone(),
+            scope: self.scope_of(group)?,
+        };
+        // Who sends again may block.
+        let runtime = tokio::runtime::Handle::current();
+        for (id, row) in rows {
+            match runtime.block_on(conversation.take(row, self.now)) {
+                Ok(Ok(())) => {
+                    resent.accepted += 1;
+                    resent.taken.insert(id.clone());
+                }
+                Ok(Err(misfit)) => resent.refuse(id, &Again::from(misfit)),
                 Err(problem) => resent.refuse(id, &Again::from(problem)),
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ebbtide_model::Instant;
+use ebbtide_model::{ErrorKind, Instant};
 use tokio::sync::watch;
 
 use super::hub::{Closing, Seat};
@@ -50,6 +50,22 @@ impl Listener {
     ) -> Self {
         let (states, closing) = (topic.subscribe(), server.hub.closing());
         Self { server, _topic: topic, states, ends_at, closing, watched, _seat: seat }
+    }
+
+    /// Waits for the first state, which is told all the same. Refused where it says that there is nothing to listen to.
+    pub(crate) async fn check_found(&mut self) -> Result<(), Problem> {
+        let is_missing = |newest: &Newest| match newest {
+            Newest::Failed(problem) if problem.code().kind() == ErrorKind::NotFound => {
+                Some((**problem).clone())
+            }
+            Newest::Failed(_) | Newest::Answer(_) | Newest::None => None,
+        };
+        let mut states = self.states.clone();
+        let first = tokio::select! {
+            first = states.wait_for(|newest| !matches!(newest, Newest::None)) => first,
+            () = self.ended() => return Ok(()),
+        };
+        first.ok().and_then(|newest| is_missing(&newest)).map_or(Ok(()), Err)
     }
 
     /// Waits for what is next. Of states that came meanwhile the newest alone is told. Dropped midway it has

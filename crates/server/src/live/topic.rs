@@ -12,7 +12,8 @@ use tokio::task::AbortHandle;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::hub::Hub;
-use crate::cache::{Entry, Freshness, Versions};
+use super::settling::Settling;
+use crate::cache::{Entry, Versions};
 use crate::problem::{Code, Problem};
 use crate::question::Question;
 
@@ -47,7 +48,8 @@ impl Topic {
     /// Begins to ask, in a task of its own.
     pub(super) fn begin(question: Question, hub: &Hub) -> Self {
         let (sender, newest) = watch::channel(Newest::None);
-        let asking = Asking { question, changes: hub.changes(), told: None, sender };
+        let asking =
+            Asking { question, changes: hub.changes(), told: None, sender, settling: Settling::default() };
         let task = tokio::spawn(asking.run());
         Self { newest, task: task.abort_handle() }
     }
@@ -72,46 +74,67 @@ struct Asking {
     /// A hash of the state that was told last, but for its moment.
     told: Option<u128>,
     sender: watch::Sender<Newest>,
+    settling: Settling,
+}
+
+/// A state, and when it may be another one.
+struct State {
+    ends_at: Instant,
+    versions: Versions,
+    is_settled: bool,
 }
 
 impl Asking {
     async fn run(mut self) {
+        if self.renew().is_ok() {
+            self.settling.first(&self.question).await;
+        }
         loop {
             // Noted before the rows are looked at: what is written after is news.
             self.changes.borrow_and_update();
             let started = tokio::time::Instant::now();
             let asked = self.ask().await;
             let spent = started.elapsed();
-            let waiting = match &asked {
+            let state = match asked {
                 Ok((entry, versions)) => {
-                    self.tell(entry);
-                    Some((self.ends_at(entry), versions.clone()))
+                    self.tell(&entry);
+                    let is_settled = entry.answer().is_settled;
+                    Some(State { ends_at: self.ends_at(&entry), versions, is_settled })
                 }
                 Err(problem) => {
-                    self.fail(problem);
+                    self.fail(&problem);
                     None
                 }
             };
-            drop(asked);
             // A dear answer is not asked for all the time.
             tokio::time::sleep(PACE.max(spent)).await;
-            match waiting {
-                Some((ends_at, versions)) => self.changed(ends_at, &versions).await,
+            match state {
+                Some(state) => self.changed(&state).await,
                 None => tokio::time::sleep(RETRY).await,
             }
         }
     }
 
-    async fn ask(&mut self) -> Result<(Arc<Entry>, Versions), Problem> {
+    /// The question is asked as of now from here on.
+    fn renew(&mut self) -> Result<(), Problem> {
         let server = self.question.server.clone();
-        let app = self.question.route.app.name();
-        self.question.snapshot = server.store()?.snapshot(app)?;
+        self.question.snapshot = server.store()?.snapshot(self.question.route.app.name())?;
         self.question.now = server.now();
         if self.question.arguments.given_as_of().is_none() {
             self.question.arguments = Arc::new(self.question.arguments.at(self.question.now));
         }
+        Ok(())
+    }
+
+    async fn ask(&mut self) -> Result<(Arc<Entry>, Versions), Problem> {
+        self.renew()?;
         let versions = self.versions()?;
-        let (entry, _) = self.question.answer(Freshness::AnyThatHolds).await?;
+        let entry = self.question.answer_beside().await?;
+        if entry.answer().is_settled {
+            self.settling.unwant();
+        } else {
+            self.settling.want(&self.question);
+        }
         Ok((entry, versions))
     }
 
@@ -128,22 +151,24 @@ impl Asking {
         Ok(Versions::of(snapshot, scope, &route.report.tables)?)
     }
 
-    /// Returns once the answer may be another one: its time is over, or one of its tables was written.
-    async fn changed(&mut self, ends_at: Instant, versions: &Versions) {
+    /// Returns once the answer may be another one: its time is over, one of its tables was written, or there may be
+    /// news of what it does not wait for.
+    async fn changed(&mut self, state: &State) {
         loop {
             let now = self.question.server.now();
-            let left = ends_at.micros().saturating_sub(now.micros());
+            let left = state.ends_at.micros().saturating_sub(now.micros());
             let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
             let sleep = Duration::from_micros(left).min(SLEEP_MAX);
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
+                () = self.settling.news(), if !state.is_settled => return,
                 news = self.changes.changed() => {
-                    if news.is_err() || self.is_written(versions) {
+                    if news.is_err() || self.is_written(&state.versions) {
                         return;
                     }
                     // Other tenants' writes are looked at as often, and no more.
                     tokio::time::sleep(PACE).await;
-                    if self.is_written(versions) {
+                    if self.is_written(&state.versions) {
                         return;
                     }
                 }

@@ -120,7 +120,7 @@ fn reject() -> Json {
             "at": {"type": "string", "format": "date-time"},
             "tenant": or_null(text()),
             "table": text(),
-            "way": {"type": "string", "enum": ["rows", "capture", "actors", "alias", "path", "file"]},
+            "way": {"type": "string", "enum": ["rows", "capture", "actors", "alias", "path", "message", "file"]},
             "source": {"type": "string", "description": "The path or the file that it came by."},
             "index": number(), "line": number(),
             "column": or_null(text()),

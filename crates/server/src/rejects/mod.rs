@@ -31,12 +31,15 @@ pub enum Way {
     Aliases,
     /// A path of the pack's own, which is the source.
     Path,
+    /// A message of somebody who listens at a live path, which is the source.
+    Message,
     /// A file: sent again it is a row like any other.
     File,
 }
 
 impl Way {
-    const ALL: [Self; 6] = [Self::Rows, Self::Events, Self::Actors, Self::Aliases, Self::Path, Self::File];
+    const ALL: [Self; 7] =
+        [Self::Rows, Self::Events, Self::Actors, Self::Aliases, Self::Path, Self::Message, Self::File];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -45,6 +48,7 @@ impl Way {
             Self::Actors => "actors",
             Self::Aliases => "alias",
             Self::Path => "path",
+            Self::Message => "message",
             Self::File => "file",
         }
     }

@@ -17,9 +17,9 @@ use tokio::sync::OnceCell;
 
 use super::cells::{Given, Split, objects_of};
 use super::columns::ListColumn;
-use super::settled::Settled;
+use super::settled::{Looked, Settled};
 use super::values::Values;
-use super::{Evaluation, ReportError, shape};
+use super::{Evaluation, ReportError, Settling, shape};
 
 /// Something of a response that is asked.
 pub(super) struct Leaf<'t> {
@@ -44,6 +44,15 @@ pub(super) struct Found {
     /// Of rows, in order.
     pub(super) columns: Vec<ListColumn>,
     pub(super) changes_at: Option<Instant>,
+    /// Whether others are to come in its place, of which nobody knows when.
+    pub(super) is_unsettled: bool,
+}
+
+impl Leaf<'_> {
+    /// Whether its rows were before the start of a calendar period.
+    pub(super) fn is_of_before(&self) -> bool {
+        self.period.is_some()
+    }
 }
 
 /// The leaves that are asked, in the order of the declaration: the rows of an `each` go before the leaves
@@ -155,7 +164,7 @@ impl<'e> Asked<'e> {
                 Ok(Found {
                     columns: columns_of(&rows),
                     given: Given::Rows(objects_of(&rows)?),
-                    changes_at: None,
+                    ..Found::default()
                 })
             }
             Ask::Sql { shape, statement, default } => {
@@ -170,7 +179,7 @@ impl<'e> Asked<'e> {
                         Given::Split(Split::by(&each.by, shape, objects_of(&rows)?, columns.len(), default)?)
                     }
                 };
-                Ok(Found { given, columns, changes_at: rows.changes_at })
+                Ok(Found { given, columns, changes_at: rows.changes_at, is_unsettled: false })
             }
         }
     }
@@ -183,8 +192,11 @@ impl<'e> Asked<'e> {
             let place = Arc::clone(lock(&self.settled).entry(what.clone()).or_default());
             let found = place.get_or_try_init(|| async {
                 let settled = Settled::new(self.of, period, what);
-                if let Some(found) = settled.kept().await? {
-                    return Ok(found);
+                match (settled.look().await?, self.of.settling) {
+                    (Looked::Holds(rows), _) => return Ok(settled.found(rows)),
+                    (Looked::Earlier(rows), Settling::Beside) => return Ok(Settled::for_now(Some(rows))),
+                    (Looked::Nothing, Settling::Beside) => return Ok(Settled::for_now(None)),
+                    (Looked::Earlier(_) | Looked::Nothing, Settling::Awaited) => {}
                 }
                 let arguments = self.of.arguments.at(settled.at());
                 let before = Asked::new(Evaluation { arguments: &arguments, ..self.of });
@@ -283,19 +295,15 @@ impl<'e> Asked<'e> {
         });
         let Answered { answer, changes_at } = &**answered.await?;
         let changes_at = Some(*changes_at);
-        Ok(match &leaf.shape {
-            None => Found { given: Given::Whole(answer.result()), columns: Vec::new(), changes_at },
-            Some(shape) if shape.of == ShapeOf::Whole => Found {
-                given: Given::Whole(shape::whole(&answer.outcome, shape)),
-                columns: Vec::new(),
-                changes_at,
-            },
-            Some(shape) => Found {
-                given: Given::Whole(Json::Array(shape::rows(&answer.outcome, shape))),
-                columns: shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field)).collect(),
-                changes_at,
-            },
-        })
+        let (given, columns) = match &leaf.shape {
+            None => (answer.result(), Vec::new()),
+            Some(shape) if shape.of == ShapeOf::Whole => (shape::whole(&answer.outcome, shape), Vec::new()),
+            Some(shape) => {
+                let columns = shape.fields.iter().map(|(name, field)| ListColumn::of_field(name, field));
+                (Json::Array(shape::rows(&answer.outcome, shape)), columns.collect())
+            }
+        };
+        Ok(Found { given: Given::Whole(given), columns, changes_at, is_unsettled: false })
     }
 
     /// The map is whole whatever its holder did.

@@ -12,7 +12,7 @@ use futures::future::try_join_all;
 use serde_json::Value as Json;
 
 use super::Arguments;
-use super::asked::{Asked, leaves_of};
+use super::asked::{Asked, Leaf, leaves_of};
 use super::assemble::{Assembly, Source};
 use super::columns::ListColumn;
 use super::values::Values;
@@ -40,6 +40,9 @@ pub struct Answer {
     /// Until when the answer stays as it is while `as_of` moves on and no row is of a later time;
     /// perhaps sooner than it changes, never later.
     pub changes_at: Instant,
+    /// Whether all of it is of this moment: else rows of before a calendar period are to come, see
+    /// [`Settling::Beside`].
+    pub is_settled: bool,
 }
 
 /// A list of objects in an answer.
@@ -102,6 +105,15 @@ impl ReportError {
     }
 }
 
+/// Whether an answer waits for rows of before the start of a calendar period, which are asked for once in the period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settling {
+    Awaited,
+    /// It does not: where they are not known, those that were known before stand in their place, or none.
+    /// Somebody is to [settle](Evaluation::settle) them.
+    Beside,
+}
+
 /// A report as it is asked: with which arguments, over which rows, for whom.
 #[derive(Clone, Copy)]
 pub struct Evaluation<'e> {
@@ -111,12 +123,23 @@ pub struct Evaluation<'e> {
     pub engines: &'e Engines<'e>,
     pub snapshot: &'e Snapshot,
     pub scope: &'e Scope,
+    pub settling: Settling,
 }
 
 impl Evaluation<'_> {
     /// Looks up what the report's parameters are keys of, as [`answer`](Self::answer) does before all else.
     pub async fn look_up_keys(self) -> Result<(), ReportError> {
         Asked::new(self).look_up_keys().await
+    }
+
+    /// Asks for the rows of before calendar periods alone, where they are not kept yet, so that the next answer need
+    /// not wait for them.
+    pub async fn settle(self) -> Result<(), ReportError> {
+        let asked = Asked::new(Self { settling: Settling::Awaited, ..self });
+        let leaves = leaves_of(&self.report.response, &Values::of(self.arguments))?;
+        let of_before = leaves.into_iter().filter(Leaf::is_of_before);
+        try_join_all(of_before.map(|leaf| asked.leaf(leaf))).await?;
+        Ok(())
     }
 
     /// Asks the report's leaves, all over the same rows, and puts its response together. What parameters
@@ -131,10 +154,11 @@ impl Evaluation<'_> {
         let day = pack.schema.calendar.next_boundary(Unit::Day, arguments.as_of());
         let changes_at = found.iter().filter_map(|found| found.changes_at).chain(asked.relations_change_at());
         let changes_at = changes_at.fold(day, Instant::min);
+        let is_settled = !found.iter().any(|found| found.is_unsettled);
         let mut assembly = Assembly::default();
         let body = assembly.tree(&report.response, "", &mut Source::whole(found), &values)?;
         let found = assembly.lists();
         let named = report.lists.iter().filter_map(|path| found.iter().find(|list| list.path == *path));
-        Ok(Answer { body, lists: named.cloned().collect(), changes_at })
+        Ok(Answer { body, lists: named.cloned().collect(), changes_at, is_settled })
     }
 }

@@ -18,6 +18,6 @@ mod values;
 pub use arguments::{Arguments, Asker, Pair};
 pub use check::PlannedStatements;
 pub use columns::{CellType, Column, ListColumn};
-pub use evaluate::{Answer, Engines, Evaluation, List, ReportError};
+pub use evaluate::{Answer, Engines, Evaluation, List, ReportError, Settling};
 pub(crate) use lists::statement_of;
 pub use lists::{TABLE, choose_lists};

@@ -56,12 +56,12 @@ impl Settled {
         self.at
     }
 
-    /// What is kept, where it holds.
-    pub(super) async fn kept(&self) -> Result<Option<Found>, ReportError> {
+    /// What is kept.
+    pub(super) async fn look(&self) -> Result<Looked, ReportError> {
         let work = self.work();
         let looking = tokio::task::spawn_blocking(move || work.look());
-        let rows = looking.await.map_err(|error| ReportError::Unanswered(error.to_string()))?;
-        Ok(rows.map_err(EngineError::from)?.map(|rows| self.found(rows)))
+        let looked = looking.await.map_err(|error| ReportError::Unanswered(error.to_string()))?;
+        Ok(looked.map_err(EngineError::from)?)
     }
 
     /// Keeps what was found.
@@ -78,8 +78,15 @@ impl Settled {
         Ok(self.found(rows))
     }
 
-    fn found(&self, rows: Json) -> Found {
-        Found { given: Given::Whole(rows), columns: Vec::new(), changes_at: Some(self.changes_at) }
+    /// Rows that hold in this period.
+    pub(super) fn found(&self, rows: Json) -> Found {
+        Found { given: Given::Whole(rows), changes_at: Some(self.changes_at), ..Found::default() }
+    }
+
+    /// Rows in whose place others are to come.
+    pub(super) fn for_now(rows: Option<Json>) -> Found {
+        let rows = rows.unwrap_or_else(|| Json::Array(Vec::new()));
+        Found { given: Given::Whole(rows), is_unsettled: true, ..Found::default() }
     }
 
     fn work(&self) -> Work {
@@ -93,6 +100,24 @@ impl Settled {
     }
 }
 
+/// What is kept of a question.
+pub(super) enum Looked {
+    Holds(Json),
+    /// It is of an earlier period, or rows of its own have come since; none that it was made of has gone.
+    Earlier(Json),
+    Nothing,
+}
+
+/// What became of a table since it was read.
+enum Since {
+    /// All that came is later than the period's start.
+    Later(TableRead),
+    /// Not all of it is.
+    Within,
+    /// Some rows have gone.
+    Gone,
+}
+
 /// What reads rows, on a thread that may block.
 struct Work {
     snapshot: Snapshot,
@@ -103,40 +128,46 @@ struct Work {
 }
 
 impl Work {
-    fn look(&self) -> Result<Option<Json>, StoreError> {
-        let Some(host) = self.tables.first() else { return Ok(None) };
+    fn look(&self) -> Result<Looked, StoreError> {
+        let Some(host) = self.tables.first() else { return Ok(Looked::Nothing) };
         let Some(kept) = self.snapshot.derived_before::<Kept>(&self.scope, host, &self.what)? else {
-            return Ok(None);
+            return Ok(Looked::Nothing);
         };
-        if kept.at != self.at || kept.reads.len() != self.tables.len() {
-            return Ok(None);
+        if kept.reads.len() != self.tables.len() {
+            return Ok(Looked::Nothing);
         }
+        let mut holds = kept.at == self.at;
         let mut reads = Vec::with_capacity(self.tables.len());
         for (table, read) in self.tables.iter().zip(&kept.reads) {
-            match self.read_on(table, *read)? {
-                Some(read) => reads.push(read),
-                None => return Ok(None),
+            match self.since(table, *read)? {
+                Since::Later(read) => reads.push(read),
+                Since::Within => holds = false,
+                Since::Gone => return Ok(Looked::Nothing),
             }
         }
         let rows = kept.rows.clone();
+        if !holds {
+            return Ok(Looked::Earlier(rows));
+        }
         if reads != kept.reads {
             // The next look begins where this one has ended.
             self.put(host, Kept { at: self.at, reads, rows: rows.clone() })?;
         }
-        Ok(Some(rows))
+        Ok(Looked::Holds(rows))
     }
 
-    /// How far the table is read now, where all that came since is later than the period's start.
-    fn read_on(&self, table: &TableName, read: TableRead) -> Result<Option<TableRead>, StoreError> {
+    fn since(&self, table: &TableName, read: TableRead) -> Result<Since, StoreError> {
         let now = self.snapshot.table(&self.scope, table)?;
         if now.read() == read {
-            return Ok(Some(read));
+            return Ok(Since::Later(read));
         }
         // It was kept by one who has seen more.
         if now.version() < read.version() {
-            return Ok(None);
+            return Ok(Since::Within);
         }
-        let Some(arrived) = self.snapshot.arrived_since(&self.scope, table, read)? else { return Ok(None) };
+        let Some(arrived) = self.snapshot.arrived_since(&self.scope, table, read)? else {
+            return Ok(Since::Gone);
+        };
         let time = arrived.schema().time;
         for part in arrived.parts() {
             let columns = time.map_or(ColumnRef::Tenant, ColumnRef::Declared);
@@ -147,11 +178,11 @@ impl Work {
                 let all_later = time.is_some()
                     && batch.column(0).as_primitive::<TimestampMicrosecondType>().iter().all(is_later);
                 if batch.num_rows() > 0 && !all_later {
-                    return Ok(None);
+                    return Ok(Since::Within);
                 }
             }
         }
-        Ok(Some(now.read()))
+        Ok(Since::Later(now.read()))
     }
 
     fn keep(&self, rows: Json) -> Result<(), StoreError> {

@@ -215,3 +215,31 @@ async fn a_path_of_several_methods_names_them_all() {
     answer.assert_problem(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), "GET, HEAD, DELETE");
 }
+
+#[tokio::test]
+async fn a_day_ends_where_the_question_says_that_it_is_asked() {
+    let club = Club::open().await;
+    let token = owner(1);
+    // The last hour of the day in New York, and the first of the next in Tokyo.
+    for (id, member, at) in [(60, 61, "2026-03-02T04:30:00Z"), (61, 62, "2026-03-01T15:30:00Z")] {
+        let rows = json!([{"id": id, "club_id": 1, "member_id": member, "kind": "ski", "at": at}]);
+        assert_eq!(club.post("/v1/tables/visits/rows", &admin(), &rows).await.json()["accepted"], 1);
+    }
+    for (zone, skiers) in [("America/New_York", 2), ("UTC", 1), ("Asia/Tokyo", 0)] {
+        let query = json!({
+            "kind": "stickiness", "entity": {"event": "ski"}, "from": "2026-01-01", "interval": "year", "as_of": "2026-03-01",
+            "tz": zone,
+        });
+        let answer = club.post("/v1/query", &token, &query).await.json();
+        let asked = json!({"query": query, "from": {"at_least": 1}});
+        let members = club.post("/v1/members", &token, &asked).await.json();
+        assert_eq!(
+            (&members["as_of"], &members["total"]),
+            (&answer["meta"]["as_of"], &json!(skiers)),
+            "{zone}"
+        );
+        let cohort = json!({"name": format!("skiers_{skiers}"), "mode": "static", "query": query, "from": {"at_least": 1}});
+        let saved = club.post("/v1/cohorts", &token, &cohort).await.json();
+        assert_eq!((&saved["as_of"], &saved["size"]), (&answer["meta"]["as_of"], &json!(skiers)), "{zone}");
+    }
+}

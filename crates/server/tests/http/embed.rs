@@ -92,6 +92,11 @@ async fn no_page_is_drawn_for_another_token_or_none() {
     let past =
         token(json!({"role": "owner", "tenant": 1, "exp": 1, "embed": {"report": "visits", "origin": HOST}}));
     check("/embed/visits", format!("token={past}"), 401, "token_expired").await;
+    for claim in [json!(null), json!({}), json!(5), json!([]), json!({"report": "visits"})] {
+        let unread = token(json!({"role": "owner", "tenant": 1, "embed": claim}));
+        check("/embed/visits", format!("token={unread}"), 401, "token_claims").await;
+        club.get("/v1/schema", &unread).await.assert_problem(401, "token_claims");
+    }
     club.post("/embed/visits", "", &json!({"token": bound()})).await.assert_problem(415, "media_type");
     let long = format!("token={}", "a".repeat(17 << 10));
     check("/embed/visits", long, 413, "body_too_large").await;

@@ -428,7 +428,7 @@ fn every_bundled_pack_has_all_its_texts_in_all_languages() {
             }
         }
     }
-    assert!(rules >= 14, "{rules}");
+    assert!(rules >= 22, "{rules}");
 }
 
 #[test]

@@ -177,6 +177,115 @@ async fn bad_messages_are_answered_and_the_socket_stays_open() {
     }
     send(&served.club, "north", click("a", "home", "product", 0)).await;
     socket.until(|told| told["total_sessions"] == 1).await;
+    // Of one that is longer than is read the end is told.
+    socket.say("x".repeat(70_000)).await;
+    assert_eq!(socket.next().await, Err(1002));
+}
+
+#[tokio::test]
+async fn a_message_that_was_refused_is_kept_and_sent_again_once_it_fits() {
+    let served = Served::of(shop(Settings::default())).await;
+    let club = &served.club;
+    let mut socket = served.socket(&of("viewer", "north")).await;
+    socket.next().await.unwrap();
+    let early = json!({"type": "latency", "event_id": "e1", "client_latency_ms": 220});
+    let bad = json!({"type": "latency", "event_id": "e1", "client_latency_ms": "slow"});
+    for said in [early.to_string(), bad.to_string(), "{".to_owned(), json!({"type": "late"}).to_string()] {
+        socket.say(said).await;
+        assert_eq!(socket.next().await.unwrap()["type"], "error");
+    }
+    let rejects = club.get("/v1/rejects", &of("admin", "north")).await.json()["rejects"].clone();
+    let told = |index: usize| {
+        let reject = &rejects[index];
+        let names = ["way", "source", "table", "tenant", "column", "code", "index", "row"];
+        json!(names.map(|name| reject[name].clone()))
+    };
+    assert_eq!(rejects.as_array().unwrap().len(), 2, "{rejects}");
+    assert_eq!(
+        told(0),
+        json!([
+            "message",
+            "/ws/metrics",
+            "latencies",
+            "north",
+            "client_latency_ms",
+            "not_allowed",
+            null,
+            bad
+        ])
+    );
+    assert_eq!(
+        told(1),
+        json!(["message", "/ws/metrics", "latencies", "north", null, "not_found", null, early])
+    );
+    let others = club.get("/v1/rejects", &of("admin", "south")).await.json();
+    assert_eq!(others["rejects"], json!([]));
+
+    let again = async |told: Json| {
+        let answer = club.post("/v1/rejects/retry", &of("admin", "north"), &told).await.json();
+        (answer["accepted"].clone(), answer["rejected"].as_array().unwrap().len())
+    };
+    let ids = json!({"ids": [rejects[0]["id"], rejects[1]["id"]]});
+    assert_eq!(again(ids.clone()).await, (json!(0), 2));
+    let mut event = click("a", "home", "product", 0);
+    event["event_id"] = json!("e1");
+    send(club, "north", event).await;
+    assert_eq!(again(ids).await, (json!(1), 1));
+    let told = socket.until(|told| told["steps"][0]["latency"]["client"]["latest"] == 220).await;
+    assert_eq!(told["steps"][0]["latency"]["client"]["avg"], json!(220.0));
+}
+
+#[tokio::test]
+async fn a_message_that_was_refused_is_kept_and_sent_again_once_it_fits() {
+    let served = Served::of(shop(Settings::default())).await;
+    let club = &served.club;
+    let mut socket = served.socket(&of("viewer", "north")).await;
+    socket.next().await.unwrap();
+    let early = json!({"type": "latency", "event_id": "e1", "client_latency_ms": 220});
+    let bad = json!({"type": "latency", "event_id": "e1", "client_latency_ms": "slow"});
+    for said in [early.to_string(), bad.to_string(), "{".to_owned(), json!({"type": "late"}).to_string()] {
+        socket.say(said).await;
+        assert_eq!(socket.next().await.unwrap()["type"], "error");
+    }
+    let rejects = club.get("/v1/rejects", &of("admin", "north")).await.json()["rejects"].clone();
+    let told = |index: usize| {
+        let reject = &rejects[index];
+        let names = ["way", "source", "table", "tenant", "column", "code", "index", "row"];
+        json!(names.map(|name| reject[name].clone()))
+    };
+    assert_eq!(rejects.as_array().unwrap().len(), 2, "{rejects}");
+    assert_eq!(
+        told(0),
+        json!([
+            "message",
+            "/ws/metrics",
+            "latencies",
+            "north",
+            "client_latency_ms",
+            "not_allowed",
+            null,
+            bad
+        ])
+    );
+    assert_eq!(
+        told(1),
+        json!(["message", "/ws/metrics", "latencies", "north", null, "not_found", null, early])
+    );
+    let others = club.get("/v1/rejects", &of("admin", "south")).await.json();
+    assert_eq!(others["rejects"], json!([]));
+
+    let again = async |told: Json| {
+        let answer = club.post("/v1/rejects/retry", &of("admin", "north"), &told).await.json();
+        (answer["accepted"].clone(), answer["rejected"].as_array().unwrap().len())
+    };
+    let ids = json!({"ids": [rejects[0]["id"], rejects[1]["id"]]});
+    assert_eq!(again(ids.clone()).await, (json!(0), 2));
+    let mut event = click("a", "home", "product", 0);
+    event["event_id"] = json!("e1");
+    send(club, "north", event).await;
+    assert_eq!(again(ids).await, (json!(1), 1));
+    let told = socket.until(|told| told["steps"][0]["latency"]["client"]["latest"] == 220).await;
+    assert_eq!(told["steps"][0]["latency"]["client"]["avg"], json!(220.0));
 }
 
 #[tokio::test]
@@ -367,6 +476,19 @@ async fn who_loses_its_plan_is_told_so_and_cut() {
     let bot = json!({"id": "d", "company": "co-0", "created_at": "2026-01-02"});
     replace(&served.club, "bots", bot).await;
     assert_eq!(others.answer().await["bots"], json!(["c", "d"]));
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_another_tenants_is_not_listened_to() {
+    let served = Served::of(plans::served().await).await;
+    let ann = plans::user("ann");
+    let path = |bot: &str| format!("/v1/live/bot?bot={bot}&token={ann}");
+    for bot in ["nope", "c"] {
+        assert_eq!(served.connect(&path(bot), None).await.err(), Some(404), "{bot}");
+        served.club.get(&format!("/v1/live/bot?bot={bot}"), &ann).await.assert_problem(404, "not_found");
+    }
+    let mut socket = served.connect(&path("a"), None).await.unwrap_or_else(|status| panic!("{status}"));
+    assert_eq!(socket.next().await.unwrap()["answer"]["id"], "a");
 }
 
 #[tokio::test]

@@ -10,7 +10,9 @@ use ebbtide_model::pack::{Pack, ParamError, Report, Route, RouteTenant, render_f
 use ebbtide_model::{AppName, Instant, Scope, TableName, TenantId, Tenants};
 use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportFormat, ExportList};
-use ebbtide_server::report::{Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements};
+use ebbtide_server::report::{
+    Answer, Arguments, Asker, Engines, Evaluation, Pair, PlannedStatements, ReportError, Settling,
+};
 use ebbtide_server::sources::{Source, plan_file};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, NewRows, Occurrences, Receipt, Settings, Snapshot, Store};
@@ -124,6 +126,35 @@ impl App {
 
     /// The answer to a request, or the parameter that it is refused for.
     pub(crate) async fn ask(&self, request: &Request<'_>) -> Result<Answer, ParamError> {
+        Ok(self.answer(request).await?.unwrap())
+    }
+
+    /// What is answered, or why nothing is.
+    pub(crate) async fn answer(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Result<Answer, ReportError>, ParamError> {
+        self.evaluate(request, async |evaluation| evaluation.answer().await).await
+    }
+
+    /// The answer that does not wait for rows of before calendar periods.
+    pub(crate) async fn ask_beside(&self, request: &Request<'_>) -> Answer {
+        let beside = async |evaluation: Evaluation<'_>| {
+            Evaluation { settling: Settling::Beside, ..evaluation }.answer().await.unwrap()
+        };
+        self.evaluate(request, beside).await.unwrap()
+    }
+
+    /// Asks for what such an answer lacks.
+    pub(crate) async fn settle(&self, request: &Request<'_>) {
+        self.evaluate(request, async |evaluation| evaluation.settle().await.unwrap()).await.unwrap();
+    }
+
+    async fn evaluate<T>(
+        &self,
+        request: &Request<'_>,
+        run: impl AsyncFnOnce(Evaluation<'_>) -> T,
+    ) -> Result<T, ParamError> {
         let (report, route, in_path) = self.route(request.path);
         let now = Instant::parse("2026-11-20T09:30:00Z").unwrap();
         let arguments =
@@ -148,8 +179,14 @@ impl App {
             engines: &engines,
             snapshot: &self.snapshot(),
             scope: &scope.unwrap(),
+            settling: Settling::Awaited,
         };
-        Ok(evaluation.answer().await.unwrap())
+        Ok(run(evaluation).await)
+    }
+
+    /// Deletes everybody's rows of a table.
+    pub(crate) fn clear(&self, table: &str) {
+        self.store.clear(&self.everything(), &TableName::new(table)).unwrap();
     }
 }
 

@@ -195,7 +195,7 @@ fn adoption_is_of_the_institutions_that_have_joined() {
             feature("KPI 엔진", 0, 0, rest.clone(), Json::Null),
             feature("Jira 연동", 0, 0, rest, Json::Null),
         ]);
-        assert_eq!(answer, json!({"feature_adoption": want, "as_of": as_of}), "{tenant:?}");
+        assert_eq!((&answer["feature_adoption"], &answer["as_of"]), (&want, &json!(as_of)), "{tenant:?}");
     };
     let first = json!("2024-01-02T08:00:00Z");
     // Institution 3 has not joined yet, and 9 is none: what is stored for them is in no scope.
@@ -206,4 +206,97 @@ fn adoption_is_of_the_institutions_that_have_joined() {
     check(None, "2023-12-31T00:00:00Z", feature("RAG 검색", 0, 0, Json::Null, Json::Null), Json::Null);
     let thirds = ask(&app, "feature-adoption", None, "2024-03-01T00:00:00Z");
     assert_eq!(thirds["feature_adoption"][0]["adoption_rate"], json!(66.7));
+}
+
+/// The finding of a rule.
+fn finding(answer: &Json, rule: &str) -> Option<Json> {
+    answer["insights"].as_array().unwrap().iter().find(|told| told["rule"] == rule).cloned()
+}
+
+/// Requests of an institution that were made in a month, `late` of which took ten hours, the others two.
+fn resolved(first_id: u32, institution: u32, month: &str, count: u32, late: u32) -> String {
+    let row = |number: u32| {
+        let hours = if number < late { 10 } else { 2 };
+        let id = first_id + number;
+        format!(
+            "{id},{institution},9,t,DONE,{month}-10T00:00:00Z,{month}-11T00:00:00Z,{month}-10T{hours:02}:00:00Z"
+        )
+    };
+    (0..count).map(row).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn requests_that_take_longer_than_before_are_told_of_and_where() {
+    let app = desk(&[
+        (
+            "institutions",
+            "1,North,2023-01-01T00:00:00Z 2,South,2023-01-01T00:00:00Z 3,South,2023-01-01T00:00:00Z",
+        ),
+        ("sr_requests", &resolved(0, 1, "2024-01", 200, 10)),
+        ("sr_requests", &resolved(1_000, 1, "2024-02", 100, 20)),
+        ("sr_requests", &resolved(2_000, 2, "2024-02", 100, 90)),
+    ]);
+    let told = ask(&app, "sr-resolution", None, "2024-03-20T00:00:00Z");
+    let slower = finding(&told, "slower_than_before").unwrap();
+    // 90 of 200 took ten hours, and 10 of 200 before: 6.4 and 2.4 hours on average.
+    let evidence =
+        json!({"cohort": "2024-02", "hours": 6.4, "hours_before": 2.4, "times": 2.7, "requests": 200});
+    assert_eq!((&slower["evidence"], &slower["severity"]), (&evidence, &json!("medium")));
+    let late = finding(&told, "more_take_long").unwrap();
+    assert_eq!(
+        late["evidence"],
+        json!({
+            "late_share": 55.0, "late": 110, "requests": 200, "late_share_before": 5.0, "late_before": 10,
+            "requests_before": 200, "difference": 50.0,
+        })
+    );
+    let waits = finding(&told, "institution_waits_longer").unwrap();
+    assert_eq!(waits["title"], "South (2) waits longer than the others");
+    assert_eq!((&waits["evidence"]["late"], &waits["evidence"]["late_others"]), (&json!(90), &json!(30)));
+    // An institution is told of its own requests alone.
+    let own = ask(&app, "sr-resolution", Some("1"), "2024-03-20T00:00:00Z");
+    assert_eq!(finding(&own, "institution_waits_longer"), None);
+    assert_eq!(finding(&own, "more_take_long").unwrap()["evidence"]["requests"], 100);
+    assert!(!own["insights"].to_string().contains("South"), "{own}");
+    let before = ask(&app, "sr-resolution", None, "2024-02-20T00:00:00Z");
+    assert_eq!(before["insights"], json!([]), "nothing is slower than what nobody knows");
+    let few = ask(&app, "sr-resolution", Some("3"), "2024-03-20T00:00:00Z");
+    assert_eq!(few["insights"][0]["evidence"], json!({"requests": 0, "least": 30}));
+}
+
+#[test]
+fn features_that_institutions_go_without_are_told_of() {
+    // Twenty joined long ago, of whom eighteen search; twenty lately, of whom four do.
+    let institution = |id: u32| {
+        let joined = if id < 20 { "2023-01-01" } else { "2024-05-01" };
+        format!("{id},i{id},{joined}T00:00:00Z")
+    };
+    let searches = (0..40_u32).filter(|id| *id < 18 || (20..24).contains(id));
+    let used: Vec<String> = (0_u32..)
+        .zip(searches.flat_map(|id| [id, id]))
+        .map(|(nr, tenant)| format!("{nr},{tenant},2024-05-02T00:00:00Z"))
+        .collect();
+    let app = desk(&[
+        ("institutions", &(0..40).map(institution).collect::<Vec<_>>().join(" ")),
+        ("rag_feedback", &used.join(" ")),
+        ("jira_configs", "1,1,2024-05-02T00:00:00Z 2,2,2024-05-02T00:00:00Z 3,2,2024-05-02T00:00:00Z"),
+    ]);
+    let told = ask(&app, "feature-adoption", None, "2024-06-20T00:00:00Z");
+    let without = finding(&told, "most_go_without").unwrap();
+    assert_eq!(without["severity"], "high");
+    assert_eq!(
+        without["evidence"],
+        json!({"feature": "KPI 엔진", "without_share": 100.0, "without": 40, "institutions": 40})
+    );
+    assert_eq!(without["title"], "Most institutions go without: KPI engine");
+    let one = finding(&told, "one_feature_carries_all").unwrap();
+    assert_eq!(one["evidence"], json!({"feature": "RAG 검색", "use_share": 93.62, "uses": 44, "total": 47}));
+    let lately = finding(&told, "who_joined_then_adopts_less").unwrap();
+    assert_eq!(lately["title"], "Institutions that joined in the last six months use it less: RAG search");
+    assert_eq!(
+        (&lately["evidence"]["adopters"], &lately["evidence"]["adopters_others"]),
+        (&json!(4), &json!(18))
+    );
+    let own = ask(&app, "feature-adoption", Some("1"), "2024-06-20T00:00:00Z");
+    assert_eq!(own["insights"][0]["evidence"], json!({"uses": 3, "least": 30}));
 }

@@ -1,6 +1,7 @@
 //! The rules of the learning pack that its published data set does not reach.
 
 use ebbtide_server::apps::bundled;
+use ebbtide_server::{Code, Problem};
 use serde_json::{Value as Json, json};
 
 use super::data::{App, Request, wait};
@@ -190,4 +191,24 @@ fn courses_count_enrolments_and_users_who_are_through() {
     // 9.25 / 3 is 3.0833.
     assert_eq!(platform["reviews"], json!({"total": 3, "average_rating": 3.08}));
     assert_eq!(platform["users"]["verification_rate"], Json::Null);
+}
+
+#[test]
+fn a_number_that_cannot_be_added_up_is_told_of_and_harms_no_other_report() {
+    for (amounts, told) in [
+        ("1,1,1e25,RUB,completed,2024-03-01T00:00:00Z", "20 digits"),
+        (
+            "1,1,9e19,RUB,completed,2024-03-01T00:00:00Z 2,1,9e19,RUB,completed,2024-03-01T00:00:00Z",
+            "past the largest number",
+        ),
+    ] {
+        let app = site(&[("users", "1,ann,student,true,2024-01-01T00:00:00Z"), ("payments", amounts)]);
+        let query = [("as_of".to_owned(), AS_OF.to_owned())];
+        let request = |path| Request { path, query: &query, tenant: Some("main") };
+        let refused = wait(app.answer(&request("/api/v1/analytics/platform"))).unwrap().unwrap_err();
+        let problem = Problem::from(refused);
+        assert_eq!(problem.code(), Code::NumberTooLarge, "{problem}");
+        assert!(problem.to_string().contains(told), "{problem}");
+        assert_eq!(ask(&app, "user-growth", AS_OF)["period_days"], 3);
+    }
 }

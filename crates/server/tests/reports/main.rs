@@ -26,3 +26,4 @@ mod itsm;
 mod learning;
 mod loyalty;
 mod nested;
+mod settled;

@@ -205,6 +205,8 @@ impl Importer {
             return Ok(Receipt::default());
         }
         self.seen.number(&mut gathered.batches);
+        let has_key = |batch: &Prepared| batch.hashes.keyless.len() < batch.hashes.fingerprints.len();
+        let have_keys = gathered.batches.iter().any(has_key);
         // Nobody writes the parents meanwhile, so what is said of them here still holds below.
         let (mut batches, mut orphans) = (Vec::new(), Vec::new());
         let mut chunk_rows = 0;
@@ -219,8 +221,9 @@ impl Importer {
         let mut rows = Unsettled::new(&self.info, batches)?;
         self.end_writing()?;
         let mut receipt = if self.shows_chunks() { self.show()? } else { Receipt::default() };
-        let written = self.written_before(&rows);
-        self.seen.add(rows.by_key());
+        let by_key = have_keys.then(|| rows.by_key());
+        let written = by_key.map_or_else(Vec::new, |by_key| self.written_before(by_key));
+        self.seen.add(by_key);
         let (mut decided, fs, id) = {
             let mut writer = self.shared.writer();
             writer.check_not_failed()?;
@@ -256,9 +259,9 @@ impl Importer {
     }
 
     /// The rows of earlier chunks that have keys of these, each with the row of its key.
-    fn written_before(&self, rows: &Unsettled) -> Vec<(u32, Live)> {
+    fn written_before(&self, by_key: &[(Fingerprint, u32)]) -> Vec<(u32, Live)> {
         let mut found = Vec::new();
-        for (chunks, keys) in self.seen.candidates(rows.by_key()) {
+        for (chunks, keys) in self.seen.candidates(by_key) {
             let chunks = self.written.get(chunks).unwrap_or_default();
             for (place, live) in chunks.iter().enumerate() {
                 if let Some(live) = live {

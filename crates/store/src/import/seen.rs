@@ -77,8 +77,9 @@ impl Seen {
             );
         }
         let rows = sort_spread(rows, |(prefix, _, _)| *prefix);
+        let mut places = vec![0; self.contents.len()];
         for same in rows.chunk_by(|a, b| a.0 == b.0) {
-            let earlier = self.count(same[0].0);
+            let earlier = self.count(same[0].0, &mut places);
             if earlier == 0 && same.len() == 1 {
                 continue;
             }
@@ -87,22 +88,31 @@ impl Seen {
                 *contents = occurrence(*contents, number);
             }
         }
-        self.contents.push(rows.into_iter().map(|(prefix, _, _)| prefix).collect());
+        // Not collected, which would keep the memory of the rows.
+        let mut contents = Vec::with_capacity(rows.len());
+        contents.extend(rows.iter().map(|(prefix, _, _)| *prefix));
+        self.contents.push(contents);
     }
 
-    /// How often contents came in earlier chunks.
-    fn count(&self, prefix: u64) -> u32 {
-        if !self.filters.iter().any(|filter| filter.may_have(prefix)) {
-            return 0;
+    /// How often contents came in earlier chunks. They are asked for in ascending order: no chunk has any before the
+    /// place where the last were looked for.
+    fn count(&self, prefix: u64, places: &mut [usize]) -> u32 {
+        let of_filters = self.contents.chunks(FILTER_CHUNKS).zip(places.chunks_mut(FILTER_CHUNKS));
+        let mut count = 0;
+        for (filter, (chunks, places)) in self.filters.iter().zip(of_filters) {
+            if !filter.may_have(prefix) {
+                continue;
+            }
+            for (sorted, place) in chunks.iter().zip(places) {
+                *place = seek(sorted, *place, prefix);
+                count += sorted[*place..].iter().take_while(|own| **own == prefix).count();
+            }
         }
-        let in_chunk = |sorted: &Vec<u64>| {
-            let first = sorted.partition_point(|own| *own < prefix);
-            sorted[first..].iter().take_while(|own| **own == prefix).count()
-        };
-        u32::try_from(self.contents.iter().map(in_chunk).sum::<usize>()).unwrap_or(u32::MAX)
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Of sorted keys those that may be in earlier chunks, and in which.
+    /// Of sorted keys those that may be in earlier chunks, and in which. Rows without a key have none there: they are
+    /// numbered.
     pub(super) fn candidates(&self, by_key: &[(Fingerprint, u32)]) -> Vec<(Range<usize>, Keys)> {
         let of_filter = |(index, filter): (usize, &Filter)| {
             let chunks = index * FILTER_CHUNKS..((index + 1) * FILTER_CHUNKS).min(self.chunks);
@@ -112,18 +122,28 @@ impl Seen {
         self.filters.iter().enumerate().map(of_filter).collect()
     }
 
-    /// The next chunk has these keys.
-    pub(super) fn add(&mut self, by_key: &[(Fingerprint, u32)]) {
+    /// The next chunk has these keys; `None`: it has only rows without.
+    pub(super) fn add(&mut self, by_key: Option<&[(Fingerprint, u32)]>) {
         if self.chunks.is_multiple_of(FILTER_CHUNKS) {
             self.filters.push(Filter::new(self.chunk_rows.saturating_mul(FILTER_CHUNKS)));
         }
         self.chunks += 1;
         if let Some(filter) = self.filters.last_mut() {
-            by_key.iter().for_each(|(key, _)| filter.add(prefix(*key)));
-            // Under another parent's tenant the same contents are another key.
+            by_key.into_iter().flatten().for_each(|(key, _)| filter.add(prefix(*key)));
             self.contents.iter().rev().take(1).flatten().for_each(|contents| filter.add(*contents));
         }
     }
+}
+
+/// The first place from one on that is not below, searched in steps that double.
+fn seek(sorted: &[u64], from: usize, wanted: u64) -> usize {
+    let (mut low, mut step) = (from, 1);
+    while sorted.get(low + step).is_some_and(|own| *own < wanted) {
+        low += step;
+        step *= 2;
+    }
+    let high = (low + step).min(sorted.len());
+    low + sorted[low..high].partition_point(|own| *own < wanted)
 }
 
 #[cfg(test)]
@@ -160,7 +180,7 @@ mod tests {
             }
             keys.sort_unstable();
             let candidates = seen.candidates(&keys);
-            seen.add(&keys);
+            seen.add(Some(&keys));
             candidates.into_iter().flat_map(|(_, keys)| keys).map(|(key, _)| key).collect::<Vec<_>>()
         };
         check([vec![row(1), row(2)], vec![row(1)]], [vec![row(1), row(2)], vec![row(1) + 1]]);

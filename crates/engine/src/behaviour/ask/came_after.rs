@@ -13,6 +13,7 @@ use ebbtide_store::{Part, PartIdentity};
 use hashbrown::HashMap;
 
 use super::Asking;
+use super::preceding::{is_until, parent_times};
 use crate::answer::{GroupValue, PrecedingAnswer};
 use crate::behaviour::columns::{Columns, Projection};
 use crate::behaviour::key::{Key, KeyColumn};
@@ -36,6 +37,15 @@ struct Values {
     texts: StringArray,
 }
 
+/// The events that are counted, whenever they are.
+struct Counted {
+    conditions: String,
+    /// Whose rows they are.
+    identities: Vec<PartIdentity>,
+    /// By part, of its rows in the order of a scan: which those are, and when.
+    parts: Vec<Vec<(u32, i64)>>,
+}
+
 /// An event of an actor, and what it shows, if it is one that others come after.
 #[derive(Clone, Copy)]
 struct Event {
@@ -44,6 +54,22 @@ struct Event {
     part: u32,
     row: u32,
     shown: Option<u32>,
+}
+
+/// Parents, by the number of their key, some of which may come to be later.
+#[derive(Default)]
+struct Existing {
+    /// By parent the number of its time, and by that number whether it has come. `None`: all have.
+    later: Option<(Arc<[u32]>, BooleanBuffer)>,
+}
+
+impl Existing {
+    fn of(&self, parent: u32) -> bool {
+        self.later.as_ref().is_none_or(|(times, exist)| {
+            let time = times.get(parent as usize).copied().unwrap_or(NONE);
+            time == NONE || exist.value(time as usize)
+        })
+    }
 }
 
 impl Asking<'_> {
@@ -73,13 +99,16 @@ impl Asking<'_> {
         let Some(groups) = table.of_parents(actor, &parents, parent.key, parent.column)? else {
             return Ok(None);
         };
+        let Some(exists) = self.existing(&table, &parents, actor, parent)? else { return Ok(None) };
         let Some(actors) = table.column(actor)? else { return Ok(None) };
         let mut counts: HashMap<(u32, u32), u64> = HashMap::new();
         let mut total = 0;
         let is_empty = |number: u32| number == NONE || after.texts.value(number as usize).is_empty();
-        for (part, rows) in self.counted_rows(&table, source, times)?.iter().enumerate() {
+        let since = times.since.first().copied().unwrap_or(i64::MIN);
+        let is_asked = |time: i64| since <= time && time <= times.until;
+        for (part, rows) in self.counted_rows(&table, source)?.parts.iter().enumerate() {
             let (codes, shown) = (actors.of_part(part), after.parts.get(part));
-            for row in rows {
+            for (row, _) in rows.iter().filter(|(_, time)| is_asked(*time)) {
                 let actor = codes.get(*row as usize).copied().unwrap_or(NONE);
                 if actor == NONE || actors.is_null(actor) {
                     continue;
@@ -87,13 +116,29 @@ impl Asking<'_> {
                 total += 1;
                 let number = shown.and_then(|shown| shown.get(*row as usize)).copied().unwrap_or(NONE);
                 let group = groups.numbers.get(actor as usize).copied().unwrap_or(NONE);
-                if group != NONE && !(preceding.skip_empty && is_empty(number)) {
+                if group != NONE && exists.of(actor) && !(preceding.skip_empty && is_empty(number)) {
                     *counts.entry((group, number)).or_default() += 1;
                 }
             }
         }
         let groups = commonest(counts, preceding.limit, &groups.values, after, parent.column_type)?;
         Ok(Some(PrecedingAnswer { total, values: Vec::new(), actors: None, groups: Some(groups) }))
+    }
+
+    /// Which parents exist as of the moment that is asked about.
+    fn existing(
+        &self,
+        table: &CodedTable,
+        parents: &CodedTable,
+        by: usize,
+        parent: &ParentColumn,
+    ) -> Result<Option<Existing>, EngineError> {
+        let Some(time) = parent.time else { return Ok(Some(Existing::default())) };
+        let Some(times) = table.of_parents(by, parents, parent.key, time)? else { return Ok(None) };
+        let instants = parent_times(&times.values)?;
+        let exists = (0..instants.len()).map(|number| is_until(Some(&instants), number, self.as_of));
+        let later = (!exists.clone().all(|exists| exists)).then(|| (times.numbers, exists.collect()));
+        Ok(Some(Existing { later }))
     }
 
     /// What each row's event came after, from what is kept or made and kept.
@@ -118,13 +163,13 @@ impl Asking<'_> {
         };
         let texts = shown.values().as_string::<i32>();
         let (numbers, texts) = shortened(texts, &value);
-        let rows_of = self.kept_rows(table, &only(source, BoundQuery::OF), (i64::MIN, i64::MAX))?;
+        let rows_of = self.kept_rows(table, &only(source, BoundQuery::OF))?;
         let mut events = Vec::new();
         let times = self.times_of(table, source)?;
         for (part, times) in times.iter().enumerate() {
             let part_number = u32::try_from(part).unwrap_or(NONE);
             let mut shows = vec![false; times.len()];
-            rows_of[part].iter().for_each(|row| shows[*row as usize] = true);
+            rows_of[part].iter().for_each(|(row, _)| shows[*row as usize] = true);
             let (actors_of, shown_of) = (actors.of_part(part), shown.of_part(part));
             for (row, time) in (0_u32..).zip(times) {
                 let at = row as usize;
@@ -145,25 +190,33 @@ impl Asking<'_> {
         Ok(Some(after))
     }
 
-    /// By part, the rows that are counted.
-    fn counted_rows(
-        &self,
-        table: &CodedTable,
-        source: &EventSource,
-        times: &Times,
-    ) -> Result<Vec<Vec<u32>>, EngineError> {
-        let since = times.since.first().copied().unwrap_or(i64::MIN);
-        self.kept_rows(table, &only(source, BoundQuery::BEFORE), (since, times.until))
+    /// The rows that may be counted, from what is kept or made and kept.
+    fn counted_rows(&self, table: &CodedTable, source: &EventSource) -> Result<Arc<Counted>, EngineError> {
+        const WHAT: &str = "counted by what they came after";
+        let only = only(source, BoundQuery::BEFORE);
+        let of = only.matchers.iter().flat_map(|matcher| &matcher.filters);
+        let conditions: Vec<&Condition> = only.filters.iter().chain(of).collect();
+        let conditions = format!("{conditions:?}");
+        let identities: Vec<PartIdentity> = table.parts().iter().map(Part::identity).collect();
+        let known: Option<Arc<Counted>> = table.made(WHAT)?;
+        let fits = |known: &Arc<Counted>| known.identities == identities && known.conditions == conditions;
+        if let Some(known) = known.filter(fits) {
+            return Ok(known);
+        }
+        let parts = self.kept_rows(table, &only)?;
+        let bytes = parts.iter().map(|rows| size_of_val(&**rows)).sum();
+        let counted = Arc::new(Counted { conditions, identities, parts });
+        table.keep(WHAT, &counted, bytes)?;
+        Ok(counted)
     }
 
-    /// By part, the rows of these times that satisfy a source's one matcher. What is asked of a text is asked once
-    /// for each of its values.
+    /// By part, the rows with a time that satisfy a source's one matcher, and their times. What is asked of a text is
+    /// asked once for each of its values.
     fn kept_rows(
         &self,
         table: &CodedTable,
         source: &EventSource,
-        (first, last): (i64, i64),
-    ) -> Result<Vec<Vec<u32>>, EngineError> {
+    ) -> Result<Vec<Vec<(u32, i64)>>, EngineError> {
         let mut rest = source.clone();
         let mut conditions = std::mem::take(&mut rest.filters);
         conditions.extend(rest.matchers.drain(..).flat_map(|matcher| matcher.filters));
@@ -200,10 +253,9 @@ impl Asking<'_> {
                 }
                 let holds: BooleanBuffer = probe::all(&rest.filters, &columns)?;
                 let times = columns.times(source.time)?;
-                let inside = |row: usize| times.at(row).is_some_and(|time| first <= time && time <= last);
-                let all = mask.iter().enumerate();
-                let all = all.filter(|(row, kept)| **kept && holds.value(*row) && inside(*row));
-                own.extend(all.filter_map(|(row, _)| Some(from + u32::try_from(row).ok()?)));
+                let all = mask.iter().enumerate().filter(|(row, kept)| **kept && holds.value(*row));
+                let timed = |(row, _)| Some((from + u32::try_from(row).ok()?, times.at(row)?));
+                own.extend(all.filter_map(timed));
                 from = from.saturating_add(u32::try_from(columns.rows()).unwrap_or(NONE));
             }
             kept.push(own);

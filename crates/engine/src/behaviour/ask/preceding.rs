@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
+use arrow::datatypes::TimestampMicrosecondType;
 use ebbtide_model::query::{ParentColumn, Preceding};
 use ebbtide_model::{ColumnType, Fault, Instant, Value};
 use ebbtide_store::ColumnRef;
@@ -65,6 +67,17 @@ impl Asking<'_> {
     }
 }
 
+/// When the rows of a parent came to be.
+pub(super) fn parent_times(column: &ArrayRef) -> Result<TimestampMicrosecondArray, EngineError> {
+    let times = column.as_primitive_opt::<TimestampMicrosecondType>().cloned();
+    times.ok_or_else(|| EngineError::Layout { found: column.data_type().to_string() })
+}
+
+/// Whether a row exists at a moment: one without a time does at any.
+pub(super) fn is_until(times: Option<&TimestampMicrosecondArray>, row: usize, as_of: Instant) -> bool {
+    times.is_none_or(|times| times.is_null(row) || times.value(row) <= as_of.micros())
+}
+
 struct Reading<'a> {
     asking: &'a Asking<'a>,
     preceding: &'a Preceding,
@@ -114,12 +127,15 @@ impl<'a> Reading<'a> {
         let Asking { snapshot, scope, .. } = self.asking;
         let mut of_actor: HashMap<OwnedKey, OwnedKey> = HashMap::new();
         for part in snapshot.table(scope, &parent.table)?.parts() {
-            let columns = [ColumnRef::Declared(parent.key), ColumnRef::Declared(parent.column)];
+            let mut columns = vec![ColumnRef::Declared(parent.key), ColumnRef::Declared(parent.column)];
+            columns.extend(parent.time.map(ColumnRef::Declared));
             for batch in part.scan(&columns)? {
                 let batch = batch?;
                 let (keys, values) = (KeyColumn::of(batch.column(0))?, KeyColumn::of(batch.column(1))?);
+                let times = batch.columns().get(2).map(parent_times).transpose()?;
                 let row = |row: usize| (keys.at(row).to_owned(), values.at(row).to_owned());
-                of_actor.extend((0..batch.num_rows()).map(row));
+                let exists = |row: &usize| is_until(times.as_ref(), *row, self.asking.as_of);
+                of_actor.extend((0..batch.num_rows()).filter(exists).map(row));
             }
         }
         let mut counts: HashMap<(&OwnedKey, Key<'_>), u64> = HashMap::new();

@@ -12,7 +12,6 @@
 use ebbtide_model::query::{BoundQuery, StepOrder};
 
 use super::{FunnelFold, FunnelState, MEMBERS_MAX};
-use crate::behaviour::direct::first_row;
 use crate::behaviour::fold::Actor;
 use crate::behaviour::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken};
 
@@ -65,7 +64,7 @@ impl Kernel for FunnelFold<'_> {
     }
 
     fn ruler(&self) -> Ruler {
-        Ruler { bounds: Vec::new(), window: self.rules.window }
+        Ruler::new(Vec::new(), self.rules.window)
     }
 
     fn take_codes<T: RowTimes, C: Code>(
@@ -166,14 +165,37 @@ impl FunnelFold<'_> {
         times: &mut Vec<i64>,
     ) -> bool {
         times.clear();
-        let begin = run.times.at(deepest.row).saturating_sub(self.rules.window);
-        let first = first_row(deepest.row, |row| run.times.at(row) >= begin);
+        let first = self.begin(run, deepest.row);
         for (row, code) in (first..=deepest.row).zip(&run.codes[first..]) {
             if usize::from(table.steps.get(*code)) == times.len() + 1 {
                 times.push(run.times.at(row));
             }
         }
         times.len() == deepest.depth
+    }
+}
+
+/// Rows that are passed over with one look.
+const LEAP_ROWS: usize = 8;
+
+impl FunnelFold<'_> {
+    /// The first row whose window holds a later one.
+    fn begin<T: RowTimes, C: Code>(&self, run: CodeRun<'_, T, C>, row: usize) -> usize {
+        let ticks = run.times.ticks();
+        let last: i64 = ticks[row].into();
+        let may_hold = |tick: &T::Tick| last.saturating_sub((*tick).into()) <= run.ruler.window;
+        // Few rows lie within a window.
+        let mut first = row;
+        while first >= LEAP_ROWS && may_hold(&ticks[first - LEAP_ROWS]) {
+            first -= LEAP_ROWS;
+        }
+        let leap = &ticks[first.saturating_sub(LEAP_ROWS)..first];
+        first -= leap.iter().filter(|tick| may_hold(tick)).count();
+        let begin = run.times.at(row).saturating_sub(self.rules.window);
+        while run.times.at(first) < begin {
+            first += 1;
+        }
+        first
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Marking {
     pub(crate) exclusions: usize,
     /// Earlier events say only what was a first time.
     pub(crate) since: i64,
-    /// Whether events that serve no step have a place among the others.
+    /// Whether simultaneous events have an order, and those that serve no step a place in it.
     pub(crate) keeps_others: bool,
 }
 
@@ -32,8 +32,8 @@ pub(crate) struct Trail {
     pub(crate) instants: Vec<Range<usize>>,
     /// By step: the instants at which an event can serve it.
     pub(crate) places: Vec<Vec<usize>>,
-    /// By step: the only time that can serve it, where it is to be a first one.
-    firsts: Vec<Option<i64>>,
+    /// By step: the event that is the first one, where it is to be that.
+    firsts: Vec<Option<usize>>,
 }
 
 impl Marking {
@@ -50,14 +50,15 @@ impl Marking {
                 Some(FirstTime::Ever) => BoundQuery::STEP_NAME,
                 Some(FirstTime::Matching) => BoundQuery::STEP,
             };
-            let first = (0..run.len()).find(|index| Self::has(run.marks[*index], bit, step));
-            trail.firsts[step] = first.map(|index| run.times[index]);
+            trail.firsts[step] = (0..run.len()).find(|index| Self::has(run.marks[*index], bit, step));
         }
         for index in run.times.partition_point(|time| *time < self.since)..run.len() {
             let (time, marks, group) = (run.times[index], run.marks[index], run.group(index));
+            // Of simultaneous events each is as much the first as the others, unless they have an order.
+            let is_first = |first: usize| first == index || !self.keeps_others && run.times[first] == time;
             let serves = |step: &usize| {
                 Self::has(marks, BoundQuery::STEP, *step)
-                    && (self.first_times[*step].is_none() || trail.firsts[*step] == Some(time))
+                    && (self.first_times[*step].is_none() || trail.firsts[*step].is_some_and(is_first))
             };
             let steps = (0..self.first_times.len()).filter(serves).fold(0, |steps, step| steps | 1 << step);
             if steps != 0 || self.keeps_others {

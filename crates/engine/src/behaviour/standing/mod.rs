@@ -6,6 +6,7 @@
 //! What is kept is bounded: it goes when nobody has asked for a while, and where there is no room questions are
 //! answered from all rows, as they are the first time.
 
+mod ended;
 mod sessions;
 mod state;
 mod users;

@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::ended::Ended;
 use super::users::{Print, Users, table_bytes};
 use super::wheel::Wheel;
 use crate::answer::Ending;
@@ -18,6 +19,8 @@ pub(super) struct Sessions {
     /// Slots of sessions that were joined with others.
     free: Vec<u32>,
     by_id: HashMap<Print, u32>,
+    /// Those with an id that have been idle, and are in no slot; their counts are as they were.
+    ended: Ended,
     /// Of actors whose events have no session of their own, each ascending in time.
     by_actor: HashMap<Print, Vec<u32>>,
     /// Who was in sessions that were at none of the steps yet.
@@ -25,17 +28,24 @@ pub(super) struct Sessions {
     waiting_count: usize,
     counts: Counts,
     users: Users,
+    /// When active ones will be idle.
     wheel: Wheel,
+    /// When others with an id will be, and may leave their slots.
+    leaving: Wheel,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// `None`: it was joined with another.
+    /// `None`: it was joined with another, or has left.
     session: Option<Session>,
+    /// Its own, where it has one.
+    id: Option<Print>,
     /// As what it is counted; `None`: it is not.
     counted: Option<Ending>,
     /// Whether the wheel has a timer of it.
     is_timed: bool,
+    /// And that of those that may leave.
+    may_leave: bool,
 }
 
 impl Sessions {
@@ -46,12 +56,14 @@ impl Sessions {
             slots: Vec::new(),
             free: Vec::new(),
             by_id: HashMap::new(),
+            ended: Ended::new(),
             by_actor: HashMap::new(),
             waiting: HashMap::new(),
             waiting_count: 0,
             counts: Counts::of_steps(steps),
             users: Users::new(steps),
             wheel: Wheel::new(rules.idle),
+            leaving: Wheel::new(rules.idle),
         }
     }
 
@@ -67,8 +79,48 @@ impl Sessions {
     pub(super) fn pass_to(&mut self, now: i64) {
         self.now = now;
         self.wheel.turn_to(now);
+        self.leaving.turn_to(now);
         while let Some((_, slot)) = self.wheel.due(now) {
             self.look_again(slot);
+        }
+        self.make_room();
+    }
+
+    /// Sessions that have been idle leave their slots. No event may be added after that has arrived before one that
+    /// is in here.
+    pub(super) fn make_room(&mut self) {
+        while let Some((_, slot)) = self.leaving.due(self.now) {
+            self.let_leave(slot);
+        }
+    }
+
+    fn let_leave(&mut self, slot: u32) {
+        let Some(known) = self.slots.get_mut(slot as usize) else { return };
+        known.may_leave = false;
+        if let (Some(session), Some(id)) = (&known.session, known.id) {
+            let idle_at = session.idle_at(self.rules);
+            if idle_at > self.now {
+                // One that is active by now is timed as such.
+                if known.counted.is_some_and(|ending| ending != Ending::Active) {
+                    known.may_leave = true;
+                    self.leaving.add((idle_at, slot));
+                }
+                return;
+            }
+            if !self.ended.put(id, session) {
+                return;
+            }
+            self.by_id.remove(&id);
+            (known.session, known.counted, known.id) = (None, None, None);
+        }
+        self.free_if_untimed(slot);
+    }
+
+    /// A slot that is empty is taken anew once no timer is of it.
+    fn free_if_untimed(&mut self, slot: u32) {
+        let is_free = |slot: &Slot| slot.session.is_none() && !slot.is_timed && !slot.may_leave;
+        if self.slots.get(slot as usize).is_some_and(is_free) {
+            self.free.push(slot);
         }
     }
 
@@ -93,7 +145,7 @@ impl Sessions {
         known.is_timed = false;
         match known.session.clone() {
             Some(session) => self.put(slot, session),
-            None => self.free.push(slot),
+            None => self.free_if_untimed(slot),
         }
     }
 
@@ -102,8 +154,9 @@ impl Sessions {
         let slot = match self.by_id.get(&id) {
             Some(slot) => *slot,
             None => {
-                let slot = self.vacancy();
+                let slot = self.vacancy(Some(id));
                 self.by_id.insert(id, slot);
+                self.come_back(slot, id);
                 slot
             }
         };
@@ -127,6 +180,15 @@ impl Sessions {
         }
     }
 
+    /// A session that had left is in a slot again, if it is there, as what it was counted all the time.
+    fn come_back(&mut self, slot: u32, id: Print) {
+        let Some(session) = self.ended.take(id) else { return };
+        if let Some(known) = self.slots.get_mut(slot as usize) {
+            known.counted = session.ending(self.rules, self.now);
+            known.session = Some(session);
+        }
+    }
+
     /// An event of an actor's that has no session of its own. It may lie between two, and make them one.
     pub(super) fn add_to_actor(&mut self, actor: Print, event: Shown) {
         let event = Session::begin(event);
@@ -147,7 +209,7 @@ impl Sessions {
         }
         let (slot, others) = match joins.split_first() {
             Some((slot, others)) => (*slot, others),
-            None => (self.vacancy(), &[][..]),
+            None => (self.vacancy(None), &[][..]),
         };
         others.iter().for_each(|other| self.vacate(*other));
         if joined.is_placed() {
@@ -165,12 +227,18 @@ impl Sessions {
         }
     }
 
-    fn vacancy(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { session: None, counted: None, is_timed: false });
-            // There are fewer than there can be rows in memory.
-            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-        })
+    /// An empty slot, for a session that has an id or none.
+    fn vacancy(&mut self, id: Option<Print>) -> u32 {
+        let empty = Slot { session: None, id, counted: None, is_timed: false, may_leave: false };
+        if let Some(slot) = self.free.pop()
+            && let Some(known) = self.slots.get_mut(slot as usize)
+        {
+            *known = empty;
+            return slot;
+        }
+        self.slots.push(empty);
+        // There are fewer than there can be rows in memory.
+        u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
     }
 
     fn vacate(&mut self, slot: u32) {
@@ -180,9 +248,7 @@ impl Sessions {
         }
         (known.session, known.counted) = (None, None);
         // Else its timer frees it.
-        if !known.is_timed {
-            self.free.push(slot);
-        }
+        self.free_if_untimed(slot);
     }
 
     /// Counts a session as what it is at the moment, in the place of what the slot had.
@@ -194,9 +260,14 @@ impl Sessions {
         known.counted = session.ending(self.rules, self.now);
         if let Some(ending) = known.counted {
             self.counts.add(session.reached, ending);
-            if ending == Ending::Active && !known.is_timed {
+            let timer = (session.idle_at(self.rules), slot);
+            let is_active = ending == Ending::Active;
+            if is_active && !known.is_timed {
                 known.is_timed = true;
-                self.wheel.add((session.idle_at(self.rules), slot));
+                self.wheel.add(timer);
+            } else if !is_active && known.id.is_some() && !known.may_leave {
+                known.may_leave = true;
+                self.leaving.add(timer);
             }
         }
         known.session = Some(session);
@@ -207,11 +278,13 @@ impl Sessions {
         self.slots.capacity() * size_of::<Slot>()
             + self.free.capacity() * size_of::<u32>()
             + table_bytes::<u32>(self.by_id.capacity())
+            + self.ended.bytes()
             + table_bytes::<Vec<u32>>(self.by_actor.capacity())
             // Each slot that has no id stands in the list of an actor.
             + self.slots.len().saturating_sub(self.by_id.len()) * 4 * size_of::<u32>()
             + (self.waiting.capacity() + self.waiting_count) * WAITING_BYTES
             + self.users.bytes()
             + self.wheel.bytes()
+            + self.leaving.bytes()
     }
 }

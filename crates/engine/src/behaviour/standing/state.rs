@@ -133,6 +133,8 @@ impl StandingDropoff {
             SourceKind::Actors => self.take_actor(actor, run),
             SourceKind::Latency(latency) => self.take_latency(latency, run),
         });
+        // What comes with a later question has arrived later.
+        self.sessions.make_room();
     }
 
     fn take_session(&mut self, actor: Actor<'_>, run: Run<'_>, users: &[OwnedKey]) {

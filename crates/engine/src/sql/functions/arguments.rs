@@ -22,6 +22,11 @@ pub(super) fn evaluated(
     Ok(ColumnarValue::Array(answer))
 }
 
+/// There is no room for a number, or for what some add up to.
+pub(super) fn too_large(problem: String) -> DataFusionError {
+    DataFusionError::External(Box::new(SqlError::NumberTooLarge(problem)))
+}
+
 /// The fault of a call.
 pub(super) fn refused(problem: String) -> DataFusionError {
     DataFusionError::External(Box::new(SqlError::Refused(problem)))

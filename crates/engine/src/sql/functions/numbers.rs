@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 };
 use ebbtide_model::{DECIMAL_PRECISION, DECIMAL_SCALE, Instant};
 
-use super::arguments::{evaluated, refused};
+use super::arguments::{evaluated, refused, too_large};
 use super::parameter::timestamp_type;
 
 pub(in crate::sql) fn number_functions() -> Vec<ScalarUDF> {
@@ -81,7 +81,7 @@ impl ScalarUDFImpl for RoundHalf {
 }
 
 fn round_all(numbers: &ArrayRef, decimals_of: impl Fn(usize) -> Option<i64>) -> Result<ArrayRef> {
-    let overflow = || refused("rounding goes past the largest number of its type".to_owned());
+    let overflow = || too_large("rounding goes past the largest number of its type".to_owned());
     Ok(match numbers.data_type() {
         DataType::Float64 => {
             let round = |(row, value): (usize, Option<f64>)| Some(round_float(value?, decimals_of(row)?));

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 };
 use ebbtide_model::{DECIMAL_PRECISION, DECIMAL_SCALE};
 
-use super::arguments::{evaluated, refused};
+use super::arguments::{evaluated, refused, too_large};
 use crate::exact::Decimal;
 use crate::{ExactSum, Ratio};
 
@@ -171,7 +171,10 @@ fn exact_units(numbers: &ArrayRef) -> Result<Decimal128Array> {
         };
         let units = number.units(i16::from(EXACT_SCALE)).filter(|units| units.abs() < limit);
         units.map(Some).ok_or_else(|| {
-            refused(format!("exact takes numbers of up to {} digits", PRECISION_MAX - EXACT_SCALE))
+            too_large(format!(
+                "a number has more than {} digits before its point, too many to be added up exactly",
+                PRECISION_MAX - EXACT_SCALE
+            ))
         })
     };
     match numbers.data_type() {

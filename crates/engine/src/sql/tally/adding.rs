@@ -45,9 +45,10 @@ impl Added {
     }
 }
 
-/// Rows of a batch, each with its group.
+/// Rows of a part, each with its group.
 pub(super) struct Grouped<'b> {
-    /// Places in the batch.
+    pub(super) part: usize,
+    /// Of the part.
     pub(super) rows: &'b [u32],
     pub(super) groups: &'b [usize],
     pub(super) groups_total: usize,
@@ -56,7 +57,7 @@ pub(super) struct Grouped<'b> {
 }
 
 impl Grouped<'_> {
-    /// Places in the batch with their groups, of the rows that count.
+    /// The rows that count, with their groups.
     fn counted(&self) -> impl Iterator<Item = (u32, usize)> {
         let counts = |place: usize| self.counted.is_none_or(|counted| counted.value(place));
         let rows = self.rows.iter().zip(self.groups).enumerate();
@@ -74,13 +75,8 @@ impl Adding {
         lineages.into_iter().flatten()
     }
 
-    /// `codes` are of the batch's part, `from` is where the batch begins in it, and `arguments` are of the rows.
-    pub(super) fn add(
-        &mut self,
-        grouped: &Grouped<'_>,
-        (part, from): (usize, usize),
-        arguments: &[ArrayRef],
-    ) -> Result<()> {
+    /// `arguments` are of the rows.
+    pub(super) fn add(&mut self, grouped: &Grouped<'_>, arguments: &[ArrayRef]) -> Result<()> {
         match self {
             Self::Rows(counts) => {
                 counts.resize(grouped.groups_total, 0);
@@ -95,9 +91,9 @@ impl Adding {
             }
             Self::Distinct { lookup, seen, counts } => {
                 counts.resize(grouped.groups_total, 0);
-                let codes = lookup.codes.of_part(part);
+                let codes = lookup.codes.of_part(grouped.part);
                 for (row, group) in grouped.counted() {
-                    let number = lookup.number(codes.get(from + row as usize).copied().unwrap_or(NONE));
+                    let number = lookup.number(codes.get(row as usize).copied().unwrap_or(NONE));
                     if number != lookup.null && number != NONE && seen.is_new(group, number) {
                         counts[group] += 1;
                     }

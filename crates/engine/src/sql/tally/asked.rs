@@ -63,7 +63,7 @@ impl CodedTable {
         let parents = Parents::of(&self.origin, &Parent { rows, by, key }).map_err(failed)?;
         let Some(parents) = parents else { return Ok(None) };
         let expr: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, column));
-        let lookup = parents.lookup(&expr).map_err(failed)?;
+        let lookup = parents.kept_lookup(&self.origin, &expr).map_err(failed)?;
         Ok(lookup.and_then(|lookup| Some(OfParents { numbers: lookup.table?, values: lookup.array })))
     }
 

@@ -17,7 +17,7 @@ use crate::sql::SqlError;
 /// What the numbers and values of one column may take: more of them would push out all others.
 const BYTES_MAX: usize = 48 << 20;
 /// What is made of fewer values is made again.
-const KEPT_VALUES_MIN: usize = 4_096;
+pub(super) const KEPT_VALUES_MIN: usize = 4_096;
 
 /// A table's rows as a scope sees them, and where what is made of them is kept.
 #[derive(Clone, Debug)]
@@ -225,7 +225,7 @@ pub(super) fn identities(parts: &[Part]) -> Vec<PartIdentity> {
     parts.iter().map(Part::identity).collect()
 }
 
-fn evaluated(expr: &Arc<dyn PhysicalExpr>, values: &ArrayRef) -> Result<ArrayRef> {
+pub(super) fn evaluated(expr: &Arc<dyn PhysicalExpr>, values: &ArrayRef) -> Result<ArrayRef> {
     let schema = Schema::new(vec![Field::new("value", values.data_type().clone(), true)]);
     let batch = RecordBatch::try_new(Arc::new(schema), vec![values.clone()])?;
     expr.evaluate(&batch)?.into_array(values.len())

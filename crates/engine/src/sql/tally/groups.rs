@@ -29,8 +29,10 @@ pub(super) enum By {
 pub(super) struct Level {
     pub(super) by: By,
     /// By the group before and the number within it: the group and one, where there is one.
-    places: Vec<u32>,
+    places: Arc<Vec<u32>>,
+    /// Those that have no place, because there would be too many, or because places are kept as they were.
     hashed: HashMap<u64, u32>,
+    has_places: bool,
     /// By group: that before, and the number within it.
     groups: Vec<(u32, u32)>,
 }
@@ -38,8 +40,9 @@ pub(super) struct Level {
 /// The groups of a level at some moment.
 #[derive(Debug)]
 pub(super) struct LevelState {
-    places: Vec<u32>,
+    places: Arc<Vec<u32>>,
     hashed: HashMap<u64, u32>,
+    has_places: bool,
     groups: Vec<(u32, u32)>,
     /// Of what is asked for each row.
     values: Option<Values>,
@@ -56,7 +59,7 @@ impl LevelState {
 
 impl Level {
     pub(super) fn new(by: By) -> Self {
-        Self { by, places: Vec::new(), hashed: HashMap::new(), groups: Vec::new() }
+        Self { by, places: Arc::default(), hashed: HashMap::new(), has_places: true, groups: Vec::new() }
     }
 
     /// The groups so far, without what they are found by.
@@ -66,7 +69,7 @@ impl Level {
             By::Evaluated { values, .. } => Some(values.clone()),
         };
         let (places, hashed, groups) = (self.places.clone(), self.hashed.clone(), self.groups.clone());
-        LevelState { places, hashed, groups, values }
+        LevelState { places, hashed, has_places: self.has_places, groups, values }
     }
 
     /// Goes on with groups of the same numbers.
@@ -76,6 +79,7 @@ impl Level {
         }
         self.places = state.places.clone();
         self.hashed = state.hashed.clone();
+        self.has_places = state.has_places;
         self.groups = state.groups.clone();
     }
 
@@ -117,42 +121,50 @@ impl Level {
         // Of a single group, each number has the place that it says.
         let width = self.width().or_else(|| (groups_before == 1).then_some(self.places.len()));
         let places = width.map(|width| width.saturating_mul(groups_before));
-        let Some(width) = width.filter(|_| places <= Some(PLACES_MAX) && self.hashed.is_empty()) else {
+        let Some(width) = width.filter(|_| places <= Some(PLACES_MAX) && self.has_places) else {
             self.move_places();
             for (place, group) in groups.iter_mut().enumerate() {
                 *group = self.hashed_group(*group, number_of(place))?;
             }
             return Ok(());
         };
-        self.places.resize(width * groups_before, 0);
+        // What others keep, too, stays as it is.
+        let is_own = Arc::get_mut(&mut self.places).map(|own| own.resize(width * groups_before, 0)).is_some();
         let is_fixed = self.width().is_some();
         for (place, group) in groups.iter_mut().enumerate() {
             let number = number_of(place);
             let at = number as usize;
-            if at >= width {
-                if is_fixed || number == NONE {
-                    return Err(outside());
-                }
-                if at >= self.places.len() {
-                    self.places.resize(at + 1, 0);
-                }
+            if at >= width && (is_fixed || number == NONE) {
+                return Err(outside());
             }
-            let known = &mut self.places[*group * width + at];
-            if *known == 0 {
-                self.groups.push((narrow(*group)?, number));
-                *known = narrow(self.groups.len())?;
-            }
-            *group = *known as usize - 1;
+            let at = *group * width + at;
+            *group = match self.places.get(at).copied() {
+                Some(known) if known > 0 => known as usize - 1,
+                _ if is_own => self.placed_group(*group, number, at)?,
+                _ => self.hashed_group(*group, number)?,
+            };
         }
         Ok(())
     }
 
+    /// A group that has no place yet.
+    fn placed_group(&mut self, before: usize, within: u32, at: usize) -> Result<usize> {
+        self.groups.push((narrow(before)?, within));
+        let places = Arc::make_mut(&mut self.places);
+        if at >= places.len() {
+            places.resize(at + 1, 0);
+        }
+        places[at] = narrow(self.groups.len())?;
+        Ok(self.groups.len() - 1)
+    }
+
     /// There are too many places by now: groups are found by hash from here on.
     fn move_places(&mut self) {
-        if self.places.is_empty() {
+        if !self.has_places {
             return;
         }
-        self.places = Vec::new();
+        self.places = Arc::default();
+        self.has_places = false;
         for (number, (before, within)) in (0_u32..).zip(&self.groups) {
             self.hashed.insert(pair(*before, *within), number);
         }

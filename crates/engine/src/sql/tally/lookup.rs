@@ -12,12 +12,13 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use ebbtide_model::ColumnType;
-use ebbtide_store::{ColumnRef, Part, arrow_type};
+use ebbtide_store::{ColumnRef, NO_TIME, PartIdentity, arrow_type};
 
-use super::codes::{Codes, Origin, from_store};
+use super::codes::{Codes, KEPT_VALUES_MIN, Origin, evaluated, from_store, identities};
+use super::days::Times;
 use super::source::{Parent, Scanned, Source, placed};
 use super::values::{NONE, Values};
-use crate::sql::time_range::{Overlap, TimeColumn, TimeRange};
+use crate::sql::time_range::TimeRange;
 
 /// Functions that take note of what they are called with, for each answer anew.
 const TAKING_NOTE: [&str; 1] = ["days_between"];
@@ -36,6 +37,8 @@ pub(super) struct Parents {
     by: Arc<Codes>,
     /// By the number of that column's value: the parent's row, or [`NONE`].
     row_of: Arc<[u32]>,
+    /// When the parents' rows are, where that is told of them.
+    times: Option<Arc<Times>>,
 }
 
 /// What a row has, found by the number of a column's value.
@@ -52,26 +55,69 @@ pub(super) struct Lookup {
     pub(super) lineages: [u64; 2],
 }
 
-/// A condition on rows, by the number of a column's value.
+/// A condition on rows, by the number of what it is on.
 pub(super) struct Kept {
-    pub(super) codes: Arc<Codes>,
-    pub(super) is_kept: Arc<[bool]>,
+    lookup: Lookup,
+    holds: Vec<bool>,
 }
 
 impl Kept {
     /// Whether it keeps a row of a part.
     pub(super) fn keeps(&self, part: usize, row: usize) -> bool {
-        let code = self.codes.of_part(part).get(row);
-        code.and_then(|code| self.is_kept.get(*code as usize)).copied().unwrap_or(false)
+        self.lookup.codes.of_part(part).get(row).is_some_and(|code| self.holds_of(self.lookup.number(*code)))
     }
 
     /// Unmarks the rows of a batch that it does not keep.
     pub(super) fn mark(&self, (part, from): (usize, usize), mask: &mut [bool]) {
-        let codes = self.codes.of_part(part).get(from..).unwrap_or_default();
-        for (marked, code) in mask.iter_mut().zip(codes) {
-            *marked &= self.is_kept.get(*code as usize).copied().unwrap_or(false);
+        let codes = self.lookup.codes.of_part(part).get(from..).unwrap_or_default();
+        let rows = mask.iter_mut().zip(codes);
+        match &self.lookup.table {
+            None => rows.for_each(|(marked, code)| *marked &= self.holds_of(*code)),
+            Some(table) => rows.for_each(|(marked, code)| {
+                *marked &= table.get(*code as usize).is_some_and(|number| self.holds_of(*number));
+            }),
         }
         mask.iter_mut().skip(codes.len()).for_each(|marked| *marked = false);
+    }
+
+    fn holds_of(&self, number: u32) -> bool {
+        self.holds.get(number as usize).copied().unwrap_or(false)
+    }
+}
+
+/// That rows have a parent which exists.
+pub(super) struct WithParent {
+    by: Arc<Codes>,
+    row_of: Arc<[u32]>,
+    times: Option<(Arc<Times>, TimeRange)>,
+}
+
+impl WithParent {
+    /// Whether a row of a part has.
+    pub(super) fn holds(&self, part: usize, row: usize) -> bool {
+        self.by.of_part(part).get(row).is_some_and(|code| self.exists(*code))
+    }
+
+    /// Unmarks the rows of a batch that have not.
+    pub(super) fn mark(&self, (part, from): (usize, usize), mask: &mut [bool]) {
+        let codes = self.by.of_part(part).get(from..).unwrap_or_default();
+        // Rows that follow one another mostly have one parent.
+        let mut last = (NONE, false);
+        for (marked, code) in mask.iter_mut().zip(codes) {
+            if last.0 != *code || *code == NONE {
+                last = (*code, self.exists(*code));
+            }
+            *marked &= last.1;
+        }
+        mask.iter_mut().skip(codes.len()).for_each(|marked| *marked = false);
+    }
+
+    fn exists(&self, code: u32) -> bool {
+        let row = self.row_of.get(code as usize).copied().filter(|row| *row != NONE);
+        row.is_some_and(|row| match &self.times {
+            None => true,
+            Some((times, range)) => times.all.get(row as usize).is_some_and(|time| range.has(*time)),
+        })
     }
 }
 
@@ -129,7 +175,8 @@ impl Lookups {
         }
         match &self.parent {
             Some(parents) if self.is_of_parent(expr) => {
-                parents.lookup(&placed(expr, |index| index - self.rows.columns())?)
+                let expr = placed(expr, |index| index - self.rows.columns())?;
+                parents.kept_lookup(&self.rows.origin, &expr)
             }
             _ => Ok(None),
         }
@@ -137,23 +184,50 @@ impl Lookups {
 
     /// As [`Self::lookup`], for a condition: null is no.
     pub(super) fn kept(&self, condition: &Arc<dyn PhysicalExpr>) -> Result<Option<Kept>> {
-        let Some(lookup) = self.lookup(condition)? else { return Ok(None) };
-        let Some(holds) = lookup.array.as_boolean_opt() else { return Ok(None) };
+        let of_parents = match &self.parent {
+            Some(parents) if self.is_of_parent(condition) => {
+                let condition = placed(condition, |index| index - self.rows.columns())?;
+                parents.condition(&self.rows.origin, &condition)?
+            }
+            _ => None,
+        };
+        let (lookup, holds) = match of_parents {
+            Some(known) => known,
+            None => match self.lookup(condition)? {
+                Some(lookup) => (lookup.clone(), lookup.array),
+                None => return Ok(None),
+            },
+        };
+        let Some(holds) = holds.as_boolean_opt() else { return Ok(None) };
         let holds: Vec<bool> =
             (0..holds.len()).map(|number| holds.is_valid(number) && holds.value(number)).collect();
-        let codes = u32::try_from(lookup.codes.values.len()).unwrap_or(NONE);
-        let is_kept =
-            (0..codes).map(|code| holds.get(lookup.number(code) as usize).copied().unwrap_or(false));
-        Ok(Some(Kept { is_kept: is_kept.collect(), codes: lookup.codes }))
+        Ok(Some(Kept { lookup, holds }))
     }
 
     /// The condition that a row has a parent whose time is in this range.
-    pub(super) fn with_parent(&self, time: Option<(TimeColumn, TimeRange)>) -> Result<Option<Kept>> {
-        let Some(parents) = &self.parent else { return Ok(None) };
-        let exists = parents.existing(time)?;
-        let is_there = |row: &u32| *row != NONE && exists.as_ref().is_none_or(|exists| exists[*row as usize]);
-        let is_kept = parents.row_of.iter().map(is_there).collect();
-        Ok(Some(Kept { codes: parents.by.clone(), is_kept }))
+    pub(super) fn with_parent(&self, range: Option<TimeRange>) -> Option<WithParent> {
+        let parents = self.parent.as_ref()?;
+        let times = parents.times.clone().zip(range);
+        Some(WithParent { by: parents.by.clone(), row_of: parents.row_of.clone(), times })
+    }
+
+    /// Makes of the times of a part's rows, of which there may be none, those from which on they exist with their
+    /// parents.
+    pub(super) fn delay_by_parents(&self, part: usize, times: &mut Vec<i64>) {
+        let Some(parents) = &self.parent else { return };
+        let codes = parents.by.of_part(part);
+        times.resize(codes.len(), NO_TIME);
+        for (time, code) in times.iter_mut().zip(codes) {
+            let row = parents.row_of.get(*code as usize).copied().filter(|row| *row != NONE);
+            *time = match (row, &parents.times) {
+                (None, _) => NO_TIME,
+                (Some(_), None) => *time,
+                // No time is the lowest.
+                (Some(row), Some(times)) => {
+                    (*time).max(times.all.get(row as usize).copied().unwrap_or(NO_TIME))
+                }
+            };
+        }
     }
 }
 
@@ -177,7 +251,8 @@ impl Parents {
             return Ok(None);
         };
         let row_of = Self::rows_of(child, &by, &parent.rows.origin, &keys)?;
-        Ok(Some(Self { rows: parent.rows.clone(), by, row_of }))
+        let times = parent.rows.time.map(|(time, _)| parent.rows.origin.times(time.index)).transpose()?;
+        Ok(Some(Self { rows: parent.rows.clone(), by, row_of, times }))
     }
 
     /// By the number of a value that names a parent: its row.
@@ -205,8 +280,51 @@ impl Parents {
         Ok(rows)
     }
 
+    /// As [`lookup`](Self::lookup), of a column from what is kept, or made and kept.
+    pub(super) fn kept_lookup(&self, child: &Origin, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<Lookup>> {
+        let Some(column) = expr.downcast_ref::<Column>() else { return self.lookup(expr) };
+        let parent = &self.rows.origin;
+        let what = format!("{} of {}", column.index(), parent.table().name);
+        let name = &child.table().name;
+        let known: Option<Arc<OfParents>> =
+            child.snapshot.derived_before(&child.scope, name, &what).map_err(from_store)?;
+        let of = identities(parent.parts());
+        if let Some(known) = known.filter(|known| known.of == of && Arc::ptr_eq(&known.row_of, &self.row_of))
+        {
+            return Ok(Some(known.lookup.clone()));
+        }
+        let Some(lookup) = self.lookup(expr)? else { return Ok(None) };
+        let bytes = lookup.table.as_ref().map_or(0, |table| size_of_val(&**table));
+        let bytes = bytes + lookup.array.get_array_memory_size();
+        let made = Arc::new(OfParents { of, row_of: self.row_of.clone(), lookup: lookup.clone() });
+        child.snapshot.keep_derived(&child.scope, name, &what, &made, bytes).map_err(from_store)?;
+        Ok(Some(lookup))
+    }
+
+    /// What a condition on one column of few values says of each of them.
+    fn condition(
+        &self,
+        child: &Origin,
+        condition: &Arc<dyn PhysicalExpr>,
+    ) -> Result<Option<(Lookup, ArrayRef)>> {
+        let [column] = columns_of(condition)[..] else { return Ok(None) };
+        let Some(name) = self.rows.origin.table().columns.get(column).map(|column| &column.name) else {
+            return Ok(None);
+        };
+        if takes_note(condition) || !self.is_numbered(column) {
+            return Ok(None);
+        }
+        let own: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, column));
+        let lookup = self.kept_lookup(child, &own)?;
+        let Some(lookup) = lookup.filter(|lookup| lookup.array.len() < KEPT_VALUES_MIN) else {
+            return Ok(None);
+        };
+        let holds = evaluated(&placed(condition, |_| 0)?, &lookup.array)?;
+        Ok(Some((lookup, holds)))
+    }
+
     /// An expression over the parent's columns.
-    pub(super) fn lookup(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<Lookup>> {
+    fn lookup(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<Lookup>> {
         let columns = columns_of(expr);
         let of_row: Vec<u32>;
         let (array, null);
@@ -254,26 +372,14 @@ impl Parents {
         let data_type = expr.data_type(&reading.schema)?;
         Ok(values.or_else(|| Values::new(&data_type)).map(|values| (values, rows)))
     }
+}
 
-    /// By row, whether it is of a time that exists; `None` where all are.
-    fn existing(&self, time: Option<(TimeColumn, TimeRange)>) -> Result<Option<Vec<bool>>> {
-        let Some((time, range)) = time else { return Ok(None) };
-        let parts = self.rows.origin.parts();
-        let wholly = |part: &Part| range.overlap(part.time_range(), time) == Overlap::Wholly;
-        if parts.iter().all(wholly) {
-            return Ok(None);
-        }
-        let mut exists = Vec::new();
-        for part in parts {
-            for batch in part.scan(&[ColumnRef::Declared(time.index)]).map_err(from_store)? {
-                let batch = batch.map_err(from_store)?;
-                let known = exists.len();
-                exists.resize(known + batch.num_rows(), true);
-                range.mark(batch.column(0), &mut exists[known..])?;
-            }
-        }
-        Ok(Some(exists))
-    }
+/// What children have by a column of their parents.
+struct OfParents {
+    /// The parents' rows.
+    of: Vec<PartIdentity>,
+    row_of: Arc<[u32]>,
+    lookup: Lookup,
 }
 
 /// Which of a parent's rows its children name.
@@ -300,6 +406,10 @@ impl Columns {
         };
         let schema = Arc::new(Schema::new(read.iter().filter_map(field).collect::<Vec<_>>()));
         Self { read, schema }
+    }
+
+    pub(super) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
     }
 
     /// There is one at least, since a scan tells how many rows there are by its columns.

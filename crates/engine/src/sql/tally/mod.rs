@@ -9,6 +9,7 @@
 mod adding;
 mod asked;
 mod codes;
+mod days;
 mod groups;
 mod lookup;
 mod rule;
@@ -79,7 +80,7 @@ struct Aggregate {
 
 /// Of the groups, those with the highest of an aggregate are enough: of each partition so many, and all that are
 /// equal to the lowest of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Best {
     /// Groupings.
     within: Vec<usize>,

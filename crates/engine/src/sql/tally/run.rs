@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{take, take_record_batch};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::split_conjunction;
-use ebbtide_store::Part;
 use hashbrown::HashMap;
 
-use super::adding::{Adding, Grouped, Seen};
+use super::adding::{Added, Adding, Grouped, Seen};
 use super::codes::from_store;
+use super::days::Days;
 use super::groups::{By, Level, numbers, shown};
 use super::lookup::{Columns, Kept, Lookups, columns_of};
 use super::standing::{Beginning, Shelf, Standing};
-use super::taking::{Ends, Existing, Read, Taking, places};
+use super::taking::{Ends, Existing, Gathering, Read, Rows, places, taken};
 use super::values::{NONE, Values};
 use super::{Aggregate, Best, Tally};
 
@@ -29,7 +29,7 @@ const SPARSE_ONE_OF: usize = 4;
 pub(super) struct Running<'t> {
     tally: &'t Tally,
     lookups: Lookups,
-    reading: Columns,
+    reading: Arc<Columns>,
     kept: Vec<Kept>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     levels: Vec<Level>,
@@ -42,9 +42,9 @@ pub(super) struct Running<'t> {
     firsts: Vec<u64>,
     /// Whether it goes on from a standing: groups are met in another order then.
     goes_on: bool,
+    /// The groups that were met since, where they are asked for; some more than once.
+    met: Vec<u32>,
     reservation: MemoryReservation,
-    /// The batch's part, and where it begins in it.
-    here: (usize, usize),
 }
 
 /// What has to hold for a row to count.
@@ -104,7 +104,7 @@ impl<'t> Running<'t> {
         let mut running = Self {
             tally,
             lookups,
-            reading: Columns::of(&tally.source.rows, []),
+            reading: Arc::new(Columns::of(&tally.source.rows, [])),
             kept: all.kept,
             conditions: all.evaluated,
             levels,
@@ -113,8 +113,8 @@ impl<'t> Running<'t> {
             counted,
             firsts: Vec::new(),
             goes_on: false,
+            met: Vec::new(),
             reservation,
-            here: (0, 0),
         };
         if running.is_own() { running.placed().map(Some) } else { Ok(None) }
     }
@@ -151,33 +151,35 @@ impl<'t> Running<'t> {
         for expr in self.evaluated() {
             *expr = reading.expr(expr)?;
         }
-        self.reading = reading;
+        self.reading = Arc::new(reading);
         Ok(self)
     }
 
     pub(super) async fn run(mut self) -> Result<RecordBatch> {
         let ends = Ends::of(&self.tally.source);
         let Some(shelf) = Shelf::of(self.tally, self.lineages())? else {
-            self.take(ends, None).await?;
-            return self.finish();
+            self.take_all(ends).await?;
+            return self.finish(None);
         };
         match shelf.begin() {
             Beginning::Nothing => {
-                self.take(ends, None).await?;
+                self.take_all(ends).await?;
+                self.finish(None)
             }
             Beginning::Standing(standing) => {
                 self.resume(&standing)?;
-                shelf.note_rows(self.take(ends, Some(standing.ends)).await?);
+                shelf.note_rows(self.take_since(standing.ends, ends).await?);
+                self.finish(standing.best.as_deref())
             }
             Beginning::Keeping(lasting) => {
-                self.take(lasting, None).await?;
+                self.take_all(lasting).await?;
                 let standing = Arc::new(self.standing(lasting)?);
                 self.resume(&standing)?;
-                shelf.keep(standing)?;
-                self.take(ends, Some(lasting)).await?;
+                shelf.keep(standing.clone())?;
+                self.take_since(lasting, ends).await?;
+                self.finish(standing.best.as_deref())
             }
         }
-        self.finish()
     }
 
     /// From which codes the numbers follow that it goes by.
@@ -190,9 +192,15 @@ impl<'t> Running<'t> {
     fn standing(&mut self, ends: Ends) -> Result<Standing> {
         let groups_total = self.groups_total();
         let added = self.adding.iter_mut().map(|adding| adding.state(groups_total));
-        let added = added.collect::<Result<_>>()?;
+        let added = added.collect::<Result<Vec<Added>>>()?;
         let levels = self.levels.iter().map(Level::state).collect();
-        Ok(Standing { ends, levels, added, firsts: self.firsts.clone() })
+        let groups: Vec<u32> = (0..u32::try_from(groups_total).unwrap_or(NONE)).collect();
+        // Counts never go down: what is not among the best by now has to be met again to be so.
+        let best = self.tally.best.as_ref().and_then(|best| match added.get(best.by)? {
+            Added::Rows(counts) => self.best(best, &groups, counts),
+            Added::Distinct { .. } | Added::Engine(_) => None,
+        });
+        Ok(Standing { ends, levels, added, firsts: self.firsts.clone(), best })
     }
 
     fn resume(&mut self, standing: &Standing) -> Result<()> {
@@ -216,127 +224,174 @@ impl<'t> Running<'t> {
         self.levels.last().map_or(1, Level::len)
     }
 
-    /// Takes the rows that exist at a moment, but for those that did so at an earlier one. How many were looked at.
-    async fn take(&mut self, ends: Ends, earlier: Option<Ends>) -> Result<usize> {
-        if earlier == Some(ends) {
+    /// Takes the rows that exist at a moment.
+    async fn take_all(&mut self, ends: Ends) -> Result<()> {
+        let source = &self.tally.source;
+        let existing = Existing::at(ends, source, &self.lookups);
+        let reading = self.reading.clone();
+        for (place, part) in source.rows.origin.parts().iter().enumerate() {
+            if !existing.may_have(part) {
+                continue;
+            }
+            let mut from = 0;
+            for batch in part.scan(&reading.columns()).map_err(from_store)? {
+                let batch = reading.batch(&batch.map_err(from_store)?)?;
+                let rows = Rows::From(from);
+                let read = Read { batch: &batch, columns: &reading, part: place, rows };
+                let mut mask = vec![true; batch.num_rows()];
+                existing.mark(&read, &mut mask)?;
+                self.take_marked(&read, mask)?;
+                from += batch.num_rows();
+                self.reserve()?;
+                tokio::task::consume_budget().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the rows that exist at a moment and did not at an earlier one. How many those are.
+    async fn take_since(&mut self, earlier: Ends, ends: Ends) -> Result<usize> {
+        if earlier == ends {
             return Ok(0);
         }
         let source = &self.tally.source;
-        let existing = Existing::at(ends, source, &self.lookups)?;
-        let before = earlier.map(|earlier| Existing::at(earlier, source, &self.lookups)).transpose()?;
-        let taking = Taking::new(existing, before);
+        let (existing, before) =
+            (Existing::at(ends, source, &self.lookups), Existing::at(earlier, source, &self.lookups));
+        let days = Days::of(source, &self.lookups)?;
+        let reading = self.reading.clone();
         let mut taken = 0;
-        for (part, scanned) in source.rows.origin.parts().iter().enumerate() {
-            if taking.may_have(scanned) {
-                self.here = (part, 0);
-                taken += self.take_part(scanned, &taking).await?;
+        for (place, part) in source.rows.origin.parts().iter().enumerate() {
+            let rows = days.rows(place, earlier.first(), ends.last());
+            let mut gathering = Gathering::of(&rows);
+            let mut scan = part.scan(&reading.columns()).map_err(from_store)?;
+            while !gathering.is_over() {
+                let Some(batch) = scan.next() else {
+                    return Err(DataFusionError::Internal("a part has fewer rows than before".to_owned()));
+                };
+                gathering.take(&reading.batch(&batch.map_err(from_store)?)?)?;
+                if gathering.is_over() || gathering.is_enough() {
+                    let (batch, rows) = gathering.gathered(reading.schema())?;
+                    let rows = Rows::At(&rows);
+                    let read = Read { batch: &batch, columns: &reading, part: place, rows };
+                    taken += self.take_come(&read, &existing, &before)?;
+                    self.reserve()?;
+                    tokio::task::consume_budget().await;
+                }
             }
         }
         Ok(taken)
     }
 
-    async fn take_part(&mut self, part: &Part, taking: &Taking) -> Result<usize> {
-        let mut taken = 0;
-        for batch in part.scan(&self.reading.columns()).map_err(from_store)? {
-            let batch = self.reading.batch(&batch.map_err(from_store)?)?;
-            let read = Read { batch: &batch, columns: &self.reading, here: self.here };
-            let mask = taking.mask(&read)?;
-            taken += self.take_batch(&batch, mask)?;
-            self.here.1 += batch.num_rows();
-            let levels: usize = self.levels.iter().map(Level::bytes).sum();
-            let adding: usize = self.adding.iter().map(Adding::bytes).sum();
-            self.reservation.try_resize(levels + adding)?;
-            tokio::task::consume_budget().await;
-        }
-        Ok(taken)
+    /// Takes those of some rows that exist and did not before. How many those are.
+    fn take_come(&mut self, read: &Read<'_>, existing: &Existing, before: &Existing) -> Result<usize> {
+        let rows = read.batch.num_rows();
+        let (mut mask, mut were_there) = (vec![true; rows], vec![true; rows]);
+        existing.mark(read, &mut mask)?;
+        before.mark(read, &mut were_there)?;
+        mask.iter_mut().zip(were_there).for_each(|(come, was_there)| *come &= !was_there);
+        let come = places(&mask);
+        let count = come.len();
+        self.take_places(read, come)?;
+        Ok(count)
     }
 
-    /// Takes those of the marked rows of a batch that all conditions keep. How many were marked.
-    fn take_batch(&mut self, batch: &RecordBatch, mask: Vec<bool>) -> Result<usize> {
+    fn reserve(&self) -> Result<()> {
+        let levels: usize = self.levels.iter().map(Level::bytes).sum();
+        let adding: usize = self.adding.iter().map(Adding::bytes).sum();
+        self.reservation.try_resize(levels + adding)
+    }
+
+    /// Takes those of the marked rows of a batch that all conditions keep.
+    fn take_marked(&mut self, read: &Read<'_>, mut mask: Vec<bool>) -> Result<()> {
+        let (Read { batch, part, .. }, Rows::From(from)) = (read, read.rows) else {
+            return self.take_places(read, places(&mask));
+        };
         let marked = mask.iter().filter(|marked| **marked).count();
-        if marked == 0 {
-            return Ok(0);
+        if marked < mask.len() / SPARSE_ONE_OF {
+            return self.take_places(read, places(&mask));
         }
-        let (rows, batch) = self.kept_rows(batch, mask, marked)?;
+        for kept in &self.kept {
+            kept.mark((*part, from), &mut mask);
+        }
+        for condition in &self.conditions {
+            mark(&mut mask, &evaluated_condition(condition, batch)?);
+        }
+        let kept = places(&mask);
+        let left = taken(batch, &kept)?;
+        self.add(*part, &rows_at(kept, read.rows), &left)
+    }
+
+    /// Takes those of some rows of a batch, by their places, that all conditions keep.
+    fn take_places(&mut self, read: &Read<'_>, mut places_left: Vec<u32>) -> Result<()> {
+        for kept in &self.kept {
+            places_left.retain(|place| kept.keeps(read.part, read.rows.at(*place)));
+        }
+        let mut left = taken(read.batch, &places_left)?;
+        for condition in &self.conditions {
+            let mut mask = vec![true; places_left.len()];
+            mark(&mut mask, &evaluated_condition(condition, &left)?);
+            let kept = places(&mask);
+            places_left = kept.iter().filter_map(|place| places_left.get(*place as usize).copied()).collect();
+            left = taken(&left, &kept)?;
+        }
+        self.add(read.part, &rows_at(places_left, read.rows), &left)
+    }
+
+    /// Adds rows of a part up; the batch has nothing else.
+    fn add(&mut self, part: usize, rows: &[u32], batch: &RecordBatch) -> Result<()> {
         if rows.is_empty() {
-            return Ok(marked);
+            return Ok(());
         }
         let mut groups = vec![0_usize; rows.len()];
         let mut groups_total = 1;
         for level in &mut self.levels {
-            refine(level, &batch, &rows, self.here, (&mut groups, groups_total))?;
+            refine(level, batch, (part, rows), (&mut groups, groups_total))?;
             groups_total = level.len();
         }
         if self.goes_on || groups_total > self.firsts.len() {
-            self.note_firsts(&rows, &groups, groups_total);
+            self.note_firsts(part, rows, &groups, groups_total);
+        }
+        if self.goes_on && self.tally.best.is_some() {
+            self.met.extend(groups.iter().filter_map(|group| u32::try_from(*group).ok()));
         }
         for (adding, condition) in self.adding.iter_mut().zip(&self.counted) {
-            let counted = counted(condition, &batch, &rows, self.here)?;
+            let counted = counted(condition, batch, (part, rows))?;
             let arguments = match adding {
-                Adding::Engine { arguments, .. } => arguments_of(arguments, &batch)?,
+                Adding::Engine { arguments, .. } => arguments_of(arguments, batch)?,
                 Adding::Rows(_) | Adding::Distinct { .. } => Vec::new(),
             };
-            let grouped = Grouped { rows: &rows, groups: &groups, groups_total, counted: counted.as_ref() };
-            adding.add(&grouped, self.here, &arguments)?;
+            let grouped = Grouped { part, rows, groups: &groups, groups_total, counted: counted.as_ref() };
+            adding.add(&grouped, &arguments)?;
         }
-        Ok(marked)
+        Ok(())
     }
 
-    fn note_firsts(&mut self, rows: &[u32], groups: &[usize], groups_total: usize) {
-        let (part, from) = self.here;
+    fn note_firsts(&mut self, part: usize, rows: &[u32], groups: &[usize], groups_total: usize) {
         self.firsts.resize(groups_total, u64::MAX);
         for (row, group) in rows.iter().zip(groups) {
-            let place = (part as u64) << 32 | (from as u64 + u64::from(*row));
+            let place = (part as u64) << 32 | u64::from(*row);
             self.firsts[*group] = self.firsts[*group].min(place);
         }
     }
 
-    /// The rows that are left, by their places in the batch that was read, and a batch of them alone.
-    fn kept_rows(
-        &self,
-        batch: &RecordBatch,
-        mut mask: Vec<bool>,
-        marked: usize,
-    ) -> Result<(Vec<u32>, RecordBatch)> {
-        let (part, from) = self.here;
-        let is_sparse = marked < mask.len() / SPARSE_ONE_OF;
-        let mut rows;
-        if is_sparse {
-            rows = places(&mask);
-            for kept in &self.kept {
-                rows.retain(|row| kept.keeps(part, from + *row as usize));
-            }
-        } else {
-            for kept in &self.kept {
-                kept.mark(self.here, &mut mask);
-            }
-            for condition in &self.conditions {
-                mark(&mut mask, &evaluated_condition(condition, batch)?);
-            }
-            rows = places(&mask);
-        }
-        if rows.len() == batch.num_rows() {
-            return Ok((rows, batch.clone()));
-        }
-        let mut left = take_record_batch(batch, &UInt32Array::from(rows.clone()))?;
-        for condition in self.conditions.iter().filter(|_| is_sparse) {
-            let mut mask = vec![true; rows.len()];
-            mark(&mut mask, &evaluated_condition(condition, &left)?);
-            let kept = places(&mask);
-            rows = kept.iter().filter_map(|place| rows.get(*place as usize).copied()).collect();
-            left = take_record_batch(&left, &UInt32Array::from(kept))?;
-        }
-        Ok((rows, left))
-    }
-
-    fn finish(mut self) -> Result<RecordBatch> {
+    /// What was added up; of the groups of before, these alone may be among the best that were not met since.
+    fn finish(mut self, best_before: Option<&[u32]>) -> Result<RecordBatch> {
         let groups_total = self.groups_total();
         let added = self.adding.iter_mut().map(|adding| adding.finish(groups_total));
         let mut added: Vec<ArrayRef> = added.collect::<Result<_>>()?;
-        let total = u32::try_from(groups_total).unwrap_or(NONE);
-        let mut groups: Vec<u32> = (0..total).collect();
+        let mut groups: Vec<u32> = match best_before {
+            Some(before) => {
+                self.met.extend_from_slice(before);
+                self.met.sort_unstable();
+                self.met.dedup();
+                std::mem::take(&mut self.met)
+            }
+            None => (0..u32::try_from(groups_total).unwrap_or(NONE)).collect(),
+        };
         if let Some(best) = &self.tally.best
-            && let Some(left) = self.best(best, &groups, &added)
+            && let Some(by) = added.get(best.by).and_then(|by| by.as_primitive_opt::<Int64Type>())
+            && by.null_count() == 0
+            && let Some(left) = self.best(best, &groups, by.values())
         {
             groups = left;
         }
@@ -358,8 +413,8 @@ impl<'t> Running<'t> {
     }
 
     /// The groups that may be among the best of their partition: no other has as few.
-    fn best(&self, best: &Best, groups: &[u32], added: &[ArrayRef]) -> Option<Vec<u32>> {
-        let by = added.get(best.by)?.as_primitive_opt::<Int64Type>().filter(|by| by.null_count() == 0)?;
+    fn best(&self, best: &Best, groups: &[u32], by: &[i64]) -> Option<Vec<u32>> {
+        let by_group = |group: u32| by.get(group as usize).copied().unwrap_or(0);
         let numbers = numbers(&self.levels, groups);
         let level = |place: &usize| self.places.iter().position(|known| known == place);
         let levels = best.within.iter().map(level).collect::<Option<Vec<usize>>>()?;
@@ -367,9 +422,9 @@ impl<'t> Running<'t> {
         let mut highest: Vec<Highest> = Vec::new();
         let mut places: HashMap<Vec<u32>, usize> = HashMap::new();
         let mut key: Vec<u32> = Vec::with_capacity(levels.len());
-        for (group, value) in by.values().iter().enumerate() {
+        for (index, group) in groups.iter().enumerate() {
             key.clear();
-            key.extend(levels.iter().map(|level| numbers[*level][group]));
+            key.extend(levels.iter().map(|level| numbers[*level][index]));
             let place = match places.get(&key) {
                 Some(place) => *place,
                 None => {
@@ -378,14 +433,12 @@ impl<'t> Running<'t> {
                     highest.len() - 1
                 }
             };
-            highest[place].note(*value);
+            highest[place].note(by_group(*group));
             of_group.push(place);
         }
-        let is_left = |group: &&u32| {
-            let group = **group as usize;
-            highest[of_group[group]].may_have(by.value(group))
-        };
-        Some(groups.iter().filter(is_left).copied().collect())
+        let left = groups.iter().zip(of_group);
+        let left = left.filter(|(group, place)| highest[*place].may_have(by_group(**group)));
+        Some(left.map(|(group, _)| *group).collect())
     }
 }
 
@@ -441,8 +494,7 @@ fn begun(aggregate: &Aggregate, lookups: &Lookups) -> Result<Option<Adding>> {
 fn refine(
     level: &mut Level,
     batch: &RecordBatch,
-    rows: &[u32],
-    (part, from): (usize, usize),
+    (part, rows): (usize, &[u32]),
     (groups, before): (&mut [usize], usize),
 ) -> Result<()> {
     if let By::Evaluated { expr, values } = &mut level.by {
@@ -453,7 +505,7 @@ fn refine(
     }
     let By::Lookup(lookup) = &level.by else { return Ok(()) };
     let lookup = lookup.clone();
-    let codes = lookup.codes.of_part(part).get(from..).unwrap_or_default();
+    let codes = lookup.codes.of_part(part);
     let code = |place: usize| codes.get(rows[place] as usize).copied().unwrap_or(NONE);
     match &lookup.table {
         None => level.refine(groups, before, code),
@@ -461,12 +513,11 @@ fn refine(
     }
 }
 
-/// Which of these rows of a batch, from which the rest is gone, count for an aggregate; `None`: all.
+/// Which of these rows of a part, of which the batch is, count for an aggregate; `None`: all.
 fn counted(
     condition: &Condition,
     batch: &RecordBatch,
-    rows: &[u32],
-    (part, from): (usize, usize),
+    (part, rows): (usize, &[u32]),
 ) -> Result<Option<BooleanArray>> {
     if condition.kept.is_empty() && condition.evaluated.is_empty() {
         return Ok(None);
@@ -474,13 +525,21 @@ fn counted(
     let mut counted = vec![true; rows.len()];
     for kept in &condition.kept {
         for (counted, row) in counted.iter_mut().zip(rows) {
-            *counted &= kept.keeps(part, from + *row as usize);
+            *counted &= kept.keeps(part, *row as usize);
         }
     }
     for expr in &condition.evaluated {
         mark(&mut counted, &evaluated_condition(expr, batch)?);
     }
     Ok(Some(BooleanArray::from(counted)))
+}
+
+/// Which rows of a part are at some places of what was read of it.
+fn rows_at(mut places: Vec<u32>, rows: Rows<'_>) -> Vec<u32> {
+    for place in &mut places {
+        *place = u32::try_from(rows.at(*place)).unwrap_or(NONE);
+    }
+    places
 }
 
 fn arguments_of(arguments: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {

@@ -16,7 +16,7 @@ use super::groups::LevelState;
 use super::lookup::takes_note;
 use super::source::Source;
 use super::taking::Ends;
-use super::{Aggregate, Tally};
+use super::{Aggregate, Best, Tally};
 use crate::sql::time_range::TimeRange;
 
 /// What it is kept as.
@@ -40,13 +40,16 @@ pub(super) struct Standing {
     pub(super) added: Vec<Added>,
     /// By group, where the first of its rows lies.
     pub(super) firsts: Vec<u64>,
+    /// Where few groups are wanted, those that may be among them, if no others are met.
+    pub(super) best: Option<Vec<u32>>,
 }
 
 impl Standing {
     fn bytes(&self) -> usize {
         let levels: usize = self.levels.iter().map(LevelState::bytes).sum();
         let added: usize = self.added.iter().map(Added::bytes).sum();
-        levels + added + size_of_val(&*self.firsts)
+        let best = self.best.as_ref().map_or(0, |best| size_of_val(&**best));
+        levels + added + size_of_val(&*self.firsts) + best
     }
 }
 
@@ -72,6 +75,7 @@ struct Asked {
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     groups: Vec<Arc<dyn PhysicalExpr>>,
     aggregates: Vec<Aggregate>,
+    best: Option<Best>,
     range: Option<TimeRange>,
     parent: Option<AskedParent>,
     /// Which numbers its groups and distinct values go by.
@@ -111,6 +115,7 @@ impl PartialEq for Asked {
             && self.lineages == other.lineages
             && self.groups == other.groups
             && self.conditions == other.conditions
+            && self.best == other.best
             && self.aggregates.len() == other.aggregates.len()
             && self.aggregates.iter().zip(&other.aggregates).all(is_same)
             && parents
@@ -135,7 +140,7 @@ pub(super) enum Beginning {
 impl<'t> Shelf<'t> {
     /// `None` where what is asked is its own each time.
     pub(super) fn of(tally: &'t Tally, lineages: Vec<u64>) -> Result<Option<Self>> {
-        let Tally { source, groups, aggregates, .. } = tally;
+        let Tally { source, groups, aggregates, best, .. } = tally;
         let inside =
             aggregates.iter().flat_map(|aggregate| aggregate.arguments.iter().chain(&aggregate.filter));
         let is_orderless = aggregates.iter().all(Aggregate::is_orderless);
@@ -154,6 +159,7 @@ impl<'t> Shelf<'t> {
             conditions: source.conditions.clone(),
             groups: groups.clone(),
             aggregates: aggregates.clone(),
+            best: best.clone(),
             range: source.rows.time.map(|(_, range)| range),
             parent,
             lineages,

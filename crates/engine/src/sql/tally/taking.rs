@@ -1,11 +1,13 @@
 //! Which rows of a table a tally takes: those that exist at its moment, or that have come to exist since an
 //! earlier one.
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, take};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use ebbtide_store::Part;
 
-use super::lookup::{Columns, Kept, Lookups};
+use super::lookup::{Columns, Lookups, WithParent};
 use super::source::Source;
 use crate::sql::time_range::{Overlap, TimeColumn, TimeRange};
 
@@ -25,6 +27,16 @@ impl Ends {
         }
     }
 
+    /// The earliest of them.
+    pub(super) fn first(self) -> i64 {
+        self.own.into_iter().chain(self.parent).min().unwrap_or(i64::MIN)
+    }
+
+    /// The latest of them.
+    pub(super) fn last(self) -> i64 {
+        self.own.into_iter().chain(self.parent).max().unwrap_or(i64::MAX)
+    }
+
     /// Whether all that exists at these exists at the others, too.
     pub(super) fn are_within(self, others: Self) -> bool {
         let is_within = |end: Option<i64>, other: Option<i64>| match (end, other) {
@@ -39,31 +51,42 @@ impl Ends {
 pub(super) struct Existing {
     time: Option<(TimeColumn, TimeRange)>,
     /// Where they have to have a parent, that they do.
-    parent: Option<Kept>,
+    parent: Option<WithParent>,
 }
 
 impl Existing {
-    pub(super) fn at(ends: Ends, source: &Source, lookups: &Lookups) -> Result<Self> {
-        let ended = |time: Option<(TimeColumn, TimeRange)>, end: Option<i64>| {
-            time.map(|(column, range)| (column, end.map_or(range, |end| range.ended(end))))
+    pub(super) fn at(ends: Ends, source: &Source, lookups: &Lookups) -> Self {
+        let ended = |(column, range): (TimeColumn, TimeRange), end: Option<i64>| {
+            (column, end.map_or(range, |end| range.ended(end)))
         };
-        let parent = source.parent.as_ref();
-        let parent_time = parent.and_then(|parent| ended(parent.rows.time, ends.parent));
-        Ok(Self {
-            time: ended(source.rows.time, ends.own),
-            parent: parent.map(|_| lookups.with_parent(parent_time)).transpose()?.flatten(),
-        })
+        let parent_time = source.parent.as_ref().and_then(|parent| parent.rows.time);
+        let parent_range = parent_time.map(|time| ended(time, ends.parent).1);
+        Self {
+            time: source.rows.time.map(|time| ended(time, ends.own)),
+            parent: lookups.with_parent(parent_range),
+        }
+    }
+
+    /// Whether some of a part's rows may be among them.
+    pub(super) fn may_have(&self, part: &Part) -> bool {
+        self.time.is_none_or(|(column, range)| range.overlap(part.time_range(), column) != Overlap::Nowhere)
     }
 
     /// Unmarks rows that do not exist.
-    fn mark(&self, read: &Read<'_>, mask: &mut [bool]) -> Result<()> {
+    pub(super) fn mark(&self, read: &Read<'_>, mask: &mut [bool]) -> Result<()> {
         if let Some((time, range)) = self.time
             && let Some(place) = read.columns.place(time.index)
         {
             range.mark(read.batch.column(place), mask)?;
         }
         if let Some(parent) = &self.parent {
-            parent.mark(read.here, mask);
+            match read.rows {
+                Rows::From(from) => parent.mark((read.part, from), mask),
+                Rows::At(rows) => {
+                    let rows = mask.iter_mut().zip(rows);
+                    rows.for_each(|(marked, row)| *marked &= parent.holds(read.part, *row as usize));
+                }
+            }
         }
         Ok(())
     }
@@ -73,62 +96,90 @@ impl Existing {
 pub(super) struct Read<'b> {
     pub(super) batch: &'b RecordBatch,
     pub(super) columns: &'b Columns,
-    /// Its part, and where it begins in it.
-    pub(super) here: (usize, usize),
+    pub(super) part: usize,
+    /// Which of the part's rows they are.
+    pub(super) rows: Rows<'b>,
 }
 
-/// Rows that exist, but for those that were there before.
-pub(super) struct Taking {
-    existing: Existing,
-    before: Option<Existing>,
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'b> {
+    /// One after the other from this one on.
+    From(usize),
+    At(&'b [u32]),
 }
 
-impl Taking {
-    pub(super) fn new(existing: Existing, before: Option<Existing>) -> Self {
-        Self { existing, before }
-    }
-
-    /// Whether some of a part's rows may be taken.
-    pub(super) fn may_have(&self, part: &Part) -> bool {
-        let Some((column, range)) = self.existing.time else { return !self.is_nothing() };
-        let time = part.time_range();
-        if range.overlap(time, column) == Overlap::Nowhere {
-            return false;
+impl Rows<'_> {
+    /// Which row of the part is at a place of what was read.
+    pub(super) fn at(self, place: u32) -> usize {
+        match self {
+            Self::From(from) => from + place as usize,
+            Self::At(rows) => rows.get(place as usize).map_or(usize::MAX, |row| *row as usize),
         }
-        match &self.before {
-            Some(before) if before.has_the_parents_of(&self.existing) => {
-                let since = before.time.map_or(range, |(_, before)| range.after(before.end()));
-                since.overlap(time, column) != Overlap::Nowhere
-            }
-            Some(_) | None => true,
-        }
-    }
-
-    /// Whether nothing has come since.
-    fn is_nothing(&self) -> bool {
-        self.before.as_ref().is_some_and(|before| before.has_the_parents_of(&self.existing))
-    }
-
-    /// By row of a batch, whether it is taken.
-    pub(super) fn mask(&self, read: &Read<'_>) -> Result<Vec<bool>> {
-        let mut mask = vec![true; read.batch.num_rows()];
-        self.existing.mark(read, &mut mask)?;
-        if let Some(before) = &self.before {
-            let mut were_there = vec![true; mask.len()];
-            before.mark(read, &mut were_there)?;
-            mask.iter_mut().zip(were_there).for_each(|(taken, was_there)| *taken &= !was_there);
-        }
-        Ok(mask)
     }
 }
 
-impl Existing {
-    fn has_the_parents_of(&self, other: &Self) -> bool {
-        match (&self.parent, &other.parent) {
-            (Some(own), Some(other)) => own.is_kept == other.is_kept,
-            (own, other) => own.is_none() && other.is_none(),
+/// Rows in a batch of gathered ones, about.
+const GATHERED_ROWS: usize = 65_536;
+
+/// Brings together some rows of a part, which is read in order.
+pub(super) struct Gathering<'r> {
+    /// Those that are still to come.
+    rows: &'r [u32],
+    /// How many rows were read.
+    read: usize,
+    found: Vec<RecordBatch>,
+    found_rows: Vec<u32>,
+}
+
+impl<'r> Gathering<'r> {
+    /// They ascend.
+    pub(super) fn of(rows: &'r [u32]) -> Self {
+        Self { rows, read: 0, found: Vec::new(), found_rows: Vec::new() }
+    }
+
+    /// Whether all were found.
+    pub(super) fn is_over(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub(super) fn is_enough(&self) -> bool {
+        self.found_rows.len() >= GATHERED_ROWS
+    }
+
+    /// Takes the part's next batch.
+    pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (from, end) = (self.read, self.read + batch.num_rows());
+        let count = self.rows.partition_point(|row| (*row as usize) < end);
+        let (own, rest) = self.rows.split_at(count);
+        (self.rows, self.read) = (rest, end);
+        if !own.is_empty() {
+            let from = u32::try_from(from).unwrap_or(u32::MAX);
+            let places: Vec<u32> = own.iter().map(|row| row - from).collect();
+            self.found.push(taken(batch, &places)?);
+            self.found_rows.extend_from_slice(own);
+        }
+        Ok(())
+    }
+
+    /// What was found since this was last asked for, and which of the part's rows they are.
+    pub(super) fn gathered(&mut self, schema: &SchemaRef) -> Result<(RecordBatch, Vec<u32>)> {
+        let (found, rows) = (std::mem::take(&mut self.found), std::mem::take(&mut self.found_rows));
+        match &found[..] {
+            [batch] => Ok((batch.clone(), rows)),
+            found => Ok((concat_batches(schema, found)?, rows)),
         }
     }
+}
+
+/// Those of a batch's rows.
+pub(super) fn taken(batch: &RecordBatch, places: &[u32]) -> Result<RecordBatch> {
+    if places.len() == batch.num_rows() {
+        return Ok(batch.clone());
+    }
+    let places = UInt32Array::from(places.to_vec());
+    let columns = batch.columns().iter().map(|column| take(column, &places, None));
+    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect::<Result<_, _>>()?, &options)?)
 }
 
 /// The places that are marked.

@@ -12,7 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use datafusion::common::{DataFusionError, Result};
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 /// What stands for no number.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -26,8 +26,16 @@ pub(super) struct Values {
     data_type: DataType,
     known: Known,
     null: u32,
-    numbers: HashTable<u32>,
+    numbers: HashTable<Numbered>,
     hasher: DefaultHashBuilder,
+}
+
+/// The number of a value, with half of its hash: what is of another hash is no other spelling of the same, and a table
+/// that grows asks no value again.
+#[derive(Clone, Copy, Debug)]
+struct Numbered {
+    hash: u32,
+    number: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +94,7 @@ impl Values {
             let texts = cast(array, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
             let mut last = (NONE, "");
+            let mut recent = [(NONE, ""); RECENT];
             for row in 0..texts.len() {
                 if texts.is_null(row) {
                     into.push(self.number_of_null()?);
@@ -93,7 +102,12 @@ impl Values {
                 }
                 let text = texts.value(row);
                 if last.0 == NONE || last.1 != text {
-                    last = (self.number_of_text(text)?, text);
+                    let hash = self.hash(text);
+                    let place = &mut recent[hash as usize % RECENT];
+                    if place.0 == NONE || place.1 != text {
+                        *place = (self.number_of_text(hash, text)?, text);
+                    }
+                    last = *place;
                 }
                 into.push(last.0);
             }
@@ -129,45 +143,51 @@ impl Values {
         Ok(self.null)
     }
 
-    fn number_of_text(&mut self, text: &str) -> Result<u32> {
-        let hash = self.hasher.hash_one(text);
+    fn number_of_text(&mut self, hash: u32, text: &str) -> Result<u32> {
         if let Some(number) = self.find_text(hash, text) {
             return Ok(number);
         }
         let number = self.next()?;
-        let Self { known, numbers, hasher, .. } = self;
-        if let Known::Texts { all, ends } = known {
+        if let Known::Texts { all, ends } = &mut self.known {
             all.push_str(text);
             ends.push(all.len());
-            let hash_of = |number: &u32| hasher.hash_one(text_at(all, ends, *number));
-            numbers.insert_unique(hash, number, hash_of);
+            self.insert(Numbered { hash, number });
         }
         Ok(number)
     }
 
     fn number_of_number(&mut self, value: i64) -> Result<u32> {
-        let hash = self.hasher.hash_one(value);
+        let hash = self.hash(value);
         if let Some(number) = self.find_number(hash, value) {
             return Ok(number);
         }
         let number = self.next()?;
-        let Self { known, numbers, hasher, .. } = self;
-        if let Known::Numbers(values) = known {
+        if let Known::Numbers(values) = &mut self.known {
             values.push(value);
-            let hash_of = |number: &u32| hasher.hash_one(number_at(values, *number));
-            numbers.insert_unique(hash, number, hash_of);
+            self.insert(Numbered { hash, number });
         }
         Ok(number)
     }
 
-    fn find_text(&self, hash: u64, text: &str) -> Option<u32> {
-        let Known::Texts { all, ends } = &self.known else { return None };
-        self.numbers.find(hash, |number| text_at(all, ends, *number) == text).copied()
+    fn insert(&mut self, numbered: Numbered) {
+        self.numbers.insert_unique(spread(numbered.hash), numbered, |known| spread(known.hash));
     }
 
-    fn find_number(&self, hash: u64, value: i64) -> Option<u32> {
+    fn find_text(&self, hash: u32, text: &str) -> Option<u32> {
+        let Known::Texts { all, ends } = &self.known else { return None };
+        let is_it = |known: &Numbered| known.hash == hash && text_at(all, ends, known.number) == text;
+        self.numbers.find(spread(hash), is_it).map(|known| known.number)
+    }
+
+    fn find_number(&self, hash: u32, value: i64) -> Option<u32> {
         let Known::Numbers(values) = &self.known else { return None };
-        self.numbers.find(hash, |number| number_at(values, *number) == value).copied()
+        let is_it = |known: &Numbered| known.hash == hash && number_at(values, known.number) == value;
+        self.numbers.find(spread(hash), is_it).map(|known| known.number)
+    }
+
+    fn hash(&self, value: impl Hash) -> u32 {
+        let hash = self.hasher.hash_one(value);
+        u32::try_from(hash >> 32).unwrap_or(u32::MAX)
     }
 
     /// By the number of another's value, which number it has here, or [`NONE`]: null is equal to nothing.
@@ -176,11 +196,11 @@ impl Values {
             _ if number == other.null => None,
             Known::Texts { all, ends } => {
                 let text = text_at(all, ends, number);
-                self.find_text(self.hasher.hash_one(text), text)
+                self.find_text(self.hash(text), text)
             }
             Known::Numbers(values) => {
                 let value = number_at(values, number);
-                self.find_number(self.hasher.hash_one(value), value)
+                self.find_number(self.hash(value), value)
             }
         };
         (0..u32::try_from(other.len()).unwrap_or(NONE)).map(|number| find(number).unwrap_or(NONE)).collect()
@@ -224,6 +244,11 @@ impl Values {
         debug_assert_eq!(array.len(), len, "one value for each number");
         if *array.data_type() == self.data_type { Ok(array) } else { Ok(cast(&array, &self.data_type)?) }
     }
+}
+
+/// A table goes by the lowest bits of a hash, and by the highest.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 fn recent_place(value: i64) -> usize {

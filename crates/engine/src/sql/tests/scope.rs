@@ -274,3 +274,17 @@ async fn the_fixture_holds_what_the_tests_fear() {
         ask_with(&sql(), &snapshot(), &scope(Tenants::All), request("SELECT * FROM cards")).await.unwrap();
     assert!(all.to_string().contains("secret-yvonne"));
 }
+
+#[tokio::test]
+async fn what_a_planner_would_pass_over_is_refused() {
+    for (clause, told) in [
+        ("TABLESAMPLE BERNOULLI (1)", "a sample"),
+        ("TABLESAMPLE (10)", "a sample"),
+        ("WITH (NOLOCK)", "a hint"),
+    ] {
+        let statement = format!("SELECT count(*) AS n FROM sales {clause}");
+        let error = ask(&statement).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{statement}: {error}");
+        assert!(error.to_string().contains(told), "{statement}: {error}");
+    }
+}

@@ -74,7 +74,7 @@ impl Binder<'_, '_> {
         };
         let column = prop_column(table, by, "by")?;
         let column_type = table.columns[column].column_type;
-        Ok(ParentColumn { table: table.name.clone(), key, column, column_type })
+        Ok(ParentColumn { table: table.name.clone(), key, column, column_type, time: table.time })
     }
 
     /// A source for each entity: one table's rows may be measured by several properties.

@@ -15,7 +15,7 @@ use super::filter::CohortFilter;
 use super::matcher::Matcher;
 use super::{Filter, PropScope, Query, When};
 use crate::cohort::cohort_tables;
-use crate::{AppSchema, Calendar, ColumnType, Fault, TableKind, TableName, TableSchema, nearest};
+use crate::{AppSchema, Calendar, ColumnType, Fault, Instant, TableKind, TableName, TableSchema, nearest};
 
 /// The property that stands for the event's name, where a table has no column of that name.
 const EVENT_PROP: &str = "event";
@@ -68,6 +68,12 @@ fn cohort_dependencies(sources: &[EventSource], schema: &AppSchema) -> Vec<Table
 
 fn fault(path: &str, problem: impl std::fmt::Display) -> Fault {
     Fault { path: path.to_owned(), problem: problem.to_string() }
+}
+
+/// The moment that a query asks about, by its own calendar; `None`: it names none.
+pub fn as_of(query: &Query, schema: &AppSchema) -> Option<Instant> {
+    let calendar = calendar(&mut query.clone(), schema);
+    query.as_of.map(|when| when.end(&calendar))
 }
 
 fn calendar(query: &mut Query, schema: &AppSchema) -> Calendar {

@@ -26,7 +26,7 @@ fn typed(name: &str, cell_type: CellType) -> ListColumn {
 /// An answer with one list, of these columns and rows.
 fn answer(columns: Vec<ListColumn>, rows: Json) -> Arc<Answer> {
     let lists = vec![List { path: "rows".to_owned(), columns }];
-    Arc::new(Answer { body: json!({"rows": rows}), lists, changes_at: as_of() })
+    Arc::new(Answer { body: json!({"rows": rows}), lists, changes_at: as_of(), is_settled: true })
 }
 
 fn export(format: ExportFormat, lists: Vec<ExportList>) -> Export {
@@ -315,7 +315,7 @@ fn columns_are_those_declared_even_where_a_row_lacks_one_and_where_there_is_no_r
 #[test]
 fn an_answer_without_a_list_is_one_row() {
     let check = |body: Json, want: &str| {
-        let answer = Arc::new(Answer { body, lists: Vec::new(), changes_at: as_of() });
+        let answer = Arc::new(Answer { body, lists: Vec::new(), changes_at: as_of(), is_settled: true });
         let list = ExportList::of_answer("visits", answer, WHOLE);
         let mut file = Vec::new();
         export(ExportFormat::Csv, vec![list]).write(&mut file).unwrap();

@@ -123,12 +123,14 @@ pub struct SpineRows {
 
 impl SpineRows {
     /// The rows of a run, counted from the first of `rows`.
+    #[inline]
     pub fn run(&self, run: usize) -> Range<usize> {
         let end = self.starts.get(run + 1).copied().unwrap_or(self.rows.end - self.rows.start);
         self.starts.get(run).map_or(0..0, |start| *start as usize..end as usize)
     }
 
     /// Whether some rows of a run, dead ones too, are of one time.
+    #[inline]
     pub fn is_simultaneous(&self, run: usize) -> bool {
         self.run_flags.get(run).is_some_and(|flags| flags & IS_SIMULTANEOUS != 0)
     }

@@ -28,6 +28,8 @@ pub enum SpineTimes {
 pub struct SpineTicks {
     ticks: ScalarBuffer<u32>,
     scale: Scale,
+    /// How many bits a rest has.
+    rest_bits: u32,
     /// Of all rows of the group.
     rests: Bytes,
     /// The place among them of the first tick's rest.
@@ -87,6 +89,7 @@ impl SpineTimes {
 
 impl SpineTicks {
     /// By row: how many whole ticks there were.
+    #[inline]
     pub fn ticks(&self) -> &[u32] {
         &self.ticks
     }
@@ -101,6 +104,12 @@ impl SpineTicks {
         if time > latest {
             return Some(i64::MAX);
         }
+        self.place(time)
+    }
+
+    /// Where a time lies among the ticks, also before the first and after the last one; `None` where it is in the middle
+    /// of one.
+    pub fn place(&self, time: i64) -> Option<i64> {
         let since = time.checked_sub(self.scale.base)?;
         (since % self.scale.tick == 0).then_some(since / self.scale.tick)
     }
@@ -117,7 +126,7 @@ impl SpineTicks {
     #[inline]
     pub fn at(&self, row: usize) -> i64 {
         let Scale { base, tick, grain } = self.scale;
-        let rest = rest(&self.rests, self.first + row, self.scale.rest_bits());
+        let rest = rest(&self.rests, self.first + row, self.rest_bits);
         base.wrapping_add(i64::from(self.ticks[row]).wrapping_mul(tick)).wrapping_add(i64::from(rest) * grain)
     }
 }
@@ -176,7 +185,14 @@ impl Scale {
         if rests.len() < self.rest_bytes(ticks.len()) {
             return None;
         }
-        Some(SpineTimes::Ticks(SpineTicks { ticks, scale: self, rests, first: 0, within }))
+        Some(SpineTimes::Ticks(SpineTicks {
+            ticks,
+            scale: self,
+            rest_bits: self.rest_bits(),
+            rests,
+            first: 0,
+            within,
+        }))
     }
 }
 

@@ -9,7 +9,7 @@ use datafusion::common::{DataFusionError, Result};
 use ebbtide_model::DECIMAL_PRECISION;
 use num_bigint::BigInt;
 
-use crate::sql::functions::arguments::refused;
+use crate::sql::functions::arguments::too_large;
 use crate::{ExactSum, Ratio};
 
 /// A running total. Totals of parts of the rows merge into that of all, in any order.
@@ -39,7 +39,7 @@ pub(super) trait Addend: ArrowPrimitiveType + Debug {
 }
 
 fn overflow() -> DataFusionError {
-    refused("a sum goes past the largest number of its type".to_owned())
+    too_large("a sum goes past the largest number of its type".to_owned())
 }
 
 fn malformed() -> DataFusionError {

@@ -1,8 +1,11 @@
 //! The retention fold: an actor's start events put it in rows, its return events in their cells.
 
+mod pieces;
+
 use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
 use ebbtide_model::{Fault, Instant, Unit};
 
+use super::direct::first_row;
 use super::fold::{Actor, Fold, Run};
 use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Taken, first_from};
 use super::key::OwnedKey;
@@ -67,6 +70,8 @@ struct Scratch {
     rolled: Vec<u32>,
     /// Return events by period after the start at hand.
     after: Vec<(usize, u32)>,
+    /// Of the pieces so far, where just the first start counts: its time and group.
+    first_start: Option<(i64, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -322,10 +327,32 @@ pub(crate) struct RetentionTable {
     uniform: bool,
     /// Whether, besides, nothing is asked of an actor but in which periods it had events from its first one on.
     periods_only: bool,
+    starting: Coverage,
+    returning: Coverage,
 }
 
-/// Periods that are kept in one word.
-const PERIODS_MAX: usize = u64::BITS as usize;
+/// How many of the codes are something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coverage {
+    None,
+    Some,
+    All,
+}
+
+impl Coverage {
+    fn of(mut codes: impl Iterator<Item = bool>) -> Self {
+        match codes.next() {
+            Some(true) if codes.all(|is| is) => Self::All,
+            Some(true) => Self::Some,
+            Some(false) if codes.any(|is| is) => Self::Some,
+            Some(false) | None => Self::None,
+        }
+    }
+}
+
+/// Periods that are kept in one word, where the lowest bit is that of the time before them.
+const PERIODS_MAX: usize = PERIOD_BITS - 1;
+const PERIOD_BITS: usize = u64::BITS as usize;
 
 #[derive(Clone, Copy, Debug)]
 struct RetentionCode {
@@ -355,11 +382,14 @@ impl Kernel for RetentionFold {
             && !self.list_actors
             && self.rows() <= PERIODS_MAX;
         let unwanted = RetentionCode { starts: false, returns: false, group: 0 };
-        Some(RetentionTable { codes: ByCode::new(codes.into_iter(), unwanted), uniform, periods_only })
+        let starting = Coverage::of(codes.iter().map(|code| code.starts));
+        let returning = Coverage::of(codes.iter().map(|code| code.returns));
+        let codes = ByCode::new(codes.into_iter(), unwanted);
+        Some(RetentionTable { codes, uniform, periods_only, starting, returning })
     }
 
     fn ruler(&self) -> Ruler {
-        Ruler { bounds: self.bounds.clone(), window: 0 }
+        Ruler::new(self.bounds.clone(), 0)
     }
 
     fn take_codes<T: RowTimes, C: Code>(
@@ -389,43 +419,50 @@ impl Kernel for RetentionFold {
         state.scratch = scratch;
         Taken::Whole
     }
+
+    fn takes_pieces(&self) -> bool {
+        true
+    }
+
+    fn take_piece<T: RowTimes, C: Code>(
+        &self,
+        state: &mut RetentionState,
+        table: &RetentionTable,
+        run: CodeRun<'_, T, C>,
+    ) {
+        self.note_piece(&mut state.scratch, table, run);
+    }
+
+    fn end_pieces(&self, state: &mut RetentionState, actor: Actor<'_>) {
+        let mut scratch = std::mem::take(&mut state.scratch);
+        if self.join_pieces(&mut scratch) {
+            self.count_starts(state, &mut scratch, actor);
+        }
+        scratch.starts.clear();
+        scratch.returns.clear();
+        state.scratch = scratch;
+    }
 }
 
 impl RetentionFold {
     /// The period with the first event of all, and by period from there on a bit: whether it has one. `None` where that
     /// is in no period.
     fn periods_of(&self, times: impl RowTimes, ruler: &Ruler) -> Option<(usize, u64)> {
-        let bounds = ruler.bounds.as_slice();
+        let (bounds, ticks) = (ruler.bounds.as_slice(), times.ticks());
         let (start, end) = (*bounds.first()?, *bounds.last()?);
-        // Periods are of about one length.
-        let a_tick = self.rows() as f64 / (end.saturating_sub(start).max(1)) as f64;
-        let (mut first, mut periods) = (None, 0);
-        let mut next = i64::MIN;
-        for tick in times.ticks().iter().map(|tick| (*tick).into()) {
-            if tick < next {
-                continue;
-            }
-            if tick < start || tick >= end {
-                break;
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it is put right below"
-            )]
-            let guess = ((tick - start) as f64 * a_tick) as usize;
-            let mut period = guess.min(self.rows() - 1);
-            while tick < bounds[period] {
-                period -= 1;
-            }
-            while tick >= bounds[period + 1] {
-                period += 1;
-            }
-            next = bounds[period + 1];
-            let first = *first.get_or_insert(period);
-            periods |= 1 << (period - first);
+        let (first, last) = ((*ticks.first()?).into(), (*ticks.last()?).into());
+        if first < start || first >= end {
+            return None;
         }
-        first.map(|first| (first, periods))
+        let rows =
+            if last < end { ticks.len() } else { first_row(ticks.len(), |row| ticks[row].into() >= end) };
+        // By bound that is passed, the first of which all are.
+        let passed = match ruler.pace {
+            Some(pace) => bits_of(&ticks[..rows], |tick| pace.passed(bounds, tick.into())),
+            None => bits_of(&ticks[..rows], |tick| bounds.partition_point(|bound| *bound <= tick.into())),
+        };
+        let first = passed.trailing_zeros();
+        Some((first as usize - 1, passed >> first))
     }
 
     /// As [`count`](Self::count), of an actor who had events in these periods.
@@ -509,6 +546,16 @@ impl RetentionFold {
         }
         !scratch.starts.is_empty()
     }
+}
+
+/// A bit for each number that some tick has. Several are made beside each other, so that none waits for the one before.
+fn bits_of<X: Copy>(ticks: &[X], number: impl Fn(X) -> usize) -> u64 {
+    let bit = |tick: X| 1_u64 << (number(tick) % PERIOD_BITS);
+    let (fours, rest) = ticks.as_chunks::<4>();
+    let of_fours = fours
+        .iter()
+        .fold([0; 4], |[a, b, c, d], [e, f, g, h]| [a | bit(*e), b | bit(*f), c | bit(*g), d | bit(*h)]);
+    rest.iter().map(|tick| bit(*tick)).chain(of_fours).fold(0, |all, own| all | own)
 }
 
 impl Grid {
