@@ -119,7 +119,7 @@ describe("who is behind a number", () => {
   test("of a row of the table they are saved as a cohort", async () => {
     const query = { kind: "stickiness", interval: "week" };
     const { page, done } = await open(exploring(query, "&range=90d&view=table"), ["PRODUCT_ADMIN"]);
-    await page.getByRole("button", { name: "Who is behind it" }).nth(1).click();
+    await page.locator("table.table tbody tr").nth(1).locator(".link").first().click();
     await page.locator(".sheet .actor").first().waitFor();
     const count = numberIn((await page.locator(".sheet-head p").textContent()) ?? "");
     await page.getByLabel("Save as a cohort").fill("two-weeks");
