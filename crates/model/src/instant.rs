@@ -10,9 +10,7 @@ use jiff::tz::TimeZone;
 pub struct Instant(i64);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{given:?} is no instant; allowed is RFC 3339, such as 2026-11-20T09:30:00Z, or a date, such as 2026-11-20"
-)]
+#[error("{given:?} is no instant; allowed is {}", Instant::OR_DATE_ALLOWED)]
 pub struct InstantError {
     pub given: String,
 }
@@ -20,6 +18,13 @@ pub struct InstantError {
 impl Instant {
     pub const MICROS_PER_SECOND: i64 = 1_000_000;
     pub const MICROS_PER_DAY: i64 = 86_400 * Self::MICROS_PER_SECOND;
+
+    /// What a text of one may be, for those who gave another.
+    pub const ALLOWED: &str = "an RFC 3339 instant, such as 2026-11-20T09:30:00Z, from 0000-01-01T00:00:00Z to 9999-12-30T22:00:00Z";
+
+    /// As [`Instant::ALLOWED`], where a date is taken, too.
+    pub const OR_DATE_ALLOWED: &str = "an RFC 3339 instant, such as 2026-11-20T09:30:00Z, from 0000-01-01T00:00:00Z to 9999-12-30T22:00:00Z, \
+         or a date, such as 2026-11-20, up to 9999-12-29";
 
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -128,6 +133,24 @@ mod tests {
             "2024-03-15T05:00:00.0-05:30",
         ] {
             assert_eq!(Instant::parse(same).unwrap(), utc, "{same}");
+        }
+    }
+
+    /// What a refusal says of the range.
+    #[test]
+    fn the_first_and_the_last_instant_are_those_that_messages_name() {
+        for text in ["0000-01-01T00:00:00Z", "9999-12-30T22:00:00Z"] {
+            assert!(Instant::parse(text).is_ok(), "{text}");
+            for allowed in [Instant::ALLOWED, Instant::OR_DATE_ALLOWED] {
+                assert!(allowed.contains(text), "{allowed}");
+            }
+        }
+        assert!(Instant::parse("9999-12-30T22:00:01Z").is_err());
+        for zone in ["Etc/GMT+12", "UTC", "Pacific/Kiritimati"] {
+            let zone = TimeZone::get(zone).unwrap();
+            assert!(Instant::parse_as_of("9999-12-29", &zone).is_ok());
+            let error = Instant::parse_as_of("9999-12-31", &zone).unwrap_err().to_string();
+            assert!(error.contains("up to 9999-12-29"), "{error}");
         }
     }
 

@@ -70,7 +70,7 @@ impl ColumnType {
             Self::Decimal => "a decimal number with at most 29 digits before and 9 after the point",
             Self::Bool => "true or false",
             Self::Text => "text",
-            Self::Timestamp => "an RFC 3339 instant, such as 2026-11-20T09:30:00Z",
+            Self::Timestamp => Instant::ALLOWED,
             Self::Date => "a date, such as 2026-11-20",
             Self::Mixed => "any JSON value",
         }

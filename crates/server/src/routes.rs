@@ -22,9 +22,6 @@ const RESERVED: [&str; 10] = [
     "/tracker.js",
 ];
 
-/// The server's own paths that answer tokens which are bound to a report.
-const OF_REPORTS: [&str; 2] = ["/v1/embed", "/v1/live/{report}"];
-
 /// One way to one report of one app.
 pub(crate) struct ReportRoute {
     pub(crate) app: Arc<App>,
@@ -63,15 +60,19 @@ pub(crate) struct Routes {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     #[error(
-        "the apps {first:?} and {second:?} both declare the route {path}: serve them by two servers, or change one"
+        "the apps {:?} and {:?} both declare the route {path}: serve them by two servers, or change one",
+        first.as_str(),
+        second.as_str()
     )]
     Twice { path: String, first: AppName, second: AppName },
     #[error(
-        "the app {app:?} declares the route {path}, which is the server's own: allowed is any not below {RESERVED:?}"
+        "the app {:?} declares the route {path}, which is the server's own: allowed is any not below {RESERVED:?}",
+        app.as_str()
     )]
     Reserved { path: String, app: AppName },
     #[error(
-        "the app {app:?} declares the route {path}: allowed are segments of plain characters, or of one name in braces"
+        "the app {:?} declares the route {path}: allowed are segments of plain characters, or of one name in braces",
+        app.as_str()
     )]
     Malformed { path: String, app: AppName },
 }
@@ -124,22 +125,6 @@ impl Routes {
     }
 }
 
-impl Routes {
-    /// Whether a path is one that answers with a report.
-    pub(crate) fn answers_with_report(&self, path: &str) -> bool {
-        let declared = self.reports.iter().map(|way| way.route.path.as_str());
-        declared.chain(OF_REPORTS).any(|pattern| takes(pattern, path))
-    }
-}
-
-/// Whether a path is of this pattern.
-fn takes(pattern: &str, path: &str) -> bool {
-    let fits = |(wanted, given): (&str, &str)| {
-        if wanted.starts_with('{') { !given.is_empty() } else { wanted == given }
-    };
-    pattern.split('/').count() == path.split('/').count() && pattern.split('/').zip(path.split('/')).all(fits)
-}
-
 /// Whose each path is, by its pattern.
 #[derive(Default)]
 struct Owners(HashMap<String, AppName>);
@@ -187,4 +172,22 @@ fn is_name(text: &str) -> bool {
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     !text.is_empty() && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_that_is_refused_is_told_with_the_apps_name() {
+        let (path, app) = ("/v1/mine".to_owned(), AppName::new("learning"));
+        for error in [
+            RouteError::Reserved { path: path.clone(), app: app.clone() },
+            RouteError::Malformed { path: path.clone(), app: app.clone() },
+            RouteError::Twice { path, first: AppName::new("loyalty"), second: app },
+        ] {
+            let told = error.to_string();
+            assert!(told.contains("\"learning\"") && !told.contains("AppName"), "{told}");
+        }
+    }
 }

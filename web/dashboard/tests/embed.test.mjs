@@ -105,7 +105,7 @@ describe("an element in a site's page", () => {
 
   test("goes on listening where it is live", async () => {
     const token = await mint("platform");
-    const { page, request, asked, close } = await open(origins().own, element(token, " live"), (sent) => sent.method() === "GET" && sent.url().includes("/v1/live/platform"));
+    const { page, request, asked, close } = await open(origins().own, element(token, " live"), (sent) => sent.method() === "GET" && sent.url().includes("/v1/embed/live"));
     assert.equal((await request.response()).status(), 200);
     await page.locator("ebbtide-chart .card-value").first().waitFor();
     assert.ok(asked.every((url) => !url.includes(token)), "no address holds a token");

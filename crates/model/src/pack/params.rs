@@ -294,6 +294,9 @@ impl Param {
             (None, Some(max)) => format!(" up to {}", text(max)),
             (None, None) => String::new(),
         };
+        if self.column_type == ColumnType::Timestamp && bounds.is_empty() {
+            return Instant::ALLOWED.to_owned();
+        }
         format!("{}{bounds}", if bounds.is_empty() { what.trim_end_matches(',') } else { what })
     }
 }

@@ -317,7 +317,7 @@ fn unfit(value: &Scalar, column: &Column) -> String {
         ColumnType::Bool => "true or false",
         ColumnType::Text => "text",
         ColumnType::Mixed => "any value",
-        ColumnType::Timestamp => "an RFC 3339 instant, such as \"2026-11-20T09:30:00Z\"",
+        ColumnType::Timestamp => Instant::ALLOWED,
         ColumnType::Date => "a date, such as \"2026-11-20\"",
     };
     format!(

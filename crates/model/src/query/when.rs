@@ -8,8 +8,6 @@ use serde_json::Value as Json;
 
 use crate::{Calendar, Fault, Instant, Node, Unit};
 
-const ALLOWED: &str = "an RFC 3339 instant, such as 2026-11-20T09:30:00Z, or a date, such as 2026-11-20";
-
 /// A moment: an instant, or a date whose place in time the query's zone decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
@@ -20,7 +18,7 @@ pub enum When {
 impl When {
     pub(super) fn decode(node: &Node<'_>) -> Result<Self, Fault> {
         const DATE_BYTES: usize = "2026-11-20".len();
-        let expected = || node.expected(ALLOWED);
+        let expected = || node.expected(Instant::OR_DATE_ALLOWED);
         let text = node.text()?;
         let instant = Instant::parse(text).map_err(|_| expected())?;
         if text.len() == DATE_BYTES {

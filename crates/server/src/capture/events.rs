@@ -115,10 +115,7 @@ fn micros(value: Option<&Json<'_>>, now: Instant) -> Result<i64, Refusal> {
         None => return Ok(now.micros()),
         Some(Json::Text(text)) => text,
         Some(other) => {
-            let detail = format!(
-                "\"ts\" is {}; allowed is an RFC 3339 instant, such as 2026-11-20T09:30:00Z",
-                other.kind()
-            );
+            let detail = format!("\"ts\" is {}; allowed is {}", other.kind(), Instant::ALLOWED);
             return Err(Refusal::new("ts_invalid", detail));
         }
     };
@@ -128,8 +125,7 @@ fn micros(value: Option<&Json<'_>>, now: Instant) -> Result<i64, Refusal> {
     let parsed = Instant::parse(text).map(Instant::micros);
     parsed.map_err(|_| {
         let shown: String = text.chars().take(80).collect();
-        let detail =
-            format!("\"ts\" is {shown:?}; allowed is an RFC 3339 instant, such as 2026-11-20T09:30:00Z");
+        let detail = format!("\"ts\" is {shown:?}; allowed is {}", Instant::ALLOWED);
         Refusal::new("ts_invalid", detail)
     })
 }

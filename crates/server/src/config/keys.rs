@@ -109,7 +109,7 @@ keys! {
     "jwt.leeway", "By how much the clock of the host that signs may differ.",
         |c| Seconds(&mut c.settings.token.leeway_s, 0..=LEEWAY_S_MAX);
 
-    "cors.origins", "The origins whose pages may call from a browser; none: no CORS header is ever sent.",
+    "cors.origins", "The origins whose pages may call from a browser; none: no CORS header is sent, save by what embedded reports ask, `/v1/embed` and the two paths below it, and by their scripts.",
         |c| Texts { values: &mut c.settings.cors.origins, allowed: "origins such as \"https://app.example.com\", or of \"*\" alone", fits: is_origin };
     "cors.credentials", "Whether browsers may send cookies and client certificates along. Ebbtide looks at neither.",
         |c| Yes(&mut c.settings.cors.credentials);

@@ -19,7 +19,7 @@ use crate::problem::{Code, Problem};
 use crate::report::{Arguments, Asker, Pair};
 use crate::routes::ReportRoute;
 use crate::server::{App, Server};
-use crate::sign_in::{self, ADMIN, Caller, Verified, unknown_tenant};
+use crate::sign_in::{self, ADMIN, Caller, Embed, Verified, unknown_tenant};
 
 /// How long it holds, at most, what a pack's statement says of a caller.
 const DECIDED_FOR: Duration = Duration::from_secs(300);
@@ -266,13 +266,16 @@ pub(super) fn sign_in_to_read(
     Ok(caller)
 }
 
-/// As [`sign_in`], of a path that is for tokens that are bound to a report.
-pub(super) fn sign_in_bound(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
+/// As [`sign_in`], of a path that is for tokens that are bound to a report: 403 for others.
+pub(super) fn sign_in_bound(
+    server: &Server,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<(Caller, Embed), Problem> {
     let caller = anybody(server, headers, uri)?;
-    let report = caller.embed().map(|embed| embed.report.clone()).unwrap_or_default();
-    let caller = caller.allowed_to_read(&report)?;
+    let embed = caller.embed().cloned().ok_or_else(embedded::unbound)?;
     embedded::check_origin(&caller, headers)?;
-    Ok(caller)
+    Ok((caller, embed))
 }
 
 /// As [`sign_in`], of a path that is for admins: 403.

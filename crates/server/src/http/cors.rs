@@ -1,5 +1,5 @@
 //! Browsers on other origins: who may call, and what they may read of an answer. Without a rule no header
-//! tells of it, save those of reports in other sites' pages (`embedded.rs`).
+//! tells of it, save on the paths that reports in other sites' pages ask (`embedded.rs`).
 
 use std::time::Duration;
 

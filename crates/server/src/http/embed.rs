@@ -1,10 +1,12 @@
 //! Reports in other sites' pages. `/embed/{report}` is for a frame: first a page that holds nothing and may be framed
 //! by anybody, whose script brings the token from behind the address's `#` in a body; then the page that draws, which
 //! the token's origin alone may frame. So no address that is sent, logged or told to others holds a token. `/embed.js`
-//! is the element that draws, for pages that would rather have no frame, and `GET /v1/embed` tells it what of.
+//! is the element that draws, for pages that would rather have no frame: `/v1/embed` and what is below it are all that it asks, and
+//! the only paths that browsers may ask for pages of origins that the server's rules do not name (`embedded.rs`).
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -16,7 +18,8 @@ use serde_json::{Value as JsonValue, json};
 use super::access;
 use super::body::read_form;
 use super::paths::Verb;
-use super::{dashboard, embedded, only};
+use super::request_id::RequestId;
+use super::{dashboard, embedded, live, only, reports};
 use crate::problem::{Code, Problem};
 use crate::routes::ReportRoute;
 use crate::server::Server;
@@ -32,6 +35,10 @@ const OPENING_POLICY: &str =
 /// The page runs our element and asks its own server. Who may frame it is said with it.
 const DRAWN_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors";
+
+/// Where the answer of a token's report is asked for, and listened to.
+pub(super) const ANSWER: &str = "/v1/embed/answer";
+pub(super) const LIVE: &str = "/v1/embed/live";
 
 /// A token is the one thing in it.
 const FORM_BYTES_MAX: usize = 16 << 10;
@@ -86,7 +93,7 @@ async fn drawn(
     let form = read_form(request, FORM_BYTES_MAX, settings, &server.bodies).await?;
     let token = access::last(&form, "token").unwrap_or_default();
     let caller = access::sign_in_to_read(&server, &bearing(token)?, &Uri::from_static("/"), &report)?;
-    let embed = caller.embed().ok_or_else(unbound)?;
+    let embed = caller.embed().ok_or_else(embedded::unbound)?;
     let page = page(embed, token, &uri)?;
     let mut response = Response::new(Body::from(page));
     let headers = response.headers_mut();
@@ -106,10 +113,6 @@ fn bearing(token: &str) -> Result<HeaderMap, Problem> {
         headers.insert(header::AUTHORIZATION, value.map_err(invalid)?);
     }
     Ok(headers)
-}
-
-fn unbound() -> Problem {
-    Problem::new(Code::Forbidden, "This is for tokens with a claim `embed` alone.")
 }
 
 /// The element, with the address's look and parameters.
@@ -149,14 +152,27 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// `GET /v1/embed/answer`: the report that the token is bound to, its path's parameters in the query string.
+pub(super) async fn answer(
+    State(server): State<Arc<Server>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let (caller, embed) = access::sign_in_bound(&server, &headers, &uri)?;
+    let query = access::query_pairs(&uri)?;
+    let (way, path) = live::way_to(&server, &caller, &embed.report, &embedded::with_fixed(&caller, &query))?;
+    let request = reports::Request { caller, path: Ok(path), query: Ok(query), headers: &headers, id: &id };
+    reports::answer(&server, &way, request).await
+}
+
 /// `GET /v1/embed`: what the token is bound to, how its answer is shaped, and where to ask for it.
 pub(super) async fn declaration(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Json<JsonValue>, Problem> {
-    let caller = access::sign_in_bound(&server, &headers, &uri)?;
-    let embed = caller.embed().ok_or_else(unbound)?;
+    let (caller, embed) = access::sign_in_bound(&server, &headers, &uri)?;
     let app = server.app_of(&caller)?;
     let of_report = || {
         server
@@ -167,7 +183,7 @@ pub(super) async fn declaration(
     };
     let fits = |way: &&Arc<ReportRoute>| {
         access::is_open(&caller, &way.route)
-            && embedded::check_route(&caller, embed, &way.report, &way.route).is_ok()
+            && embedded::check_route(&caller, &embed, &way.report, &way.route).is_ok()
     };
     let is_fixed = |name: &str| embed.params.iter().any(|(fixed, _)| fixed == name);
     // One whose path the token fixes, where there is one.
@@ -184,6 +200,8 @@ pub(super) async fn declaration(
         "description": way.report.description,
         "timezone": app.pack.schema.calendar.zone().iana_name(),
         "path": way.route.path,
+        "answer": ANSWER,
+        "live": LIVE,
         "fixed": embed.to_json()["params"],
         "operation": document.reports.get(&way.route.path),
     });

@@ -102,9 +102,16 @@ pub(super) fn check_origin(caller: &Caller, headers: &HeaderMap) -> Result<(), P
     Err(Problem::new(Code::Forbidden, detail))
 }
 
-/// The layer that tells browsers of it: pages of the token's origin may read what is answered to it, whatever the
-/// server's rules are. Whether a page may send a token it asks before it does, when nothing is known of the token: of
-/// reports any may, since browsers send nothing along that a page does not have itself.
+/// What a token that is bound to no report is told.
+pub(super) fn unbound() -> Problem {
+    let detail = "This is for tokens with a claim `embed` alone; others ask a report by its own path, which \
+                  `GET /v1/schema` lists.";
+    Problem::new(Code::Forbidden, detail)
+}
+
+/// The layer that tells browsers of the paths that embedded reports ask: pages of the token's origin may read what is
+/// answered to it, whatever the server's rules are. Whether a page may send a token it asks before it does, when
+/// nothing is known of the token: any may, since nothing but bound tokens is let in there.
 pub(super) async fn tell_browsers(
     State(server): State<Arc<Server>>,
     request: Request,
@@ -114,15 +121,13 @@ pub(super) async fn tell_browsers(
     let origin = headers.get(header::ORIGIN).cloned();
     let foreign = origin.filter(|origin| {
         let origin = origin.to_str().unwrap_or_default();
-        !server.settings.cors.allows(origin) && !cors::is_own(origin, headers)
+        let is_one = origin != "*" && cors::is_origin(origin);
+        is_one && !server.settings.cors.allows(origin) && !cors::is_own(origin, headers)
     });
     let Some(origin) = foreign else {
         return next.run(request).await;
     };
-    if is_preflight(&request)
-        && origin.to_str().is_ok_and(cors::is_origin)
-        && server.routes.answers_with_report(request.uri().path())
-    {
+    if is_preflight(&request) {
         return preflight_answer(&server, origin);
     }
     let query = access::query_pairs(request.uri()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Reports that are listened to: `GET /v1/live/{report}`, as server-sent events or as a WebSocket, and the packs'
-//! own live paths, which are WebSockets. A listener is let in as any caller of the report is, hears its own scope
+//! Reports that are listened to: `GET /v1/live/{report}` and `GET /v1/embed/live`, as server-sent events or as a
+//! WebSocket, and the packs' own live paths, which are WebSockets. A listener is let in as any caller of the report is, hears its own scope
 //! alone, and is sent home when its token ends, or when it would not be let in any more.
 
 use std::convert::Infallible;
@@ -65,13 +65,36 @@ pub(super) async fn report(
         path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default().to_owned();
     let caller = access::sign_in_to_read(&server, &headers, &uri, &name)?;
     path?;
-    let query = embedded::with_fixed(&caller, &query);
-    let report = way_to(&server, &caller, &name, &query)?;
-    let of_path: Pairs = report.route.params.iter().filter_map(|param| given(&query, &param.name)).collect();
+    listen(&server, (caller, &headers), &name, &query, upgrade).await
+}
+
+/// `GET /v1/embed/live`: of the report that the token is bound to.
+pub(super) async fn bound(
+    State(server): State<Arc<Server>>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, Problem> {
+    let query = access::query_pairs(&uri)?;
+    let headers = with_token(headers, &query);
+    wait_for_key(&headers, &server.keys).await;
+    let (caller, embed) = access::sign_in_bound(&server, &headers, &uri)?;
+    listen(&server, (caller, &headers), &embed.report, &query, upgrade).await
+}
+
+async fn listen(
+    server: &Arc<Server>,
+    (caller, headers): (Caller, &HeaderMap),
+    name: &str,
+    query: &[Pair],
+    upgrade: Upgrade,
+) -> Result<Response, Problem> {
+    let query = embedded::with_fixed(&caller, query);
+    let (report, of_path) = way_to(server, &caller, name, &query)?;
     let way = Arc::new(LiveRoute { live: plain(&report), report });
-    let form = if wants_socket(&headers) { Form::Enveloped } else { Form::Plain };
-    let admitted = admit(&server, &way, caller, &headers, of_path, query).await?;
-    if wants_socket(&headers) { admitted.socket(way, form, upgrade) } else { Ok(admitted.events(&form)) }
+    let form = if wants_socket(headers) { Form::Enveloped } else { Form::Plain };
+    let admitted = admit(server, &way, caller, headers, of_path, query).await?;
+    if wants_socket(headers) { admitted.socket(way, form, upgrade) } else { Ok(admitted.events(&form)) }
 }
 
 /// The handler of a pack's own live path.
@@ -101,8 +124,14 @@ fn given(query: &[Pair], name: &str) -> Option<Pair> {
     access::last(query, name).map(|value| (name.to_owned(), value.to_owned()))
 }
 
-/// The route of a report by which the caller may ask: one whose parameters are given, if there is one.
-fn way_to(server: &Server, caller: &Caller, name: &str, query: &[Pair]) -> Result<Arc<ReportRoute>, Problem> {
+/// The route of a report by which the caller may ask, one whose parameters are given, if there is one; and those
+/// parameters.
+pub(super) fn way_to(
+    server: &Server,
+    caller: &Caller,
+    name: &str,
+    query: &[Pair],
+) -> Result<(Arc<ReportRoute>, Pairs), Problem> {
     let of_app = || server.routes.reports.iter().filter(|way| way.app.name() == caller.app());
     let own = || of_app().filter(|way| way.report.name == name);
     let is_open = |way: &&Arc<ReportRoute>| access::is_open(caller, &way.route);
@@ -111,10 +140,12 @@ fn way_to(server: &Server, caller: &Caller, name: &str, query: &[Pair]) -> Resul
     };
     // Of one that is not open, or lacks a parameter, what follows tells why.
     let found = own().find(|way| is_open(way) && fits(way)).or_else(|| own().find(is_open)).or(own().next());
-    found.cloned().ok_or_else(|| {
+    let way = found.cloned().ok_or_else(|| {
         let detail = format!("There is no report {:?} of this app.", shortened(name));
         Problem::new(Code::NotFound, detail)
-    })
+    })?;
+    let of_path = way.route.params.iter().filter_map(|param| given(query, &param.name)).collect();
+    Ok((way, of_path))
 }
 
 /// A report's route as a live path without more.

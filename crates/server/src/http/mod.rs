@@ -59,7 +59,7 @@ use crate::server::Server;
 
 /// All paths of a server.
 pub fn router(server: &Arc<Server>) -> Router {
-    let (mut work, mut probes) = (Router::new(), Router::new());
+    let (mut work, mut embedded_paths, mut probes) = (Router::new(), Router::new(), Router::new());
     for of_path in OWN_PATHS.chunk_by(|one, next| one.path == next.path) {
         let Some(OwnPath { path, surroundings, .. }) = of_path.first() else {
             continue;
@@ -69,6 +69,7 @@ pub fn router(server: &Arc<Server>) -> Router {
         let methods = only(answers.fold(MethodRouter::new(), MethodRouter::merge), allowed.join(", "));
         match surroundings {
             Surroundings::Work => work = work.route(path, methods),
+            Surroundings::Embedded => embedded_paths = embedded_paths.route(path, methods),
             Surroundings::Probe => probes = probes.route(path, methods),
         }
     }
@@ -89,15 +90,21 @@ pub fn router(server: &Arc<Server>) -> Router {
         work = work.route(&way.live.route.path, only(methods, Verb::Get.methods().to_owned()));
     }
     let work = work.merge(dashboard::routes(server)).merge(embed::routes());
-    let work = work.layer(from_fn_with_state(server.clone(), observe::admit)).fallback(unknown_path);
-    let mut work = work.layer(from_fn(observe::catch_panic));
-    if let Some(cors) = server.settings.cors.layer() {
-        work = work.layer(cors);
-    }
-    let work = work.layer(from_fn_with_state(server.clone(), embedded::tell_browsers));
+    let admitted = |router: Router<_>| router.layer(from_fn_with_state(server.clone(), observe::admit));
+    let told = |router: Router<_>| {
+        let router = router.layer(from_fn(observe::catch_panic));
+        match server.settings.cors.layer() {
+            Some(cors) => router.layer(cors),
+            None => router,
+        }
+    };
+    let work = told(admitted(work).fallback(unknown_path));
+    let embedded_paths =
+        told(admitted(embedded_paths)).layer(from_fn_with_state(server.clone(), embedded::tell_browsers));
     probes
         .layer(from_fn(observe::catch_panic))
         .merge(work)
+        .merge(embedded_paths)
         .layer(from_fn_with_state(server.clone(), observe::observe))
         .with_state(server.clone())
 }

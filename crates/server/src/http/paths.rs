@@ -49,6 +49,8 @@ impl Verb {
 pub(super) enum Surroundings {
     /// As many at one time as may be, each in its time, and for pages of other origins where they may.
     Work,
+    /// As `Work`, and for pages of the origin that the caller's token is bound to.
+    Embedded,
     /// Nothing: it answers whatever else the server is busy with.
     Probe,
 }
@@ -159,8 +161,22 @@ pub(crate) const OWN_PATHS: &[OwnPath] = &[
         path: "/v1/embed",
         verb: Verb::Get,
         describe: describe::embed,
-        surroundings: Surroundings::Work,
+        surroundings: Surroundings::Embedded,
         answer: || get(embed::declaration),
+    },
+    OwnPath {
+        path: embed::ANSWER,
+        verb: Verb::Get,
+        describe: describe::embed_answer,
+        surroundings: Surroundings::Embedded,
+        answer: || get(embed::answer),
+    },
+    OwnPath {
+        path: embed::LIVE,
+        verb: Verb::Get,
+        describe: describe::embed_live,
+        surroundings: Surroundings::Embedded,
+        answer: || get(live::bound),
     },
     OwnPath {
         path: "/v1/tokens",

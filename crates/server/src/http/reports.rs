@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use ebbtide_model::pack::{LANG, ParamError, Report};
 
-use super::access::{self, PathParams};
+use super::access::{self, Pairs, PathParams};
 use super::answer::Stopwatch;
 use super::conditional;
 use super::export::export;
@@ -23,6 +23,15 @@ use crate::routes::ReportRoute;
 use crate::server::Server;
 use crate::sign_in::{ADMIN, Caller};
 
+/// A request for an answer, by a caller who has signed in to it.
+pub(super) struct Request<'r> {
+    pub(super) caller: Caller,
+    pub(super) path: Result<Pairs, Problem>,
+    pub(super) query: Result<Pairs, Problem>,
+    pub(super) headers: &'r HeaderMap,
+    pub(super) id: &'r RequestId,
+}
+
 /// The handler of one route of one report.
 pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
     get(
@@ -32,25 +41,25 @@ pub(super) fn handler(route: Arc<ReportRoute>) -> MethodRouter<Arc<Server>> {
               uri: Uri,
               headers: HeaderMap| {
             let route = route.clone();
-            async move { answer(&server, &route, path, &uri, &headers, &id).await }
+            async move {
+                let path = access::path_pairs(path);
+                let caller = access::sign_in_to_report(&server, &headers, &route)?;
+                let query = access::query_pairs(&uri);
+                answer(&server, &route, Request { caller, path, query, headers: &headers, id: &id }).await
+            }
         },
     )
 }
 
-async fn answer(
+/// The answer of a report by one of its routes.
+pub(super) async fn answer(
     server: &Arc<Server>,
     route: &Arc<ReportRoute>,
-    path: PathParams,
-    uri: &Uri,
-    headers: &HeaderMap,
-    id: &RequestId,
+    Request { caller, path, query, headers, id }: Request<'_>,
 ) -> Result<Response, Problem> {
     let mut watch = Stopwatch::start();
     let now = server.now();
     let report = &route.report;
-    let path = access::path_pairs(path);
-    let caller = access::sign_in_to_report(server, headers, route)?;
-    let query = access::query_pairs(uri);
     let given = query.as_deref().unwrap_or_default();
     let entrant =
         access::enter(server, route, (caller, headers), path.as_deref().unwrap_or_default(), given)?;

@@ -112,7 +112,10 @@ fn check_param(app: &App, report: &Report, open: &[&Route], name: &str, text: &s
     if name == AS_OF {
         let zone = app.pack.schema.calendar.zone();
         let read = ebbtide_model::Instant::parse_as_of(text, zone);
-        return read.map(|_| ()).map_err(|_| format!("{:?} is no instant and no date", shortened(text)));
+        return read.map(|_| ()).map_err(|_| {
+            let allowed = ebbtide_model::Instant::OR_DATE_ALLOWED;
+            format!("{:?} is no instant and no date; allowed is {allowed}", shortened(text))
+        });
     }
     let of_paths = open.iter().flat_map(|route| &route.params);
     let params: Vec<&Param> = of_paths.chain(&report.params).collect();

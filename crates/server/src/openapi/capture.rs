@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::operation::{Access, Answer, BODY_CODES, Operation, SIGN_IN_CODES, WORK_CODES};
-use super::own::{codes, of_app, roles};
+use super::operation::{Access, Answer, BODY_CODES, KEPT_HEADERS, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::own::{self, codes, of_app, roles};
 use crate::problem::Code;
 use crate::server::Server;
 
@@ -252,27 +252,74 @@ pub(crate) fn mint_token(_: &Server) -> Operation {
 pub(crate) fn embed(_: &Server) -> Operation {
     let text = json!({"type": "string"});
     let declared = json!({
-        "type": "object", "required": ["report", "description", "timezone", "path", "fixed", "operation"],
+        "type": "object", "required": ["report", "description", "timezone", "path", "answer", "live", "fixed", "operation"],
         "properties": {
             "report": text,
             "description": {"type": ["string", "null"]},
             "timezone": {"type": ["string", "null"]},
-            "path": {"type": "string", "description": "Where to ask, with its parameters in braces."},
+            "path": {"type": "string", "description": "The report's own path, with its parameters in braces."},
+            "answer": {"type": "string", "description": "Where pages ask for it, all parameters in the query string."},
+            "live": {"type": "string", "description": "Where pages listen to it, with the same parameters."},
             "fixed": {"type": "object", "additionalProperties": text, "description": "The parameters that the token fixes."},
             "operation": {"type": "object", "description": "What this document says of that path."},
         },
     });
+    let operation =
+        of_embed("embed", "What a token with `embed` is bound to", Answer::json(declared, "The report."));
     Operation {
-        id: "embed".to_owned(),
-        tag: TOKENS.to_owned(),
-        summary: "What a token with `embed` is bound to".to_owned(),
         description:
             "The report, where to ask for it and how its answer is shaped. Other tokens are answered 403."
                 .to_owned(),
+        ..operation
+    }
+}
+
+pub(crate) fn embed_answer(_: &Server) -> Operation {
+    let answer = Answer {
+        headers: KEPT_HEADERS.to_vec(),
+        ..Answer::json(
+            json!({"type": ["object", "array"], "description": "As `operation` of `/v1/embed` says."}),
+            "The report.",
+        )
+    };
+    let mut operation = of_embed("embed_answer", "The report that a token with `embed` is bound to", answer);
+    operation.description = "Takes the report's own parameters, those of its path too, in the query string. Other tokens are answered 403: \
+        they ask the report's own path."
+        .to_owned();
+    operation.codes.extend(READING_CODES);
+    operation.codes.push(Code::TooLarge);
+    operation
+}
+
+pub(crate) fn embed_live(server: &Server) -> Operation {
+    let live = own::live(server);
+    let mut operation = of_embed(
+        "embed_live",
+        "Listen to the report that a token with `embed` is bound to",
+        Answer::json(Json::Null, ""),
+    );
+    operation.description = "As `/v1/live/{report}`, of the one report.".to_owned();
+    operation.parameters.insert(0, super::incoming::token_parameter());
+    operation.answers = live.answers;
+    operation.codes.extend(READING_CODES);
+    operation.codes.push(Code::UpgradeRequired);
+    operation
+}
+
+/// What any report may be refused with.
+const READING_CODES: [Code; 5] =
+    [Code::PlanRequired, Code::RoleForbidden, Code::TenantRequired, Code::TenantUnknown, Code::NotFound];
+
+fn of_embed(id: &str, summary: &str, answer: Answer) -> Operation {
+    Operation {
+        id: id.to_owned(),
+        tag: TOKENS.to_owned(),
+        summary: summary.to_owned(),
+        description: String::new(),
         access: Access::SignedIn,
         parameters: vec![of_app()],
         body: None,
-        answers: vec![Answer::json(declared, "The report.")],
+        answers: vec![answer],
         codes: codes(&[
             &SIGN_IN_CODES,
             &[Code::Forbidden, Code::AppAmbiguous, Code::ParameterInvalid],

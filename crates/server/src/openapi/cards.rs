@@ -3,8 +3,8 @@
 use ebbtide_model::{CARD_TITLE_MAX, Picture, RollingRange};
 use serde_json::{Value as Json, json};
 
-use super::operation::{Access, Answer, Operation};
-use super::own::{COHORT_NAME, QUESTIONS, asking_codes, of_app, or_null, roles};
+use super::operation::{Answer, Operation};
+use super::own::{COHORT_NAME, asking, asking_codes, or_null, roles};
 use crate::problem::Code;
 use crate::server::Server;
 
@@ -16,12 +16,12 @@ pub(crate) fn list(_: &Server) -> Operation {
     Operation {
         description: "Of the token's tenant; of the whole app for an `admin` without one.".to_owned(),
         codes: asking_codes(&[]),
-        ..of_cards("list_cards", "The saved cards, by name", Answer::json(schema, "The cards."))
+        ..asking("list_cards", "The saved cards, by name", Answer::json(schema, "The cards."))
     }
 }
 
 pub(crate) fn card(_: &Server) -> Operation {
-    let operation = of_cards("card", "A card", Answer::json(schema(), "The card."));
+    let operation = asking("card", "A card", Answer::json(schema(), "The card."));
     named(Operation { codes: asking_codes(&[Code::CardUnknown]), ..operation })
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn save(_: &Server) -> Operation {
         body: Some((body, example)),
         answers: vec![changed, made],
         codes: asking_codes(&[Code::RoleForbidden, Code::QueryInvalid, Code::Conflict]),
-        ..of_cards("save_card", "Save a question as a card", Answer::json(schema(), ""))
+        ..asking("save_card", "Save a question as a card", Answer::json(schema(), ""))
     })
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn delete(_: &Server) -> Operation {
     named(Operation {
         access: roles(&["admin", "analyst"]),
         codes: asking_codes(&[Code::RoleForbidden, Code::CardUnknown, Code::Conflict]),
-        ..of_cards("delete_card", "Delete a card", Answer::json(schema, "It is gone."))
+        ..asking("delete_card", "Delete a card", Answer::json(schema, "It is gone."))
     })
 }
 
@@ -90,18 +90,4 @@ fn schema() -> Json {
             "updated_at": {"type": "string", "format": "date-time"},
         },
     })
-}
-
-fn of_cards(id: &str, summary: &str, answer: Answer) -> Operation {
-    Operation {
-        id: id.to_owned(),
-        tag: QUESTIONS.to_owned(),
-        summary: summary.to_owned(),
-        description: String::new(),
-        access: Access::SignedIn,
-        parameters: vec![of_app()],
-        body: None,
-        answers: vec![answer],
-        codes: Vec::new(),
-    }
 }

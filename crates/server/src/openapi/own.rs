@@ -7,7 +7,7 @@ use crate::http::reference_files;
 use crate::problem::Code;
 use crate::server::Server;
 
-pub(super) const QUESTIONS: &str = "Questions";
+const QUESTIONS: &str = "Questions";
 pub(super) const ROWS: &str = "Rows";
 const OPERATIONS: &str = "For operators";
 const REFERENCE: &str = "Reference";
@@ -49,7 +49,7 @@ pub(crate) fn rows(server: &Server) -> Operation {
         parameters: vec![
             json!({
                 "name": "table", "in": "path", "required": true, "description": "A table of the token's app.",
-                "schema": {"type": "string", "enum": names},
+                "schema": {"type": "string", "enum": names}, "example": names.first(),
             }),
             of_app(),
         ],
@@ -155,7 +155,7 @@ pub(crate) fn members(_: &Server) -> Operation {
             .to_owned(),
         body: Some((body, example)),
         codes: asking_codes(&[Code::QueryInvalid]),
-        ..of_cohorts("members", "Who is behind a number", Answer::json(schema, "The members, ascending."))
+        ..asking("members", "Who is behind a number", Answer::json(schema, "The members, ascending."))
     }
 }
 
@@ -166,7 +166,7 @@ pub(crate) fn list_cohorts(_: &Server) -> Operation {
     });
     Operation {
         codes: asking_codes(&[]),
-        ..of_cohorts("list_cohorts", "The cohorts, by name", Answer::json(schema, "The cohorts."))
+        ..asking("list_cohorts", "The cohorts, by name", Answer::json(schema, "The cohorts."))
     }
 }
 
@@ -191,12 +191,12 @@ pub(crate) fn save_cohort(_: &Server) -> Operation {
             .to_owned(),
         body: Some((body, example)),
         codes: asking_codes(&[Code::QueryInvalid, Code::CohortExists, Code::Conflict]),
-        ..of_cohorts("save_cohort", "Save a set of actors from an answer", answer)
+        ..asking("save_cohort", "Save a set of actors from an answer", answer)
     }
 }
 
 pub(crate) fn cohort(_: &Server) -> Operation {
-    let mut operation = of_cohorts("cohort", "A cohort", Answer::json(cohort_schema(), "The cohort."));
+    let mut operation = asking("cohort", "A cohort", Answer::json(cohort_schema(), "The cohort."));
     operation.description = "Of a live one, `size` is that of now.".to_owned();
     operation.codes = asking_codes(&[Code::QueryInvalid, Code::CohortUnknown]);
     operation.parameters.insert(0, cohort_name());
@@ -207,7 +207,7 @@ pub(crate) fn delete_cohort(_: &Server) -> Operation {
     let schema = json!({
         "type": "object", "required": ["deleted"], "properties": {"deleted": {"type": "string"}},
     });
-    let mut operation = of_cohorts("delete_cohort", "Delete a cohort", Answer::json(schema, "It is gone."));
+    let mut operation = asking("delete_cohort", "Delete a cohort", Answer::json(schema, "It is gone."));
     operation.codes = asking_codes(&[Code::CohortUnknown, Code::Conflict]);
     operation.parameters.insert(0, cohort_name());
     operation
@@ -241,7 +241,8 @@ fn cohort_schema() -> Json {
     })
 }
 
-fn of_cohorts(id: &str, summary: &str, answer: Answer) -> Operation {
+/// A question, or something about what is saved of one, by whoever has signed in.
+pub(super) fn asking(id: &str, summary: &str, answer: Answer) -> Operation {
     Operation {
         id: id.to_owned(),
         tag: QUESTIONS.to_owned(),

@@ -12,9 +12,6 @@ use serde_json::Value as Json;
 /// A name and its text, decoded.
 pub type Pair = (String, String);
 
-const AS_OF_ALLOWED: &str =
-    "an RFC 3339 instant, such as 2026-11-20T09:30:00Z, or a date, such as 2026-11-20, which means its end";
-
 /// What leaves may name of their caller.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asker<'a> {
@@ -161,7 +158,9 @@ impl Asker<'_> {
 
 fn read_as_of(pack: &Pack, text: &str) -> Result<Instant, ParamError> {
     let instant = Instant::parse_as_of(text, pack.schema.calendar.zone());
-    instant.map_err(|_| ParamError::refused(AS_OF, text, AS_OF_ALLOWED))
+    instant.map_err(|_| {
+        ParamError::refused(AS_OF, text, &format!("{}, which means its end", Instant::OR_DATE_ALLOWED))
+    })
 }
 
 fn last<'p>(pairs: &'p [Pair], name: &str) -> Option<&'p str> {

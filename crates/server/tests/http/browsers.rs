@@ -35,13 +35,17 @@ fn cors_headers(answer: &Answer) -> Vec<&str> {
 #[tokio::test]
 async fn without_origins_no_answer_tells_of_any() {
     let club = Club::open().await;
-    for path in ["/club/visits", "/v1/schema", "/nowhere", "/healthz"] {
+    for path in
+        ["/club/visits", "/admin/clubs/1/visits", "/v1/live/nothing", "/v1/schema", "/nowhere", "/healthz"]
+    {
         let answer = club.get_with(path, &owner(1), &[("origin", APP)]).await;
         assert!(cors_headers(&answer).is_empty(), "{path}: {:?}", answer.headers);
         assert_eq!(answer.header("vary"), "", "{path}");
-        let asked = preflight(&club, path, APP, "POST").await;
-        assert!(cors_headers(&asked).is_empty(), "{path}: {:?}", asked.headers);
-        assert!(matches!(asked.status.as_u16(), 404 | 405), "{path}: {}", asked.status);
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
+            let asked = preflight(&club, path, APP, method).await;
+            assert!(cors_headers(&asked).is_empty(), "{method} {path}: {:?}", asked.headers);
+            assert!(matches!(asked.status.as_u16(), 404 | 405), "{method} {path}: {}", asked.status);
+        }
     }
 }
 
@@ -68,12 +72,18 @@ async fn a_preflight_is_answered_for_the_origins_that_are_named() {
             assert!(answer.header("vary").contains("origin"), "{:?}", answer.headers);
             assert!(!answer.header("x-request-id").is_empty(), "it is named and logged like any other");
         }
-        // (Of reports any page may ask whether it may send a token that it has: see `embed.rs`.)
-        let others = [OTHER, "https://app.example.com.evil.example", "http://app.example.com"];
-        let others = others.into_iter().filter(|_| method != "GET").chain(["null"]);
+        let others = [
+            OTHER,
+            "https://app.example.com.evil",
+            "https://app.example.com:8443",
+            "http://app.example.com",
+            "null",
+        ];
         for origin in others {
-            let answer = preflight(&club, path, origin, method).await;
-            assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+            for method in ["GET", "POST", "DELETE"] {
+                let answer = preflight(&club, path, origin, method).await;
+                assert_eq!(answer.header("access-control-allow-origin"), "", "{method} {path} {origin}");
+            }
         }
     }
 }

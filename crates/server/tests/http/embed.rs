@@ -111,6 +111,7 @@ async fn a_bound_token_is_told_of_its_report() {
     let told = club.get("/v1/embed", &bound()).await.json();
     assert_eq!(told["report"], json!("visits"));
     assert_eq!(told["path"], json!("/club/visits"));
+    assert_eq!((&told["answer"], &told["live"]), (&json!("/v1/embed/answer"), &json!("/v1/embed/live")));
     assert_eq!(told["fixed"], json!({"limit": "1"}));
     assert_eq!(told["timezone"], json!("Asia/Seoul"));
     let document = club.get("/openapi.json", "").await.json();
@@ -119,9 +120,39 @@ async fn a_bound_token_is_told_of_its_report() {
     let of_two = json!({"role": "admin", "tenant": 2, "embed": {"report": "visits", "params": {"club_id": 2}, "origin": HOST}});
     let told = club.get("/v1/embed", &token(of_two)).await.json();
     assert_eq!(told["path"], json!("/admin/clubs/{club_id}/visits"));
-    club.get("/v1/embed", &admin()).await.assert_problem(403, "forbidden");
+    for path in ["/v1/embed", "/v1/embed/answer", "/v1/embed/live"] {
+        let refused = club.get(path, &admin()).await;
+        refused.assert_problem(403, "forbidden");
+        assert!(refused.text().contains("GET /v1/schema"), "{}", refused.text());
+        club.get(path, "").await.assert_problem(401, "token_missing");
+    }
     let closed = json!({"role": "viewer", "tenant": 1, "embed": {"report": "visits", "origin": HOST}});
     club.get("/v1/embed", &token(closed)).await.assert_problem(403, "forbidden");
+}
+
+/// The answer of the report's own path, whatever way its parameters are given.
+#[tokio::test]
+async fn a_bound_token_asks_its_report_without_naming_it() {
+    let club = Club::open().await;
+    let check = async |claims: serde_json::Value, query: &str, own: &str| {
+        let token = token(claims);
+        let answer = club.get(&format!("/v1/embed/answer{query}"), &token).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.body, club.get(own, &token).await.body, "{query}");
+    };
+    let as_of = "as_of=2026-01-31";
+    let of_owner = json!({"role": "owner", "tenant": 1, "embed": {"report": "visits", "params": {"limit": 1}, "origin": HOST}});
+    check(of_owner, &format!("?{as_of}"), &format!("/club/visits?{as_of}")).await;
+    let of_admin = json!({"role": "admin", "tenant": 2, "embed": {"report": "visits", "params": {"club_id": 2}, "origin": HOST}});
+    let own = format!("/admin/clubs/2/visits?{as_of}");
+    check(of_admin.clone(), &format!("?{as_of}"), &own).await;
+    check(of_admin.clone(), &format!("?{as_of}&club_id=2"), &own).await;
+    for query in ["club_id=1", "format=csv", "refresh=true"] {
+        let refused = club.get(&format!("/v1/embed/answer?{query}"), &token(of_admin.clone())).await;
+        refused.assert_problem(403, "forbidden");
+    }
+    club.get("/v1/embed/answer?as_of=x", &bound()).await.assert_problem(422, "parameter_invalid");
+    club.get("/v1/embed/nothing", &bound()).await.assert_problem(404, "path_unknown");
 }
 
 async fn asked_from(club: &Club, path: &str, token: &str, origin: &str) -> Answer {
@@ -131,7 +162,7 @@ async fn asked_from(club: &Club, path: &str, token: &str, origin: &str) -> Answe
 #[tokio::test]
 async fn pages_of_the_tokens_origin_may_ask_and_read_and_no_others() {
     let club = Club::open().await;
-    for path in ["/club/visits", "/v1/embed"] {
+    for path in ["/v1/embed/answer", "/v1/embed"] {
         let own = asked_from(&club, path, &bound(), HOST).await;
         assert_eq!(own.status, 200, "{path}: {}", own.text());
         assert_eq!(own.header("access-control-allow-origin"), HOST, "{path}");
@@ -148,27 +179,40 @@ async fn pages_of_the_tokens_origin_may_ask_and_read_and_no_others() {
         assert_eq!(club.get(path, &bound()).await.status, 200);
     }
     // What is wrong may be read, too.
-    let wrong = asked_from(&club, "/club/visits?as_of=x", &bound(), HOST).await;
+    let wrong = asked_from(&club, "/v1/embed/answer?as_of=x", &bound(), HOST).await;
     assert_eq!((wrong.status.as_u16(), wrong.header("access-control-allow-origin")), (422, HOST));
     let expired =
         json!({"role": "owner", "tenant": 1, "exp": 1, "embed": {"report": "visits", "origin": HOST}});
-    let expired = asked_from(&club, "/club/visits", &token(expired), HOST).await;
+    let expired = asked_from(&club, "/v1/embed/answer", &token(expired), HOST).await;
     assert_eq!((expired.status.as_u16(), expired.header("access-control-allow-origin")), (401, HOST));
     // A token that is bound to no origin, and one that somebody else signed, open none.
-    let plain = asked_from(&club, "/club/visits", &owner(1), HOST).await;
-    assert_eq!((plain.status.as_u16(), plain.header("access-control-allow-origin")), (200, ""));
+    let plain = asked_from(&club, "/v1/embed/answer", &owner(1), HOST).await;
+    assert_eq!((plain.status.as_u16(), plain.header("access-control-allow-origin")), (403, ""));
     let forged = json!({"role": "owner", "tenant": 1, "embed": {"report": "visits", "origin": OTHER}});
     let forged = token_of(b"another secret of forty bytes, or nearly.", forged);
     assert_eq!(
-        asked_from(&club, "/club/visits", &forged, OTHER).await.header("access-control-allow-origin"),
+        asked_from(&club, "/v1/embed/answer", &forged, OTHER).await.header("access-control-allow-origin"),
         ""
     );
+}
+
+/// The report's own paths follow the server's rules, whoever asks.
+#[tokio::test]
+async fn on_other_paths_a_bound_token_opens_no_page_of_another_site() {
+    let club = Club::open().await;
+    for path in ["/club/visits", "/v1/live/visits"] {
+        let asked = asked_from(&club, path, &bound(), OTHER).await;
+        asked.assert_problem(403, "forbidden");
+        assert_eq!(asked.header("access-control-allow-origin"), "", "{path}");
+    }
+    let own = asked_from(&club, "/club/visits", &bound(), HOST).await;
+    assert_eq!((own.status.as_u16(), own.header("access-control-allow-origin")), (200, ""));
 }
 
 #[tokio::test]
 async fn a_listener_of_a_bound_token_is_of_its_origin() {
     let club = Club::open().await;
-    let path = format!("/v1/live/visits?token={}", bound());
+    let path = format!("/v1/embed/live?token={}", bound());
     let refused = asked_from(&club, &path, "", OTHER).await;
     refused.assert_problem(403, "forbidden");
     let headers = [("origin", HOST), ("host", "analytics.example")];
@@ -207,22 +251,23 @@ async fn the_scripts_of_other_sites_pages_may_be_loaded_from_anywhere_where_they
     }
 }
 
-/// Reports alone: of these a page may ask whether it may send a token.
+/// What bound tokens alone open: there a page may ask whether it may send one.
 #[tokio::test]
-async fn a_page_may_ask_whether_it_may_send_a_token_to_a_report() {
+async fn a_page_may_ask_whether_it_may_send_a_bound_token() {
     let club = Club::open().await;
-    let asked = async |path: &str, method: &str| {
+    let asked_by = async |origin: &str, path: &str, method: &str| {
         let request = Request::builder()
             .method(Method::OPTIONS)
             .uri(path)
-            .header("origin", HOST)
+            .header("origin", origin)
             .header("access-control-request-method", method)
             .header("access-control-request-headers", "authorization")
             .body(Body::empty())
             .unwrap();
         club.send(request).await
     };
-    for path in ["/club/visits", "/admin/clubs/1/visits", "/totals", "/v1/live/visits", "/v1/embed"] {
+    let asked = async |path: &str, method: &str| asked_by(HOST, path, method).await;
+    for path in ["/v1/embed", "/v1/embed/answer", "/v1/embed/live"] {
         let answer = asked(path, "GET").await;
         assert_eq!(
             (answer.status.as_u16(), answer.header("access-control-allow-origin")),
@@ -233,8 +278,18 @@ async fn a_page_may_ask_whether_it_may_send_a_token_to_a_report() {
         assert!(answer.header("access-control-allow-headers").contains("authorization"), "{path}");
         assert_eq!(answer.header("access-control-allow-credentials"), "", "{path}");
         assert_eq!(asked(path, "POST").await.header("access-control-allow-origin"), "", "{path}");
+        for nobody in ["null", "*", "https://school.example/"] {
+            let answer = asked_by(nobody, path, "GET").await;
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{path} {nobody}");
+        }
     }
     for path in [
+        "/club/visits",
+        "/admin/clubs/1/visits",
+        "/totals",
+        "/v1/live/visits",
+        "/v1/embed/nothing",
+        "/embed/visits",
         "/v1/query",
         "/v1/sql",
         "/v1/tokens",

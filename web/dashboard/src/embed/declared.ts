@@ -1,15 +1,15 @@
 /** What a token is bound to, and the request for it. */
 import { type RawOperation, type Route, routeOf } from "../api/document.ts";
 import type { operations } from "../api/types.gen.ts";
-import { addressOf } from "../reports/address.ts";
+import { lacking } from "../reports/address.ts";
 
 export type Declared = operations["embed"]["responses"][200]["content"]["application/json"];
 
 export interface Drawn {
   readonly route: Route;
-  /** Path and query; null where a parameter of the path is neither fixed nor given. */
+  /** Where to ask, path and query; null where a parameter of the report's path is neither fixed nor given. */
   readonly address: string | null;
-  /** The same for listening. */
+  /** Where to listen. */
   readonly live: string;
   readonly given: Readonly<Record<string, string>>;
 }
@@ -21,9 +21,10 @@ export function drawnOf(declared: Declared, params: string): Drawn {
   const asked = { ...Object.fromEntries(new URLSearchParams(params)), ...declared.fixed };
   const names = new Set([...route.params.map((param) => param.name), "as_of"]);
   const given = Object.fromEntries(Object.entries(asked).filter(([name]) => names.has(name)));
-  const address = addressOf(route, given, { asOf: given["as_of"] ?? null });
   const search = new URLSearchParams(given).toString();
-  return { route, address, live: `/v1/live/${encodeURIComponent(declared.report)}${search === "" ? "" : `?${search}`}`, given };
+  const withSearch = (path: string) => (search === "" ? path : `${path}?${search}`);
+  const address = lacking(route, given).length === 0 ? withSearch(declared.answer) : null;
+  return { route, address, live: withSearch(declared.live), given };
 }
 
 /** The origin whose pages the token is for, so that nobody else is told how it goes. */

@@ -9,6 +9,8 @@ const declared = (change: Partial<Declared>): Declared => ({
   description: null,
   timezone: "UTC",
   path: "/clubs/{club_id}/visits",
+  answer: "/v1/embed/answer",
+  live: "/v1/embed/live",
   fixed: {},
   operation: {
     parameters: [
@@ -24,24 +26,24 @@ const declared = (change: Partial<Declared>): Declared => ({
 const token = (payload: object) => `x.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.y`;
 
 describe("the request of an embedded report", () => {
-  it("fills the path and the query from what is fixed and what is asked for", () => {
+  it("fills the query from what is fixed and what is asked for", () => {
     const drawn = drawnOf(declared({ fixed: { club_id: "2" } }), "limit=5&as_of=2026-01-01");
-    expect(drawn.address).toBe("/clubs/2/visits?limit=5&as_of=2026-01-01");
-    expect(drawn.live).toBe("/v1/live/visits?limit=5&as_of=2026-01-01&club_id=2");
+    expect(drawn.address).toBe("/v1/embed/answer?limit=5&as_of=2026-01-01&club_id=2");
+    expect(drawn.live).toBe("/v1/embed/live?limit=5&as_of=2026-01-01&club_id=2");
     expect(drawn.route.answer.properties).toEqual({ visits: { type: "integer" } });
   });
 
   it("is what the token fixes, whatever the page asks for", () => {
-    expect(drawnOf(declared({ fixed: { club_id: "2", limit: "1" } }), "limit=9&club_id=3").address).toBe("/clubs/2/visits?limit=1");
+    expect(drawnOf(declared({ fixed: { club_id: "2", limit: "1" } }), "limit=9&club_id=3").address).toBe("/v1/embed/answer?limit=1&club_id=2");
   });
 
   it("holds nothing that is no parameter of the report", () => {
-    expect(drawnOf(declared({ fixed: { club_id: "2" } }), "format=csv&refresh=true&other=1").address).toBe("/clubs/2/visits");
+    expect(drawnOf(declared({ fixed: { club_id: "2" } }), "format=csv&refresh=true&other=1").address).toBe("/v1/embed/answer?club_id=2");
   });
 
   it("is none where the path lacks a parameter", () => {
     expect(drawnOf(declared({}), "limit=5").address).toBeNull();
-    expect(drawnOf(declared({}), "club_id=7").address).toBe("/clubs/7/visits");
+    expect(drawnOf(declared({}), "club_id=7").address).toBe("/v1/embed/answer?club_id=7");
   });
 });
 
