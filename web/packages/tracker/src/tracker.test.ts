@@ -53,7 +53,9 @@ afterEach(() => {
   delete (navigator as { globalPrivacyControl?: unknown }).globalPrivacyControl;
 });
 
-const queued = (): number => (JSON.parse(localStorage.getItem("ebbtide.queue") ?? "[]") as unknown[]).length;
+type Queued = readonly [string, string, { readonly props: { readonly index: number } }];
+const inQueue = () => JSON.parse(localStorage.getItem("ebbtide.queue") ?? "[]") as Queued[];
+const queued = (): number => inQueue().length;
 const eventsOf = (bodies: readonly Sent[]) => bodies.flatMap((body) => body.events ?? []);
 const ids = (bodies: readonly Sent[]) => eventsOf(bodies).map((event) => event["event_id"]);
 const quiet = () => vi.advanceTimersByTimeAsync(10_000);
@@ -172,10 +174,13 @@ describe("when the server is away", () => {
   it("keeps a bounded queue, of which the oldest goes first", () => {
     answers = Array.from({ length: 50 }, () => "away" as const);
     const tracker = createTracker(OPTIONS);
-    for (let index = 0; index < ITEMS_MAX + 5; index++) tracker.capture("view", { index });
-    const queue = JSON.parse(localStorage.getItem("ebbtide.queue") ?? "[]") as [string, string, { props: { index: number } }][];
-    expect(queue).toHaveLength(ITEMS_MAX);
-    expect(queue[0]?.[2].props.index).toBe(5);
+    tracker.capture("view", { index: 0 });
+    const [[id, way, item]] = inQueue() as [Queued];
+    // As if as many had been captured as there is room for.
+    localStorage.setItem("ebbtide.queue", JSON.stringify(Array.from({ length: ITEMS_MAX }, (_, index) => [id, way, { ...item, props: { ...item.props, index } }])));
+    for (let index = ITEMS_MAX; index < ITEMS_MAX + 5; index++) tracker.capture("view", { index });
+    expect(queued()).toBe(ITEMS_MAX);
+    expect([inQueue()[0], inQueue().at(-1)].map((own) => own?.[2].props.index)).toEqual([5, ITEMS_MAX + 4]);
   });
 
   it("leaves to the next page what it could not send", async () => {
