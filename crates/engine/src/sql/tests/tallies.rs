@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::physical_plan::displayable;
 use ebbtide_model::query::{Query, bind};
 use ebbtide_model::{
@@ -332,11 +333,15 @@ fn grouped(snapshot: &Snapshot, scope: &Scope, as_of: &str, limit: usize) -> (Js
     let by_actor = result("per_actor", json!(true));
     let mut bots = std::collections::HashMap::new();
     for part in snapshot.table(scope, &TableName::new("talks")).unwrap().parts() {
-        for batch in part.scan(&[ColumnRef::Declared(0), ColumnRef::Declared(2)]).unwrap() {
+        for batch in part.scan(&[0, 2, 5].map(ColumnRef::Declared)).unwrap() {
             let batch = batch.unwrap();
             let column = |index: usize| batch.column(index).as_string::<i32>().clone();
-            for (id, bot) in column(0).iter().zip(column(1).iter()) {
-                bots.insert(id.unwrap().to_owned(), bot.map(str::to_owned));
+            let began = batch.column(2).as_primitive::<TimestampMicrosecondType>();
+            for ((id, bot), began) in column(0).iter().zip(column(1).iter()).zip(began) {
+                // A talk that has not begun is none yet.
+                if began.is_none_or(|began| began <= at(as_of).micros()) {
+                    bots.insert(id.unwrap().to_owned(), bot.map(str::to_owned));
+                }
             }
         }
     }
