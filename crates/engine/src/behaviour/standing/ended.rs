@@ -96,7 +96,7 @@ mod tests {
         };
         let brief = |number: u64| {
             let last = i64::try_from(number).unwrap() * 7_919 - 20_000_000_000;
-            let reached = number % (1 << 20) | 1;
+            let reached = (number % (1 << 20)) | 1;
             (last, reached, u8::try_from(number % 20).unwrap())
         };
         let mut ended = Ended::new();
