@@ -115,6 +115,50 @@ fn actors_that_are_texts_are_shared_out_without_changing_an_answer() {
     check("views", 5_000);
 }
 
+/// Cards, and sales of some of them and of others, at times that are often the same.
+fn enrolled(random: &mut Random) -> Vec<Event> {
+    let start = at("2024-01-01").micros();
+    let mut event = |table: &'static str, card: i64| {
+        let time = start + i64::try_from(random.below(80)).unwrap() * Instant::MICROS_PER_DAY;
+        let values = BTreeMap::from([
+            (if table == "cards" { "id" } else { "card" }, Value::Int(card)),
+            ("at", Value::Timestamp(Instant::from_micros(time))),
+            ("type", text(random.pick(&["buy", "look"]))),
+            ("tier", text(random.pick(&["gold", "tin"]))),
+        ]);
+        Event { table, tenant: random.pick(&["a", "b"]), values }
+    };
+    let cards = (0..600).filter(|card| card % 7 != 3).map(|card| ("cards", card));
+    let sales = (0..600).filter(|card| card % 3 != 0);
+    let sales = sales.flat_map(|card| (0..card % 9).map(move |_| ("sales", card)));
+    cards.chain(sales).map(|(table, card)| event(table, card)).collect()
+}
+
+#[test]
+fn who_is_in_several_tables_and_segments_is_taken_once() {
+    let (app, mut random) = (app(), Random::new(11));
+    let events = enrolled(&mut random);
+    let in_memory = in_memory(&app, &events, 1);
+    let ends =
+        [json!({"table": "cards"}), json!({"table": "sales"}), json!({"table": "sales", "event": "buy"})];
+    // A third of the rows each; the last of them may be in memory.
+    for written in [3, 2] {
+        let mixed = assigned(&app, &events, &|index, _| index % 3, &|part| part < written);
+        for (start, back) in ends.iter().flat_map(|start| ends.iter().map(move |back| (start, back))) {
+            for (cohorts, cell_zero) in [("recurring", "size"), ("first_time", "returned")] {
+                let query = json!({
+                    "kind": "retention", "start": start, "return": back, "period": "week", "periods": 7,
+                    "from": "2024-01-15", "type": cohorts, "cell_zero": cell_zero,
+                });
+                for (tenant, as_of) in [(None, "2024-04-01"), (Some("a"), "2024-02-20")] {
+                    let ask = |snapshot| try_ask(snapshot, tenant, &query, at(as_of)).unwrap();
+                    assert_eq!(ask(&mixed).result(), ask(&in_memory).result(), "{query} of {tenant:?}");
+                }
+            }
+        }
+    }
+}
+
 /// Few actors and few instants, so that much is simultaneous and many runs are of one actor. Some are a little before
 /// or after the hour: within a tick of a spine's times, which seconds begin with.
 fn crowded(random: &mut Random) -> Vec<Event> {

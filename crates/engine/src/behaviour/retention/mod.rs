@@ -11,6 +11,7 @@ use super::kernel::{ByCode, Code, CodeRun, Kernel, Meaning, RowTimes, Ruler, Tak
 use super::key::OwnedKey;
 use super::load::Times;
 use super::wire::wire;
+use pieces::Noted;
 
 /// Actors that are listed in a row of cohort members, at most.
 pub(crate) const MEMBERS_MAX: usize = 100_000;
@@ -70,8 +71,8 @@ struct Scratch {
     rolled: Vec<u32>,
     /// Return events by period after the start at hand.
     after: Vec<(usize, u32)>,
-    /// Of the pieces so far, where just the first start counts: its time and group.
-    first_start: Option<(i64, u32)>,
+    /// Of the pieces so far of an actor who is taken so.
+    noted: Noted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -430,7 +431,7 @@ impl Kernel for RetentionFold {
         table: &RetentionTable,
         run: CodeRun<'_, T, C>,
     ) {
-        self.note_piece(&mut state.scratch, table, run);
+        self.note_piece(&mut state.scratch.noted, table, run);
     }
 
     fn end_pieces(&self, state: &mut RetentionState, actor: Actor<'_>) {
@@ -438,8 +439,6 @@ impl Kernel for RetentionFold {
         if self.join_pieces(&mut scratch) {
             self.count_starts(state, &mut scratch, actor);
         }
-        scratch.starts.clear();
-        scratch.returns.clear();
         state.scratch = scratch;
     }
 }

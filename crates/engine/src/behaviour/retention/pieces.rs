@@ -6,16 +6,26 @@ use ebbtide_model::query::Cohorts;
 use super::{Coverage, RetentionFold, RetentionTable, Scratch, Start};
 use crate::behaviour::kernel::{Code, CodeRun, RowTimes, first_from};
 
+/// What is known of an actor whose pieces are taken.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// Where just the first start counts: its time and group.
+    first_start: Option<(i64, u32)>,
+    starts: Vec<Start>,
+    /// Periods with return events, and how many; of each piece ascending.
+    returns: Vec<(usize, u32)>,
+}
+
 impl RetentionFold {
     /// Notes the starts and returns of some of an actor's rows.
     pub(super) fn note_piece<T: RowTimes, C: Code>(
         &self,
-        scratch: &mut Scratch,
+        noted: &mut Noted,
         table: &RetentionTable,
         run: CodeRun<'_, T, C>,
     ) {
         if table.starting != Coverage::None && self.cohorts == Cohorts::FirstTime {
-            note_first_start(scratch, table, run);
+            note_first_start(noted, table, run);
         }
         let starts = table.starting != Coverage::None && self.cohorts == Cohorts::Recurring;
         if !starts && table.returning == Coverage::None {
@@ -37,32 +47,37 @@ impl RetentionFold {
                 Coverage::None => 0,
             };
             if returns > 0 {
-                scratch.returns.push((row, u32::try_from(returns).unwrap_or(u32::MAX)));
+                noted.returns.push((row, u32::try_from(returns).unwrap_or(u32::MAX)));
             }
             if starts {
                 let is_start = |code: &C| table.codes.get(*code).starts;
                 if let Some(first) = codes.iter().position(is_start) {
                     let (time, group) = start_at(table, run, place + first);
-                    scratch.starts.push(Start { row, time, group });
+                    noted.starts.push(Start { row, time, group });
                 }
             }
             place = end;
         }
     }
 
-    /// Brings what was noted of an actor together. `false`: it is in no row.
+    /// Makes of what was noted of an actor its starts and returns, and forgets it. `false`: it is in no row.
     pub(super) fn join_pieces(&self, scratch: &mut Scratch) -> bool {
-        if let Some((time, group)) = scratch.first_start.take()
+        let Scratch { starts, returns, noted, .. } = scratch;
+        starts.clear();
+        returns.clear();
+        starts.append(&mut noted.starts);
+        returns.append(&mut noted.returns);
+        if let Some((time, group)) = noted.first_start.take()
             && let Some(row) = self.row_of(time, 0)
         {
-            scratch.starts.push(Start { row, time, group });
+            starts.push(Start { row, time, group });
         }
         // Of a row's starts the first one counts, of simultaneous ones that of the lowest group.
-        scratch.starts.sort_unstable_by_key(|start| (start.row, start.time, start.group));
-        scratch.starts.dedup_by_key(|start| start.row);
-        if !scratch.returns.is_sorted_by(|(left, _), (right, _)| left < right) {
-            scratch.returns.sort_unstable_by_key(|(row, _)| *row);
-            scratch.returns.dedup_by(|(row, count), (before, sum)| {
+        starts.sort_unstable_by_key(|start| (start.row, start.time, start.group));
+        starts.dedup_by_key(|start| start.row);
+        if !returns.is_sorted_by(|(left, _), (right, _)| left < right) {
+            returns.sort_unstable_by_key(|(row, _)| *row);
+            returns.dedup_by(|(row, count), (before, sum)| {
                 let is_same = row == before;
                 if is_same {
                     *sum = sum.saturating_add(*count);
@@ -70,19 +85,15 @@ impl RetentionFold {
                 is_same
             });
         }
-        !scratch.starts.is_empty()
+        !starts.is_empty()
     }
 }
 
 /// Notes the first start, however long ago it was.
-fn note_first_start<T: RowTimes, C: Code>(
-    scratch: &mut Scratch,
-    table: &RetentionTable,
-    run: CodeRun<'_, T, C>,
-) {
+fn note_first_start<T: RowTimes, C: Code>(noted: &mut Noted, table: &RetentionTable, run: CodeRun<'_, T, C>) {
     if let Some(first) = run.codes.iter().position(|code| table.codes.get(*code).starts) {
         let own = start_at(table, run, first);
-        scratch.first_start = Some(scratch.first_start.map_or(own, |known| known.min(own)));
+        noted.first_start = Some(noted.first_start.map_or(own, |known| known.min(own)));
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod adding;
 mod asked;
+mod best;
 mod codes;
 mod days;
 mod groups;

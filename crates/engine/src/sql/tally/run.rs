@@ -10,9 +10,9 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::split_conjunction;
-use hashbrown::HashMap;
 
 use super::adding::{Added, Adding, Grouped, Seen};
+use super::best::best_of;
 use super::codes::from_store;
 use super::days::Days;
 use super::groups::{By, Level, numbers, shown};
@@ -412,64 +412,15 @@ impl<'t> Running<'t> {
         Ok(RecordBatch::try_new_with_options(self.tally.schema.clone(), columns, &options)?)
     }
 
-    /// The groups that may be among the best of their partition: no other has as few.
+    /// Of some groups those that may be among the best of their partition.
     fn best(&self, best: &Best, groups: &[u32], by: &[i64]) -> Option<Vec<u32>> {
-        let by_group = |group: u32| by.get(group as usize).copied().unwrap_or(0);
         let numbers = numbers(&self.levels, groups);
-        let level = |place: &usize| self.places.iter().position(|known| known == place);
-        let levels = best.within.iter().map(level).collect::<Option<Vec<usize>>>()?;
-        let mut of_group: Vec<usize> = Vec::with_capacity(groups.len());
-        let mut highest: Vec<Highest> = Vec::new();
-        let mut places: HashMap<Vec<u32>, usize> = HashMap::new();
-        let mut key: Vec<u32> = Vec::with_capacity(levels.len());
-        for (index, group) in groups.iter().enumerate() {
-            key.clear();
-            key.extend(levels.iter().map(|level| numbers[*level][index]));
-            let place = match places.get(&key) {
-                Some(place) => *place,
-                None => {
-                    highest.push(Highest::new(best.count));
-                    places.insert(key.clone(), highest.len() - 1);
-                    highest.len() - 1
-                }
-            };
-            highest[place].note(by_group(*group));
-            of_group.push(place);
-        }
-        let left = groups.iter().zip(of_group);
-        let left = left.filter(|(group, place)| highest[*place].may_have(by_group(**group)));
-        Some(left.map(|(group, _)| *group).collect())
-    }
-}
-
-/// The highest of some numbers.
-struct Highest {
-    count: usize,
-    numbers: std::collections::BinaryHeap<std::cmp::Reverse<i64>>,
-}
-
-impl Highest {
-    fn new(count: usize) -> Self {
-        Self { count, numbers: std::collections::BinaryHeap::new() }
-    }
-
-    fn lowest(&self) -> Option<i64> {
-        self.numbers.peek().map(|lowest| lowest.0).filter(|_| self.numbers.len() >= self.count)
-    }
-
-    fn note(&mut self, number: i64) {
-        if self.lowest().is_some_and(|lowest| number <= lowest) {
-            return;
-        }
-        self.numbers.push(std::cmp::Reverse(number));
-        if self.numbers.len() > self.count {
-            self.numbers.pop();
-        }
-    }
-
-    /// Whether a number is among the highest, or equal to the lowest of them.
-    fn may_have(&self, number: i64) -> bool {
-        self.lowest().is_none_or(|lowest| number >= lowest)
+        let level = |place: &usize| {
+            let level = self.places.iter().position(|known| known == place)?;
+            numbers.get(level).map(Vec::as_slice)
+        };
+        let within = best.within.iter().map(level).collect::<Option<Vec<&[u32]>>>()?;
+        Some(best_of(best.count, &within, groups, by))
     }
 }
 
