@@ -4143,7 +4143,7 @@ export interface operations {
                         data: {
                             avg_resolution_hours: number | null;
                             benchmark: string | null;
-                            cohort: string | null;
+                            cohort: string;
                             p50_hours: number | null;
                             p90_hours: number | null;
                             sr_count: number;
@@ -4418,7 +4418,7 @@ export interface operations {
                         /** Format: int64 */
                         cohort_months: number;
                         data: {
-                            cohort: string | null;
+                            cohort: string;
                             monthly_sr: (number | null)[] | null;
                             new_tenants: number;
                         }[];
@@ -5625,11 +5625,11 @@ export interface operations {
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
-                    /** @example {"total":12,"students":12,"mentors":12,"verified":12,"verification_rate":12.5} */
+                    /** @example {"users.total":12,"users.students":12,"users.mentors":12,"users.verified":12,"users.verification_rate":12.5,"sessions.total":12,"sessions.completed":12,"sessions.scheduled":12,"sessions.completion_rate":12.5,"courses.total":12,"courses.published":12,"courses.enrollments":12,"courses.avg_enrollments_per_course":12.5,"reviews.total":12,"reviews.average_rating":12.5,"revenue.total":12.5,"revenue.currency":"text"} */
                     "application/x-ndjson": string;
                     /**
-                     * @example total,students,mentors,verified,verification_rate
-                     *     12,12,12,12,12.5
+                     * @example users.total,users.students,users.mentors,users.verified,users.verification_rate,sessions.total,sessions.completed,sessions.scheduled,sessions.completion_rate,courses.total,courses.published,courses.enrollments,courses.avg_enrollments_per_course,reviews.total,reviews.average_rating,revenue.total,revenue.currency
+                     *     12,12,12,12,12.5,12,12,12,12.5,12,12,12,12.5,12,12.5,12.5,text
                      */
                     "text/csv": string;
                 };
@@ -5894,7 +5894,7 @@ export interface operations {
                         analytics: {
                             avg_transaction: number | null;
                             daily_revenue: {
-                                date: string | null;
+                                date: string;
                                 revenue: number | null;
                             }[];
                             total_revenue: number | null;
@@ -6214,11 +6214,11 @@ export interface operations {
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
-                    /** @example {"name":12} */
+                    /** @example {"mentor_id":12,"sessions":12} */
                     "application/x-ndjson": string;
                     /**
-                     * @example name
-                     *     12
+                     * @example mentor_id,sessions
+                     *     12,12
                      */
                     "text/csv": string;
                 };
@@ -6476,7 +6476,7 @@ export interface operations {
                      */
                     "application/json": {
                         data: {
-                            date: string | null;
+                            date: string;
                             new_users: number;
                         }[];
                         /** Format: int64 */
