@@ -254,18 +254,22 @@ impl Problem {
         self.cause.as_deref()
     }
 
-    /// The answer, which names the request.
-    pub fn render(&self, request_id: &str) -> Response {
-        let status = self.code.status();
-        let body = serde_json::json!({
+    pub(crate) fn to_json(&self, request_id: &str) -> serde_json::Value {
+        serde_json::json!({
             "type": format!("{TYPE_PREFIX}{}", self.code.as_str()),
             "title": self.code.title(),
-            "status": status.as_u16(),
+            "status": self.code.status().as_u16(),
             "detail": self.detail,
             "code": self.code.as_str(),
             "hint": self.code.hint(),
             "request_id": request_id,
-        });
+        })
+    }
+
+    /// The answer, which names the request.
+    pub fn render(&self, request_id: &str) -> Response {
+        let status = self.code.status();
+        let body = self.to_json(request_id);
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = status;
         let headers = response.headers_mut();

@@ -11,6 +11,7 @@
 
 mod apart;
 mod catalog;
+mod certain;
 mod clock;
 mod error;
 mod functions;

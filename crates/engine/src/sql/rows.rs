@@ -25,6 +25,9 @@ pub struct SqlColumn {
     pub type_name: &'static str,
     /// As the engine holds it.
     pub data_type: DataType,
+    /// False where the statement makes it certain that there is no null in it, which is looked into as one is
+    /// [checked](super::Sql::check).
+    pub nullable: bool,
 }
 
 /// An answer: columns whose names differ, and batches of rows in order.
@@ -86,6 +89,7 @@ pub(super) fn columns_of(schema: &Schema) -> Result<Vec<SqlColumn>, SqlError> {
             name: name.clone(),
             type_name: type_name(name, field.data_type())?,
             data_type: field.data_type().clone(),
+            nullable: true,
         });
     }
     Ok(columns)

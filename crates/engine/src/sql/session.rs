@@ -30,6 +30,7 @@ use tokio::task::AbortHandle;
 
 use super::apart::{Launch, ProcessNumbers, ProcessSettings, Processes, StopOnDrop, conduct};
 use super::catalog::{CATALOG, Repeats, SCHEMA, ScopedCatalog, Source};
+use super::certain::{self, Certain};
 use super::clock::ClockUse;
 use super::functions::Ticks;
 use super::plans::Plans;
@@ -328,6 +329,8 @@ pub struct Planned {
     /// In the order of their names.
     pub tables: Vec<TableName>,
     pub columns: Vec<SqlColumn>,
+    /// Whether it is certain that the answer has a row.
+    pub has_a_row: bool,
 }
 
 impl Sql {
@@ -347,11 +350,11 @@ impl Sql {
             relations: request.relations.clone(),
             repeats: Repeats::Once,
         };
-        let state = self.base.clone();
+        let (state, app) = (self.base.clone(), app.clone());
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         runtime.spawn(async move {
             // Nobody listens where the caller's thread is gone.
-            _ = sender.send(planned(state, catalog, &request).await);
+            _ = sender.send(planned(state, &app, catalog, &request).await);
         });
         let answer = receiver.recv().map_err(|error| SqlError::Internal(Box::new(error)))?;
         Ok(answer?)
@@ -460,15 +463,20 @@ async fn optimized(
 /// Plans a statement, and casts its types into each other as running it would.
 async fn planned(
     mut state: SessionState,
+    app: &AppSchema,
     catalog: ScopedCatalog,
     request: &SqlRequest,
 ) -> Result<Planned, SqlError> {
     let checked = statement::check(&request.statement)?;
     let tables = statement::tables_of(&checked.statement, &state, &catalog)?;
     let Bound { plan, .. } = plan(&mut state, catalog, checked, request).await?;
-    let columns = columns_of(plan.schema().as_arrow())?;
+    let mut columns = columns_of(plan.schema().as_arrow())?;
+    let certain = Certain { app, relations: &request.relations };
+    for (index, column) in columns.iter_mut().enumerate() {
+        column.nullable = !certain.is_never_null(&plan, index);
+    }
     state.create_physical_plan(&plan).await?;
-    Ok(Planned { tables, columns })
+    Ok(Planned { tables, columns, has_a_row: certain::has_a_row(&plan) })
 }
 
 /// A plan, and what its functions will tell of the time.

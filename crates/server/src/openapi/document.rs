@@ -7,6 +7,7 @@ use axum::http::HeaderValue;
 use ebbtide_model::insight::Severity;
 use serde_json::{Map, Value as Json, json};
 
+use super::examples::Examples;
 use super::schemas::of_row;
 use super::{described, incoming, reports};
 use crate::http::OWN_PATHS;
@@ -47,6 +48,12 @@ fn document(server: &Server) -> Json {
             None => format!("`{}`", app.name()),
         })
         .collect();
+    let (components, mut paths) = (components(server), paths(server));
+    if let (Some(schemas), Some(paths)) = (components["schemas"].as_object(), paths.as_object_mut()) {
+        let examples = Examples { schemas };
+        let operations = paths.values_mut().filter_map(Json::as_object_mut).flat_map(Map::values_mut);
+        operations.for_each(|operation| examples.add(operation));
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -59,8 +66,8 @@ fn document(server: &Server) -> Json {
         },
         "servers": [{"url": "/"}],
         "tags": tags(server),
-        "paths": paths(server),
-        "components": components(server),
+        "paths": paths,
+        "components": components,
         "security": [{"bearer": []}],
     })
 }

@@ -5,6 +5,7 @@ pub(crate) mod capture;
 pub(crate) mod cards;
 mod described;
 mod document;
+mod examples;
 mod incoming;
 mod operation;
 pub(crate) mod own;

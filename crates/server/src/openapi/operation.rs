@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::examples::of_problem;
 use crate::problem::{Code, PROBLEM_MEDIA_TYPE};
 
 /// What a path takes and answers.
@@ -173,7 +174,7 @@ fn refusal(codes: &[Code]) -> Json {
     json!({
         "description": told.join(" "),
         "headers": {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema}},
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "example": codes.first().map(|code| of_problem(*code))}},
         "x-ebbtide-codes": names,
     })
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ebbtide_engine::sql::{Limits, Relation, Sql, SqlColumn, SqlRequest, SqlRows, UnusedParameters};
+use ebbtide_engine::sql::{
+    Limits, Planned as PlannedStatement, Relation, Sql, SqlColumn, SqlRequest, SqlRows, UnusedParameters,
+};
 use ebbtide_model::pack::{
     AS_OF, Composed, Each, PLAN, Pack, RelationRows, Report, SUBJECT, Setting, filled,
 };
@@ -31,7 +33,7 @@ impl<'a> Planned<'a> {
         for relation in &report.relations {
             let rows = match &relation.rows {
                 RelationRows::Sql(statement) => {
-                    planned.columns(statement, &values).map(|columns| SqlRows::none_of(&columns))
+                    planned.statement(statement, &values).map(|planned| SqlRows::none_of(&planned.columns))
                 }
                 RelationRows::Query(query) => planned.folded(query, &values),
             };
@@ -41,7 +43,7 @@ impl<'a> Planned<'a> {
         planned
     }
 
-    pub(super) fn columns(&self, statement: &Composed, values: &Values) -> Option<Vec<SqlColumn>> {
+    pub(super) fn statement(&self, statement: &Composed, values: &Values) -> Option<PlannedStatement> {
         let relation = |index: &usize| self.relations.get(*index)?.clone();
         let request = SqlRequest {
             statement: statement.statement.clone(),
@@ -52,7 +54,7 @@ impl<'a> Planned<'a> {
             calendar: self.pack.schema.calendar.clone(),
             limits: Limits { rows_max: 0, bytes_max: 0, time_max: Duration::ZERO },
         };
-        self.sql.check(&self.pack.schema, request).ok().map(|planned| planned.columns)
+        self.sql.check(&self.pack.schema, request).ok()
     }
 
     pub(super) fn relation_columns(&self, index: usize) -> Option<&[SqlColumn]> {

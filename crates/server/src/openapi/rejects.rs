@@ -7,7 +7,7 @@ use super::own::{ROWS, codes, of_app, or_null, roles};
 use crate::problem::Code;
 use crate::server::Server;
 
-pub(crate) fn list(_: &Server) -> Operation {
+pub(crate) fn list(server: &Server) -> Operation {
     let count = || json!({"type": "integer", "minimum": 0});
     let of_kind = json!({
         "type": "object", "required": ["table", "code", "rows"],
@@ -32,7 +32,7 @@ pub(crate) fn list(_: &Server) -> Operation {
     operation.description = "Of the token's tenant; of all, and of those that nobody knows a tenant of, for an `admin` without one. Rows are \
         kept as they came, up to 16 KiB of each, without what looks like a secret."
         .to_owned();
-    operation.parameters.extend(filters());
+    operation.parameters.extend(filters(server));
     operation.parameters.extend([after, parameter("limit", "How many.", limit)]);
     operation
 }
@@ -81,7 +81,7 @@ pub(crate) fn retry(_: &Server) -> Operation {
     operation
 }
 
-pub(crate) fn delete(_: &Server) -> Operation {
+pub(crate) fn delete(server: &Server) -> Operation {
     let schema = json!({
         "type": "object", "required": ["deleted"],
         "properties": {"deleted": {"type": "integer", "minimum": 0}},
@@ -91,13 +91,18 @@ pub(crate) fn delete(_: &Server) -> Operation {
     operation.description = "Without a filter all that the token sees.".to_owned();
     let ids = parameter("ids", "These alone, with commas between.", json!({"type": "string"}));
     operation.parameters.push(ids);
-    operation.parameters.extend(filters());
+    operation.parameters.extend(filters(server));
     operation
 }
 
-fn filters() -> [Json; 2] {
+fn filters(server: &Server) -> [Json; 2] {
+    let mut tables = server.apps.iter().flat_map(|app| &app.pack.schema.tables);
+    let table = tables.next().map(|table| table.name.as_str());
     [
-        parameter("table", "Those of this table.", json!({"type": "string"})),
+        json!({
+            "name": "table", "in": "query", "required": false, "description": "Those of this table.",
+            "schema": {"type": "string"}, "example": table,
+        }),
         parameter("code", "Those with this code.", json!({"type": "string"})),
     ]
 }

@@ -83,7 +83,7 @@ fn parameters(report: &Report, route: &Route) -> Vec<Json> {
         parameters.push(json!({
             "name": "table", "in": "query", "required": false,
             "description": "Which list a file holds. A spreadsheet without it holds each on a sheet of its own; the other formats need it.",
-            "schema": {"type": "string", "enum": report.lists},
+            "schema": {"type": "string", "enum": report.lists}, "example": report.lists.first(),
         }));
     }
     parameters.push(json!({"$ref": "#/components/parameters/refresh"}));

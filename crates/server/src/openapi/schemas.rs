@@ -1,6 +1,7 @@
 //! JSON schemas of values: of parameters, of columns, of table rows.
 
 use arrow::datatypes::DataType;
+use ebbtide_engine::sql::SqlColumn;
 use ebbtide_model::pack::Param;
 use ebbtide_model::{Column, ColumnType, TableSchema, Value};
 use serde_json::{Map, Value as Json, json};
@@ -62,9 +63,21 @@ pub(super) fn of_row(table: &TableSchema) -> Json {
     json!({"type": "object", "title": table.name.as_str(), "properties": properties, "additionalProperties": others})
 }
 
-/// A cell of a column that a statement gives; any may be null.
+/// A cell of a column that a statement gives.
+pub(super) fn of_column(column: &SqlColumn) -> Json {
+    let mut schema = of_cell(&column.data_type);
+    // What is no finite number is told as null.
+    let may_be_null = column.nullable || column.data_type.is_floating();
+    let own_type = schema["type"].get(0).cloned();
+    if let Some(own_type) = own_type.filter(|_| !may_be_null) {
+        schema["type"] = own_type;
+    }
+    schema
+}
+
+/// Any cell of a type, or null.
 #[expect(clippy::wildcard_enum_match_arm, reason = "types of Arrow: what is none of these is told as a text")]
-pub(super) fn of_cell(data_type: &DataType) -> Json {
+fn of_cell(data_type: &DataType) -> Json {
     match data_type {
         DataType::Null => json!({"type": "null"}),
         DataType::Boolean => json!({"type": ["boolean", "null"]}),

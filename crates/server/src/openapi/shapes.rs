@@ -1,18 +1,22 @@
 //! The schema of a report's answer: that of its response tree, with the columns of its statements.
 
-use ebbtide_engine::sql::{Sql, SqlColumn};
+use ebbtide_engine::sql::{Planned as PlannedStatement, Sql, SqlColumn};
 use ebbtide_model::Value;
 use ebbtide_model::pack::{AS_OF, BehaviourLeaf, Each, FIELDS, Pack, Report, Shape, ShapeOf, SqlShape, Tree};
 use serde_json::{Map, Value as Json, json};
 
 use super::planned::{Planned, Values};
-use super::schemas::{of_cell, of_type};
+use super::schemas::{of_column, of_type};
 
 /// The schema of a report's JSON.
 pub(super) fn of_answer(pack: &Pack, report: &Report, sql: &Sql) -> Json {
     let planned = Planned::new(pack, report, sql);
     let place = Place { values: planned.values(), by: None };
-    Shapes { report, planned }.tree(&report.response, &place)
+    // Without the row that a parameter names, the answer is 404.
+    let is_by_key =
+        report.params.iter().any(|param| param.key_of.is_some() && param.default != Some(Value::Null));
+    let shapes = Shapes { report, planned };
+    if is_by_key { shapes.there(&report.response, &place) } else { shapes.tree(&report.response, &place) }
 }
 
 struct Shapes<'a> {
@@ -38,7 +42,7 @@ struct Fields {
 impl Fields {
     fn of_columns(columns: Option<&[SqlColumn]>) -> Self {
         let properties = columns.unwrap_or_default().iter();
-        let properties = properties.map(|column| (column.name.clone(), of_cell(&column.data_type)));
+        let properties = properties.map(|column| (column.name.clone(), of_column(column)));
         Self { properties: properties.collect(), known: columns.is_some() }
     }
 
@@ -52,6 +56,13 @@ impl Fields {
 }
 
 impl Shapes<'_> {
+    /// Of a whole answer that is never null.
+    fn there(&self, tree: &Tree, place: &Place<'_>) -> Json {
+        let schema = self.tree(tree, place);
+        let object = schema.get("oneOf").filter(|_| !matches!(tree, Tree::When { .. }));
+        object.and_then(|either| either.get(0)).cloned().unwrap_or(schema)
+    }
+
     fn tree(&self, tree: &Tree, place: &Place<'_>) -> Json {
         match tree {
             Tree::Literal(json) => json!({"const": json}),
@@ -65,19 +76,35 @@ impl Shapes<'_> {
                 json!({"type": "array", "prefixItems": items, "minItems": length, "maxItems": length})
             }
             Tree::Sql { shape, statement, default } => {
-                let mut columns = self.planned.columns(statement, &place.values);
-                if let Some(columns) = &mut columns {
-                    columns.retain(|column| Some(column.name.as_str()) != place.by);
+                let mut planned = self.planned.statement(statement, &place.values);
+                if let Some(planned) = &mut planned {
+                    planned.columns.retain(|column| Some(column.name.as_str()) != place.by);
+                    // Of a fragment's rows each takes its own, of which there may be none.
+                    planned.has_a_row &= place.by.is_none();
                 }
-                statement_schema(*shape, columns.as_deref(), default)
+                statement_schema(*shape, planned.as_ref(), default)
             }
             Tree::Each(each) => self.each(each, place),
-            Tree::When { then, otherwise, .. } => {
-                json!({"anyOf": [self.tree(then, place), self.tree(otherwise, place)]})
+            Tree::When { name, then, otherwise } => {
+                let then = if self.is_key(name) && self.is_whole(tree) {
+                    self.there(then, place)
+                } else {
+                    self.tree(then, place)
+                };
+                json!({"anyOf": [then, self.tree(otherwise, place)]})
             }
             Tree::Behaviour(leaf) => self.behaviour(leaf),
             Tree::Insights(_) => json!({"type": "array", "items": {"$ref": "#/components/schemas/Insight"}}),
         }
+    }
+
+    fn is_whole(&self, tree: &Tree) -> bool {
+        std::ptr::eq(tree, &self.report.response)
+    }
+
+    /// Whether it is a parameter without whose row there is no answer.
+    fn is_key(&self, name: &str) -> bool {
+        self.report.params.iter().any(|param| param.name == name && param.key_of.is_some())
     }
 
     /// An object's fields, those of a row among them standing in its place.
@@ -90,8 +117,9 @@ impl Shapes<'_> {
             if name != FIELDS {
                 fields.properties.insert(name.clone(), self.tree(tree, place));
             } else if let Tree::Sql { statement, .. } = tree {
-                let columns = self.planned.columns(statement, &place.values);
-                let mut of_row = Fields::of_columns(columns.as_deref());
+                let planned = self.planned.statement(statement, &place.values);
+                let mut of_row =
+                    Fields::of_columns(planned.as_ref().map(|planned| planned.columns.as_slice()));
                 of_row.properties.retain(|name, _| Some(name.as_str()) != place.by);
                 fields.known &= of_row.known;
                 fields.properties.extend(of_row.properties);
@@ -134,15 +162,12 @@ impl Shapes<'_> {
     /// `x-ebbtide-value` says which value of which question a field is: fields with the same one are one value
     /// under several names.
     fn of_fields(&self, query: &Json, shape: &Shape) -> Map<String, Json> {
-        let is_named = query.get("kind").and_then(Json::as_str) == Some("dropoff");
+        let kind = query.get("kind").and_then(Json::as_str).unwrap_or_default();
         let mut found = Vec::new();
         questions(&self.report.response, &mut found);
         let question = found.iter().position(|own| *own == query).unwrap_or(found.len());
         let field = |of: &str| {
-            let mut schema = match of {
-                "step" if is_named => json!({"type": "string"}),
-                of => of_field(of),
-            };
+            let mut schema = of_kind(kind, of);
             schema["x-ebbtide-value"] = json!(format!("{question}.{of}"));
             schema
         };
@@ -168,15 +193,18 @@ impl Shapes<'_> {
     }
 }
 
-fn statement_schema(shape: SqlShape, columns: Option<&[SqlColumn]>, default: &Json) -> Json {
+fn statement_schema(shape: SqlShape, planned: Option<&PlannedStatement>, default: &Json) -> Json {
+    let columns = planned.map(|planned| planned.columns.as_slice());
+    let has_a_row = planned.is_some_and(|planned| planned.has_a_row);
     let column = |index: usize| {
         let found = columns.and_then(|columns| columns.get(index));
-        found.map_or_else(|| json!({}), |column| of_cell(&column.data_type))
+        found.map_or_else(|| json!({}), of_column)
     };
     let object = || Fields::of_columns(columns).schema();
     match shape {
-        SqlShape::Value if default.is_null() => column(0),
+        SqlShape::Value if has_a_row => column(0),
         SqlShape::Value => json!({"anyOf": [column(0), {"const": default}]}),
+        SqlShape::Row if has_a_row => object(),
         SqlShape::Row => json!({"oneOf": [object(), {"type": "null"}]}),
         SqlShape::Rows => json!({"type": "array", "items": object()}),
         SqlShape::Column => json!({"type": "array", "items": column(0)}),
@@ -199,10 +227,28 @@ fn questions<'a>(tree: &'a Tree, found: &mut Vec<&'a Json>) {
     }
 }
 
+/// A field of the rows of a query of this kind.
+fn of_kind(kind: &str, field: &str) -> Json {
+    match (kind, field) {
+        ("dropoff", "step") => json!({"type": "string"}),
+        // These count, whatever there is.
+        (
+            "dropoff",
+            "sessions" | "users" | "exits" | "total_sessions" | "total_users" | "total_exits" | "converted"
+            | "active",
+        )
+        | ("stickiness", "periods" | "actors" | "at_least")
+        | ("churn", "events" | "total")
+        | ("paths", "step" | "count")
+        | ("preceding", "count") => json!({"type": "integer", "minimum": 0}),
+        (_, field) => of_field(field),
+    }
+}
+
 /// A field of the rows of a behavioural query.
 fn of_field(field: &str) -> Json {
     match field {
-        "start" => json!({"type": "string"}),
+        "start" => json!({"type": "string", "examples": ["2026-11-20"]}),
         "dormant" => json!({"type": ["integer", "null"], "maximum": 0}),
         "size" | "events" | "days_inactive" | "count" | "step" | "periods" | "actors" | "at_least"
         | "active" | "new" | "returning" | "resurrecting" | "entered" | "converted" => {

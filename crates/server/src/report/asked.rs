@@ -141,6 +141,14 @@ impl<'e> Asked<'e> {
         Ok(())
     }
 
+    /// What the pack tells where the row is not there that a parameter names.
+    pub(super) fn missing_of_key(&self) -> Option<String> {
+        let is_given =
+            |param: &&Param| !matches!(self.of.arguments.get(&param.name), None | Some(Value::Null));
+        let mut named = self.of.report.params.iter().filter(is_given);
+        named.find_map(|param| Some(param.key_of.as_ref()?.missing.clone()))
+    }
+
     /// That the row is there of which the parameter is a key. One that may be left out is, at null.
     async fn look_up(&self, param: &Param) -> Result<(), ReportError> {
         let Some(key_of) = &param.key_of else { return Ok(()) };

@@ -157,6 +157,11 @@ impl Evaluation<'_> {
         let is_settled = !found.iter().any(|found| found.is_unsettled);
         let mut assembly = Assembly::default();
         let body = assembly.tree(&report.response, "", &mut Source::whole(found), &values)?;
+        if body.is_null()
+            && let Some(missing) = asked.missing_of_key()
+        {
+            return Err(ReportError::Missing(missing));
+        }
         let found = assembly.lists();
         let named = report.lists.iter().filter_map(|path| found.iter().find(|list| list.path == *path));
         Ok(Answer { body, lists: named.cloned().collect(), changes_at, is_settled })

@@ -34,6 +34,8 @@ mod documents;
 #[cfg(test)]
 mod embed;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod files;

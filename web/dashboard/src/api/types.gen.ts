@@ -866,6 +866,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/embed/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The report that a token with `embed` is bound to
+         * @description Takes the report's own parameters, those of its path too, in the query string. Other tokens are answered 403: they ask the report's own path.
+         *
+         *     Roles: any.
+         */
+        get: operations["embed_answer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embed/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to the report that a token with `embed` is bound to
+         * @description As `/v1/live/{report}`, of the one report.
+         *
+         *     Roles: any.
+         */
+        get: operations["embed_live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/explain": {
         parameters: {
             query?: never;
@@ -1756,21 +1800,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "at_risk_count": 12,
+                     *       "total_cards_checked": 12,
+                     *       "cards": [
+                     *         {
+                     *           "card_id": 12,
+                     *           "card_number": "text",
+                     *           "customer_name": "text",
+                     *           "days_inactive": 12,
+                     *           "avg_interval_days": 12,
+                     *           "points_balance": 12
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
-                        at_risk_count: number | null;
+                        at_risk_count: number;
                         cards: {
                             avg_interval_days: number | null;
-                            card_id: number | null;
-                            card_number: string | null;
+                            card_id: number;
+                            card_number: string;
                             customer_name: string | null;
                             days_inactive: number | null;
-                            points_balance: number | null;
+                            points_balance: number;
                         }[];
-                        total_cards_checked: number | null;
+                        total_cards_checked: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"card_id":12,"card_number":"text","customer_name":"text","days_inactive":12,"avg_interval_days":12,"points_balance":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example card_id,card_number,customer_name,days_inactive,avg_interval_days,points_balance
+                     *     12,text,text,12,12,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -1789,6 +1854,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -1802,6 +1878,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -1815,6 +1902,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -1828,6 +1926,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -1841,6 +1950,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -1854,6 +1974,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -1867,6 +1998,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -1880,6 +2022,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -1893,6 +2046,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -1944,9 +2108,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cohorts": [
+                     *         {
+                     *           "month": "2026-11-20",
+                     *           "enrolled": 12,
+                     *           "retention": [
+                     *             12.5
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "months_back": 12,
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         cohorts: {
                             enrolled: number | null;
+                            /** @example 2026-11-20 */
                             month: string;
                             retention: (number | null)[];
                         }[];
@@ -1956,7 +2154,12 @@ export interface operations {
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"month":"2026-11-20","enrolled":12,"retention":[12.5]} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example month,enrolled,retention
+                     *     2026-11-20,12,"[12.5]"
+                     */
                     "text/csv": string;
                 };
             };
@@ -1975,6 +2178,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -1988,6 +2202,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -2001,6 +2226,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -2014,6 +2250,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -2027,6 +2274,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -2040,6 +2298,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -2053,6 +2322,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -2066,6 +2346,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -2079,6 +2370,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -2098,7 +2400,10 @@ export interface operations {
                 months_back?: number;
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
-                /** @description Which list a file holds. A spreadsheet without it holds each on a sheet of its own; the other formats need it. */
+                /**
+                 * @description Which list a file holds. A spreadsheet without it holds each on a sheet of its own; the other formats need it.
+                 * @example monthly
+                 */
                 table?: "monthly" | "by_store";
             };
             header?: never;
@@ -2127,27 +2432,55 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "monthly": [
+                     *         {
+                     *           "month": "text",
+                     *           "transactions_count": 12,
+                     *           "total_points_earned": 12,
+                     *           "estimated_revenue_cents": 12,
+                     *           "unique_customers": 12
+                     *         }
+                     *       ],
+                     *       "by_store": [
+                     *         {
+                     *           "store_id": 12,
+                     *           "store_name": "text",
+                     *           "transactions_count": 12,
+                     *           "total_points_earned": 12,
+                     *           "estimated_revenue_cents": 12
+                     *         }
+                     *       ],
+                     *       "months_back": 12
+                     *     }
+                     */
                     "application/json": {
                         by_store: {
                             estimated_revenue_cents: number | null;
                             store_id: number | null;
                             store_name: string | null;
                             total_points_earned: number | null;
-                            transactions_count: number | null;
+                            transactions_count: number;
                         }[];
                         monthly: {
                             estimated_revenue_cents: number | null;
-                            month: string | null;
+                            month: string;
                             total_points_earned: number | null;
-                            transactions_count: number | null;
-                            unique_customers: number | null;
+                            transactions_count: number;
+                            unique_customers: number;
                         }[];
                         /** Format: int64 */
                         months_back: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"month":"text","transactions_count":12,"total_points_earned":12,"estimated_revenue_cents":12,"unique_customers":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example month,transactions_count,total_points_earned,estimated_revenue_cents,unique_customers
+                     *     text,12,12,12,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -2166,6 +2499,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -2179,6 +2523,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -2192,6 +2547,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -2205,6 +2571,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -2218,6 +2595,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -2231,6 +2619,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -2244,6 +2643,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -2257,6 +2667,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -2270,6 +2691,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -2287,7 +2719,10 @@ export interface operations {
                 format?: components["parameters"]["format"];
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
-                /** @description Which list a file holds. A spreadsheet without it holds each on a sheet of its own; the other formats need it. */
+                /**
+                 * @description Which list a file holds. A spreadsheet without it holds each on a sheet of its own; the other formats need it.
+                 * @example daily_conversations
+                 */
                 table?: "daily_conversations" | "top_queries" | "unanswered_queries";
             };
             header?: never;
@@ -2319,41 +2754,86 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "chatbot_id": "text",
+                     *       "chatbot_name": "text",
+                     *       "total_conversations": 12,
+                     *       "unique_sessions": 12,
+                     *       "total_messages": 12,
+                     *       "average_messages_per_conversation": 12.5,
+                     *       "average_rating": 12.5,
+                     *       "total_ratings": 12,
+                     *       "conversations_today": 12,
+                     *       "conversations_this_week": 12,
+                     *       "conversations_this_month": 12,
+                     *       "unanswered_count": 12,
+                     *       "feedback_positive": 12,
+                     *       "feedback_negative": 12,
+                     *       "daily_conversations": [
+                     *         {
+                     *           "date": "text",
+                     *           "count": 12
+                     *         }
+                     *       ],
+                     *       "top_queries": [
+                     *         {
+                     *           "query": "text",
+                     *           "count": 12
+                     *         }
+                     *       ],
+                     *       "languages_used": {
+                     *         "name": 12
+                     *       },
+                     *       "peak_hour": 12,
+                     *       "unanswered_queries": [
+                     *         {
+                     *           "query": "text",
+                     *           "count": 12
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         average_messages_per_conversation: number | null;
                         average_rating: number | null;
-                        chatbot_id: string | null;
-                        chatbot_name: string | null;
-                        conversations_this_month: number | null;
-                        conversations_this_week: number | null;
-                        conversations_today: number | null;
+                        chatbot_id: string;
+                        chatbot_name: string;
+                        conversations_this_month: number;
+                        conversations_this_week: number;
+                        conversations_today: number;
                         daily_conversations: {
-                            count: number | null;
-                            date: string | null;
+                            count: number;
+                            date: string;
                         }[];
-                        feedback_negative: number | null;
-                        feedback_positive: number | null;
+                        feedback_negative: number;
+                        feedback_positive: number;
                         languages_used: {
-                            [key: string]: number | null;
+                            [key: string]: number;
                         };
-                        peak_hour: number | null;
+                        peak_hour: (number | null) | unknown;
                         top_queries: {
-                            count: number | null;
+                            count: number;
                             query: string | null;
                         }[];
-                        total_conversations: number | null;
-                        total_messages: number | null;
-                        total_ratings: number | null;
-                        unanswered_count: number | null;
+                        total_conversations: number;
+                        total_messages: number;
+                        total_ratings: number;
+                        unanswered_count: number;
                         unanswered_queries: {
                             count: number | null;
                             query: string | null;
                         }[];
-                        unique_sessions: number | null;
-                    } | null;
+                        unique_sessions: number;
+                    };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"date":"text","count":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example date,count
+                     *     text,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -2372,6 +2852,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -2385,6 +2876,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:plan_required",
+                     *       "title": "Plan without this feature",
+                     *       "status": 402,
+                     *       "detail": "Upgrade your plan to use this.",
+                     *       "code": "plan_required",
+                     *       "hint": "Move to a plan that has the feature.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "plan_required";
@@ -2398,6 +2900,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -2411,6 +2924,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown" | "not_found";
@@ -2424,6 +2948,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -2437,6 +2972,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -2450,6 +2996,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -2463,6 +3020,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -2476,6 +3044,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -2489,6 +3068,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -2536,13 +3126,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "query": "text",
+                     *         "count": 12
+                     *       }
+                     *     ]
+                     */
                     "application/json": {
                         count: number | null;
                         query: string | null;
                     }[];
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"query":"text","count":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example query,count
+                     *     text,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -2561,6 +3164,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -2574,6 +3188,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:plan_required",
+                     *       "title": "Plan without this feature",
+                     *       "status": 402,
+                     *       "detail": "Upgrade your plan to use this.",
+                     *       "code": "plan_required",
+                     *       "hint": "Move to a plan that has the feature.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "plan_required";
@@ -2587,6 +3212,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -2600,6 +3236,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown" | "not_found";
@@ -2613,6 +3260,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -2626,6 +3284,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -2639,6 +3308,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -2652,6 +3332,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -2665,6 +3356,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -2678,6 +3380,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -2724,55 +3437,133 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "total_chatbots": 12,
+                     *       "published_chatbots": 12,
+                     *       "total_conversations": 12,
+                     *       "total_messages": 12,
+                     *       "unique_sessions": 12,
+                     *       "conversations_this_month": 12,
+                     *       "average_rating": 12.5,
+                     *       "conversations_used": 12,
+                     *       "conversations_limit": 12,
+                     *       "plan": "text",
+                     *       "chatbots": [
+                     *         {
+                     *           "chatbot_id": "text",
+                     *           "chatbot_name": "text",
+                     *           "total_conversations": 12,
+                     *           "unique_sessions": 12,
+                     *           "total_messages": 12,
+                     *           "average_messages_per_conversation": 12.5,
+                     *           "average_rating": 12.5,
+                     *           "total_ratings": 12,
+                     *           "conversations_today": 12,
+                     *           "conversations_this_week": 12,
+                     *           "conversations_this_month": 12,
+                     *           "unanswered_count": 12,
+                     *           "feedback_positive": 12,
+                     *           "feedback_negative": 12,
+                     *           "daily_conversations": [
+                     *             {
+                     *               "date": "text",
+                     *               "count": 12
+                     *             }
+                     *           ],
+                     *           "top_queries": [
+                     *             {
+                     *               "query": "text",
+                     *               "count": 12
+                     *             }
+                     *           ],
+                     *           "languages_used": {
+                     *             "name": 12
+                     *           },
+                     *           "peak_hour": 12,
+                     *           "unanswered_queries": [
+                     *             {
+                     *               "query": "text",
+                     *               "count": 12
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         average_rating: number | null;
                         chatbots: {
                             average_messages_per_conversation: number | null;
                             average_rating: number | null;
-                            chatbot_id: string | null;
-                            chatbot_name: string | null;
-                            conversations_this_month: number | null;
-                            conversations_this_week: number | null;
-                            conversations_today: number | null;
+                            chatbot_id: string;
+                            chatbot_name: string;
+                            conversations_this_month: number;
+                            conversations_this_week: number;
+                            conversations_today: number;
                             daily_conversations: {
-                                count: number | null;
-                                date: string | null;
+                                count: number;
+                                date: string;
                             }[];
-                            feedback_negative: number | null;
-                            feedback_positive: number | null;
+                            feedback_negative: number;
+                            feedback_positive: number;
                             languages_used: {
-                                [key: string]: number | null;
+                                [key: string]: number;
                             };
-                            peak_hour: number | null;
+                            peak_hour: (number | null) | unknown;
                             top_queries: {
-                                count: number | null;
+                                count: number;
                                 query: string | null;
                             }[];
-                            total_conversations: number | null;
-                            total_messages: number | null;
-                            total_ratings: number | null;
-                            unanswered_count: number | null;
+                            total_conversations: number;
+                            total_messages: number;
+                            total_ratings: number;
+                            unanswered_count: number;
                             unanswered_queries: {
                                 count: number | null;
                                 query: string | null;
                             }[];
-                            unique_sessions: number | null;
+                            unique_sessions: number;
                         }[];
                         /** Format: int64 */
                         conversations_limit: number | null;
-                        conversations_this_month: number | null;
-                        conversations_used: number | null;
+                        conversations_this_month: number;
+                        conversations_used: number;
                         insights: components["schemas"]["Insight"][];
                         plan: string | null;
-                        published_chatbots: number | null;
-                        total_chatbots: number | null;
-                        total_conversations: number | null;
-                        total_messages: number | null;
-                        unique_sessions: number | null;
+                        published_chatbots: number;
+                        total_chatbots: number;
+                        total_conversations: number;
+                        total_messages: number;
+                        unique_sessions: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"chatbot_id":"text","chatbot_name":"text","total_conversations":12,"unique_sessions":12,"total_messages":12,"average_messages_per_conversation":12.5,"average_rating":12.5,"total_ratings":12,"conversations_today":12,"conversations_this_week":12,"conversations_this_month":12,"unanswered_count":12,"feedback_positive":12,"feedback_negative":12,"daily_conversations":[{"date":"text","count":12}],"top_queries":[{"query":"text","count":12}],"languages_used":{"name":12},"peak_hour":12,"unanswered_queries":[{"query":"text","count":12}]} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example chatbot_id,chatbot_name,total_conversations,unique_sessions,total_messages,average_messages_per_conversation,average_rating,total_ratings,conversations_today,conversations_this_week,conversations_this_month,unanswered_count,feedback_positive,feedback_negative,daily_conversations,top_queries,languages_used,peak_hour,unanswered_queries
+                     *     text,text,12,12,12,12.5,12.5,12,12,12,12,12,12,12,"[{""date"":""text"",""count"":12}]","[{""query"":""text"",""count"":12}]","{""name"":12}",12,"[{""query"":""text"",""count"":12}]"
+                     */
                     "text/csv": string;
                 };
             };
@@ -2791,6 +3582,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -2804,6 +3606,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:plan_required",
+                     *       "title": "Plan without this feature",
+                     *       "status": 402,
+                     *       "detail": "Upgrade your plan to use this.",
+                     *       "code": "plan_required",
+                     *       "hint": "Move to a plan that has the feature.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "plan_required";
@@ -2817,6 +3630,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -2830,6 +3654,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -2843,6 +3678,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -2856,6 +3702,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -2869,6 +3726,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -2882,6 +3750,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -2895,6 +3774,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -2908,6 +3798,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -2949,22 +3850,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "feature_adoption": [
+                     *         {
+                     *           "feature": "text",
+                     *           "usage_count": 12,
+                     *           "adopted": true,
+                     *           "tenants_adopted": 12,
+                     *           "adoption_rate": 12.5,
+                     *           "first_used_at": "2026-11-20T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "as_of": "2026-11-20T09:30:00Z"
+                     *     }
+                     */
                     "application/json": {
                         /** Format: date-time */
                         as_of: string;
                         feature_adoption: {
-                            adopted: boolean | null;
+                            adopted: boolean;
                             adoption_rate: number | null;
-                            feature: string | null;
+                            feature: string;
                             /** Format: date-time */
                             first_used_at: string | null;
-                            tenants_adopted: number | null;
-                            usage_count: number | null;
+                            tenants_adopted: number;
+                            usage_count: number;
                         }[];
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"feature":"text","usage_count":12,"adopted":true,"tenants_adopted":12,"adoption_rate":12.5,"first_used_at":"2026-11-20T09:30:00Z"} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example feature,usage_count,adopted,tenants_adopted,adoption_rate,first_used_at
+                     *     text,12,true,12,12.5,2026-11-20T09:30:00Z
+                     */
                     "text/csv": string;
                 };
             };
@@ -2983,6 +3904,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -2996,6 +3928,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -3009,6 +3952,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -3022,6 +3976,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -3035,6 +4000,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -3048,6 +4024,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -3061,6 +4048,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -3074,6 +4072,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -3115,21 +4124,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "metric": "SR 평균 해결 시간 (시간)",
+                     *       "data": [
+                     *         {
+                     *           "cohort": "text",
+                     *           "sr_count": 12,
+                     *           "avg_resolution_hours": 12.5,
+                     *           "benchmark": "text",
+                     *           "p50_hours": 12.5,
+                     *           "p90_hours": 12.5
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         data: {
                             avg_resolution_hours: number | null;
                             benchmark: string | null;
-                            cohort: string | null;
+                            cohort: string;
                             p50_hours: number | null;
                             p90_hours: number | null;
-                            sr_count: number | null;
+                            sr_count: number;
                         }[];
                         /** @constant */
                         metric: "SR 평균 해결 시간 (시간)";
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"cohort":"text","sr_count":12,"avg_resolution_hours":12.5,"benchmark":"text","p50_hours":12.5,"p90_hours":12.5} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example cohort,sr_count,avg_resolution_hours,benchmark,p50_hours,p90_hours
+                     *     text,12,12.5,text,12.5,12.5
+                     */
                     "text/csv": string;
                 };
             };
@@ -3148,6 +4177,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -3161,6 +4201,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -3174,6 +4225,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -3187,6 +4249,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -3200,6 +4273,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -3213,6 +4297,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -3226,6 +4321,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -3239,6 +4345,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -3282,20 +4399,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cohort_months": 12,
+                     *       "metric": "SR 건수",
+                     *       "data": [
+                     *         {
+                     *           "cohort": "text",
+                     *           "monthly_sr": [
+                     *             12
+                     *           ],
+                     *           "new_tenants": 12
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         /** Format: int64 */
                         cohort_months: number;
                         data: {
-                            cohort: string | null;
+                            cohort: string;
                             monthly_sr: (number | null)[] | null;
-                            new_tenants: number | null;
+                            new_tenants: number;
                         }[];
                         /** @constant */
                         metric: "SR 건수";
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"cohort":"text","monthly_sr":[12],"new_tenants":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example cohort,monthly_sr,new_tenants
+                     *     text,"[12]",12
+                     */
                     "text/csv": string;
                 };
             };
@@ -3314,6 +4451,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -3327,6 +4475,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -3340,6 +4499,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -3353,6 +4523,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -3366,6 +4547,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -3379,6 +4571,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -3392,6 +4595,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -3405,6 +4619,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -3451,10 +4676,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "metric": "사용자 리텐션 (%)",
+                     *       "data": [
+                     *         {
+                     *           "cohort": "text",
+                     *           "new_users": 12,
+                     *           "retention_by_month": [
+                     *             12.5
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         data: {
-                            cohort: string | null;
-                            new_users: number | null;
+                            cohort: string;
+                            new_users: number;
                             retention_by_month: (number | null)[] | null;
                         }[];
                         insights: components["schemas"]["Insight"][];
@@ -3463,7 +4721,12 @@ export interface operations {
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"cohort":"text","new_users":12,"retention_by_month":[12.5]} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example cohort,new_users,retention_by_month
+                     *     text,12,"[12.5]"
+                     */
                     "text/csv": string;
                 };
             };
@@ -3482,6 +4745,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -3495,6 +4769,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -3508,6 +4793,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -3521,6 +4817,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -3534,6 +4841,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -3547,6 +4865,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -3560,6 +4889,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -3573,6 +4913,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -3619,28 +4970,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": ({
+                    /**
+                     * @example {
+                     *       "course_id": 12,
+                     *       "course_title": "text",
+                     *       "enrollments": 12,
+                     *       "avg_progress": 12.5,
+                     *       "completed": 12,
+                     *       "completion_rate": 12.5,
+                     *       "avg_rating": 12.5
+                     *     }
+                     */
+                    "application/json": {
                         avg_progress: number | null;
                         avg_rating: number | null;
-                        completed: number | null;
+                        completed: number;
                         completion_rate: number | null;
-                        course_id: number | null;
-                        course_title: string | null;
-                        enrollments: number | null;
-                    } | null) | {
+                        course_id: number;
+                        course_title: string;
+                        enrollments: number;
+                    } | {
                         courses: {
                             avg_progress: number | null;
                             avg_rating: number | null;
-                            completed: number | null;
+                            completed: number;
                             completion_rate: number | null;
-                            course_id: number | null;
-                            course_title: string | null;
-                            enrollments: number | null;
+                            course_id: number;
+                            course_title: string;
+                            enrollments: number;
                         }[];
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"course_id":12,"course_title":"text","enrollments":12,"avg_progress":12.5,"completed":12,"completion_rate":12.5,"avg_rating":12.5} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example course_id,course_title,enrollments,avg_progress,completed,completion_rate,avg_rating
+                     *     12,text,12,12.5,12,12.5,12.5
+                     */
                     "text/csv": string;
                 };
             };
@@ -3659,6 +5026,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -3672,6 +5050,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -3685,6 +5074,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -3698,6 +5098,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -3711,6 +5122,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -3724,6 +5146,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -3737,6 +5170,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -3750,6 +5194,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -3763,6 +5218,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -3804,20 +5270,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "user_id": 12,
+                     *       "username": "text",
+                     *       "sessions_attended": 12,
+                     *       "courses_enrolled": 12,
+                     *       "avg_progress": 12.5,
+                     *       "reviews_written": 12,
+                     *       "last_activity": "2026-11-20T09:30:00Z",
+                     *       "engagement_score": 12
+                     *     }
+                     */
                     "application/json": {
                         avg_progress: number | null;
-                        courses_enrolled: number | null;
+                        courses_enrolled: number;
                         engagement_score: number | null;
                         /** Format: date-time */
                         last_activity: string | null;
-                        reviews_written: number | null;
-                        sessions_attended: number | null;
-                        user_id: number | null;
-                        username: string | null;
-                    } | null;
+                        reviews_written: number;
+                        sessions_attended: number;
+                        user_id: number;
+                        username: string;
+                    };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"user_id":12,"username":"text","sessions_attended":12,"courses_enrolled":12,"avg_progress":12.5,"reviews_written":12,"last_activity":"2026-11-20T09:30:00Z","engagement_score":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example user_id,username,sessions_attended,courses_enrolled,avg_progress,reviews_written,last_activity,engagement_score
+                     *     12,text,12,12,12.5,12,2026-11-20T09:30:00Z,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -3836,6 +5319,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -3849,6 +5343,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -3862,6 +5367,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -3875,6 +5391,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -3888,6 +5415,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -3901,6 +5439,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -3914,6 +5463,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -3927,6 +5487,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -3940,6 +5511,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -3981,38 +5563,74 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "users": {
+                     *         "total": 12,
+                     *         "students": 12,
+                     *         "mentors": 12,
+                     *         "verified": 12,
+                     *         "verification_rate": 12.5
+                     *       },
+                     *       "sessions": {
+                     *         "total": 12,
+                     *         "completed": 12,
+                     *         "scheduled": 12,
+                     *         "completion_rate": 12.5
+                     *       },
+                     *       "courses": {
+                     *         "total": 12,
+                     *         "published": 12,
+                     *         "enrollments": 12,
+                     *         "avg_enrollments_per_course": 12.5
+                     *       },
+                     *       "reviews": {
+                     *         "total": 12,
+                     *         "average_rating": 12.5
+                     *       },
+                     *       "revenue": {
+                     *         "total": 12.5,
+                     *         "currency": "text"
+                     *       }
+                     *     }
+                     */
                     "application/json": {
                         courses: {
                             avg_enrollments_per_course: number | null;
-                            enrollments: number | null;
-                            published: number | null;
-                            total: number | null;
-                        } | null;
+                            enrollments: number;
+                            published: number;
+                            total: number;
+                        };
                         revenue: {
                             currency: string | null;
                             total: number | null;
-                        } | null;
+                        };
                         reviews: {
                             average_rating: number | null;
-                            total: number | null;
-                        } | null;
+                            total: number;
+                        };
                         sessions: {
-                            completed: number | null;
+                            completed: number;
                             completion_rate: number | null;
-                            scheduled: number | null;
-                            total: number | null;
-                        } | null;
+                            scheduled: number;
+                            total: number;
+                        };
                         users: {
-                            mentors: number | null;
-                            students: number | null;
-                            total: number | null;
+                            mentors: number;
+                            students: number;
+                            total: number;
                             verification_rate: number | null;
-                            verified: number | null;
-                        } | null;
+                            verified: number;
+                        };
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"users.total":12,"users.students":12,"users.mentors":12,"users.verified":12,"users.verification_rate":12.5,"sessions.total":12,"sessions.completed":12,"sessions.scheduled":12,"sessions.completion_rate":12.5,"courses.total":12,"courses.published":12,"courses.enrollments":12,"courses.avg_enrollments_per_course":12.5,"reviews.total":12,"reviews.average_rating":12.5,"revenue.total":12.5,"revenue.currency":"text"} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example users.total,users.students,users.mentors,users.verified,users.verification_rate,sessions.total,sessions.completed,sessions.scheduled,sessions.completion_rate,courses.total,courses.published,courses.enrollments,courses.avg_enrollments_per_course,reviews.total,reviews.average_rating,revenue.total,revenue.currency
+                     *     12,12,12,12,12.5,12,12,12,12.5,12,12,12,12.5,12,12.5,12.5,text
+                     */
                     "text/csv": string;
                 };
             };
@@ -4031,6 +5649,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -4044,6 +5673,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -4057,6 +5697,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -4070,6 +5721,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -4083,6 +5745,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -4096,6 +5769,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -4109,6 +5793,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -4122,6 +5817,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -4168,22 +5874,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "period_days": 12,
+                     *       "analytics": {
+                     *         "total_revenue": 12.5,
+                     *         "transaction_count": 12,
+                     *         "avg_transaction": 12.5,
+                     *         "daily_revenue": [
+                     *           {
+                     *             "date": "text",
+                     *             "revenue": 12.5
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": {
                         analytics: {
                             avg_transaction: number | null;
                             daily_revenue: {
-                                date: string | null;
+                                date: string;
                                 revenue: number | null;
                             }[];
                             total_revenue: number | null;
-                            transaction_count: number | null;
+                            transaction_count: number;
                         };
                         /** Format: int64 */
                         period_days: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"date":"text","revenue":12.5} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example date,revenue
+                     *     text,12.5
+                     */
                     "text/csv": string;
                 };
             };
@@ -4202,6 +5929,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -4215,6 +5953,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -4228,6 +5977,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -4241,6 +6001,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -4254,6 +6025,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -4267,6 +6049,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -4280,6 +6073,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -4293,6 +6097,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -4344,6 +6159,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "period_days": 12,
+                     *       "analytics": {
+                     *         "total": 12,
+                     *         "by_status": {
+                     *           "name": 12
+                     *         },
+                     *         "avg_duration_minutes": 12.5,
+                     *         "top_mentors": [
+                     *           {
+                     *             "mentor_id": 12,
+                     *             "sessions": 12
+                     *           }
+                     *         ]
+                     *       },
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         analytics: {
                             avg_duration_minutes: number | null;
@@ -4351,10 +6203,10 @@ export interface operations {
                                 [key: string]: number | null;
                             };
                             top_mentors: {
-                                mentor_id: number | null;
+                                mentor_id: number;
                                 sessions: number | null;
                             }[];
-                            total: number | null;
+                            total: number;
                         };
                         insights: components["schemas"]["Insight"][];
                         /** Format: int64 */
@@ -4362,7 +6214,12 @@ export interface operations {
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"mentor_id":12,"sessions":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example mentor_id,sessions
+                     *     12,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -4381,6 +6238,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -4394,6 +6262,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -4407,6 +6286,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -4420,6 +6310,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -4433,6 +6334,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -4446,6 +6358,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -4459,6 +6382,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -4472,6 +6406,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -4518,17 +6463,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "period_days": 12,
+                     *       "data": [
+                     *         {
+                     *           "date": "text",
+                     *           "new_users": 12
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         data: {
-                            date: string | null;
-                            new_users: number | null;
+                            date: string;
+                            new_users: number;
                         }[];
                         /** Format: int64 */
                         period_days: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"date":"text","new_users":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example date,new_users
+                     *     text,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -4547,6 +6508,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -4560,6 +6532,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -4573,6 +6556,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -4586,6 +6580,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -4599,6 +6604,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -4612,6 +6628,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -4625,6 +6652,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -4638,6 +6676,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -4685,20 +6734,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "user_id": 12,
+                     *       "username": "text",
+                     *       "sessions_attended": 12,
+                     *       "courses_enrolled": 12,
+                     *       "avg_progress": 12.5,
+                     *       "reviews_written": 12,
+                     *       "last_activity": "2026-11-20T09:30:00Z",
+                     *       "engagement_score": 12
+                     *     }
+                     */
                     "application/json": {
                         avg_progress: number | null;
-                        courses_enrolled: number | null;
+                        courses_enrolled: number;
                         engagement_score: number | null;
                         /** Format: date-time */
                         last_activity: string | null;
-                        reviews_written: number | null;
-                        sessions_attended: number | null;
-                        user_id: number | null;
-                        username: string | null;
-                    } | null;
+                        reviews_written: number;
+                        sessions_attended: number;
+                        user_id: number;
+                        username: string;
+                    };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"user_id":12,"username":"text","sessions_attended":12,"courses_enrolled":12,"avg_progress":12.5,"reviews_written":12,"last_activity":"2026-11-20T09:30:00Z","engagement_score":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example user_id,username,sessions_attended,courses_enrolled,avg_progress,reviews_written,last_activity,engagement_score
+                     *     12,text,12,12,12.5,12,2026-11-20T09:30:00Z,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -4717,6 +6783,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -4730,6 +6807,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -4743,6 +6831,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -4756,6 +6855,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -4769,6 +6879,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -4782,6 +6903,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -4795,6 +6927,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -4808,6 +6951,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -4821,6 +6975,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -4855,6 +7020,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -4868,6 +7044,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -4881,6 +7068,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -4894,6 +7092,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -4932,6 +7141,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:path_unknown",
+                     *       "title": "No such path",
+                     *       "status": 404,
+                     *       "detail": "This server has no such path.",
+                     *       "code": "path_unknown",
+                     *       "hint": "`GET /v1/schema` lists the paths that your token may call.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "path_unknown";
@@ -4945,6 +7165,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -4958,6 +7189,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -4971,6 +7213,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -4984,6 +7237,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -5039,6 +7303,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {} */
                     "application/json": Record<string, unknown> | Record<string, unknown>[];
                 };
             };
@@ -5049,6 +7314,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -5062,6 +7338,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -5075,6 +7362,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -5088,6 +7386,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_too_large",
+                     *       "title": "Body too large",
+                     *       "status": 413,
+                     *       "detail": "The body is larger than the 16777216 bytes that are allowed here.",
+                     *       "code": "body_too_large",
+                     *       "hint": "Split the body into several requests.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_too_large";
@@ -5101,6 +7410,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -5114,6 +7434,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_invalid",
+                     *       "title": "Body of the wrong shape",
+                     *       "status": 422,
+                     *       "detail": "name: 7 was given; allowed is text",
+                     *       "code": "body_invalid",
+                     *       "hint": "Mend the field that is named; see docs/http.md for the shape.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_invalid" | "json_invalid";
@@ -5127,6 +7458,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -5140,6 +7482,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -5153,6 +7506,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -5166,6 +7530,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -5190,6 +7565,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cleared": 12
+                     *     }
+                     */
                     "application/json": {
                         cleared: number;
                     };
@@ -5202,6 +7582,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -5215,6 +7606,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "forbidden" | "tenant_required";
@@ -5228,6 +7630,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -5241,6 +7654,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -5254,6 +7678,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -5267,6 +7702,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -5313,16 +7759,69 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "total_sessions": 12,
+                     *       "total_exits": 12,
+                     *       "converted": 12,
+                     *       "conversion_rate": "text",
+                     *       "steps": [
+                     *         {
+                     *           "step": "text",
+                     *           "sessions": 12,
+                     *           "reach_rate": "text",
+                     *           "exits": 12,
+                     *           "exit_share": "text",
+                     *           "latency": "text",
+                     *           "name": "text",
+                     *           "conversion_rate": "text",
+                     *           "total_users": 12,
+                     *           "drop_off_rate": "text",
+                     *           "step_exit_rate": "text",
+                     *           "system_latency_ms": "text",
+                     *           "user_think_time_ms": "text",
+                     *           "avg_system_latency_ms": "text",
+                     *           "avg_user_think_time_ms": "text"
+                     *         }
+                     *       ],
+                     *       "kpis": {
+                     *         "total_users": 12,
+                     *         "overall_conversion": "text",
+                     *         "worst_step": "text",
+                     *         "exit_count": 12
+                     *       },
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
+                     *       ],
+                     *       "as_of": "2026-11-20T09:30:00Z"
+                     *     }
+                     */
                     "application/json": {
                         /** Format: date-time */
                         as_of: string;
                         conversion_rate: unknown;
-                        converted: number | null;
+                        converted: number;
                         insights: components["schemas"]["Insight"][];
                         kpis: {
-                            exit_count: unknown;
+                            exit_count: number;
                             overall_conversion: unknown;
-                            total_users: unknown;
+                            total_users: number;
                             worst_step: unknown;
                         };
                         steps: {
@@ -5331,23 +7830,28 @@ export interface operations {
                             conversion_rate: unknown;
                             drop_off_rate: unknown;
                             exit_share: unknown;
-                            exits: unknown;
+                            exits: number;
                             latency: unknown;
                             name: string;
                             reach_rate: unknown;
-                            sessions: unknown;
+                            sessions: number;
                             step: string;
                             step_exit_rate: unknown;
                             system_latency_ms: unknown;
-                            total_users: unknown;
+                            total_users: number;
                             user_think_time_ms: unknown;
                         }[];
-                        total_exits: unknown;
-                        total_sessions: unknown;
+                        total_exits: number;
+                        total_sessions: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"step":"text","sessions":12,"reach_rate":"text","exits":12,"exit_share":"text","latency":"text","name":"text","conversion_rate":"text","total_users":12,"drop_off_rate":"text","step_exit_rate":"text","system_latency_ms":"text","user_think_time_ms":"text","avg_system_latency_ms":"text","avg_user_think_time_ms":"text"} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example step,sessions,reach_rate,exits,exit_share,latency,name,conversion_rate,total_users,drop_off_rate,step_exit_rate,system_latency_ms,user_think_time_ms,avg_system_latency_ms,avg_user_think_time_ms
+                     *     text,12,text,12,text,text,text,text,12,text,text,text,text,text,text
+                     */
                     "text/csv": string;
                 };
             };
@@ -5366,6 +7870,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -5379,6 +7894,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -5392,6 +7918,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -5405,6 +7942,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -5418,6 +7966,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -5431,6 +7990,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -5444,6 +8014,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -5457,6 +8038,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -5481,6 +8073,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": {
                         /** @constant */
                         status: "ok";
@@ -5494,6 +8091,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:internal",
+                     *       "title": "Defect in the server",
+                     *       "status": 500,
+                     *       "detail": "The server failed at this request, by a defect of its own.",
+                     *       "code": "internal",
+                     *       "hint": "Report it with the request_id; the server's log has the cause.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal";
@@ -5528,6 +8136,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:internal",
+                     *       "title": "Defect in the server",
+                     *       "status": 500,
+                     *       "detail": "The server failed at this request, by a defect of its own.",
+                     *       "code": "internal",
+                     *       "hint": "Report it with the request_id; the server's log has the cause.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal";
@@ -5554,6 +8173,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {} */
                     "application/json": Record<string, unknown>;
                 };
             };
@@ -5572,6 +8192,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -5585,6 +8216,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -5598,6 +8240,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -5611,6 +8264,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -5635,6 +8299,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "text"
+                     *     }
+                     */
                     "application/json": {
                         status: string;
                     };
@@ -5647,6 +8316,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:internal",
+                     *       "title": "Defect in the server",
+                     *       "status": 500,
+                     *       "detail": "The server failed at this request, by a defect of its own.",
+                     *       "code": "internal",
+                     *       "hint": "Report it with the request_id; the server's log has the cause.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal";
@@ -5660,6 +8340,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "text"
+                     *     }
+                     */
                     "application/json": {
                         status: string;
                     };
@@ -5702,6 +8387,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "session_id": "text",
+                     *         "user_id": "text",
+                     *         "started_at": "text",
+                     *         "last_event_at": "text",
+                     *         "path": "text",
+                     *         "outcome": "text",
+                     *         "exit_step": "text"
+                     *       }
+                     *     ]
+                     */
                     "application/json": {
                         exit_step: unknown;
                         last_event_at: unknown;
@@ -5713,7 +8411,12 @@ export interface operations {
                     }[];
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"session_id":"text","user_id":"text","started_at":"text","last_event_at":"text","path":"text","outcome":"text","exit_step":"text"} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example session_id,user_id,started_at,last_event_at,path,outcome,exit_step
+                     *     text,text,text,text,text,text,text
+                     */
                     "text/csv": string;
                 };
             };
@@ -5732,6 +8435,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -5745,6 +8459,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -5758,6 +8483,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -5771,6 +8507,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -5784,6 +8531,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -5797,6 +8555,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -5810,6 +8579,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -5823,6 +8603,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -5868,21 +8659,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "at_risk_count": 12,
+                     *       "total_cards_checked": 12,
+                     *       "cards": [
+                     *         {
+                     *           "card_id": 12,
+                     *           "card_number": "text",
+                     *           "customer_name": "text",
+                     *           "days_inactive": 12,
+                     *           "avg_interval_days": 12,
+                     *           "points_balance": 12
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
-                        at_risk_count: number | null;
+                        at_risk_count: number;
                         cards: {
                             avg_interval_days: number | null;
-                            card_id: number | null;
-                            card_number: string | null;
+                            card_id: number;
+                            card_number: string;
                             customer_name: string | null;
                             days_inactive: number | null;
-                            points_balance: number | null;
+                            points_balance: number;
                         }[];
-                        total_cards_checked: number | null;
+                        total_cards_checked: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"card_id":12,"card_number":"text","customer_name":"text","days_inactive":12,"avg_interval_days":12,"points_balance":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example card_id,card_number,customer_name,days_inactive,avg_interval_days,points_balance
+                     *     12,text,text,12,12,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -5901,6 +8713,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -5914,6 +8737,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -5927,6 +8761,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -5940,6 +8785,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -5953,6 +8809,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -5966,6 +8833,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -5979,6 +8857,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -5992,6 +8881,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -6005,6 +8905,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -6053,9 +8964,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cohorts": [
+                     *         {
+                     *           "month": "2026-11-20",
+                     *           "enrolled": 12,
+                     *           "retention": [
+                     *             12.5
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "months_back": 12,
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         cohorts: {
                             enrolled: number | null;
+                            /** @example 2026-11-20 */
                             month: string;
                             retention: (number | null)[];
                         }[];
@@ -6065,7 +9010,12 @@ export interface operations {
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"month":"2026-11-20","enrolled":12,"retention":[12.5]} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example month,enrolled,retention
+                     *     2026-11-20,12,"[12.5]"
+                     */
                     "text/csv": string;
                 };
             };
@@ -6084,6 +9034,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -6097,6 +9058,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -6110,6 +9082,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -6123,6 +9106,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -6136,6 +9130,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -6149,6 +9154,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -6162,6 +9178,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -6175,6 +9202,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -6188,6 +9226,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -6207,7 +9256,10 @@ export interface operations {
                 months_back?: number;
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
-                /** @description Which list a file holds. A spreadsheet without it holds each on a sheet of its own; the other formats need it. */
+                /**
+                 * @description Which list a file holds. A spreadsheet without it holds each on a sheet of its own; the other formats need it.
+                 * @example monthly
+                 */
                 table?: "monthly" | "by_store";
             };
             header?: never;
@@ -6233,27 +9285,55 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "monthly": [
+                     *         {
+                     *           "month": "text",
+                     *           "transactions_count": 12,
+                     *           "total_points_earned": 12,
+                     *           "estimated_revenue_cents": 12,
+                     *           "unique_customers": 12
+                     *         }
+                     *       ],
+                     *       "by_store": [
+                     *         {
+                     *           "store_id": 12,
+                     *           "store_name": "text",
+                     *           "transactions_count": 12,
+                     *           "total_points_earned": 12,
+                     *           "estimated_revenue_cents": 12
+                     *         }
+                     *       ],
+                     *       "months_back": 12
+                     *     }
+                     */
                     "application/json": {
                         by_store: {
                             estimated_revenue_cents: number | null;
                             store_id: number | null;
                             store_name: string | null;
                             total_points_earned: number | null;
-                            transactions_count: number | null;
+                            transactions_count: number;
                         }[];
                         monthly: {
                             estimated_revenue_cents: number | null;
-                            month: string | null;
+                            month: string;
                             total_points_earned: number | null;
-                            transactions_count: number | null;
-                            unique_customers: number | null;
+                            transactions_count: number;
+                            unique_customers: number;
                         }[];
                         /** Format: int64 */
                         months_back: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    /** @example {"month":"text","transactions_count":12,"total_points_earned":12,"estimated_revenue_cents":12,"unique_customers":12} */
                     "application/x-ndjson": string;
+                    /**
+                     * @example month,transactions_count,total_points_earned,estimated_revenue_cents,unique_customers
+                     *     text,12,12,12,12
+                     */
                     "text/csv": string;
                 };
             };
@@ -6272,6 +9352,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -6285,6 +9376,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -6298,6 +9400,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -6311,6 +9424,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -6324,6 +9448,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -6337,6 +9472,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -6350,6 +9496,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -6363,6 +9520,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -6376,6 +9544,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -6412,6 +9591,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": 12,
+                     *       "duplicates": 12,
+                     *       "rejected": [
+                     *         {
+                     *           "index": 12,
+                     *           "code": "text",
+                     *           "detail": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Captured"];
                 };
             };
@@ -6422,6 +9614,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -6435,6 +9638,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -6448,6 +9662,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -6461,6 +9686,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -6474,6 +9710,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -6487,6 +9734,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -6500,6 +9758,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -6513,6 +9782,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
@@ -6526,6 +9806,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -6539,6 +9830,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -6552,6 +9854,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -6565,6 +9878,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -6602,6 +9926,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": 12,
+                     *       "duplicates": 12,
+                     *       "rejected": [
+                     *         {
+                     *           "index": 12,
+                     *           "code": "text",
+                     *           "detail": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Captured"];
                 };
             };
@@ -6612,6 +9949,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -6625,6 +9973,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -6638,6 +9997,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -6651,6 +10021,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -6664,6 +10045,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -6677,6 +10069,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -6690,6 +10093,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -6703,6 +10117,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
@@ -6716,6 +10141,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -6729,6 +10165,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -6742,6 +10189,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -6755,6 +10213,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -6798,6 +10267,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "events": {
+                     *         "accepted": 12,
+                     *         "duplicates": 12,
+                     *         "rejected": [
+                     *           {
+                     *             "index": 12,
+                     *             "code": "text",
+                     *             "detail": "text"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "actors": {
+                     *         "accepted": 12,
+                     *         "duplicates": 12,
+                     *         "rejected": [
+                     *           {
+                     *             "index": 12,
+                     *             "code": "text",
+                     *             "detail": "text"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "aliases": {
+                     *         "accepted": 12,
+                     *         "duplicates": 12,
+                     *         "rejected": [
+                     *           {
+                     *             "index": 12,
+                     *             "code": "text",
+                     *             "detail": "text"
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": {
                         actors?: components["schemas"]["Captured"];
                         aliases?: components["schemas"]["Captured"];
@@ -6812,6 +10318,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -6825,6 +10342,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -6838,6 +10366,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -6851,6 +10390,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -6864,6 +10414,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -6877,6 +10438,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -6890,6 +10462,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -6903,6 +10486,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
@@ -6916,6 +10510,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -6929,6 +10534,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -6942,6 +10558,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -6955,6 +10582,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -7001,6 +10639,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": 12,
+                     *       "duplicates": 12,
+                     *       "rejected": [
+                     *         {
+                     *           "index": 12,
+                     *           "code": "text",
+                     *           "detail": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Captured"];
                 };
             };
@@ -7011,6 +10662,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -7024,6 +10686,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -7037,6 +10710,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -7050,6 +10734,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -7063,6 +10758,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -7076,6 +10782,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -7089,6 +10806,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -7102,6 +10830,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
@@ -7115,6 +10854,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -7128,6 +10878,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -7141,6 +10902,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -7154,6 +10926,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -7181,6 +10964,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cards": [
+                     *         {
+                     *           "name": "text",
+                     *           "title": "text",
+                     *           "query": {},
+                     *           "range": "7d",
+                     *           "picture": "own",
+                     *           "updated_at": "2026-11-20T09:30:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         cards: {
                             name: string;
@@ -7202,6 +10999,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -7215,6 +11023,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -7228,6 +11047,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -7241,6 +11071,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -7254,6 +11095,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -7267,6 +11119,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -7280,6 +11143,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -7293,6 +11167,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -7306,6 +11191,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -7319,6 +11215,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -7332,6 +11239,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -7365,6 +11283,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "name": "text",
+                     *       "title": "text",
+                     *       "query": {},
+                     *       "range": "7d",
+                     *       "picture": "own",
+                     *       "updated_at": "2026-11-20T09:30:00Z"
+                     *     }
+                     */
                     "application/json": {
                         name: string;
                         /** @enum {string} */
@@ -7384,6 +11312,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -7397,6 +11336,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -7410,6 +11360,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:card_unknown",
+                     *       "title": "No such card",
+                     *       "status": 404,
+                     *       "detail": "There is no card \"weekly-visits\".",
+                     *       "code": "card_unknown",
+                     *       "hint": "`GET /v1/cards` lists the cards.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "card_unknown" | "tenant_unknown";
@@ -7423,6 +11384,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -7436,6 +11408,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -7449,6 +11432,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -7462,6 +11456,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -7475,6 +11480,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -7488,6 +11504,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -7501,6 +11528,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -7514,6 +11552,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -7565,6 +11614,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "name": "text",
+                     *       "title": "text",
+                     *       "query": {},
+                     *       "range": "7d",
+                     *       "picture": "own",
+                     *       "updated_at": "2026-11-20T09:30:00Z"
+                     *     }
+                     */
                     "application/json": {
                         name: string;
                         /** @enum {string} */
@@ -7584,6 +11643,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "name": "text",
+                     *       "title": "text",
+                     *       "query": {},
+                     *       "range": "7d",
+                     *       "picture": "own",
+                     *       "updated_at": "2026-11-20T09:30:00Z"
+                     *     }
+                     */
                     "application/json": {
                         name: string;
                         /** @enum {string} */
@@ -7603,6 +11672,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -7616,6 +11696,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -7629,6 +11720,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -7642,6 +11744,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -7655,6 +11768,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -7668,6 +11792,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -7681,6 +11816,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -7694,6 +11840,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:query_invalid",
+                     *       "title": "Bad query",
+                     *       "status": 422,
+                     *       "detail": "kind: \"trends\" was given; did you mean \"trend\"?",
+                     *       "code": "query_invalid",
+                     *       "hint": "Mend the field that is named; see the query language for what is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -7707,6 +11864,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -7720,6 +11888,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -7733,6 +11912,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -7746,6 +11936,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -7779,6 +11980,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "deleted": "text"
+                     *     }
+                     */
                     "application/json": {
                         deleted: string;
                     };
@@ -7791,6 +11997,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -7804,6 +12021,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -7817,6 +12045,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:card_unknown",
+                     *       "title": "No such card",
+                     *       "status": 404,
+                     *       "detail": "There is no card \"weekly-visits\".",
+                     *       "code": "card_unknown",
+                     *       "hint": "`GET /v1/cards` lists the cards.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "card_unknown" | "tenant_unknown";
@@ -7830,6 +12069,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -7843,6 +12093,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -7856,6 +12117,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -7869,6 +12141,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -7882,6 +12165,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -7895,6 +12189,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -7908,6 +12213,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -7921,6 +12237,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -7934,6 +12261,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -7961,6 +12299,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cohorts": [
+                     *         {
+                     *           "name": "text",
+                     *           "mode": "static",
+                     *           "query": {},
+                     *           "from": {},
+                     *           "size": 12,
+                     *           "as_of": "2026-11-20T09:30:00Z",
+                     *           "created_at": "2026-11-20T09:30:00Z",
+                     *           "type": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         cohorts: {
                             /** Format: date-time */
@@ -7986,6 +12340,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -7999,6 +12364,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -8012,6 +12388,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -8025,6 +12412,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -8038,6 +12436,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -8051,6 +12460,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -8064,6 +12484,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -8077,6 +12508,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -8090,6 +12532,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -8103,6 +12556,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -8116,6 +12580,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -8165,6 +12640,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "name": "text",
+                     *       "mode": "static",
+                     *       "query": {},
+                     *       "from": {},
+                     *       "size": 12,
+                     *       "as_of": "2026-11-20T09:30:00Z",
+                     *       "created_at": "2026-11-20T09:30:00Z",
+                     *       "type": "text"
+                     *     }
+                     */
                     "application/json": {
                         /** Format: date-time */
                         as_of: string;
@@ -8188,6 +12675,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -8201,6 +12699,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -8214,6 +12723,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -8227,6 +12747,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -8240,6 +12771,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:cohort_exists",
+                     *       "title": "Cohort exists",
+                     *       "status": 409,
+                     *       "detail": "There is a cohort \"came-once\".",
+                     *       "code": "cohort_exists",
+                     *       "hint": "Delete the cohort of that name, or choose another.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "cohort_exists" | "conflict";
@@ -8253,6 +12795,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -8266,6 +12819,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -8279,6 +12843,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:query_invalid",
+                     *       "title": "Bad query",
+                     *       "status": 422,
+                     *       "detail": "kind: \"trends\" was given; did you mean \"trend\"?",
+                     *       "code": "query_invalid",
+                     *       "hint": "Mend the field that is named; see the query language for what is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -8292,6 +12867,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -8305,6 +12891,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -8318,6 +12915,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -8331,6 +12939,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -8364,6 +12983,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "name": "text",
+                     *       "mode": "static",
+                     *       "query": {},
+                     *       "from": {},
+                     *       "size": 12,
+                     *       "as_of": "2026-11-20T09:30:00Z",
+                     *       "created_at": "2026-11-20T09:30:00Z",
+                     *       "type": "text"
+                     *     }
+                     */
                     "application/json": {
                         /** Format: date-time */
                         as_of: string;
@@ -8387,6 +13018,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -8400,6 +13042,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -8413,6 +13066,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:cohort_unknown",
+                     *       "title": "No such cohort",
+                     *       "status": 404,
+                     *       "detail": "There is no cohort \"came-once\".",
+                     *       "code": "cohort_unknown",
+                     *       "hint": "`GET /v1/cohorts` lists the cohorts.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "cohort_unknown" | "tenant_unknown";
@@ -8426,6 +13090,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -8439,6 +13114,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -8452,6 +13138,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -8465,6 +13162,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:query_invalid",
+                     *       "title": "Bad query",
+                     *       "status": 422,
+                     *       "detail": "kind: \"trends\" was given; did you mean \"trend\"?",
+                     *       "code": "query_invalid",
+                     *       "hint": "Mend the field that is named; see the query language for what is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -8478,6 +13186,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -8491,6 +13210,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -8504,6 +13234,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -8517,6 +13258,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -8550,6 +13302,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "deleted": "text"
+                     *     }
+                     */
                     "application/json": {
                         deleted: string;
                     };
@@ -8562,6 +13319,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -8575,6 +13343,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -8588,6 +13367,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:cohort_unknown",
+                     *       "title": "No such cohort",
+                     *       "status": 404,
+                     *       "detail": "There is no cohort \"came-once\".",
+                     *       "code": "cohort_unknown",
+                     *       "hint": "`GET /v1/cohorts` lists the cohorts.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "cohort_unknown" | "tenant_unknown";
@@ -8601,6 +13391,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -8614,6 +13415,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -8627,6 +13439,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -8640,6 +13463,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -8653,6 +13487,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -8666,6 +13511,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -8679,6 +13535,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -8692,6 +13559,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -8705,6 +13583,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -8732,15 +13621,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "report": "text",
+                     *       "description": "text",
+                     *       "timezone": "text",
+                     *       "path": "text",
+                     *       "answer": "text",
+                     *       "live": "text",
+                     *       "fixed": {
+                     *         "name": "text"
+                     *       },
+                     *       "operation": {}
+                     *     }
+                     */
                     "application/json": {
+                        /** @description Where pages ask for it, all parameters in the query string. */
+                        answer: string;
                         description: string | null;
                         /** @description The parameters that the token fixes. */
                         fixed: {
                             [key: string]: string;
                         };
+                        /** @description Where pages listen to it, with the same parameters. */
+                        live: string;
                         /** @description What this document says of that path. */
                         operation: Record<string, unknown>;
-                        /** @description Where to ask, with its parameters in braces. */
+                        /** @description The report's own path, with its parameters in braces. */
                         path: string;
                         report: string;
                         timezone: string | null;
@@ -8754,6 +13661,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -8767,6 +13685,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:forbidden",
+                     *       "title": "Not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token is for another report.",
+                     *       "code": "forbidden",
+                     *       "hint": "Ask with a token that may do this.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "forbidden";
@@ -8780,6 +13709,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
@@ -8793,6 +13733,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -8806,6 +13757,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -8819,6 +13781,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -8832,6 +13805,560 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    embed_answer: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    /** @description Seconds since the answer was computed. */
+                    Age?: string;
+                    /** @description `hit` where the answer was kept, else `miss`. */
+                    "X-Cache"?: string;
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {} */
+                    "application/json": Record<string, unknown> | unknown[];
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `plan_required`: Plan without this feature. */
+            402: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:plan_required",
+                     *       "title": "Plan without this feature",
+                     *       "status": 402,
+                     *       "detail": "Upgrade your plan to use this.",
+                     *       "code": "plan_required",
+                     *       "hint": "Move to a plan that has the feature.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "plan_required";
+                    };
+                };
+            };
+            /** @description `forbidden`: Not allowed. `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:forbidden",
+                     *       "title": "Not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token is for another report.",
+                     *       "code": "forbidden",
+                     *       "hint": "Ask with a token that may do this.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `tenant_unknown`: No such tenant. `not_found`: Not found. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_unknown" | "not_found";
+                    };
+                };
+            };
+            /** @description `too_large`: Past a limit. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_large";
+                    };
+                };
+            };
+            /** @description `app_ambiguous`: Several apps. `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "app_ambiguous" | "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "timeout";
+                    };
+                };
+            };
+        };
+    };
+    embed_live: {
+        parameters: {
+            query?: {
+                /** @description Which app is meant, by a token for several. */
+                app?: components["parameters"]["app"];
+                /** @description The token, where the caller cannot send an Authorization header. */
+                token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection is a WebSocket from now on. */
+            101: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Events: each `answer` holds the whole answer. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `token_missing`: No token. `token_invalid`: Bad token. `token_expired`: Expired token. `token_early`: Token not yet valid. `token_claims`: Bad claim. `token_audience`: Token for another app. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
+                    };
+                };
+            };
+            /** @description `plan_required`: Plan without this feature. */
+            402: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:plan_required",
+                     *       "title": "Plan without this feature",
+                     *       "status": 402,
+                     *       "detail": "Upgrade your plan to use this.",
+                     *       "code": "plan_required",
+                     *       "hint": "Move to a plan that has the feature.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "plan_required";
+                    };
+                };
+            };
+            /** @description `forbidden`: Not allowed. `role_forbidden`: Role not allowed. `tenant_required`: Tenant needed. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:forbidden",
+                     *       "title": "Not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token is for another report.",
+                     *       "code": "forbidden",
+                     *       "hint": "Ask with a token that may do this.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "forbidden" | "role_forbidden" | "tenant_required";
+                    };
+                };
+            };
+            /** @description `tenant_unknown`: No such tenant. `not_found`: Not found. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "tenant_unknown" | "not_found";
+                    };
+                };
+            };
+            /** @description `app_ambiguous`: Several apps. `parameter_invalid`: Bad parameter. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "app_ambiguous" | "parameter_invalid";
+                    };
+                };
+            };
+            /** @description `upgrade_required`: WebSocket wanted. */
+            426: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:upgrade_required",
+                     *       "title": "WebSocket wanted",
+                     *       "status": 426,
+                     *       "detail": "This path is a WebSocket: Connection header did not include 'upgrade'.",
+                     *       "code": "upgrade_required",
+                     *       "hint": "Connect by a WebSocket; `GET /v1/live/{report}` tells the same as server-sent events.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "upgrade_required";
+                    };
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "corrupt" | "internal";
+                    };
+                };
+            };
+            /** @description `overloaded`: Too busy. `recovering`: Still starting. `draining`: Stopping. `storage_failed`: Storage does not take writes. `unavailable`: Not now. */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
+                    };
+                };
+            };
+            /** @description `timeout`: Took too long. */
+            504: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -8876,6 +14403,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "actor": "text",
+                     *       "counted": {},
+                     *       "rule": {
+                     *         "code": "text",
+                     *         "text": "text"
+                     *       },
+                     *       "events": [
+                     *         {
+                     *           "time": "2026-11-20T09:30:00Z",
+                     *           "table": "text",
+                     *           "event": "text",
+                     *           "matched": [
+                     *             "text"
+                     *           ],
+                     *           "rule": {
+                     *             "code": "text",
+                     *             "text": "text"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "events_total": 12,
+                     *       "elsewhere": [
+                     *         {
+                     *           "engine": "text",
+                     *           "rules": "text",
+                     *           "reads": "text",
+                     *           "same": true,
+                     *           "why": "text"
+                     *         }
+                     *       ],
+                     *       "query": {},
+                     *       "meta": {
+                     *         "as_of": "2026-11-20T09:30:00Z",
+                     *         "watermark": 12,
+                     *         "definition": "text",
+                     *         "complete": true,
+                     *         "warnings": [
+                     *           "text"
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Explanation"];
                 };
             };
@@ -8886,6 +14457,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -8899,6 +14481,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -8912,6 +14505,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -8925,6 +14529,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -8938,6 +14553,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -8951,6 +14577,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -8964,6 +14601,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:query_invalid",
+                     *       "title": "Bad query",
+                     *       "status": 422,
+                     *       "detail": "kind: \"trends\" was given; did you mean \"trend\"?",
+                     *       "code": "query_invalid",
+                     *       "hint": "Mend the field that is named; see the query language for what is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -8977,6 +14625,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -8990,6 +14649,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -9003,6 +14673,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -9016,6 +14697,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -9043,6 +14735,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "keys": [
+                     *         {
+                     *           "id": "text",
+                     *           "app": "text",
+                     *           "tenant": "text",
+                     *           "name": "text",
+                     *           "created_at": "2026-11-20T09:30:00Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": {
                         keys: components["schemas"]["WriteKey"][];
                     };
@@ -9055,6 +14760,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -9068,6 +14784,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -9081,6 +14808,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
@@ -9094,6 +14832,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -9107,6 +14856,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -9120,6 +14880,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -9133,6 +14904,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -9174,6 +14956,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "text",
+                     *       "app": "text",
+                     *       "tenant": "text",
+                     *       "name": "text",
+                     *       "created_at": "2026-11-20T09:30:00Z",
+                     *       "key": "text"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WriteKey"] & {
                         key: string;
                     };
@@ -9186,6 +14978,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -9199,6 +15002,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "forbidden";
@@ -9212,6 +15026,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -9225,6 +15050,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -9238,6 +15074,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_too_large",
+                     *       "title": "Body too large",
+                     *       "status": 413,
+                     *       "detail": "The body is larger than the 16777216 bytes that are allowed here.",
+                     *       "code": "body_too_large",
+                     *       "hint": "Split the body into several requests.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_too_large";
@@ -9251,6 +15098,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -9264,6 +15122,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
@@ -9277,6 +15146,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -9290,6 +15170,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -9303,6 +15194,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -9316,6 +15218,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -9346,6 +15259,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "text",
+                     *       "app": "text",
+                     *       "tenant": "text",
+                     *       "name": "text",
+                     *       "created_at": "2026-11-20T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WriteKey"];
                 };
             };
@@ -9356,6 +15278,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -9369,6 +15302,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -9382,6 +15326,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:not_found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "There is nothing of that name.",
+                     *       "code": "not_found",
+                     *       "hint": "Check the name.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "not_found";
@@ -9395,6 +15350,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
@@ -9408,6 +15374,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -9421,6 +15398,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -9434,6 +15422,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -9447,6 +15446,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -9497,6 +15507,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -9510,6 +15531,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:plan_required",
+                     *       "title": "Plan without this feature",
+                     *       "status": 402,
+                     *       "detail": "Upgrade your plan to use this.",
+                     *       "code": "plan_required",
+                     *       "hint": "Move to a plan that has the feature.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "plan_required";
@@ -9523,6 +15555,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "forbidden" | "tenant_required";
@@ -9536,6 +15579,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown" | "not_found";
@@ -9549,6 +15603,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
@@ -9562,6 +15627,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:upgrade_required",
+                     *       "title": "WebSocket wanted",
+                     *       "status": 426,
+                     *       "detail": "This path is a WebSocket: Connection header did not include 'upgrade'.",
+                     *       "code": "upgrade_required",
+                     *       "hint": "Connect by a WebSocket; `GET /v1/live/{report}` tells the same as server-sent events.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "upgrade_required";
@@ -9575,6 +15651,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -9588,6 +15675,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -9601,6 +15699,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -9614,6 +15723,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -9661,6 +15781,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "members": [
+                     *         "text"
+                     *       ],
+                     *       "total": 12,
+                     *       "type": "text",
+                     *       "as_of": "2026-11-20T09:30:00Z"
+                     *     }
+                     */
                     "application/json": {
                         /** Format: date-time */
                         as_of: string;
@@ -9678,6 +15808,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -9691,6 +15832,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -9704,6 +15856,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -9717,6 +15880,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -9730,6 +15904,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -9743,6 +15928,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -9756,6 +15952,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:query_invalid",
+                     *       "title": "Bad query",
+                     *       "status": 422,
+                     *       "detail": "kind: \"trends\" was given; did you mean \"trend\"?",
+                     *       "code": "query_invalid",
+                     *       "hint": "Mend the field that is named; see the query language for what is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -9769,6 +15976,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -9782,6 +16000,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -9795,6 +16024,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -9808,6 +16048,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -9856,6 +16107,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "result": {},
+                     *       "query": {},
+                     *       "meta": {
+                     *         "as_of": "2026-11-20T09:30:00Z",
+                     *         "watermark": 12,
+                     *         "definition": "text",
+                     *         "complete": true,
+                     *         "warnings": [
+                     *           "text"
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["QueryAnswer"];
                 };
             };
@@ -9866,6 +16132,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -9879,6 +16156,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_required",
+                     *       "title": "Tenant needed",
+                     *       "status": 403,
+                     *       "detail": "The token names no tenant, and this needs one.",
+                     *       "code": "tenant_required",
+                     *       "hint": "Ask with a token that names a `tenant`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_required";
@@ -9892,6 +16180,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -9905,6 +16204,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -9918,6 +16228,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -9931,6 +16252,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -9944,6 +16276,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:query_invalid",
+                     *       "title": "Bad query",
+                     *       "status": 422,
+                     *       "detail": "kind: \"trends\" was given; did you mean \"trend\"?",
+                     *       "code": "query_invalid",
+                     *       "hint": "Mend the field that is named; see the query language for what is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -9957,6 +16300,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -9970,6 +16324,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -9983,6 +16348,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -9996,6 +16372,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -10015,7 +16402,10 @@ export interface operations {
                 code?: string;
                 /** @description How many. */
                 limit?: number;
-                /** @description Those of this table. */
+                /**
+                 * @description Those of this table.
+                 * @example merchants
+                 */
                 table?: string;
             };
             header?: never;
@@ -10031,6 +16421,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "rejects": [
+                     *         {
+                     *           "id": "text",
+                     *           "at": "2026-11-20T09:30:00Z",
+                     *           "tenant": "text",
+                     *           "table": "text",
+                     *           "way": "rows",
+                     *           "source": "text",
+                     *           "index": 12,
+                     *           "line": 12,
+                     *           "column": "text",
+                     *           "code": "text",
+                     *           "detail": "text",
+                     *           "row": "text",
+                     *           "text": "text",
+                     *           "row_bytes": 12,
+                     *           "whole": true
+                     *         }
+                     *       ],
+                     *       "counts": [
+                     *         {
+                     *           "table": "text",
+                     *           "code": "text",
+                     *           "rows": 12
+                     *         }
+                     *       ],
+                     *       "forgotten": 12,
+                     *       "rows_max": 12,
+                     *       "next": "text"
+                     *     }
+                     */
                     "application/json": {
                         /** @description How many there are, whatever was asked for. */
                         counts: {
@@ -10077,6 +16500,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -10090,6 +16524,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -10103,6 +16548,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -10116,6 +16572,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -10129,6 +16596,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
@@ -10142,6 +16620,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -10155,6 +16644,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -10168,6 +16668,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -10181,6 +16692,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -10198,7 +16720,10 @@ export interface operations {
                 code?: string;
                 /** @description These alone, with commas between. */
                 ids?: string;
-                /** @description Those of this table. */
+                /**
+                 * @description Those of this table.
+                 * @example merchants
+                 */
                 table?: string;
             };
             header?: never;
@@ -10214,6 +16739,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "deleted": 12
+                     *     }
+                     */
                     "application/json": {
                         deleted: number;
                     };
@@ -10226,6 +16756,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -10239,6 +16780,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -10252,6 +16804,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -10265,6 +16828,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large";
@@ -10278,6 +16852,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
@@ -10291,6 +16876,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -10304,6 +16900,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -10317,6 +16924,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -10330,6 +16948,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -10375,6 +17004,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": 12,
+                     *       "duplicates": 12,
+                     *       "waiting": 12,
+                     *       "rejected": [
+                     *         {
+                     *           "id": "text",
+                     *           "column": "text",
+                     *           "code": "text",
+                     *           "detail": "text"
+                     *         }
+                     *       ],
+                     *       "unknown": [
+                     *         "text"
+                     *       ],
+                     *       "more": true
+                     *     }
+                     */
                     "application/json": {
                         accepted: number;
                         duplicates: number;
@@ -10400,6 +17048,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -10413,6 +17072,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden";
@@ -10426,6 +17096,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -10439,6 +17120,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -10452,6 +17144,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -10465,6 +17168,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -10478,6 +17192,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous" | "body_invalid";
@@ -10491,6 +17216,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -10504,6 +17240,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -10517,6 +17264,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -10530,6 +17288,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -10557,6 +17326,83 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "app": "text",
+                     *       "title": "text",
+                     *       "timezone": "text",
+                     *       "tables": [
+                     *         {
+                     *           "name": "text",
+                     *           "kind": "events",
+                     *           "key": [
+                     *             "text"
+                     *           ],
+                     *           "tenant": {
+                     *             "column": "text",
+                     *             "parent": "text",
+                     *             "by": "text",
+                     *             "fixed": "text"
+                     *           },
+                     *           "actor": "text",
+                     *           "time": "text",
+                     *           "event_name": "text",
+                     *           "columns": [
+                     *             {
+                     *               "name": "text",
+                     *               "type": "text",
+                     *               "nullable": true
+                     *             }
+                     *           ],
+                     *           "open": "text",
+                     *           "properties": [
+                     *             {
+                     *               "name": "text",
+                     *               "type": "text"
+                     *             }
+                     *           ],
+                     *           "storage": {
+                     *             "rows": 12,
+                     *             "waiting": 12,
+                     *             "latest": "2026-11-20T09:30:00Z",
+                     *             "segments": 12,
+                     *             "disk_bytes": 12,
+                     *             "memory_bytes": 12,
+                     *             "keys": 12
+                     *           }
+                     *         }
+                     *       ],
+                     *       "reports": [
+                     *         {
+                     *           "name": "text",
+                     *           "description": "text",
+                     *           "params": [
+                     *             {
+                     *               "name": "text",
+                     *               "description": "text",
+                     *               "type": "text",
+                     *               "required": true,
+                     *               "default": "text",
+                     *               "min": "text",
+                     *               "max": "text",
+                     *               "choices": [
+                     *                 "text"
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "routes": [
+                     *             "text"
+                     *           ],
+                     *           "lists": [
+                     *             "text"
+                     *           ],
+                     *           "tables": [
+                     *             "text"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Schema"];
                 };
             };
@@ -10567,6 +17413,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -10580,6 +17437,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:app_ambiguous",
+                     *       "title": "Several apps",
+                     *       "status": 422,
+                     *       "detail": "The token is for several apps.",
+                     *       "code": "app_ambiguous",
+                     *       "hint": "Name one of them with `?app=`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
@@ -10593,6 +17461,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -10606,6 +17485,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -10619,6 +17509,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -10632,6 +17533,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -10679,6 +17591,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "columns": [
+                     *         {
+                     *           "name": "text",
+                     *           "type": "text"
+                     *         }
+                     *       ],
+                     *       "rows": [
+                     *         {}
+                     *       ],
+                     *       "meta": {
+                     *         "as_of": "2026-11-20T09:30:00Z",
+                     *         "watermark": 12,
+                     *         "definition": "text",
+                     *         "complete": true,
+                     *         "warnings": [
+                     *           "text"
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["SqlAnswer"];
                 };
             };
@@ -10689,6 +17623,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -10702,6 +17647,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required";
@@ -10715,6 +17671,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -10728,6 +17695,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -10741,6 +17719,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -10754,6 +17743,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -10767,6 +17767,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:sql_invalid",
+                     *       "title": "Bad SQL",
+                     *       "status": 422,
+                     *       "detail": "There is no column \"nam\".",
+                     *       "code": "sql_invalid",
+                     *       "hint": "Mend the statement: one read-only SELECT over the tables that `GET /v1/schema` lists.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "sql_invalid" | "body_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
@@ -10780,6 +17791,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -10793,6 +17815,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -10806,6 +17839,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -10819,6 +17863,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -10835,7 +17890,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description A table of the token's app. */
+                /**
+                 * @description A table of the token's app.
+                 * @example actor_properties
+                 */
                 table: "actor_properties" | "aliases" | "auto_workflow_rules" | "cards" | "chatbots" | "companies" | "conversations" | "course_enrollments" | "courses" | "events" | "institutions" | "jira_configs" | "kpi_definitions" | "latencies" | "logins" | "merchants" | "message_feedback" | "messages" | "payments" | "progress" | "rag_feedback" | "reviews" | "sessions" | "sr_requests" | "stores" | "subscriptions" | "transactions" | "users";
             };
             cookie?: never;
@@ -10854,6 +17912,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": 12,
+                     *       "duplicates": 12,
+                     *       "waiting": 12,
+                     *       "rejected": [
+                     *         {
+                     *           "index": 12,
+                     *           "column": "text",
+                     *           "code": "text",
+                     *           "detail": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Accounted"];
                 };
             };
@@ -10864,6 +17937,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -10877,6 +17961,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "tenant_required" | "forbidden";
@@ -10890,6 +17985,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:table_unknown",
+                     *       "title": "No such table",
+                     *       "status": 404,
+                     *       "detail": "There is no table \"visit\" in this app.",
+                     *       "code": "table_unknown",
+                     *       "hint": "`GET /v1/schema` lists the tables.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "table_unknown";
@@ -10903,6 +18009,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -10916,6 +18033,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "What is stored says otherwise.",
+                     *       "code": "conflict",
+                     *       "hint": "Look at what is stored, and decide again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "conflict";
@@ -10929,6 +18057,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:too_large",
+                     *       "title": "Past a limit",
+                     *       "status": 413,
+                     *       "detail": "The answer has more rows than the 100000 that are allowed.",
+                     *       "code": "too_large",
+                     *       "hint": "Ask for less: a shorter range, fewer groups, a limit.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_large" | "body_too_large";
@@ -10942,6 +18081,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -10955,6 +18105,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
@@ -10968,6 +18129,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -10981,6 +18153,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -10994,6 +18177,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -11007,6 +18201,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -11065,6 +18270,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "token": "text",
+                     *       "expires_at": "2026-11-20T09:30:00Z",
+                     *       "claims": {}
+                     *     }
+                     */
                     "application/json": {
                         /** @description What the token says. */
                         claims: Record<string, unknown>;
@@ -11081,6 +18293,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -11094,6 +18317,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "forbidden";
@@ -11107,6 +18341,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_slow",
+                     *       "title": "Body came too slowly",
+                     *       "status": 408,
+                     *       "detail": "The body did not arrive within 30 seconds.",
+                     *       "code": "body_slow",
+                     *       "hint": "Send the body faster, or in smaller pieces.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_slow";
@@ -11120,6 +18365,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:minting_unavailable",
+                     *       "title": "No secret to sign with",
+                     *       "status": 409,
+                     *       "detail": "This server has no secret of its own that it could sign with.",
+                     *       "code": "minting_unavailable",
+                     *       "hint": "Have the host sign the token with its own key, or give the server a secret (`jwt.secret`).",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "minting_unavailable";
@@ -11133,6 +18389,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:body_too_large",
+                     *       "title": "Body too large",
+                     *       "status": 413,
+                     *       "detail": "The body is larger than the 16777216 bytes that are allowed here.",
+                     *       "code": "body_too_large",
+                     *       "hint": "Split the body into several requests.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "body_too_large";
@@ -11146,6 +18413,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:media_type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "The body's type is \"text/plain\"; allowed is application/json.",
+                     *       "code": "media_type",
+                     *       "hint": "Send plain JSON with `Content-Type: application/json`.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "media_type";
@@ -11159,6 +18437,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
@@ -11172,6 +18461,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -11185,6 +18485,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -11198,6 +18509,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -11211,6 +18533,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";
@@ -11251,6 +18584,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:token_missing",
+                     *       "title": "No token",
+                     *       "status": 401,
+                     *       "detail": "The request has no Authorization header.",
+                     *       "code": "token_missing",
+                     *       "hint": "Send `Authorization: Bearer <JWT>`, signed with a key of this server.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "token_missing" | "token_invalid" | "token_expired" | "token_early" | "token_claims" | "token_audience";
@@ -11264,6 +18608,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:plan_required",
+                     *       "title": "Plan without this feature",
+                     *       "status": 402,
+                     *       "detail": "Upgrade your plan to use this.",
+                     *       "code": "plan_required",
+                     *       "hint": "Move to a plan that has the feature.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "plan_required";
@@ -11277,6 +18632,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:role_forbidden",
+                     *       "title": "Role not allowed",
+                     *       "status": 403,
+                     *       "detail": "The token's role is \"viewer\"; allowed is admin.",
+                     *       "code": "role_forbidden",
+                     *       "hint": "Ask with a token whose `role` is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "forbidden" | "tenant_required";
@@ -11290,6 +18656,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:tenant_unknown",
+                     *       "title": "No such tenant",
+                     *       "status": 404,
+                     *       "detail": "There is no such tenant.",
+                     *       "code": "tenant_unknown",
+                     *       "hint": "Check the tenant that the path or the token names.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "tenant_unknown";
@@ -11303,6 +18680,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:parameter_invalid",
+                     *       "title": "Bad parameter",
+                     *       "status": 422,
+                     *       "detail": "parameter days: \"0\" was given; allowed is a whole number from 1 to 365",
+                     *       "code": "parameter_invalid",
+                     *       "hint": "Give the parameter a value that is allowed.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid";
@@ -11316,6 +18704,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:upgrade_required",
+                     *       "title": "WebSocket wanted",
+                     *       "status": 426,
+                     *       "detail": "This path is a WebSocket: Connection header did not include 'upgrade'.",
+                     *       "code": "upgrade_required",
+                     *       "hint": "Connect by a WebSocket; `GET /v1/live/{report}` tells the same as server-sent events.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "upgrade_required";
@@ -11329,6 +18728,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:rate_limited",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "More requests came than this server takes.",
+                     *       "code": "rate_limited",
+                     *       "hint": "Wait for as long as `Retry-After` says.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "rate_limited";
@@ -11342,6 +18752,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:corrupt",
+                     *       "title": "Damaged data",
+                     *       "status": 500,
+                     *       "detail": "Stored data that this answer needs is damaged.",
+                     *       "code": "corrupt",
+                     *       "hint": "Run `ebbtide verify` on the server's data folder.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "corrupt" | "internal";
@@ -11355,6 +18776,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:overloaded",
+                     *       "title": "Too busy",
+                     *       "status": 503,
+                     *       "detail": "As many requests run as this server takes.",
+                     *       "code": "overloaded",
+                     *       "hint": "Wait for as long as `Retry-After` says, then ask again.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "overloaded" | "recovering" | "draining" | "storage_failed" | "unavailable";
@@ -11368,6 +18800,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:ebbtide:error:timeout",
+                     *       "title": "Took too long",
+                     *       "status": 504,
+                     *       "detail": "The answer took more than 30 seconds.",
+                     *       "code": "timeout",
+                     *       "hint": "Ask for less: a shorter range, fewer groups.",
+                     *       "request_id": "0b7e3f5a9c2d4e61"
+                     *     }
+                     */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "timeout";

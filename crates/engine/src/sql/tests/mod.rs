@@ -1,4 +1,5 @@
 mod aliases;
+mod certain;
 mod conditions;
 mod fixture;
 mod functions;
