@@ -159,7 +159,7 @@ impl Asker<'_> {
 fn read_as_of(pack: &Pack, text: &str) -> Result<Instant, ParamError> {
     let instant = Instant::parse_as_of(text, pack.schema.calendar.zone());
     instant.map_err(|_| {
-        ParamError::refused(AS_OF, text, &format!("{}, which means its end", Instant::OR_DATE_ALLOWED))
+        ParamError::refused(AS_OF, text, format!("{}, which means its end", Instant::OR_DATE_ALLOWED))
     })
 }
 

@@ -213,7 +213,7 @@ reports:
     routes: [{path: '/shops/{shop}', tenant: token_or_all, roles: [admin]}]
     params:
       shop: {type: int, key_of: shops, missing: Shop not found}
-    response: {row: "SELECT id, open FROM shops WHERE id = $shop AND open"}
+    response: {row: 'SELECT id, open FROM shops WHERE id = $shop AND open'}
 ";
     let pack = ebbtide_model::pack::Pack::parse(SHOPS).unwrap();
     let club = Club::of(start(vec![pack], ebbtide_server::Settings::default()).unwrap());
