@@ -194,7 +194,9 @@ pub(super) fn of_problem(code: Code) -> Json {
         }
         Code::QueryInvalid => told("kind: \"trends\" was given; did you mean \"trend\"?"),
         Code::SqlInvalid => told("There is no column \"nam\"."),
-        Code::NumberTooLarge => told("In the rows of this report a sum goes past the largest number of its type."),
+        Code::NumberTooLarge => {
+            told("In the rows of this report a sum goes past the largest number of its type.")
+        }
         Code::AppAmbiguous => told("The token is for several apps."),
         Code::CohortExists => told("There is a cohort \"came-once\"."),
         Code::MintingUnavailable => told("This server has no secret of its own that it could sign with."),
