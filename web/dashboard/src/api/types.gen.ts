@@ -3824,6 +3824,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
             };
@@ -3862,6 +3867,25 @@ export interface operations {
                      *           "first_used_at": "2026-11-20T09:30:00Z"
                      *         }
                      *       ],
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
+                     *       ],
                      *       "as_of": "2026-11-20T09:30:00Z"
                      *     }
                      */
@@ -3877,6 +3901,7 @@ export interface operations {
                             tenants_adopted: number;
                             usage_count: number;
                         }[];
+                        insights: components["schemas"]["Insight"][];
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
@@ -4098,6 +4123,11 @@ export interface operations {
                 as_of?: components["parameters"]["as_of"];
                 /** @description JSON, or a file of a list of the answer: its rows are those of the JSON, all of them. */
                 format?: components["parameters"]["format"];
+                /**
+                 * @description The language of texts. Default: what `Accept-Language` wants, else English.
+                 * @example en
+                 */
+                lang?: "en" | "ko" | "ru";
                 /** @description Whether the answer is computed anew, whatever is kept; true is for role `admin`. */
                 refresh?: components["parameters"]["refresh"];
             };
@@ -4136,6 +4166,25 @@ export interface operations {
                      *           "p50_hours": 12.5,
                      *           "p90_hours": 12.5
                      *         }
+                     *       ],
+                     *       "insights": [
+                     *         {
+                     *           "severity": "high",
+                     *           "rule": "text",
+                     *           "title": "text",
+                     *           "finding": "text",
+                     *           "action": "text",
+                     *           "evidence": {},
+                     *           "test": {
+                     *             "name": "text",
+                     *             "z": 12.5,
+                     *             "p": 0.5,
+                     *             "correction": "text",
+                     *             "looks": 12,
+                     *             "p_adjusted": 0.5,
+                     *             "level": 12.5
+                     *           }
+                     *         }
                      *       ]
                      *     }
                      */
@@ -4148,6 +4197,7 @@ export interface operations {
                             p90_hours: number | null;
                             sr_count: number;
                         }[];
+                        insights: components["schemas"]["Insight"][];
                         /** @constant */
                         metric: "SR 평균 해결 시간 (시간)";
                     };
@@ -16484,7 +16534,7 @@ export interface operations {
                             /** @description As it came, where it is not. */
                             text: string | null;
                             /** @enum {string} */
-                            way: "rows" | "capture" | "actors" | "alias" | "path" | "file";
+                            way: "rows" | "capture" | "actors" | "alias" | "path" | "message" | "file";
                             /** @description Whether all of it is kept, so that it can be sent again as it is. */
                             whole: boolean;
                         }[];
