@@ -57,9 +57,7 @@ pub(super) async fn report(
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    let query = access::query_pairs(&uri)?;
-    let headers = with_token(headers, &query);
-    wait_for_key(&headers, &server.keys).await;
+    let (headers, query) = asked(&server, headers, &uri).await?;
     let path = access::path_pairs(path);
     let name =
         path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default().to_owned();
@@ -75,9 +73,7 @@ pub(super) async fn bound(
     headers: HeaderMap,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    let query = access::query_pairs(&uri)?;
-    let headers = with_token(headers, &query);
-    wait_for_key(&headers, &server.keys).await;
+    let (headers, query) = asked(&server, headers, &uri).await?;
     let (caller, embed) = access::sign_in_bound(&server, &headers, &uri)?;
     listen(&server, (caller, &headers), &embed.report, &query, upgrade).await
 }
@@ -107,9 +103,7 @@ pub(super) fn handler(way: Arc<LiveRoute>) -> MethodRouter<Arc<Server>> {
               upgrade: Upgrade| {
             let way = way.clone();
             async move {
-                let query = access::query_pairs(&uri)?;
-                let headers = with_token(headers, &query);
-                wait_for_key(&headers, &server.keys).await;
+                let (headers, query) = asked(&server, headers, &uri).await?;
                 let path = access::path_pairs(path)?;
                 let form = Form::Added(way.live.add.clone());
                 let caller = access::sign_in_to(&server, &headers, &way.report.app)?;
@@ -158,6 +152,14 @@ fn plain(way: &ReportRoute) -> Live {
         add: Map::new(),
         receive: Vec::new(),
     }
+}
+
+/// The headers, with the token of the query where they bring none, once its key is there; and the query.
+async fn asked(server: &Server, headers: HeaderMap, uri: &Uri) -> Result<(HeaderMap, Pairs), Problem> {
+    let query = access::query_pairs(uri)?;
+    let headers = with_token(headers, &query);
+    wait_for_key(&headers, &server.keys).await;
+    Ok((headers, query))
 }
 
 /// The headers with the token of the query, where they bring none.

@@ -224,9 +224,7 @@ impl Resending<'_> {
         let mut routes = self.server.routes.captures.iter();
         let route = routes
             .find(|route| route.capture.path == group.source && route.app.name() == self.app.name())
-            .ok_or_else(|| {
-                Again::new("path_unknown", format!("there is no path {} any more", group.source))
-            })?;
+            .ok_or_else(|| gone(group))?;
         self.tenant_of(group)?;
         let delivery = Delivery {
             server: self.server.clone(),
@@ -271,9 +269,7 @@ impl Resending<'_> {
         let mut ways = self.server.routes.lives.iter();
         let way = ways
             .find(|way| way.live.route.path == group.source && way.report.app.name() == self.app.name())
-            .ok_or_else(|| {
-                Again::new("path_unknown", format!("there is no path {} any more", group.source))
-            })?;
+            .ok_or_else(|| gone(group))?;
         self.tenant_of(group)?;
         let conversation = live::Conversation {
             server: self.server.clone(),
@@ -299,6 +295,11 @@ impl Resending<'_> {
         let unknown = || Again::new("tenant_required", "nobody can tell whose the row is");
         group.tenant.clone().ok_or_else(unknown)
     }
+}
+
+/// The path that the rows came by is not there.
+fn gone(group: &Group) -> Again {
+    Again::new("path_unknown", format!("there is no path {} any more", group.source))
 }
 
 /// The row as it came, where all of it is kept.

@@ -2,6 +2,8 @@
 
 mod pieces;
 
+use std::ops::Range;
+
 use ebbtide_model::query::{BoundQuery, CellZero, Cohorts, RETENTION_PERIODS_MAX, Retention, Window};
 use ebbtide_model::{Fault, Instant, Unit};
 
@@ -520,16 +522,9 @@ impl RetentionFold {
         let is_same = |row: usize, other: usize| {
             row == other || run.simultaneous && run.times.at(row) == run.times.at(other)
         };
-        let mut place = first_from(ticks, 0, bounds[0]);
-        let (mut row, rows_end) = (0, bounds[self.rows()]);
-        let tick_at = |place: usize| ticks.get(place).map(|tick| (*tick).into());
-        while let Some(tick) = tick_at(place).filter(|tick| *tick < rows_end) {
-            while tick >= bounds[row + 1] {
-                row += 1;
-            }
-            let end = first_from(ticks, place + 1, bounds[row + 1]);
+        self.each_period(ticks, bounds, |row, places| {
             let mut returns = 0_u32;
-            for (place, code) in (place..end).zip(&run.codes[place..end]) {
+            for (place, code) in places.clone().zip(&run.codes[places]) {
                 let RetentionCode { starts, returns: is_return, group } = table.codes.get(*code);
                 // Of a row's starts the first one counts, or one at the same time.
                 let may_count = run.simultaneous || scratch.starts.last().is_none_or(|last| last.row != row);
@@ -541,9 +536,29 @@ impl RetentionFold {
             if returns > 0 {
                 scratch.returns.push((row, returns));
             }
+        });
+        !scratch.starts.is_empty()
+    }
+
+    /// Calls `take` with each period that has rows, and with those, in order of time.
+    #[inline]
+    fn each_period<X: Copy + Into<i64>>(
+        &self,
+        ticks: &[X],
+        bounds: &[i64],
+        mut take: impl FnMut(usize, Range<usize>),
+    ) {
+        let mut place = first_from(ticks, 0, bounds[0]);
+        let (mut row, rows_end) = (0, bounds[self.rows()]);
+        let tick_at = |place: usize| ticks.get(place).map(|tick| (*tick).into());
+        while let Some(tick) = tick_at(place).filter(|tick| *tick < rows_end) {
+            while tick >= bounds[row + 1] {
+                row += 1;
+            }
+            let end = first_from(ticks, place + 1, bounds[row + 1]);
+            take(row, place..end);
             place = end;
         }
-        !scratch.starts.is_empty()
     }
 }
 

@@ -4,7 +4,7 @@
 use ebbtide_model::query::Cohorts;
 
 use super::{Coverage, RetentionFold, RetentionTable, Scratch, Start};
-use crate::behaviour::kernel::{Code, CodeRun, RowTimes, first_from};
+use crate::behaviour::kernel::{Code, CodeRun, RowTimes};
 
 /// What is known of an actor whose pieces are taken.
 #[derive(Debug, Default)]
@@ -31,16 +31,8 @@ impl RetentionFold {
         if !starts && table.returning == Coverage::None {
             return;
         }
-        let (ticks, bounds) = (run.times.ticks(), run.ruler.bounds.as_slice());
-        let mut place = first_from(ticks, 0, bounds[0]);
-        let (mut row, rows_end) = (0, bounds[self.rows()]);
-        let tick_at = |place: usize| ticks.get(place).map(|tick| (*tick).into());
-        while let Some(tick) = tick_at(place).filter(|tick| *tick < rows_end) {
-            while tick >= bounds[row + 1] {
-                row += 1;
-            }
-            let end = first_from(ticks, place + 1, bounds[row + 1]);
-            let codes = &run.codes[place..end];
+        self.each_period(run.times.ticks(), &run.ruler.bounds, |row, places| {
+            let codes = &run.codes[places.clone()];
             let returns = match table.returning {
                 Coverage::All => codes.len(),
                 Coverage::Some => codes.iter().filter(|code| table.codes.get(**code).returns).count(),
@@ -52,12 +44,11 @@ impl RetentionFold {
             if starts {
                 let is_start = |code: &C| table.codes.get(*code).starts;
                 if let Some(first) = codes.iter().position(is_start) {
-                    let (time, group) = start_at(table, run, place + first);
+                    let (time, group) = start_at(table, run, places.start + first);
                     noted.starts.push(Start { row, time, group });
                 }
             }
-            place = end;
-        }
+        });
     }
 
     /// Makes of what was noted of an actor its starts and returns, and forgets it. `false`: it is in no row.
