@@ -50,7 +50,7 @@ describe("a report's hook", () => {
     expect(result.current.data?.users?.total).toBe(3);
     expect(asked).toEqual([{ url: "https://analytics.example/api/v1/analytics/platform", token: "Bearer token" }]);
     expectTypeOf(result.current.data).toEqualTypeOf<Report<"/api/v1/analytics/platform"> | undefined>();
-    expectTypeOf<NonNullable<NonNullable<typeof result.current.data>["users"]>["total"]>().toEqualTypeOf<number | null>();
+    expectTypeOf<NonNullable<NonNullable<typeof result.current.data>["users"]>["total"]>().toEqualTypeOf<number>();
   });
 
   it("puts parameters where they belong", async () => {
