@@ -594,6 +594,8 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
     config.options_mut().optimizer.hash_join_single_partition_threshold = JOIN_BUILD_BYTES;
     config.options_mut().optimizer.hash_join_single_partition_threshold_rows = JOIN_BUILD_ROWS;
     config.options_mut().optimizer.enable_window_topn = true;
+    // What is spread by actor is so by actor and page, and need not be spread again.
+    config.options_mut().optimizer.subset_repartition_threshold = settings.partitions.max(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let functions = functions::table_functions();
     let mut state = SessionStateBuilder::new()

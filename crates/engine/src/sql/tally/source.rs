@@ -23,7 +23,7 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use ebbtide_model::TenantRule;
 
 use super::codes::Origin;
-use crate::sql::scan::ScanExec;
+use crate::sql::scan_exec::ScanExec;
 use crate::sql::time_range::{TimeColumn, TimeRange};
 
 /// Rows of another's making are compared one by one up to so many.
