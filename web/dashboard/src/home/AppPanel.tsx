@@ -166,10 +166,11 @@ function useCompared(report: Report | undefined): { readonly blocks: readonly Bl
   const now = useQuery({ ...reportOptions(signIn, address ?? ""), enabled: address !== null });
   const then = useQuery({ ...reportOptions(signIn, previous ?? ""), enabled: previous !== null });
   const schema = route?.answer ?? {};
+  const currency = route?.currency ?? null;
   const echoes = Object.fromEntries((route?.params ?? []).map((param) => [param.name, param.schema.default ?? null]));
   return {
-    blocks: now.data === undefined ? [] : blocksOf({ schema, value: now.data.value, echoes }),
-    before: then.data === undefined ? null : blocksOf({ schema, value: then.data.value, echoes }),
+    blocks: now.data === undefined ? [] : blocksOf({ schema, value: now.data.value, echoes, currency }),
+    before: then.data === undefined ? null : blocksOf({ schema, value: then.data.value, echoes, currency }),
     error: now.error,
     isPending: now.isPending && address !== null,
   };

@@ -102,9 +102,9 @@ function ReportBody({ report, route, given, title }: BodyProps) {
   const answer = useQuery({ ...reportOptions(signIn, address ?? ""), enabled: address !== null, placeholderData: (kept) => kept });
   const other = useQuery({ ...reportOptions(signIn, previous ?? ""), enabled: previous !== null });
   const echoes = useMemo(() => Object.fromEntries(route.params.map((param) => [param.name, valueOf(param, given)])), [route, given]);
-  const schema = route.answer;
-  const blocks = useMemo(() => (answer.data === undefined ? [] : blocksOf({ schema, value: answer.data.value, echoes })), [schema, answer.data, echoes]);
-  const before = useMemo(() => (other.data === undefined ? null : blocksOf({ schema, value: other.data.value, echoes })), [schema, other.data, echoes]);
+  const { answer: schema, currency } = route;
+  const blocks = useMemo(() => (answer.data === undefined ? [] : blocksOf({ schema, value: answer.data.value, echoes, currency })), [schema, currency, answer.data, echoes]);
+  const before = useMemo(() => (other.data === undefined ? null : blocksOf({ schema, value: other.data.value, echoes, currency })), [schema, currency, other.data, echoes]);
   if (address === null) return <Empty title={t("report.lacking", { names: lacking(route, given).map((param) => name(param.name)).join(", ") })} />;
   if (answer.isError) return <ProblemNotice error={answer.error} onRetry={() => void answer.refetch()} />;
   if (answer.isPending) return <Skeleton rows={4} />;

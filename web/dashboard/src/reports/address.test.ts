@@ -6,7 +6,7 @@ const param = (name: string, place: "path" | "query", schema: Param["schema"], r
 const DAYS = param("days", "query", { type: "integer", minimum: 1, maximum: 365, default: 30 });
 const MONTHS = param("months_back", "query", { type: "integer", minimum: 1, maximum: 36, default: 6 });
 const MERCHANT = param("merchant_id", "path", { type: "integer" });
-const route = (path: string, ...params: Param[]): Route => ({ path, params, speaks: false, answer: {} });
+const route = (path: string, ...params: Param[]): Route => ({ path, params, speaks: false, answer: {}, currency: null });
 const GROWTH = route("/growth", DAYS);
 const COHORTS = route("/merchants/{merchant_id}/cohorts", MERCHANT, MONTHS);
 const report = (own: Route): Report => ({ name: "own", description: null, lists: [], routes: [own] });
