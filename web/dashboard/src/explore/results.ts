@@ -198,7 +198,11 @@ function funnelRows(result: FunnelResult, names: readonly string[]): Cells[] {
 
 export const shareOf = (part: number, whole: number): number | null => (whole === 0 ? null : (100 * part) / whole);
 
-export const nameOf = (value: unknown): string => (value === null || value === undefined ? "∅" : Array.isArray(value) ? value.map(nameOf).join(" · ") : String(value));
+/** Values in a list of groups' values are named one by one; what is a list or an object itself, as it stands. */
+export const nameOf = (value: unknown): string => (Array.isArray(value) && value.length > 0 && !value.some(isStructured) ? value.map(nameOf).join(" · ") : isStructured(value) ? JSON.stringify(value) : value === null || value === undefined ? "∅" : String(value));
+
+/** A list or an object: the language of questions compares with neither. */
+export const isStructured = (value: unknown): boolean => typeof value === "object" && value !== null;
 
 function retentionRows(result: RetentionResult): Cells[] {
   const columns = Math.max(0, ...result.matrix.map((row) => row.length));

@@ -33,16 +33,27 @@ function useThemeChanges(): number {
   return changes;
 }
 
+/** Tells pictures apart: what looks the same is not drawn again, so a page that renders anew leaves an open tooltip alone. */
+const SAMPLE = 1234.5;
+const lookOf = ({ labels, lines, shape, partial, format, axis }: ChartProps): string => JSON.stringify([labels, lines, shape, partial, format(SAMPLE), axis(SAMPLE)]);
+
 export default function ChartDrawing(props: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType | null>(null);
+  const latest = useRef(props);
+  const isFirst = useRef(true);
   const theme = useThemeChanges();
+  const look = lookOf(props);
   const { onOpen } = props;
+  useEffect(() => {
+    latest.current = props;
+  });
   useEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
     const own = init(element, null, { renderer: "canvas" });
     chart.current = own;
+    isFirst.current = true;
     const observer = new ResizeObserver(() => own.resize());
     observer.observe(element);
     return () => {
@@ -52,8 +63,12 @@ export default function ChartDrawing(props: ChartProps) {
     };
   }, []);
   useEffect(() => {
-    if (place.current !== null) chart.current?.setOption(optionOf(props, paletteOf(place.current)), { notMerge: true });
-  }, [props, theme]);
+    if (place.current === null) return;
+    // Numbers that change under the reader's eyes change at once: what moves draws the eye away from them.
+    const moves = isFirst.current && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    isFirst.current = false;
+    chart.current?.setOption({ ...optionOf(latest.current, paletteOf(place.current)), animation: moves }, { notMerge: true });
+  }, [look, theme]);
   useEffect(() => {
     const own = chart.current;
     if (own === null || onOpen === undefined) return undefined;

@@ -214,6 +214,7 @@ function RetentionFields({ query, stream, events, set }: FieldsProps) {
         <SelectField label={t("q.period")} value={query.period ?? "day"} options={(["day", "week", "month"] as const).map((value) => ({ value, label: t(`interval.${value}`) }))} onChange={(value) => set("period", value)} />
         <NumberField label={t("q.periods")} value={query.periods ?? 12} min={1} max={60} onChange={(value) => set("periods", value)} />
       </div>
+      <ToggleField label={t("q.compare")} value={query.compare !== undefined} onChange={(on) => set("compare", on ? "previous_period" : undefined)} />
       <ToggleField label={t("q.cumulative.retention")} value={query.cumulative === true} onChange={(on) => set("cumulative", on ? true : undefined)} />
     </>
   );

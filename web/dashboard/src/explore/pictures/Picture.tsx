@@ -21,17 +21,19 @@ export interface PictureProps {
   /** How a trend is drawn. */
   readonly as: Picture;
   readonly result: unknown;
+  /** The result of the period before, where that is an answer of its own. */
+  readonly before: unknown;
   /** Null where a place cannot be opened. */
   readonly onOpen: (place: Place) => (() => void) | undefined;
   readonly onActor: (actor: ChurnActor) => void;
 }
 
-export function AnswerPicture({ query, as, result, onOpen, onActor }: PictureProps) {
+export function AnswerPicture({ query, as, result, before, onOpen, onActor }: PictureProps) {
   switch (query.kind) {
     case "funnel":
       return query.viz === "trends" ? <FunnelTrends query={query} result={result as FunnelTrend} onOpen={onOpen} /> : <Funnel query={query} result={result as FunnelResult} onOpen={onOpen} />;
     case "retention":
-      return <Retention query={query} result={result as RetentionResult} onOpen={onOpen} />;
+      return <Retention query={query} result={result as RetentionResult} before={before as RetentionResult | undefined} onOpen={onOpen} />;
     case "trend":
       return <Trend query={query} as={as} result={result as TrendResult} onOpen={onOpen} />;
     case "lifecycle":
@@ -81,7 +83,7 @@ function TrendLine({ query, as, result, onOpen, name }: TrendProps & { readonly 
   const t = useT();
   const format = useFormat();
   const interval = query.interval ?? "day";
-  const before: Line[] = result.compare === undefined ? [] : [{ name: t("compare.previous.of", { name }), data: result.compare.data, before: true }];
+  const before: Line[] = result.compare === undefined ? [] : [{ name: t("compare.previous.of", { name }), data: result.compare.data, before: true, labels: result.compare.starts.map((start) => format.start(start, interval)) }];
   const opens = onOpen({ bucket: 0 }) !== undefined;
   return (
     <div className="stack">
@@ -111,11 +113,12 @@ function TrendGroups({ query, as, result, onOpen, groups }: TrendProps & { reado
   const interval = query.interval ?? "day";
   const labels = result.starts.map((start) => format.start(start, interval));
   const [bucket, choose] = useBucket(result.complete);
+  const labelsBefore = result.compare?.starts.map((start) => format.start(start, interval));
   const drawn = groups.slice(0, SHOWN_GROUPS);
   const compares = as !== "bar" && groups.length <= COMPARED_GROUPS;
   const lines = drawn.flatMap((group): Line[] => {
     const own: Line = { name: nameOf(group.value), data: group.data };
-    return compares && group.compare !== undefined ? [own, { name: t("compare.previous.of", { name: own.name }), data: group.compare, before: true }] : [own];
+    return compares && group.compare !== undefined ? [own, { name: t("compare.previous.of", { name: own.name }), data: group.compare, before: true, ...(labelsBefore === undefined ? {} : { labels: labelsBefore }) }] : [own];
   });
   const items = groups.map((group) => {
     const value = group.data[bucket] ?? 0;
