@@ -193,7 +193,7 @@ async fn a_segment_that_loses_more_than_chance_allows_is_told_with_the_test() {
     let told = insights(&club, PATH, None).await;
     let found = rule(&told, "segment_loses_more").unwrap().clone();
     assert_eq!(found["severity"], "high");
-    assert_eq!(found["title"], "The cart loses more people where device is: phone");
+    assert_eq!(found["title"], "The cart loses more people where device is phone");
     assert_eq!(
         found["evidence"],
         json!({

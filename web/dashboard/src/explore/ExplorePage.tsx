@@ -12,7 +12,7 @@ import { Choice } from "../ui/Choice.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Builder } from "./builder/Builder.tsx";
 import { streamsOf, useEventNames } from "./names.ts";
-import { KINDS, type Kind, startOf, takesRange } from "./query.ts";
+import { KINDS, type Kind, isUnfinished, startOf, takesRange } from "./query.ts";
 import { RangeControl } from "./RangeControl.tsx";
 import { Result } from "./Result.tsx";
 import { SavedBar } from "./SavedBar.tsx";
@@ -51,7 +51,7 @@ function Explore({ app, streams, first }: ExploreProps) {
   const [draft, setDraft] = useState(0);
   const change = (next: Partial<State>) => setSearch(writeState({ ...state, ...next }), { replace: next.query === undefined });
   const request = useMemo(() => requestOf(withStream(state, app, first), today), [state, app, first, today]);
-  const answer = useQuery({ ...answerOptions(signIn, request), placeholderData: (kept) => kept });
+  const answer = useQuery({ ...answerOptions(signIn, request), enabled: !isUnfinished(state.query), placeholderData: (kept) => kept });
   const before = useBefore(state, request, answer.isPlaceholderData ? undefined : answer.data?.result);
   const choose = (kind: Kind) => {
     setDraft(draft + 1);
@@ -77,7 +77,7 @@ function Explore({ app, streams, first }: ExploreProps) {
               <Choice label={t("view")} value={state.view} options={VIEWS.map((value) => ({ value, label: t(`explore.view.${value}`) }))} onChange={(view) => change({ view })} />
             </div>
           </div>
-          <Result state={state} request={request} answer={answer} before={before} />
+          {isUnfinished(state.query) ? <Empty title={t("q.unfinished")}>{t("q.unfinished.hint")}</Empty> : <Result state={state} request={request} answer={answer} before={before} />}
         </section>
       </div>
     </>

@@ -17,7 +17,7 @@ import { type Place, hasUnnameable, isNameable, isOpen } from "./actors.ts";
 import { OpenButton, nameOfStep } from "./pictures/Funnel.tsx";
 import { AnswerPicture } from "./pictures/Picture.tsx";
 import type { Matcher, Query } from "./query.ts";
-import { type Actor, type Cells, type ChurnActor, type TrendResult, nameOf, placeOf, rowsOf } from "./results.ts";
+import { type Actor, type Cells, type ChurnActor, type TrendResult, NO_VALUE, nameOf, placeOf, rowsOf } from "./results.ts";
 import { type State, curlOf } from "./state.ts";
 
 interface ResultProps {
@@ -92,7 +92,8 @@ function Opening({ state, asked, result, before }: OpeningProps) {
 /** What a place is called. */
 function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
   if (place === null) return t("actors.why");
-  const group = place.group === undefined ? "" : ` · ${nameOf(place.group)}`;
+  const named = (value: unknown) => nameOf(value, t("value.none"));
+  const group = place.group === undefined ? "" : ` · ${named(place.group)}`;
   if (typeof place.step === "number") return t(place.dropped === true ? "actors.dropped" : "actors.step", { count: place.step + 1 }) + group;
   if (place.step !== undefined) return `${place.step}${place.exited === true ? ` · ${t("dropoff.exits")}` : ""}`;
   if (place.cell !== undefined) return t("actors.cell", { count: place.cell[1] });
@@ -100,8 +101,8 @@ function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
   if (place.at_least !== undefined) return t("actors.at_least", { count: place.at_least });
   if (place.exactly !== undefined) return t("actors.exactly", { count: place.exactly });
   if (place.at_risk !== undefined) return t("churn.at_risk");
-  if (place.edge !== undefined) return `${nameOf(place.edge.from)} → ${nameOf(place.edge.to)}`;
-  if (place.value !== undefined) return nameOf(place.value);
+  if (place.edge !== undefined) return `${named(place.edge.from)} → ${named(place.edge.to)}`;
+  if (place.value !== undefined) return named(place.value);
   return t("actors.bucket") + group;
 }
 
@@ -139,7 +140,7 @@ function ResultTable({ query, result, onOpen }: ResultTableProps) {
 
 /** Columns that are named by the answer's own values are called what these are. */
 function titleOfColumn(column: string, query: Query, groups: ReadonlySet<string>, name: (field: string) => string, t: ReturnType<typeof useT>): string {
-  if (groups.has(column)) return column;
+  if (groups.has(column)) return column === NO_VALUE ? t("value.none") : column;
   if (column === "start") return t("period");
   if (query.kind === "trend" && column === "value") return t(query.measure === undefined || Array.isArray(query.measure) ? "measure.total" : `measure.${query.measure}`);
   if (query.kind === "trend" && column === "before") return t("compare.previous.short");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { hasUnnameable, isNameable, isOpen, keyOf, labelOf } from "./actors.ts";
-import { KINDS, type Query, startOf, textOf, valuesOf, withField } from "./query.ts";
+import { KINDS, type Query, isUnfinished, startOf, textOf, valuesOf, withField } from "./query.ts";
 import { csvOf } from "../format/csv.ts";
 import { nameOf, rowsOf } from "./results.ts";
 import { START, type State, askedOf, curlOf, daysOf, readState, requestBefore, requestOf, writeState } from "./state.ts";
@@ -126,6 +126,10 @@ describe("groups whose value is a list or an object", () => {
     expect([hasUnnameable(trend, { groups: [{ value: { a: 1 } }] }), hasUnnameable(trend, { groups: [{ value: ["x"] }] }), hasUnnameable(funnel, { groups: [{ value: [["x"]] }] })]).toEqual([true, true, true]);
     expect([hasUnnameable(funnel, { groups: [{ value: ["x"] }] }), hasUnnameable({ kind: "preceding" }, { values: [{ value: "x" }] }), hasUnnameable(trend, {})]).toEqual([false, false, false]);
   });
+});
+
+it("does not ask for a sum of nothing", () => {
+  expect([isUnfinished({ kind: "trend", measure: "sum" }), isUnfinished({ kind: "trend", measure: "sum", prop: "amount" }), isUnfinished({ kind: "trend" })]).toEqual([true, false, false]);
 });
 
 describe("tables", () => {

@@ -12,7 +12,7 @@ export const isPeriod = (text: string): boolean => LABEL.test(text);
 const format = (locale: Locale, options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale.language, options);
 
 export function formatInstant(text: string, locale: Locale): string {
-  return format(locale, { dateStyle: "medium", timeStyle: "short", timeZone: locale.zone }).format(new Date(text));
+  return withoutYearSign(format(locale, { dateStyle: "medium", timeStyle: "short", timeZone: locale.zone }).format(new Date(text)));
 }
 
 export function formatTime(text: string, locale: Locale): string {
@@ -31,7 +31,7 @@ export function formatPeriod(label: string, locale: Locale): string {
 }
 
 /** Russian writes "г." after a year in running text; a name in a list or on an axis does without. */
-const withoutYearSign = (text: string): string => text.replace(/\sг\.$/u, "");
+const withoutYearSign = (text: string): string => text.replace(/\sг\.(?=,|$)/u, "");
 
 /** The start of a bucket, by how long the bucket is. */
 export function formatStart(start: string | null, interval: string, locale: Locale): string {

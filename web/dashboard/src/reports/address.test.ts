@@ -64,6 +64,7 @@ describe("previousAsOf", () => {
     ["days of the report", GROWTH, { days: "7" }, "2026-11-20", "2026-11-13"],
     ["the default of the days", GROWTH, {}, "2026-03-01", "2026-01-30"],
     ["calendar months, to the month's last day", COHORTS, { months_back: "1" }, "2026-03-31", "2026-02-28"],
+    ["as much, to the same time of the day, where that is known", GROWTH, { days: "7" }, "2026-11-20T09:00:00Z", "2026-11-13T09:00:00Z"],
     ["a month where the report has no period", route("/platform"), {}, "2026-11-20", "2026-10-21"],
   ])("goes back by %s", (_, own, given, asOf, expected) => {
     expect(previousAsOf(own, given, asOf)).toBe(expected);

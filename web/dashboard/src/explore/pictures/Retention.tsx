@@ -8,6 +8,7 @@ import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
 import type { Query } from "../query.ts";
 import { type RetentionResult, nameOf } from "../results.ts";
+import { useNameOf } from "../useNameOf.ts";
 
 interface RetentionProps {
   readonly query: Query;
@@ -27,6 +28,7 @@ export function Retention({ query, result, before, onOpen }: RetentionProps) {
   const shown = group ?? result;
   const other = group === undefined ? before : before?.groups?.find((own) => nameOf(own.value) === chosen);
   const change = useChange();
+  const named = useNameOf();
   const period = query.period ?? "day";
   if (result.sizes.every((size) => size === 0)) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
   const place = (cell: readonly [number, number]): Place => (group === undefined ? { cell } : { cell, group: [group.value] });
@@ -67,7 +69,7 @@ export function Retention({ query, result, before, onOpen }: RetentionProps) {
               <option value="">{t("all")}</option>
               {groups.map((own) => (
                 <option key={nameOf(own.value)} value={nameOf(own.value)}>
-                  {nameOf(own.value)}
+                  {named(own.value)}
                 </option>
               ))}
             </select>
