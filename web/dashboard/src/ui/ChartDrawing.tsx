@@ -42,6 +42,7 @@ export default function ChartDrawing(props: ChartProps) {
   const chart = useRef<EChartsType | null>(null);
   const latest = useRef(props);
   const isFirst = useRef(true);
+  const pointer = useRef<{ readonly x: number; readonly y: number } | null>(null);
   const theme = useThemeChanges();
   const look = lookOf(props);
   const { onOpen } = props;
@@ -56,6 +57,12 @@ export default function ChartDrawing(props: ChartProps) {
     isFirst.current = true;
     const observer = new ResizeObserver(() => own.resize());
     observer.observe(element);
+    own.getZr().on("mousemove", (event) => {
+      pointer.current = { x: event.offsetX, y: event.offsetY };
+    });
+    own.getZr().on("globalout", () => {
+      pointer.current = null;
+    });
     return () => {
       observer.disconnect();
       own.dispose();
@@ -68,6 +75,8 @@ export default function ChartDrawing(props: ChartProps) {
     const moves = isFirst.current && !matchMedia("(prefers-reduced-motion: reduce)").matches;
     isFirst.current = false;
     chart.current?.setOption({ ...optionOf(latest.current, paletteOf(place.current)), animation: moves }, { notMerge: true });
+    // Whoever points at a period goes on reading it.
+    if (pointer.current !== null) chart.current?.dispatchAction({ type: "showTip", ...pointer.current });
   }, [look, theme]);
   useEffect(() => {
     const own = chart.current;

@@ -31,7 +31,7 @@ function tooltipOf({ labels, lines, format, partial = 0, note }: ChartProps, ind
     const row = element("div", "tip-row", "");
     const name = element("span", "tip-name", line.name);
     const own = line.labels?.[index];
-    if (own !== undefined) name.append(element("span", "tip-when", own));
+    if (own !== undefined) name.append(" ", element("span", "tip-when", own));
     row.append(
       element("span", `tip-dot ${colourOf(lines, place)}`, ""),
       name,
