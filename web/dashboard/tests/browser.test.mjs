@@ -65,7 +65,7 @@ describe("numbers", () => {
     const { result: now } = await api("PRODUCT_ADMIN", "/v1/query", query);
     const from = new Date(Date.parse(now.starts[0]) - 28 * 86_400_000).toISOString().slice(0, 10);
     const { result: before } = await api("PRODUCT_ADMIN", "/v1/query", { ...query, from });
-    await page.getByLabel("Beside the period before").click();
+    await page.getByLabel("Compare with the period before").click();
     const cell = page.locator("table.heat tbody tr").first().locator(".heat-cell").nth(1);
     await cell.locator(".heat-change").waitFor();
     const points = Number((now.percent[0][1] - before.percent[0][1]).toFixed(1));

@@ -10,6 +10,7 @@ export const ko: Catalogue = {
   "apps.all": "모든 앱",
   "app.switch": "앱 전환",
   "app.not_signed_in": "이 앱에 로그인되어 있지 않습니다.",
+  "app.not_signed_in.hint": "토큰 하나는 앱 하나에 쓰입니다. 이 앱의 토큰으로도 로그인하세요. 다른 로그인은 그대로 유지됩니다.",
   reports: "보고서",
   explore: "탐색",
   sql: "SQL",

@@ -44,7 +44,9 @@ export function Chart(props: ChartProps) {
         <Suspense fallback={<Skeleton rows={1} tall />}>
           <Drawing note={t("chart.partial")} {...props} />
         </Suspense>
-      ) : null}
+      ) : (
+        <div className="chart-canvas" />
+      )}
     </div>
   );
 }
