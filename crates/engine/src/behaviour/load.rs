@@ -32,6 +32,15 @@ impl Number {
             Self::Decimal(units) => Decimal::of_units(units),
         }
     }
+
+    #[expect(clippy::cast_precision_loss, reason = "as near as a float is")]
+    pub(crate) fn to_f64(self) -> f64 {
+        match self {
+            Self::Int(value) => value as f64,
+            Self::Float(value) => value,
+            Self::Decimal(units) => units as f64 / 1e9,
+        }
+    }
 }
 
 /// What times matter, in microseconds.

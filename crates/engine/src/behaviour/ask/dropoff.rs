@@ -28,8 +28,22 @@ pub(crate) struct Reckoned<'s> {
     pub(crate) took: &'s [Vec<Took>],
 }
 
+impl Reckoned<'_> {
+    /// Without a session.
+    pub(crate) fn none() -> Self {
+        const NONE: &Counts = &Counts { sessions: 0, converted: 0, reached: Vec::new(), exits: Vec::new() };
+        Self { counts: NONE, users: 0, users_at: Vec::new(), idle_at: None, listed: &[], took: &[] }
+    }
+}
+
 impl<'a> Asking<'a> {
     pub(super) fn dropoff(&self, dropoff: &Dropoff) -> Result<DropoffAnswer, EngineError> {
+        if let Some(answer) = self.from_history(dropoff)? {
+            return Ok(answer);
+        }
+        if dropoff.list == DropoffList::Splits {
+            return self.parted(dropoff);
+        }
         let by_session = usize::from(dropoff.session.prop.is_some());
         let sources = &self.query.sources;
         let (sessions, latencies) = sources.split_at((by_session + 1).min(sources.len()));
@@ -59,7 +73,7 @@ impl<'a> Asking<'a> {
         sources: &[EventSource],
     ) -> Result<DropoffState, EngineError> {
         let limit = match dropoff.list {
-            DropoffList::Steps => 0,
+            DropoffList::Steps | DropoffList::Splits => 0,
             DropoffList::Sessions => dropoff.limit as usize,
         };
         let mut all: Option<DropoffState> = None;
@@ -110,8 +124,9 @@ impl<'a> Asking<'a> {
             active: counts.sessions - exits - counts.converted,
             idle_at: idle_at.map(Instant::from_micros),
             steps: dropoff.steps.iter().enumerate().map(step).collect(),
+            splits: None,
             listed: match dropoff.list {
-                DropoffList::Steps => None,
+                DropoffList::Steps | DropoffList::Splits => None,
                 DropoffList::Sessions => {
                     Some(listed.iter().map(|session| self.session(dropoff, session)).collect())
                 }
