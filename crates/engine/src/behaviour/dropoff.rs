@@ -8,6 +8,7 @@ use ebbtide_model::{ColumnType, Instant};
 use hashbrown::HashMap;
 
 use super::fold::{Actor, Fold, Run};
+use super::history::Newest;
 use super::key::OwnedKey;
 use super::load::Times;
 use super::wire::wire;
@@ -262,6 +263,8 @@ pub(crate) struct DropoffFold<'a> {
     run_type: Option<ColumnType>,
     /// How many sessions are listed.
     limit: usize,
+    /// All others count for nothing.
+    only: Option<&'a Newest<'a>>,
 }
 
 /// What a run is.
@@ -288,7 +291,13 @@ impl<'a> DropoffFold<'a> {
             runs,
             run_type,
             limit,
+            only: None,
         }
+    }
+
+    /// Of the events since the first of some sessions began, these sessions alone.
+    pub(crate) fn only(self, newest: &'a Newest<'a>) -> Self {
+        Self { only: Some(newest), ..self }
     }
 
     pub(crate) fn times(query: &BoundQuery, as_of: Instant) -> Times {
@@ -301,6 +310,9 @@ impl<'a> DropoffFold<'a> {
         let mut following = events.clone().map(|index| Session::begin(Shown::of_run(run, index)));
         let Some(first) = following.next() else { return };
         let session = following.fold(first, Session::joined);
+        if self.only.is_some_and(|only| !only.has(session.started, actor.tenant, actor.key)) {
+            return;
+        }
         let Some(ending) = session.ending(self.rules, self.as_of) else { return };
         state.counts.add(session.reached, ending);
         if ending == Ending::Active {

@@ -11,8 +11,9 @@ use crate::behaviour::columns::Arrivals;
 use crate::behaviour::drive::{Loaded, Loading};
 use crate::behaviour::dropoff::{Counts, DropoffFold, DropoffState, Listed, Runs};
 use crate::behaviour::fold::Fold;
+use crate::behaviour::history::Newest;
 use crate::behaviour::latency::{LatencyFold, Took};
-use crate::behaviour::load::{Actors, Number};
+use crate::behaviour::load::{Actors, Number, Times};
 use crate::exact::Ratio;
 
 /// What the sessions of a dropoff come to, and what took how long.
@@ -48,9 +49,10 @@ impl<'a> Asking<'a> {
         let sources = &self.query.sources;
         let (sessions, latencies) = sources.split_at((by_session + 1).min(sources.len()));
         let state = self.sessions(dropoff, sessions)?;
+        let times = DropoffFold::times(self.query, self.as_of);
         let mut took = Vec::with_capacity(latencies.len());
         for source in latencies {
-            let loaded = self.in_order(std::slice::from_ref(source), Actors::Ignored)?;
+            let loaded = self.in_order(std::slice::from_ref(source), Actors::Ignored, &times)?;
             took.push(loaded.fold(&LatencyFold { steps: dropoff.steps.len() })?.took);
         }
         let seen = || state.seen.values().flat_map(|actors| actors.values());
@@ -76,12 +78,30 @@ impl<'a> Asking<'a> {
             DropoffList::Steps | DropoffList::Splits => 0,
             DropoffList::Sessions => dropoff.limit as usize,
         };
+        self.sessions_among(dropoff, sources, (limit, None))
+    }
+
+    /// The newest sessions alone, or all.
+    pub(super) fn sessions_among(
+        &self,
+        dropoff: &Dropoff,
+        sources: &[EventSource],
+        (limit, newest): (usize, Option<&Newest<'_>>),
+    ) -> Result<DropoffState, EngineError> {
         let mut all: Option<DropoffState> = None;
+        let mut times = DropoffFold::times(self.query, self.as_of);
+        if let Some(since) = newest.and_then(|newest| newest.since) {
+            times.since.iter_mut().for_each(|own| *own = since.max(*own));
+        }
         for source in sources {
-            let loaded = self.in_order(std::slice::from_ref(source), Actors::Required)?;
+            let loaded = self.in_order(std::slice::from_ref(source), Actors::Required, &times)?;
             let runs = if source.value.is_some() { Runs::Sessions(&loaded.values) } else { Runs::Actors };
             let run_type = source.actor.and_then(|column| self.column_type(&source.table, column));
             let fold = DropoffFold::new(dropoff, runs, run_type, limit, self.as_of);
+            let fold = match newest {
+                Some(newest) => fold.only(newest),
+                None => fold,
+            };
             let state = loaded.fold(&fold)?;
             match &mut all {
                 None => all = Some(state),
@@ -93,10 +113,14 @@ impl<'a> Asking<'a> {
         Ok(all)
     }
 
-    fn in_order(&self, sources: &[EventSource], actors: Actors) -> Result<Loaded<'a>, EngineError> {
-        let times = DropoffFold::times(self.query, self.as_of);
+    fn in_order(
+        &self,
+        sources: &[EventSource],
+        actors: Actors,
+        times: &Times,
+    ) -> Result<Loaded<'a>, EngineError> {
         let no_ties = HashSet::new();
-        let loading = Loading { arrivals: Arrivals::Read, ..self.loading(&times, actors, &no_ties) };
+        let loading = Loading { arrivals: Arrivals::Read, ..self.loading(times, actors, &no_ties) };
         loading.load(sources)
     }
 

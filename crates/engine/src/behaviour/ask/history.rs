@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use ebbtide_model::query::{Dropoff, DropoffList, EventSource, Split, SplitBy, SplitTest};
+use ebbtide_model::query::{Dropoff, DropoffList, EventSource, Kind, Split, SplitBy, SplitTest};
 use ebbtide_model::{Instant, Tenants, Unit, Value};
 use ebbtide_store::{ColumnRef, TableRead, TableView};
 
@@ -30,7 +30,7 @@ enum Kept {
 impl Asking<'_> {
     /// `None` where the fold over all rows is to answer.
     pub(super) fn from_history(&self, dropoff: &Dropoff) -> Result<Option<DropoffAnswer>, EngineError> {
-        let Some(host) = self.query.sources.first().filter(|_| self.may_have_history(dropoff)) else {
+        let Some(host) = self.query.sources.first().filter(|_| self.may_have_history()) else {
             return Ok(None);
         };
         let what = self.kept_as();
@@ -49,7 +49,7 @@ impl Asking<'_> {
             return Ok(Some(answer));
         }
         let made = self.history(dropoff, &views)?;
-        let answer = made.as_ref().map(|history| self.was(dropoff, history));
+        let answer = made.as_ref().map(|history| self.was(dropoff, history)).transpose()?;
         let made = made.filter(History::is_small);
         let bytes = made.as_ref().map_or(0, History::bytes);
         let kept = Arc::new(made.map_or(Kept::TooLarge(reads), Kept::Made));
@@ -60,7 +60,7 @@ impl Asking<'_> {
     /// Sessions by what tells them apart.
     pub(super) fn parted(&self, dropoff: &Dropoff) -> Result<DropoffAnswer, EngineError> {
         let history = self.history(dropoff, &self.views()?)?;
-        Ok(history.map_or_else(|| self.split_answer(dropoff, None), |history| self.was(dropoff, &history)))
+        Ok(self.split_answer(dropoff, history.as_ref()))
     }
 
     fn history(&self, dropoff: &Dropoff, views: &[TableView]) -> Result<Option<History>, EngineError> {
@@ -71,15 +71,22 @@ impl Asking<'_> {
     }
 
     /// Whether what it asks is the same whoever asks when, and of one tenant.
-    fn may_have_history(&self, dropoff: &Dropoff) -> bool {
+    fn may_have_history(&self) -> bool {
         matches!(self.scope.tenants(), Tenants::One(_))
-            && dropoff.list != DropoffList::Sessions
             && self.query.extra_tables.is_empty()
             && !self.is_told_by_others()
     }
 
     fn kept_as(&self) -> String {
-        format!("history {}{:?}{:?}", self.query.definition_json(), self.query.from, self.query.to)
+        let mut query = self.query.clone();
+        if let Kind::Dropoff(dropoff) = &mut query.query.kind {
+            // What is listed is found by what is kept of all.
+            dropoff.limit = 1;
+            if dropoff.list == DropoffList::Sessions {
+                dropoff.list = DropoffList::Steps;
+            }
+        }
+        format!("history {}{:?}{:?}", query.definition_json(), query.from, query.to)
     }
 
     /// The answer from what is kept, if that reaches this moment.
@@ -94,7 +101,7 @@ impl Asking<'_> {
         if !history.has_shape(&self.shape()) || !self.reaches(history)? {
             return Ok(None);
         }
-        Ok(Some(self.was(dropoff, history)))
+        self.was(dropoff, history).map(Some)
     }
 
     /// Whether it would be asked again, of the same rows or as of a moment after which no rows come.
@@ -146,19 +153,33 @@ impl Asking<'_> {
         Ok(self.as_of.micros() <= until)
     }
 
-    fn was(&self, dropoff: &Dropoff, history: &History) -> DropoffAnswer {
-        let Some(was) = history.at(self.as_of.micros()) else {
-            return self.split_answer(dropoff, Some(history));
-        };
+    fn was(&self, dropoff: &Dropoff, history: &History) -> Result<DropoffAnswer, EngineError> {
+        let moment = self.as_of.micros();
+        let Some(was) = history.at(moment) else { return Ok(self.split_answer(dropoff, Some(history))) };
+        let mut listed = Vec::new();
+        if dropoff.list == DropoffList::Sessions
+            && let Some(newest) = history.newest(moment, dropoff.limit as usize)
+            && newest.since.is_some()
+        {
+            let sources = self.session_sources(dropoff);
+            let state = self.sessions_among(dropoff, sources, (dropoff.limit as usize, Some(&newest)))?;
+            listed = state.listed;
+        }
         let reckoned = Reckoned {
             counts: &was.counts,
             users: was.users,
             users_at: was.users_at,
             idle_at: was.idle_at,
-            listed: &[],
+            listed: &listed,
             took: &was.took,
         };
-        self.dropoff_answer(dropoff, &reckoned)
+        Ok(self.dropoff_answer(dropoff, &reckoned))
+    }
+
+    /// Of all sources, those that sessions are made of.
+    fn session_sources(&self, dropoff: &Dropoff) -> &[EventSource] {
+        let count = 1 + usize::from(dropoff.session.prop.is_some());
+        self.query.sources.get(..count).unwrap_or(&self.query.sources)
     }
 
     /// When the first of so many days began, the day of `as_of` the last of them.

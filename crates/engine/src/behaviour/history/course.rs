@@ -5,11 +5,13 @@ use hashbrown::HashMap;
 
 use super::durations::Durations;
 use super::moments::Moments;
+use super::starts::Start;
 use crate::answer::Ending;
 use crate::behaviour::dropoff::{Counts, Runs, Session, SessionRules, Shown};
 use crate::behaviour::fold::{Actor, Fold, Run};
 use crate::behaviour::key::OwnedKey;
 use crate::behaviour::load::NO_CODE;
+use crate::behaviour::standing::Prints;
 use crate::behaviour::wire::wire;
 
 /// After so many changes what they have come to is kept.
@@ -57,22 +59,24 @@ pub(super) struct Turns {
     seen: Vec<Seen>,
     /// Where runs are of actors: who is seen, by number.
     actors: Vec<OwnedKey>,
+    starts: Vec<Start>,
 }
 
 wire!(Turn { at, change, active });
 wire!(Seen { user, steps, at });
-wire!(Turns { turns, seen, actors });
+wire!(Turns { turns, seen, actors, starts });
 
 /// Of each session, whatever changes.
 #[derive(Debug)]
 pub(super) struct CourseFold<'a> {
     pub(super) rules: SessionRules,
     pub(super) runs: Runs<'a>,
+    pub(super) prints: &'a Prints,
 }
 
 impl CourseFold<'_> {
     /// A session's events.
-    fn walk(&self, into: &mut Turns, run: Run<'_>, actor: u32) {
+    fn walk(&self, into: &mut Turns, run: Run<'_>, (actor, print): (u32, u64)) {
         let idle = self.rules.idle;
         let mut session: Option<Session> = None;
         let mut counted: (u64, Option<Ending>) = (0, None);
@@ -108,13 +112,14 @@ impl CourseFold<'_> {
                 counted.1 = ending;
             }
         }
-        self.see(into, run, actor);
+        self.see(into, run, (actor, print));
     }
 
     /// Who was in a session: from when on it was at a step.
-    fn see(&self, into: &mut Turns, run: Run<'_>, actor: u32) {
+    fn see(&self, into: &mut Turns, run: Run<'_>, (actor, print): (u32, u64)) {
         let steps_at = |index: usize| Shown::of_run(run, index).steps();
         let Some(placed) = (0..run.len()).find(|index| steps_at(*index) != 0) else { return };
+        into.starts.push(Start { at: run.times[0], placed_at: run.times[placed], print });
         let mut known = (NO_CODE, 0);
         for index in 0..run.len() {
             let user = match self.runs {
@@ -139,12 +144,14 @@ impl Fold for CourseFold<'_> {
     }
 
     fn take(&self, state: &mut Turns, actor: Actor<'_>, run: Run<'_>) {
+        let [print, _] = self.prints.of(actor.tenant, actor.key);
         match self.runs {
-            Runs::Sessions(_) => self.walk(state, run, NO_CODE),
+            Runs::Sessions(_) => self.walk(state, run, (NO_CODE, print)),
             Runs::Actors => {
                 let number = u32::try_from(state.actors.len()).unwrap_or(NO_CODE);
                 state.actors.push(actor.key.to_owned());
-                self.rules.for_each_session(run, |events| self.walk(state, run.part(events), number));
+                self.rules
+                    .for_each_session(run, |events| self.walk(state, run.part(events), (number, print)));
             }
         }
     }
@@ -158,6 +165,7 @@ impl Fold for CourseFold<'_> {
         };
         into.seen.extend(other.seen.into_iter().map(renumbered));
         into.actors.extend(other.actors);
+        into.starts.extend(other.starts);
     }
 }
 
@@ -228,6 +236,7 @@ pub(super) struct Course {
 /// Gathers what changed in the events of several sources.
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
+    pub(super) starts: Vec<Start>,
     turns: Vec<Turn>,
     seen: Vec<Seen>,
     /// Who is seen: by number those that events name, then others, each once.
@@ -238,6 +247,7 @@ pub(super) struct Gathering {
 impl Gathering {
     /// Of events that have a session of their own, who name their users by number.
     pub(super) fn take_sessions(&mut self, turns: Turns, users: &[OwnedKey]) {
+        self.starts.extend(turns.starts);
         self.turns.extend(turns.turns);
         self.seen.extend(turns.seen);
         self.named = users.to_vec();
@@ -254,6 +264,7 @@ impl Gathering {
             }
         };
         let numbers: Vec<u32> = turns.actors.into_iter().map(number).collect();
+        self.starts.extend(turns.starts);
         self.turns.extend(turns.turns);
         self.seen.extend(
             turns

@@ -7,6 +7,7 @@ mod durations;
 mod latencies;
 mod moments;
 mod phases;
+mod starts;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +18,8 @@ use self::course::{Course, CourseFold, Gathering, Sums};
 use self::latencies::{LatencyCourse, LatencyCourseFold};
 use self::phases::{Gathered, Known, Phases, PhasesFold};
 pub(crate) use self::phases::{Part, Parted, Parting, named};
+pub(crate) use self::starts::Newest;
+use self::starts::Starts;
 use super::drive::Loaded;
 use super::dropoff::{Counts, Runs, SessionRules};
 use super::latency::Took;
@@ -35,9 +38,18 @@ pub(crate) struct History {
 
 #[derive(Debug)]
 enum Told {
-    /// And by latency.
-    Steps(Course, Vec<LatencyCourse>),
+    Steps(Steps),
     Splits(Phases),
+}
+
+#[derive(Debug)]
+struct Steps {
+    course: Course,
+    /// By latency.
+    took: Vec<LatencyCourse>,
+    starts: Starts,
+    /// What sessions are told apart by.
+    prints: Prints,
 }
 
 /// How far it holds.
@@ -69,8 +81,8 @@ impl History {
     ) -> Result<Option<Self>, EngineError> {
         let told = match &dropoff.splits {
             Some(splits) => Told::Splits(phases_of(dropoff, splits, loaded)?),
-            None => match course_of(dropoff, loaded)? {
-                Some((course, took)) => Told::Steps(course, took),
+            None => match steps_of(dropoff, loaded)? {
+                Some(steps) => Told::Steps(steps),
                 None => return Ok(None),
             },
         };
@@ -100,11 +112,17 @@ impl History {
 
     /// As of a moment that it reaches; `None`: it is of splits.
     pub(crate) fn at(&self, moment: i64) -> Option<Was> {
-        let Told::Steps(course, took) = &self.told else { return None };
+        let Told::Steps(Steps { course, took, .. }) = &self.told else { return None };
         let Sums { counts, users, users_at } = course.sums(moment);
         let idle_at = course.idle_at(moment);
         let took = took.iter().map(|took| took.took(moment)).collect();
         Some(Was { counts, users, users_at, idle_at, took })
+    }
+
+    /// So many sessions that had begun by a moment; `None`: it is of splits.
+    pub(crate) fn newest(&self, moment: i64, count: usize) -> Option<Newest<'_>> {
+        let Told::Steps(Steps { starts, prints, .. }) = &self.told else { return None };
+        Some(starts.newest(moment, count, prints))
     }
 
     /// The sessions that began since a moment and had ended at another, by splits; `None`: it is of steps. `days`: by
@@ -121,8 +139,8 @@ impl History {
 
     pub(crate) fn bytes(&self) -> usize {
         match &self.told {
-            Told::Steps(course, took) => {
-                course.bytes() + took.iter().map(LatencyCourse::bytes).sum::<usize>()
+            Told::Steps(Steps { course, took, starts, .. }) => {
+                course.bytes() + took.iter().map(LatencyCourse::bytes).sum::<usize>() + starts.bytes()
             }
             Told::Splits(phases) => phases.bytes(),
         }
@@ -131,10 +149,8 @@ impl History {
 
 type LoadedSource<'l> = (SourceKind, Option<Loaded<'l>>);
 
-fn course_of(
-    dropoff: &Dropoff,
-    loaded: &[LoadedSource<'_>],
-) -> Result<Option<(Course, Vec<LatencyCourse>)>, EngineError> {
+fn steps_of(dropoff: &Dropoff, loaded: &[LoadedSource<'_>]) -> Result<Option<Steps>, EngineError> {
+    let prints = Prints::default();
     let (rules, steps) = (SessionRules::new(dropoff), dropoff.steps.len());
     let mut gathering = Gathering::default();
     let mut took = Vec::new();
@@ -142,10 +158,17 @@ fn course_of(
         match (kind, loaded) {
             (SourceKind::Sessions, Some(loaded)) => {
                 let runs = Runs::Sessions(&loaded.values);
-                gathering.take_sessions(loaded.fold(&CourseFold { rules, runs })?, &loaded.values);
+                gathering.take_sessions(
+                    loaded.fold(&CourseFold { rules, runs, prints: &prints })?,
+                    &loaded.values,
+                );
             }
             (SourceKind::Actors, Some(loaded)) => {
-                gathering.take_actors(loaded.fold(&CourseFold { rules, runs: Runs::Actors })?);
+                gathering.take_actors(loaded.fold(&CourseFold {
+                    rules,
+                    runs: Runs::Actors,
+                    prints: &prints,
+                })?);
             }
             (SourceKind::Latency(_), Some(loaded)) => {
                 took.push(LatencyCourse::of(loaded.fold(&LatencyCourseFold { steps })?));
@@ -154,7 +177,8 @@ fn course_of(
             (SourceKind::Sessions | SourceKind::Actors, None) => {}
         }
     }
-    Ok(Course::of(gathering, dropoff).map(|course| (course, took)))
+    let starts = Starts::of(std::mem::take(&mut gathering.starts));
+    Ok(Course::of(gathering, dropoff).map(|course| Steps { course, took, starts, prints }))
 }
 
 fn phases_of(dropoff: &Dropoff, splits: &Splits, loaded: &[LoadedSource<'_>]) -> Result<Phases, EngineError> {
