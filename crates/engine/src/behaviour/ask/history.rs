@@ -64,10 +64,13 @@ impl Asking<'_> {
     }
 
     fn history(&self, dropoff: &Dropoff, views: &[TableView]) -> Result<Option<History>, EngineError> {
-        let loaded = self.load_apart(views)?.into_iter().enumerate();
-        let loaded: Vec<_> = loaded.map(|(index, loaded)| (self.kind_of(dropoff, index), loaded)).collect();
+        // One after the other, so that memory holds one.
+        let sources = self.query.sources.iter().zip(views).enumerate();
+        let loaded = sources.map(|(index, (source, view))| {
+            Ok((self.kind_of(dropoff, index), self.load_whole(source, view)?))
+        });
         let reads = views.iter().map(TableView::read).collect();
-        History::of(dropoff, (self.shape(), reads), &loaded)
+        History::of(dropoff, (self.shape(), reads), loaded)
     }
 
     /// Whether what it asks is the same whoever asks when, and of one tenant.

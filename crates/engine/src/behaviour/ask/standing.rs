@@ -130,17 +130,24 @@ impl Asking<'_> {
     }
 
     /// The marked events of each source's rows, those of all times; `None` where there are none.
-    pub(super) fn load_apart(&self, views: &[TableView]) -> Result<Vec<Option<Loaded<'_>>>, EngineError> {
+    fn load_apart(&self, views: &[TableView]) -> Result<Vec<Option<Loaded<'_>>>, EngineError> {
+        let sources = self.query.sources.iter().zip(views);
+        sources.map(|(source, view)| self.load_whole(source, view)).collect()
+    }
+
+    /// The same of one source.
+    pub(super) fn load_whole(
+        &self,
+        source: &EventSource,
+        view: &TableView,
+    ) -> Result<Option<Loaded<'_>>, EngineError> {
+        if view.parts().is_empty() {
+            return Ok(None);
+        }
         let times = DropoffFold::times(self.query, Instant::from_micros(i64::MAX));
         let no_ties = HashSet::new();
-        let by_source = self.query.sources.iter().zip(views).map(|(source, view)| {
-            if view.parts().is_empty() {
-                return Ok(None);
-            }
-            let actors = if source.actor.is_some() { Actors::Required } else { Actors::Ignored };
-            let loading = Loading { arrivals: Arrivals::Read, ..self.loading(&times, actors, &no_ties) };
-            loading.load_views(&[(source, view.clone())]).map(Some)
-        });
-        by_source.collect()
+        let actors = if source.actor.is_some() { Actors::Required } else { Actors::Ignored };
+        let loading = Loading { arrivals: Arrivals::Read, ..self.loading(&times, actors, &no_ties) };
+        loading.load_views(&[(source, view.clone())]).map(Some)
     }
 }

@@ -74,10 +74,10 @@ pub(crate) struct Was {
 
 impl History {
     /// Of the events of each source, those of all times; `None` where what happened cannot be told in few words.
-    pub(crate) fn of(
+    pub(crate) fn of<'l>(
         dropoff: &Dropoff,
         (shape, reads): (Shape, Vec<TableRead>),
-        loaded: &[LoadedSource<'_>],
+        loaded: impl Iterator<Item = LoadedSource<'l>>,
     ) -> Result<Option<Self>, EngineError> {
         let told = match &dropoff.splits {
             Some(splits) => Told::Splits(phases_of(dropoff, splits, loaded)?),
@@ -147,15 +147,19 @@ impl History {
     }
 }
 
-type LoadedSource<'l> = (SourceKind, Option<Loaded<'l>>);
+type LoadedSource<'l> = Result<(SourceKind, Option<Loaded<'l>>), EngineError>;
 
-fn steps_of(dropoff: &Dropoff, loaded: &[LoadedSource<'_>]) -> Result<Option<Steps>, EngineError> {
+fn steps_of<'l>(
+    dropoff: &Dropoff,
+    loaded: impl Iterator<Item = LoadedSource<'l>>,
+) -> Result<Option<Steps>, EngineError> {
     let prints = Prints::default();
     let (rules, steps) = (SessionRules::new(dropoff), dropoff.steps.len());
     let mut gathering = Gathering::default();
     let mut took = Vec::new();
-    for (kind, loaded) in loaded {
-        match (kind, loaded) {
+    for source in loaded {
+        let (kind, loaded) = source?;
+        match (kind, &loaded) {
             (SourceKind::Sessions, Some(loaded)) => {
                 let runs = Runs::Sessions(&loaded.values);
                 gathering.take_sessions(
@@ -181,11 +185,15 @@ fn steps_of(dropoff: &Dropoff, loaded: &[LoadedSource<'_>]) -> Result<Option<Ste
     Ok(Course::of(gathering, dropoff).map(|course| Steps { course, took, starts, prints }))
 }
 
-fn phases_of(dropoff: &Dropoff, splits: &Splits, loaded: &[LoadedSource<'_>]) -> Result<Phases, EngineError> {
+fn phases_of<'l>(
+    dropoff: &Dropoff,
+    splits: &Splits,
+    loaded: impl Iterator<Item = LoadedSource<'l>>,
+) -> Result<Phases, EngineError> {
     let (rules, prints) = (SessionRules::new(dropoff), Prints::default());
     let (mut known, mut gathered) = (Known::default(), Gathered::default());
-    for (kind, loaded) in loaded {
-        let Some(loaded) = loaded else { continue };
+    for source in loaded {
+        let (kind, Some(loaded)) = source? else { continue };
         let groups = known.number(splits, &loaded.groups);
         let runs = match kind {
             SourceKind::Sessions => Runs::Sessions(&loaded.values),
