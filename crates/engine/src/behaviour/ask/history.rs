@@ -1,12 +1,14 @@
 //! A dropoff as of a moment that has passed, from what is kept of all moments, where such questions are asked again.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use ebbtide_model::query::{Dropoff, DropoffList, EventSource, Kind, Split, SplitBy, SplitTest};
 use ebbtide_model::{Instant, Tenants, Unit, Value};
 use ebbtide_store::{ColumnRef, TableRead, TableView};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Asking, Reckoned};
 use crate::EngineError;
@@ -18,10 +20,21 @@ use crate::behaviour::key::OwnedKey;
 /// Rows come for a while at the end of time: what is made for a moment that is nearer would not last.
 const PAST: i64 = 60 * Instant::MICROS_PER_SECOND;
 
+/// So often it is asked as of moments that it does not reach until it is made anew: where rows come as of all times, none
+/// lasts.
+const MISSED_MAX: u32 = 3;
+
+/// So many questions are known by which was asked before.
+const ASKED_MAX: usize = 32;
+/// What those of a table are kept as.
+const ASKED: &str = "histories that were asked for";
+
+/// Questions of a table by their hash, and of which rows they were asked: what is asked once may never be asked again.
+#[derive(Default)]
+struct AskedLately(Mutex<VecDeque<(u64, Vec<TableRead>)>>);
+
 /// What is known of a question.
 enum Kept {
-    /// It was asked of these rows: what is asked once may never be asked again.
-    Asked(Vec<TableRead>),
     /// Of these rows it would be too large.
     TooLarge(Vec<TableRead>),
     Made(History),
@@ -107,7 +120,7 @@ impl Asking<'_> {
         self.was(dropoff, history).map(Some)
     }
 
-    /// Whether it would be asked again, of the same rows or as of a moment after which no rows come.
+    /// Whether it is asked again, of the same rows or as of a moment after which no rows come.
     fn is_worth_keeping(
         &self,
         host: &EventSource,
@@ -120,15 +133,41 @@ impl Asking<'_> {
         let has_passed = last.saturating_sub(self.as_of.micros()) >= PAST;
         let kept: Option<Arc<Kept>> = self.snapshot.derived_before(self.scope, &host.table, what)?;
         match kept.as_deref() {
-            Some(Kept::Made(_)) => Ok(has_passed),
-            Some(Kept::Asked(of)) if has_passed || of == reads => Ok(true),
+            Some(Kept::Made(history)) => Ok(has_passed && history.was_missed() >= MISSED_MAX),
             Some(Kept::TooLarge(of)) if self.arrived(of)?.is_some() => Ok(false),
-            Some(_) | None => {
-                let asked = Arc::new(Kept::Asked(reads.to_vec()));
-                self.snapshot.keep_derived(self.scope, &host.table, what, &asked, what.len())?;
-                Ok(false)
+            Some(Kept::TooLarge(_)) | None => {
+                let before = self.note_asked(host, what, reads)?;
+                Ok(before.is_some_and(|before| has_passed || before == reads))
             }
         }
+    }
+
+    /// Notes that a question is asked, and says of which rows it was before.
+    fn note_asked(
+        &self,
+        host: &EventSource,
+        what: &str,
+        reads: &[TableRead],
+    ) -> Result<Option<Vec<TableRead>>, EngineError> {
+        let known: Option<Arc<AskedLately>> = self.snapshot.derived_before(self.scope, &host.table, ASKED)?;
+        let lately = match known {
+            Some(known) => known,
+            None => {
+                let made = Arc::<AskedLately>::default();
+                let bytes = ASKED_MAX * size_of::<(u64, Vec<TableRead>, [TableRead; 8])>();
+                self.snapshot.keep_derived(self.scope, &host.table, ASKED, &made, bytes)?;
+                made
+            }
+        };
+        let mut lately = lately.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = xxh3_64(what.as_bytes());
+        let place = lately.iter().position(|(other, _)| *other == hash);
+        let before = place.and_then(|place| lately.remove(place)).map(|(_, reads)| reads);
+        if lately.len() >= ASKED_MAX {
+            lately.pop_front();
+        }
+        lately.push_back((hash, reads.to_vec()));
+        Ok(before)
     }
 
     /// Whether no row has come or gone since that counts as of this moment.

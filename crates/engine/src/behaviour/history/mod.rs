@@ -9,6 +9,7 @@ mod moments;
 mod phases;
 mod starts;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ebbtide_model::query::{Dropoff, Splits};
@@ -33,6 +34,7 @@ const BYTES_MAX: usize = 64 << 20;
 pub(crate) struct History {
     shape: Shape,
     reach: Mutex<Reach>,
+    missed: AtomicU32,
     told: Told,
 }
 
@@ -86,7 +88,8 @@ impl History {
                 None => return Ok(None),
             },
         };
-        Ok(Some(Self { shape, reach: Mutex::new(Reach { reads, until: i64::MAX }), told }))
+        let reach = Mutex::new(Reach { reads, until: i64::MAX });
+        Ok(Some(Self { shape, reach, missed: AtomicU32::new(0), told }))
     }
 
     pub(crate) fn is_small(&self) -> bool {
@@ -95,6 +98,11 @@ impl History {
 
     pub(crate) fn has_shape(&self, shape: &Shape) -> bool {
         self.shape == *shape
+    }
+
+    /// It was asked as of a moment that it does not reach, for the so-manieth time.
+    pub(crate) fn was_missed(&self) -> u32 {
+        self.missed.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn reach(&self) -> Reach {
