@@ -231,6 +231,8 @@ fn questions<'a>(tree: &'a Tree, found: &mut Vec<&'a Json>) {
 fn of_kind(kind: &str, field: &str) -> Json {
     match (kind, field) {
         ("dropoff", "step") => json!({"type": "string"}),
+        ("dropoff", "split") => json!({"type": "string"}),
+        ("dropoff", "lost") => json!({"type": "integer", "minimum": 0}),
         // These count, whatever there is.
         (
             "dropoff",
