@@ -10,6 +10,7 @@ use ebbtide_model::{AppName, Instant, Scope, TableName, TableSchema};
 use ebbtide_store::Snapshot;
 
 use super::apart::Handed;
+use super::given::GivenTable;
 use super::scan::{AliasedColumn, ScopedTable};
 use super::tally::Origin;
 use super::{Relation, SqlError};
@@ -132,7 +133,7 @@ impl ScopedCatalog {
     /// Whatever a statement may read by this name.
     pub(super) async fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
         if let Some(relation) = self.relation(name) {
-            return Ok(Some(Arc::new(relation.table()?)));
+            return Ok(Some(Arc::new(GivenTable::new(relation))));
         }
         let table = match &self.source {
             Source::Stored { .. } => self.stored(name)?,
@@ -141,7 +142,7 @@ impl ScopedCatalog {
         Ok(table.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
     }
 
-    fn relation(&self, name: &str) -> Option<&Relation> {
+    pub(super) fn relation(&self, name: &str) -> Option<&Relation> {
         self.relations.iter().find(|relation| &*relation.name == name)
     }
 }

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use super::SqlError;
 use super::apart::HandedRows;
 use super::functions::Wanted;
+use super::moments;
 use super::properties::{Member, Properties, Recipe};
 use super::tally::{Origin, Scanned};
 use super::time_range::{Overlap, TimeColumn, TimeRange};
@@ -169,15 +170,24 @@ impl ScopedTable {
         Some(PartitionRows::new(schema, plan, groups.get(asked.partition)?))
     }
 
+    /// Its rows for a tally; `None` where they are not to be tallied.
+    pub(super) fn scanned(&self, narrowed: TimeRange) -> Option<Scanned> {
+        let plan = self.plan(Vec::new(), narrowed, None);
+        let origin = plan.origin.filter(|_| plan.actors.is_none() && plan.properties.is_none())?;
+        Some(Scanned { origin, time: plan.time, narrowed })
+    }
+
     fn declared_schema(&self) -> Schema {
         Schema::new(self.schema.fields().iter().take(self.declared()).cloned().collect::<Fields>())
     }
 
     fn plan(&self, columns: Vec<usize>, range: TimeRange, limit: Option<usize>) -> ScanPlan {
-        let range = TimeRange::up_to(self.as_of).meet(range);
+        let narrowed = range;
+        let range = TimeRange::up_to(self.as_of).meet(narrowed);
         ScanPlan {
             columns,
             time: self.time.map(|time| (time, range)),
+            narrowed,
             limit,
             actors: self.actors.clone(),
             declared: self.declared(),
@@ -264,7 +274,7 @@ impl TableProvider for ScopedTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match self.range_of(filter) {
+        let answer = |filter: &&Expr| match self.range_of(&moments::as_of_some_moment(filter)) {
             Some(_) => TableProviderFilterPushDown::Exact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -282,8 +292,13 @@ impl TableProvider for ScopedTable {
             Some(indices) => indices.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let range =
-            filters.iter().filter_map(|filter| self.range_of(filter)).fold(TimeRange::any(), TimeRange::meet);
+        let mut range = TimeRange::any();
+        for filter in filters {
+            let narrowed = self.range_of(filter).ok_or_else(|| {
+                DataFusionError::Internal(format!("a scan is to keep to what is no range of times: {filter}"))
+            })?;
+            range = range.meet(narrowed);
+        }
         let schema = Arc::new(self.schema.project(&columns)?);
         let plan = self.plan(columns, range, limit);
         Ok(Arc::new(ScanExec::new(schema, plan, self.source.clone())))
@@ -300,6 +315,8 @@ struct ScanPlan {
     properties: Option<Properties>,
     /// The time column, where the table has one, and the range that rows must be in.
     time: Option<(TimeColumn, TimeRange)>,
+    /// What the statement says of that range.
+    narrowed: TimeRange,
     /// Rows after which a partition may stop.
     limit: Option<usize>,
     actors: Option<AliasedColumn>,
@@ -422,10 +439,35 @@ impl ScanExec {
     /// The rows that it reads and the places of their columns, where these are as they are stored and the rows
     /// may be tallied.
     pub(super) fn tallied(&self) -> Option<(Scanned, &[usize])> {
-        let ScanPlan { columns, declared, time, limit, actors, origin, .. } = &self.plan;
+        let ScanPlan { columns, declared, time, narrowed, limit, actors, origin, .. } = &self.plan;
         let is_plain = limit.is_none() && actors.is_none() && columns.iter().all(|column| column < declared);
         let origin = origin.clone().filter(|_| is_plain)?;
-        Some((Scanned { origin, time: *time }, columns))
+        Some((Scanned { origin, time: *time, narrowed: *narrowed }, columns))
+    }
+
+    /// Which table's rows it reads, where what is made of them is kept.
+    pub(super) fn table(&self) -> Option<&str> {
+        self.plan.origin.as_ref().map(|origin| origin.view.schema().name.as_str())
+    }
+
+    /// The same of other rows of its table; `None` where these are to be read in another way.
+    pub(super) fn over(&self, table: &ScopedTable) -> Option<Self> {
+        let ScanPlan { columns, narrowed, limit, actors, .. } = &self.plan;
+        let plan = table.plan(columns.clone(), *narrowed, *limit);
+        let is_same = plan.declared == self.plan.declared
+            && plan.properties.is_none()
+            && self.plan.properties.is_none()
+            && plan.actors.is_some() == actors.is_some()
+            && plan.time.is_some() == self.plan.time.is_some()
+            && table.source.partitions() <= self.source_partitions()
+            && table.schema.project(columns).is_ok_and(|schema| schema == *self.schema);
+        let (schema, properties) = (self.schema.clone(), self.properties.clone());
+        is_same.then(|| Self { schema, plan, source: table.source.clone(), properties })
+    }
+
+    /// Into how many streams whoever reads it expects it to be split, some of which may be empty.
+    fn source_partitions(&self) -> usize {
+        self.properties.partitioning.partition_count()
     }
 
     fn new(schema: SchemaRef, plan: ScanPlan, source: Source) -> Self {

@@ -72,7 +72,7 @@ impl<'t> Running<'t> {
     pub(super) fn begin(tally: &'t Tally, context: &TaskContext) -> Result<Option<Self>> {
         let Some(lookups) = Lookups::of(&tally.source)? else { return Ok(None) };
         let mut all = Condition::default();
-        for condition in &tally.source.conditions {
+        for condition in tally.source.conditions() {
             let Condition { kept, evaluated } = Condition::of(&lookups, Some(condition))?;
             all.kept.extend(kept);
             all.evaluated.extend(evaluated);

@@ -144,7 +144,7 @@ impl<'t> Shelf<'t> {
         let inside =
             aggregates.iter().flat_map(|aggregate| aggregate.arguments.iter().chain(&aggregate.filter));
         let is_orderless = aggregates.iter().all(Aggregate::is_orderless);
-        let mut exprs = source.conditions.iter().chain(groups).chain(inside);
+        let mut exprs = source.conditions().chain(groups).chain(inside);
         if !is_orderless || exprs.any(|expr| takes_note(expr) || is_volatile(expr)) {
             return Ok(None);
         }
@@ -156,7 +156,7 @@ impl<'t> Shelf<'t> {
             rows: identities(parent.rows.origin.parts()),
         });
         let asked = Asked {
-            conditions: source.conditions.clone(),
+            conditions: source.conditions().cloned().collect(),
             groups: groups.clone(),
             aggregates: aggregates.clone(),
             best: best.clone(),
