@@ -79,6 +79,16 @@ impl Rows {
         Self::of(&empty, names)
     }
 
+    /// About how many there are of each, by the order of names: the same for up to four times as many.
+    pub(super) fn magnitudes(&self) -> Vec<u32> {
+        let stored = self.stored.iter().map(|(name, table)| (name, table.rows_max()));
+        let given = self.batches.iter();
+        let given = given.map(|(name, batches)| (name, batches.iter().map(RecordBatch::num_rows).sum()));
+        let mut rows: Vec<(&String, usize)> = stored.chain(given).collect();
+        rows.sort_unstable();
+        rows.into_iter().map(|(_, rows)| (rows + 1).ilog2() / 2).collect()
+    }
+
     pub(super) fn stored(&self, name: &str) -> Option<&ScopedTable> {
         self.stored.get(name)
     }

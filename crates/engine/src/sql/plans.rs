@@ -35,7 +35,7 @@ use super::session::{AS_OF, Ready, SqlRequest};
 /// The plans of a server's packs, with some values each.
 const PLANS_MAX: usize = 512;
 /// How they are carried out, as of some days each.
-const PHYSICAL_MAX: usize = 1_024;
+const PHYSICAL_MAX: usize = 512;
 /// As many texts, of which it is known what values they name.
 const STATEMENTS_MAX: usize = 1_024;
 /// A longer list of values is not looked for among the kept.
@@ -52,8 +52,7 @@ struct Kept {
     /// The parameters that each names.
     statements: HashMap<Arc<str>, Arc<BTreeSet<String>>>,
     plans: Recent<Key, Arc<KeptPlan>>,
-    /// By the number of a plan, and the values of its moment.
-    physical: Recent<(u64, Vec<ScalarValue>), Arc<dyn ExecutionPlan>>,
+    physical: Recent<PhysicalKey, Arc<dyn ExecutionPlan>>,
 }
 
 impl Default for Kept {
@@ -80,6 +79,17 @@ struct Key {
     values: String,
     /// Of its rows besides the app's.
     relations: Vec<(Arc<str>, SchemaRef)>,
+}
+
+/// What of a plan is carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PhysicalKey {
+    /// Of the plan.
+    number: u64,
+    /// Of its moment.
+    values: Vec<ScalarValue>,
+    /// Of the rows: which side of a join is looked up in hangs on that.
+    magnitudes: Vec<u32>,
 }
 
 /// A plan without rows and without a moment.
@@ -162,7 +172,8 @@ impl Plans {
     ) -> Result<Option<Ready>, SqlError> {
         let AsOf { plan, values, ticks } = asked;
         let Some(rows) = Rows::of(catalog, &plan.sources)? else { return Ok(None) };
-        let physical = match self.physical(&plan, &values, &rows)? {
+        let key = PhysicalKey { number: plan.number, values: values.clone(), magnitudes: rows.magnitudes() };
+        let physical = match self.physical(&key, &rows)? {
             Some(physical) => physical,
             None => {
                 let Some(bound) = plan.bound(&rows, &values, &ticks)? else { return Ok(None) };
@@ -171,7 +182,7 @@ impl Plans {
                 if plan.clock.lasts()
                     && let Some(emptied) = physical::emptied(&physical, catalog, &plan.sources)?
                 {
-                    self.lock().physical.keep((plan.number, values), emptied);
+                    self.lock().physical.keep(key, emptied);
                 }
                 physical
             }
@@ -180,13 +191,8 @@ impl Plans {
         Ok(Some(Ready { physical, tables, clock, schema, ticks }))
     }
 
-    fn physical(
-        &self,
-        plan: &KeptPlan,
-        values: &[ScalarValue],
-        rows: &Rows,
-    ) -> Result<Option<Arc<dyn ExecutionPlan>>, SqlError> {
-        let kept = self.lock().physical.find(&(plan.number, values.to_vec()));
+    fn physical(&self, key: &PhysicalKey, rows: &Rows) -> Result<Option<Arc<dyn ExecutionPlan>>, SqlError> {
+        let kept = self.lock().physical.find(key);
         match kept {
             Some(kept) => Ok(physical::over(&kept, rows)?),
             None => Ok(None),

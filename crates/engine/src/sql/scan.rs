@@ -170,6 +170,11 @@ impl ScopedTable {
         Some(PartitionRows::new(schema, plan, groups.get(asked.partition)?))
     }
 
+    /// About how many rows it has at most.
+    pub(super) fn rows_max(&self) -> usize {
+        self.source.rows_max(None)
+    }
+
     /// Its rows for a tally; `None` where they are not to be tallied.
     pub(super) fn scanned(&self, narrowed: TimeRange) -> Option<Scanned> {
         let plan = self.plan(Vec::new(), narrowed, None);
