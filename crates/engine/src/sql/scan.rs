@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use super::SqlError;
 use super::apart::HandedRows;
+use super::catalog::Repeats;
 use super::functions::Wanted;
+use super::moments;
 use super::properties::{Member, Properties, Recipe};
 use super::scan_exec::{PartitionRows, ScanExec, Source};
 use super::spread::{self, ActorOrder, Spread};
-use super::tally::Origin;
+use super::tally::{Origin, Scanned};
 use super::time_range::{Overlap, TimeColumn, TimeRange};
 use crate::aliases::Aliases;
 
@@ -74,13 +76,18 @@ pub(super) struct AliasedColumn {
 }
 
 impl ScopedTable {
-    pub(super) fn new(view: &TableView, as_of: Instant, partitions: usize) -> Self {
+    /// A kept plan reads other rows of the table, too, which are cut at other actors: what is asked often is spread
+    /// evenly.
+    pub(super) fn new(view: &TableView, as_of: Instant, partitions: usize, repeats: Repeats) -> Self {
         let table = view.schema();
         let properties = Properties::of(view);
         let time = table
             .time
             .and_then(|index| Some(TimeColumn { index, nullable: table.columns.get(index)?.nullable }));
-        let Spread { partitions, whose, order } = Spread::new(view, time, partitions);
+        let Spread { partitions, whose, order } = match repeats {
+            Repeats::Once => Spread::by_actor(view, time, partitions),
+            Repeats::Often => Spread::evenly(view, partitions),
+        };
         Self {
             schema: with_properties(&declared_schema(table), properties.as_ref()),
             properties,
@@ -146,15 +153,37 @@ impl ScopedTable {
         Some(self.source.rows(schema, &plan, parts))
     }
 
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn is_ordered(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// About how many rows it has at most.
+    pub(super) fn rows_max(&self) -> usize {
+        self.source.rows_max(None)
+    }
+
+    /// Its rows for a tally; `None` where they are not to be tallied.
+    pub(super) fn scanned(&self, narrowed: TimeRange) -> Option<Scanned> {
+        let plan = self.plan(Vec::new(), narrowed, None);
+        let origin = plan.origin.filter(|_| plan.actors.is_none() && plan.properties.is_none())?;
+        Some(Scanned { origin, time: plan.time, narrowed })
+    }
+
     fn declared_schema(&self) -> Schema {
         Schema::new(self.schema.fields().iter().take(self.declared()).cloned().collect::<Fields>())
     }
 
-    fn plan(&self, columns: Vec<usize>, range: TimeRange, limit: Option<usize>) -> ScanPlan {
-        let range = TimeRange::up_to(self.as_of).meet(range);
+    pub(super) fn plan(&self, columns: Vec<usize>, range: TimeRange, limit: Option<usize>) -> ScanPlan {
+        let narrowed = range;
+        let range = TimeRange::up_to(self.as_of).meet(narrowed);
         ScanPlan {
             columns,
             time: self.time.map(|time| (time, range)),
+            narrowed,
             limit,
             actors: self.actors.clone(),
             declared: self.declared(),
@@ -227,7 +256,7 @@ impl TableProvider for ScopedTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match self.range_of(filter) {
+        let answer = |filter: &&Expr| match self.range_of(&moments::as_of_some_moment(filter)) {
             Some(_) => TableProviderFilterPushDown::Exact,
             None if self.actor_of(filter).is_some() => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
@@ -246,11 +275,17 @@ impl TableProvider for ScopedTable {
             Some(indices) => indices.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let range =
-            filters.iter().filter_map(|filter| self.range_of(filter)).fold(TimeRange::any(), TimeRange::meet);
+        let mut range = TimeRange::any();
+        let actor = filters.iter().find_map(|filter| self.actor_of(filter));
+        for filter in filters.iter().filter(|filter| self.actor_of(filter).is_none()) {
+            let narrowed = self.range_of(filter).ok_or_else(|| {
+                DataFusionError::Internal(format!("a scan is to keep to what is no range of times: {filter}"))
+            })?;
+            range = range.meet(narrowed);
+        }
         let schema = Arc::new(self.schema.project(&columns)?);
         let mut plan = self.plan(columns, range, limit);
-        plan.actor = filters.iter().find_map(|filter| self.actor_of(filter));
+        plan.actor = actor;
         Ok(Arc::new(ScanExec::new(schema, plan, self.source.clone(), self.order.as_ref())?))
     }
 }
@@ -262,9 +297,11 @@ pub(super) struct ScanPlan {
     pub(super) columns: Vec<usize>,
     /// How many of them are declared; those behind are made of properties.
     pub(super) declared: usize,
-    properties: Option<Properties>,
+    pub(super) properties: Option<Properties>,
     /// The time column, where the table has one, and the range that rows must be in.
     pub(super) time: Option<(TimeColumn, TimeRange)>,
+    /// What the statement says of that range.
+    pub(super) narrowed: TimeRange,
     /// Rows after which a partition may stop.
     pub(super) limit: Option<usize>,
     /// The rows of all others may be left.

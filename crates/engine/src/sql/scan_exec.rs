@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, stats::Precision};
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -26,7 +27,7 @@ use futures::StreamExt;
 
 use super::SqlError;
 use super::apart::HandedRows;
-use super::scan::{Reading, ScanPlan};
+use super::scan::{Reading, ScanPlan, ScopedTable};
 use super::spread::{ActorOrder, Whose};
 use super::tally::Scanned;
 
@@ -68,7 +69,7 @@ impl Source {
     }
 
     /// About how many rows there are at most, in a partition or in all.
-    fn rows_max(&self, partition: Option<usize>) -> usize {
+    pub(super) fn rows_max(&self, partition: Option<usize>) -> usize {
         let rows = self.rows_of_parts();
         match partition {
             Some(partition) => rows.get(partition).map_or(0, |parts| parts.iter().sum()),
@@ -132,10 +133,36 @@ impl ScanExec {
     /// The rows that it reads and the places of their columns, where these are as they are stored and the rows
     /// may be tallied.
     pub(super) fn tallied(&self) -> Option<(Scanned, &[usize])> {
-        let ScanPlan { columns, declared, time, limit, actors, origin, .. } = &self.plan;
+        let ScanPlan { columns, declared, time, narrowed, limit, actors, origin, .. } = &self.plan;
         let is_plain = limit.is_none() && actors.is_none() && columns.iter().all(|column| column < declared);
         let origin = origin.clone().filter(|_| is_plain)?;
-        Some((Scanned { origin, time: *time }, columns))
+        Some((Scanned { origin, time: *time, narrowed: *narrowed }, columns))
+    }
+
+    /// Which table's rows it reads, where what is made of them is kept.
+    pub(super) fn table(&self) -> Option<&str> {
+        self.plan.origin.as_ref().map(|origin| origin.view.schema().name.as_str())
+    }
+
+    /// The same of other rows of its table; `None` where these are to be read in another way.
+    pub(super) fn over(&self, table: &ScopedTable) -> Option<Self> {
+        let ScanPlan { columns, narrowed, limit, actors, .. } = &self.plan;
+        let plan = table.plan(columns.clone(), *narrowed, *limit);
+        let is_same = plan.declared == self.plan.declared
+            && plan.properties.is_none()
+            && self.plan.properties.is_none()
+            && plan.actors.is_some() == actors.is_some()
+            && plan.time.is_some() == self.plan.time.is_some()
+            && self.order.is_none()
+            && !table.is_ordered()
+            && table.source().partitions() <= self.source_partitions()
+            && table.schema().project(columns).is_ok_and(|schema| schema == *self.schema);
+        is_same.then(|| Self { plan, source: table.source().clone(), ..self.clone() })
+    }
+
+    /// Into how many streams whoever reads it expects it to be split, some of which may be empty.
+    fn source_partitions(&self) -> usize {
+        self.properties.partitioning.partition_count()
     }
 
     pub(super) fn new(

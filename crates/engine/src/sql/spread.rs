@@ -55,13 +55,14 @@ pub(super) struct ActorOrder {
 }
 
 impl Spread {
-    pub(super) fn new(view: &TableView, time: Option<TimeColumn>, partitions: usize) -> Self {
+    pub(super) fn evenly(view: &TableView, partitions: usize) -> Self {
+        Self { partitions: evenly(view.parts(), partitions), whose: None, order: None }
+    }
+
+    /// Evenly where rows have no such order.
+    pub(super) fn by_actor(view: &TableView, time: Option<TimeColumn>, partitions: usize) -> Self {
         // Without its spine a file is read all the same.
-        by_actors(view, time, partitions).ok().flatten().unwrap_or_else(|| Self {
-            partitions: evenly(view.parts(), partitions),
-            whose: None,
-            order: None,
-        })
+        by_actors(view, time, partitions).ok().flatten().unwrap_or_else(|| Self::evenly(view, partitions))
     }
 }
 
