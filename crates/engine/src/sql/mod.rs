@@ -15,6 +15,7 @@ mod certain;
 mod clock;
 mod error;
 mod functions;
+mod literals;
 mod members;
 mod plans;
 mod properties;

@@ -35,7 +35,7 @@ use super::clock::ClockUse;
 use super::functions::Ticks;
 use super::plans::Plans;
 use super::rows::columns_of;
-use super::{Relation, SqlColumn, SqlError, SqlRows, functions, members, statement, tally, types};
+use super::{Relation, SqlColumn, SqlError, SqlRows, functions, literals, members, statement, tally, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
@@ -611,6 +611,7 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
     for function in functions::aggregate_functions() {
         state.register_udaf(function)?;
     }
+    state.register_function_rewrite(Arc::new(literals::Literals))?;
     Ok(state)
 }
 
