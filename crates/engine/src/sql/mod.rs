@@ -16,6 +16,7 @@ mod clock;
 mod error;
 mod functions;
 mod given;
+mod literals;
 mod members;
 mod moments;
 mod physical;

@@ -36,7 +36,7 @@ use super::functions::Ticks;
 use super::moments::{self, Timeless};
 use super::plans::{self, Optimized, Plans};
 use super::rows::columns_of;
-use super::{Relation, SqlColumn, SqlError, SqlRows, functions, members, statement, tally, types};
+use super::{Relation, SqlColumn, SqlError, SqlRows, functions, literals, members, statement, tally, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
@@ -641,6 +641,7 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
     for function in functions::aggregate_functions() {
         state.register_udaf(function)?;
     }
+    state.register_function_rewrite(Arc::new(literals::Literals))?;
     Ok(state)
 }
 

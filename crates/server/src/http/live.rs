@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use ebbtide_model::Scope;
 use ebbtide_model::pack::{Live, Route};
+use ebbtide_model::{Scope, Written};
 use futures::stream;
 use serde_json::{Map, Value as Json, json};
 
@@ -239,7 +239,7 @@ impl Form {
             Self::Enveloped => format!("{{\"type\":\"answer\",\"answer\":{body}}}"),
             Self::Added(fields) if fields.is_empty() => body.into_owned(),
             Self::Added(fields) => {
-                let added = Json::Object(fields.clone()).to_string();
+                let added = Written(&Json::Object(fields.clone())).to_string();
                 let (Some(added), Some(own)) = (added.strip_suffix('}'), body.strip_prefix('{')) else {
                     return body.into_owned();
                 };

@@ -2,9 +2,9 @@
 //! asked for.
 
 use ebbtide_engine::insights::{Finding, Significance, counted, find};
-use ebbtide_model::Language;
 use ebbtide_model::insight::Severity;
 use ebbtide_model::pack::{FEW, Few, Insights, Phrase, Texts, Wording};
+use ebbtide_model::{Language, Written, digits};
 use serde_json::{Map, Value as Json, json};
 
 /// Significant digits of what a test gives: more hang on the machine.
@@ -98,7 +98,9 @@ impl Words<'_> {
                     .filter(|_| number.is_f64())
                     .map_or_else(|| number.to_string(), |float| float.to_string()),
             ),
-            other @ (Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) => other.to_string(),
+            other @ (Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) => {
+                digits(other).map_or_else(|| Written(other).to_string(), |digits| self.marked(digits))
+            }
         }
     }
 
