@@ -98,9 +98,8 @@ impl Words<'_> {
                     .filter(|_| number.is_f64())
                     .map_or_else(|| number.to_string(), |float| float.to_string()),
             ),
-            other @ (Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) => {
-                digits(other).map_or_else(|| Written(other).to_string(), |digits| self.marked(digits))
-            }
+            other @ (Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) => digits(other)
+                .map_or_else(|| Written(other).to_string(), |digits| self.language.number(digits)),
         }
     }
 
