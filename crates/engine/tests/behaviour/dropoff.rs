@@ -320,7 +320,8 @@ fn naive_splits(question: &Question<'_>, events: &[Event]) -> Json {
             add(rows.entry((place, order, value)).or_default(), &path, success, steps.len());
         }
     }
-    let row = |((place, order, value), counts): (&(usize, u8, String), &Vec<(i64, i64)>)| {
+    let row = |(value, counts): (&(usize, u8, String), &Vec<(i64, i64)>)| {
+        let (place, order, value) = value;
         let name = splits.keys().nth(*place).unwrap();
         let value = if *order == 9 { json!(null) } else { json!(value) };
         let told = counts.iter().enumerate().filter(|(step, count)| *step == steps.len() || count.0 > 0);

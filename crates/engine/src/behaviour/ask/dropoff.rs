@@ -39,7 +39,7 @@ impl Reckoned<'_> {
 
 impl<'a> Asking<'a> {
     pub(super) fn dropoff(&self, dropoff: &Dropoff) -> Result<DropoffAnswer, EngineError> {
-        if let Some(answer) = self.from_history(dropoff)? {
+        if let Some(answer) = self.answer_of_before(dropoff)? {
             return Ok(answer);
         }
         if dropoff.list == DropoffList::Splits {

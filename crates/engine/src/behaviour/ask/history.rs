@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use ebbtide_model::query::{Dropoff, DropoffList, EventSource, Kind, Split, SplitBy, SplitTest};
+use ebbtide_model::query::{BoundQuery, Dropoff, DropoffList, EventSource, Kind, Split, SplitBy, SplitTest};
 use ebbtide_model::{Instant, Tenants, Unit, Value};
 use ebbtide_store::{ColumnRef, TableRead, TableView};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::{Asking, Reckoned};
 use crate::EngineError;
@@ -37,12 +37,12 @@ struct AskedLately(Mutex<VecDeque<(u64, Vec<TableRead>)>>);
 enum Kept {
     /// Of these rows it would be too large.
     TooLarge(Vec<TableRead>),
-    Made(History),
+    Made(Box<History>),
 }
 
 impl Asking<'_> {
     /// `None` where the fold over all rows is to answer.
-    pub(super) fn from_history(&self, dropoff: &Dropoff) -> Result<Option<DropoffAnswer>, EngineError> {
+    pub(super) fn answer_of_before(&self, dropoff: &Dropoff) -> Result<Option<DropoffAnswer>, EngineError> {
         let Some(host) = self.query.sources.first().filter(|_| self.may_have_history()) else {
             return Ok(None);
         };
@@ -61,10 +61,10 @@ impl Asking<'_> {
         if let Some(answer) = self.looked_up(dropoff, host, &what)? {
             return Ok(Some(answer));
         }
-        let made = self.history(dropoff, &views)?;
+        let made = self.history(dropoff, &views)?.map(Box::new);
         let answer = made.as_ref().map(|history| self.was(dropoff, history)).transpose()?;
-        let made = made.filter(History::is_small);
-        let bytes = made.as_ref().map_or(0, History::bytes);
+        let made = made.filter(|history| history.is_small());
+        let bytes = made.as_ref().map_or(0, |history| history.bytes());
         let kept = Arc::new(made.map_or(Kept::TooLarge(reads), Kept::Made));
         self.snapshot.keep_derived(self.scope, &host.table, &what, &kept, bytes)?;
         Ok(answer)
@@ -93,6 +93,7 @@ impl Asking<'_> {
             && !self.is_told_by_others()
     }
 
+    /// By all that counts: a query's events may be fewer than its definition says, as where one actor is explained.
     fn kept_as(&self) -> String {
         let mut query = self.query.clone();
         if let Kind::Dropoff(dropoff) = &mut query.query.kind {
@@ -102,7 +103,9 @@ impl Asking<'_> {
                 dropoff.list = DropoffList::Steps;
             }
         }
-        format!("history {}{:?}{:?}", query.definition_json(), query.from, query.to)
+        let BoundQuery { sources, from, to, .. } = &query;
+        let told = format!("{}{sources:?}{from:?}{to:?}", query.definition_json());
+        format!("history {:032x}", xxh3_128(told.as_bytes()))
     }
 
     /// The answer from what is kept, if that reaches this moment.

@@ -359,7 +359,7 @@ impl Phases {
             for (split, value) in kind.values.0.iter().copied().enumerate().take(splits.by.len()) {
                 let value = if days.get(split).copied().flatten().is_some() {
                     bit += 1;
-                    if place % width & (1 << (bit - 1)) != 0 { THEN } else { OTHERWISE }
+                    if (place % width) & (1 << (bit - 1)) != 0 { THEN } else { OTHERWISE }
                 } else {
                     value
                 };
