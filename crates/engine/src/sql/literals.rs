@@ -1,5 +1,5 @@
-//! A number that a statement compares with a decimal is that decimal. The planner takes `0.1` for a float, and would
-//! compare floats, between which decimals of many digits get lost.
+//! A number that a statement or its parameter compares with a decimal is that decimal. The planner takes `0.1` for a
+//! float, and would compare floats: of a decimal it makes one by a division, which may miss the float of the same text.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -9,6 +9,8 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::scalar::ScalarValue;
 
 use arrow::datatypes::DataType;
+
+use super::functions::parameter_float;
 
 #[derive(Debug)]
 pub(super) struct Literals;
@@ -47,6 +49,7 @@ impl FunctionRewrite for Literals {
 fn float(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::Literal(ScalarValue::Float64(value), _) => *value,
+        Expr::ScalarFunction(call) => parameter_float(&call.func),
         _ => None,
     }
 }

@@ -1,9 +1,10 @@
 //! The JSON form of every kind of cell.
 
-use ebbtide_model::exact_number;
+use ebbtide_model::{Value, exact_number};
 use serde_json::{Value as Json, json};
 
-use super::fixture::{ask, cells};
+use super::fixture::{ask, ask_with, cells, request, shop_1, snapshot, sql};
+use crate::sql::SqlRequest;
 
 async fn check(expression: &str, want: Json) {
     let answer = ask(&format!("SELECT {expression} AS x")).await;
@@ -58,6 +59,12 @@ async fn a_decimal_is_compared_with_what_a_number_says() {
     check(&format!("{decimal} BETWEEN 0.5 AND 90071992547409.92"), json!(false)).await;
     check(&format!("{decimal} > -0.5"), json!(true)).await;
     check("CAST('0.1' AS DECIMAL(38, 9)) = 0.1", json!(true)).await;
+    check("CAST('-2753.482144684' AS DECIMAL(38, 9)) = -2753.482144684", json!(true)).await;
+    let statement = "SELECT CAST('-2753.482144684' AS DECIMAL(38, 9)) = $x AS v";
+    let params = vec![("x".to_owned(), Value::Float(-2753.482144684))];
+    let asked = SqlRequest { params, ..request(statement) };
+    let answer = ask_with(&sql(), &snapshot(), &shop_1(), asked).await.unwrap();
+    assert_eq!(cells(&answer), json!([[true]]));
     check("CAST('0.1' AS DECIMAL(38, 9)) < 1e300", json!(true)).await;
     check("CAST('0.1' AS DECIMAL(38, 9)) > 0.00000000001", json!(true)).await;
     check("CAST('0.1' AS DOUBLE) = 0.1", json!(true)).await;
