@@ -87,7 +87,7 @@ impl<'a> Fold<'a> {
         for step in self.dropoff().map(|dropoff| dropoff.steps.as_slice()).unwrap_or_default() {
             let own = match step {
                 Scalar::Text(_) => "string",
-                Scalar::Number(_) => "number",
+                Scalar::Number(_) | Scalar::Digits(_) => "number",
                 Scalar::Bool(_) => "boolean",
                 Scalar::Null => "null",
             };
