@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ebbtide_model::read_json;
 use serde_json::Value as Json;
 
 use crate::failure::Failure;
@@ -109,7 +110,7 @@ fn pause(response: &ureq::http::Response<ureq::Body>, attempt: u32) -> Duration 
 impl Answer {
     /// The body, or the failure that the server's problem tells.
     pub(crate) fn into_json(self) -> Result<Json, Failure> {
-        let body: Result<Json, _> = serde_json::from_str(&self.body);
+        let body = read_json(self.body.as_bytes());
         if self.status < 300 {
             return body.map_err(|error| {
                 Failure::new(format_args!("the server's answer is no JSON: {error}"))

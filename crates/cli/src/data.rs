@@ -125,7 +125,6 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
         | ErrorKind::Forbidden
         | ErrorKind::NotFound
         | ErrorKind::TooLarge
-        | ErrorKind::RateLimited
         | ErrorKind::Timeout
         | ErrorKind::Internal => failure,
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ebbtide_engine::{ExplainedActor, StopFlag};
 use ebbtide_model::query::{BoundQuery, Query as Definition, bind};
-use ebbtide_model::{Fault, Instant, Node, Scope};
+use ebbtide_model::{Fault, Instant, Language, Node, Scope, Written, read_json};
 use ebbtide_store::Snapshot;
 use serde_json::{Value as Json, json};
 
@@ -64,7 +64,7 @@ pub(crate) struct Asked {
 impl Query {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         let text = given(&self.query)?;
-        let question: Json = serde_json::from_str(&text).map_err(|error| {
+        let question = read_json(text.as_bytes()).map_err(|error| {
             Failure::usage(format_args!("the question is no JSON: {error}"))
                 .hint("a file is given as @FILE, and - reads from stdin")
         })?;
@@ -72,17 +72,17 @@ impl Query {
             // What is no JSON is text without its quotes.
             let actor = serde_json::from_str(actor).unwrap_or_else(|_| Json::from(actor.as_str()));
             let told = self.of.explain(&question, &actor)?;
-            print(&if self.json { format!("{told}\n") } else { explained(&told) })?;
+            print(&if self.json { format!("{}\n", Written(&told)) } else { explained(&told) })?;
             return Ok(Outcome::Done);
         }
         let answer = match (&self.of.server, &self.of.token) {
             (Some(server), Some(token)) => {
-                Client::new(server, token)?.post("/v1/query", &question.to_string())?.into_json()?
+                Client::new(server, token)?.post("/v1/query", &Written(&question).to_string())?.into_json()?
             }
             _ => self.of.ask(&question)?,
         };
         if self.json {
-            print(&format!("{answer}\n"))?;
+            print(&format!("{}\n", Written(&answer)))?;
         } else {
             print(&draw::answer(&answer, &Screen::of_stdout()))?;
         }
@@ -104,14 +104,14 @@ impl Asked {
     fn explain(&self, question: &Json, actor: &Json) -> Result<Json, Failure> {
         if let (Some(server), Some(token)) = (&self.server, &self.token) {
             let body = json!({"query": question, "actor": actor});
-            return Client::new(server, token)?.post("/v1/explain", &body.to_string())?.into_json();
+            return Client::new(server, token)?.post("/v1/explain", &Written(&body).to_string())?.into_json();
         }
         let actor = ExplainedActor::decode(Node::root(actor)).map_err(Failure::new)?;
         self.over_folder(question, |asked| {
             let Opened { snapshot, scope, query, as_of } = asked;
             let wanted = StopFlag::default();
             let told = ebbtide_engine::explain(&snapshot, &scope, &query, &actor, as_of, &wanted);
-            Ok(told.map_err(Failure::new)?.to_json())
+            Ok(told.map_err(Failure::new)?.to_json(Language::default()))
         })
     }
 
@@ -155,7 +155,7 @@ struct Opened {
 
 /// An explanation as lines: what decided, then each event.
 fn explained(told: &Json) -> String {
-    let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+    let text = |json: &Json| json.as_str().map_or_else(|| Written(json).to_string(), str::to_owned);
     let mut lines = vec![text(&told["rule"]["text"]), String::new()];
     for event in told["events"].as_array().into_iter().flatten() {
         let matched: Vec<String> = event["matched"].as_array().into_iter().flatten().map(text).collect();

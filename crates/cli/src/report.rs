@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use ebbtide_engine::Standing;
 use ebbtide_engine::sql::{Limits, Sql, SqlSettings};
 use ebbtide_model::pack::{AS_OF, Pack, ParamError, Report as Declared, Route, RouteTenant};
-use ebbtide_model::{Scope, nearest};
+use ebbtide_model::{Scope, Written, nearest};
 use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
 use ebbtide_server::report::{Arguments, Asker, Engines, Evaluation, ReportError, Settling, choose_lists};
@@ -129,7 +129,7 @@ impl Report {
         let reading = Reading { of, sql: &sql, limits: LIMITS };
         runtime.block_on(async {
             let Some(format) = self.format.file() else {
-                let text = format!("{:#}\n", answer().await?.body);
+                let text = format!("{:#}\n", Written(&answer().await?.body));
                 return self
                     .write(move |out| out.write_all(text.as_bytes()).map_err(ExportError::from))
                     .await;

@@ -7,7 +7,7 @@ use clap::Args;
 use ebbtide_engine::sql::{
     Limits, ProcessSettings, Sql as Engine, SqlRequest, SqlSettings, UnusedParameters, rows_to_json,
 };
-use ebbtide_model::{Instant, Value};
+use ebbtide_model::{ColumnType, Instant, Value, Written, digits, read_json};
 use serde_json::{Map, Value as Json, json};
 
 use crate::client::Client;
@@ -50,7 +50,8 @@ pub(crate) struct Sql {
 
 fn param(text: &str) -> Result<(String, Json), String> {
     let (name, value) = text.split_once('=').ok_or("a parameter is given as NAME=VALUE")?;
-    let scalar = serde_json::from_str(value).ok().filter(|json: &Json| !json.is_object() && !json.is_array());
+    let is_scalar = |json: &Json| digits(json).is_some() || !json.is_object() && !json.is_array();
+    let scalar = read_json(value.as_bytes()).ok().filter(is_scalar);
     Ok((name.to_owned(), scalar.unwrap_or_else(|| Json::from(value))))
 }
 
@@ -61,12 +62,12 @@ impl Sql {
             (Some(server), Some(token)) => {
                 let params: Map<String, Json> = self.params.iter().cloned().collect();
                 let body = json!({"sql": statement, "params": params, "as_of": self.as_of});
-                Client::new(server, token)?.post("/v1/sql", &body.to_string())?.into_json()?
+                Client::new(server, token)?.post("/v1/sql", &Written(&body).to_string())?.into_json()?
             }
             _ => self.ask(&statement)?,
         };
         if self.json {
-            print(&format!("{answer}\n"))?;
+            print(&format!("{}\n", Written(&answer)))?;
         } else {
             print(&draw::rows(&answer, &Screen::of_stdout()))?;
         }
@@ -111,6 +112,10 @@ impl Sql {
 }
 
 fn value(json: &Json) -> Value {
+    if let Some(digits) = digits(json) {
+        let exact = Value::from_number(digits, ColumnType::Decimal);
+        return exact.or_else(|_| Value::from_number(digits, ColumnType::Float)).unwrap_or(Value::Null);
+    }
     match (json, json.as_i64(), json.as_f64()) {
         (Json::Bool(value), _, _) => Value::Bool(*value),
         (Json::String(text), _, _) => Value::Text(Arc::from(text.as_str())),

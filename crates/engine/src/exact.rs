@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use ebbtide_model::DECIMAL_SCALE;
+use ebbtide_model::{DECIMAL_SCALE, exact_number};
 use num_bigint::{BigInt, BigUint, Sign};
 use serde_json::Value as Json;
 
@@ -304,9 +304,35 @@ impl Ratio {
         Self { numerator: BigInt::from_biguint(self.numerator.sign(), units), denominator: power }
     }
 
-    /// A whole number as a JSON integer, any other as the nearest float.
+    /// A number with as many digits after the point as a stored decimal has, exactly; any other as the nearest float.
     pub fn to_json(&self) -> Json {
-        self.to_i64().map_or_else(|| Json::from(self.to_f64()), Json::from)
+        let scale = u32::from(DECIMAL_SCALE);
+        let scaled = &self.numerator * BigInt::from(10_u32).pow(scale);
+        let divisor = BigInt::from(self.denominator.clone());
+        let units = &scaled / &divisor;
+        if &units * divisor == scaled {
+            exact_number(&decimal_text(&units.to_string(), DECIMAL_SCALE.cast_signed()))
+        } else {
+            Json::from(self.to_f64())
+        }
+    }
+}
+
+/// The shortest text of a decimal, from its digits and how many of them follow the point.
+pub(crate) fn decimal_text(units: &str, scale: i8) -> String {
+    let (sign, digits) = match units.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", units),
+    };
+    if scale <= 0 {
+        return format!("{sign}{digits}{}", "0".repeat(usize::from(scale.unsigned_abs())));
+    }
+    let scale = usize::from(scale.unsigned_abs());
+    let digits = format!("{digits:0>width$}", width = scale + 1);
+    let (integer, fraction) = digits.split_at(digits.len() - scale);
+    match fraction.trim_end_matches('0') {
+        "" => format!("{sign}{integer}"),
+        fraction => format!("{sign}{integer}.{fraction}"),
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
+use crate::number::{Written, digits, nearest_float};
+
 /// One thing that is wrong with a definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {problem}", if path.is_empty() { "(the whole)" } else { path.as_str() })]
@@ -55,7 +57,7 @@ impl<'a> Node<'a> {
 
     /// What stands here, as a message shows it.
     pub fn given(&self) -> String {
-        let text = self.json.to_string();
+        let text = Written(self.json).to_string();
         if text.chars().count() <= GIVEN_CHARS_MAX {
             return text;
         }
@@ -64,7 +66,7 @@ impl<'a> Node<'a> {
     }
 
     pub fn fields(self) -> Result<Fields<'a>, Fault> {
-        let Json::Object(map) = self.json else {
+        let Some(map) = self.json.as_object().filter(|_| digits(self.json).is_none()) else {
             return Err(self.expected("an object"));
         };
         Ok(Fields { map, path: self.path, known: RefCell::default() })
@@ -80,7 +82,7 @@ impl<'a> Node<'a> {
 
     /// The entries of an object whose keys are free, in the order they were written.
     pub fn entries(&self) -> Result<Vec<(&'a str, Node<'a>)>, Fault> {
-        let Json::Object(map) = self.json else {
+        let Some(map) = self.json.as_object().filter(|_| digits(self.json).is_none()) else {
             return Err(self.expected("an object"));
         };
         let entry =
@@ -103,7 +105,7 @@ impl<'a> Node<'a> {
     }
 
     pub fn number(&self) -> Result<f64, Fault> {
-        self.json.as_f64().filter(|number| number.is_finite()).ok_or_else(|| self.expected("a number"))
+        nearest_float(self.json).ok_or_else(|| self.expected("a number"))
     }
 
     /// One of a closed list of words.

@@ -17,8 +17,6 @@ pub enum ErrorKind {
     Conflict,
     /// More bytes, rows or nesting than a limit allows.
     TooLarge,
-    /// Too many requests from this caller.
-    RateLimited,
     /// Not now: recovering, draining, overloaded, or a failed disk.
     Unavailable,
     /// It took longer than its limit.

@@ -23,6 +23,7 @@ mod ids;
 pub mod insight;
 mod instant;
 mod language;
+mod number;
 pub mod pack;
 mod property;
 pub mod query;
@@ -42,6 +43,9 @@ pub use error::ErrorKind;
 pub use ids::{AppName, TableName, TenantId};
 pub use instant::{Instant, InstantError};
 pub use language::Language;
+pub use number::{
+    Written, digits, exact_number, is_rounded, nearest_float, number_text, plain_text, read_json,
+};
 pub use property::{Property, PropertyKind, PropertyValue, canonical_json, type_of_kinds, write_text};
 pub use reject::{reject_column, reject_table};
 pub use schema::{ActorPropsTable, AliasTable, AppSchema, Column, Open, TableKind, TableSchema, TenantRule};

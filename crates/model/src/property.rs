@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::number::{digits, nearest_float};
 use crate::{ColumnType, Value};
 
 /// What a column of properties holds.
@@ -101,7 +102,10 @@ impl PropertyValue {
                 (None, Some(value)) if number.is_f64() && value.is_finite() => Self::Float(value),
                 (None, _) => Self::Json(number.to_string()),
             },
-            Json::Array(_) | Json::Object(_) => Self::Json(canonical_json(json)),
+            Json::Array(_) | Json::Object(_) => match nearest_float(json) {
+                Some(value) => Self::Float(value),
+                None => Self::Json(canonical_json(json)),
+            },
         })
     }
 
@@ -176,6 +180,9 @@ fn write_json(json: &Json, into: &mut String) {
                 write_json(item, into);
             }
             into.push(']');
+        }
+        Json::Object(_) if digits(json).is_some() => {
+            nearest_float(json).into_iter().for_each(|value| write_float(value, into));
         }
         Json::Object(fields) => {
             let mut fields: Vec<(&String, &Json)> = fields.iter().collect();

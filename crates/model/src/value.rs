@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::Instant;
+use crate::number::{digits, exact_number};
 use crate::property::canonical_json;
 
 /// Significant digits of a stored decimal.
@@ -132,6 +133,9 @@ impl Value {
     /// The value of a JSON field. Numbers do not pass for text nor text for numbers, save for the
     /// types that JSON lacks, which are written as text.
     pub fn from_json(json: &Json, column_type: ColumnType) -> Result<Self, CastError> {
+        if let Some(digits) = digits(json) {
+            return Self::from_number(digits, column_type);
+        }
         let error =
             || CastError { given: json.to_string().chars().take(GIVEN_CHARS_MAX).collect(), column_type };
         match (json, column_type) {
@@ -152,6 +156,21 @@ impl Value {
             ) => Self::from_text(text, column_type).map_err(|_| error()),
             (json, ColumnType::Mixed) => Ok(Self::of_canonical_json(&canonical_json(json))),
             _ => Err(error()),
+        }
+    }
+
+    /// The value of a number of JSON, by all of its digits.
+    pub fn from_number(text: &str, column_type: ColumnType) -> Result<Self, CastError> {
+        let error = || CastError { given: text.chars().take(GIVEN_CHARS_MAX).collect(), column_type };
+        let float = || parse_float(text).ok_or_else(error);
+        match column_type {
+            ColumnType::Decimal => parse_decimal(text).map(Self::Decimal).ok_or_else(error),
+            ColumnType::Float => float().map(Self::Float),
+            ColumnType::Int => {
+                text.parse().ok().or_else(|| whole_units(text)).map(Self::Int).ok_or_else(error)
+            }
+            ColumnType::Mixed => Ok(Self::of_canonical_json(&canonical_json(&Json::from(float()?)))),
+            ColumnType::Bool | ColumnType::Text | ColumnType::Timestamp | ColumnType::Date => Err(error()),
         }
     }
 
@@ -177,7 +196,7 @@ impl Value {
             Self::Bool(value) => Json::from(*value),
             Self::Int(value) => Json::from(*value),
             Self::Float(value) => Json::from(*value),
-            Self::Decimal(units) => decimal_json(*units),
+            Self::Decimal(units) => exact_number(&decimal_text(*units)),
             Self::Text(text) => Json::from(&**text),
             Self::Timestamp(instant) => Json::from(instant.to_string()),
             Self::Date(days) => Json::from(date_text(*days)),
@@ -207,6 +226,12 @@ fn whole(value: f64) -> Option<i64> {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
     (value.fract() == 0.0 && value.abs() <= EXACT_MAX).then_some(value as i64)
+}
+
+/// A number with a point or an exponent that is whole all the same.
+fn whole_units(text: &str) -> Option<i64> {
+    let (units, scale) = (parse_decimal(text)?, 10_i128.pow(u32::from(DECIMAL_SCALE)));
+    i64::try_from(units / scale).ok().filter(|_| units % scale == 0)
 }
 
 /// Rust reads `inf`, `nan` and `infinity` as floats; a data file that holds them is at fault.
@@ -278,19 +303,10 @@ fn decimal_text(units: i128) -> String {
     format!("{sign}{integer}.{}", fraction.trim_end_matches('0'))
 }
 
-/// A whole decimal is a JSON integer; any other is the float nearest to it, which prints the same
-/// digits for all that a float can tell apart.
-fn decimal_json(units: i128) -> Json {
-    let text = decimal_text(units);
-    match text.parse::<i64>() {
-        Ok(integer) => Json::from(integer),
-        Err(_) => text.parse::<f64>().map_or(Json::Null, Json::from),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Written;
 
     #[test]
     fn text_is_cast_exactly_or_refused() {
@@ -338,6 +354,23 @@ mod tests {
     }
 
     #[test]
+    fn a_number_keeps_its_digits_or_is_refused() {
+        let check = |text: &str, column_type, want: Option<Value>| {
+            assert_eq!(Value::from_number(text, column_type).ok(), want, "{text} as {column_type:?}");
+            let read = crate::read_json(text.as_bytes()).unwrap();
+            assert_eq!(Value::from_json(&read, column_type).ok(), want, "{text} as {column_type:?}");
+        };
+        check("90071992547409.93", ColumnType::Decimal, Some(Value::Decimal(90_071_992_547_409_930_000_000)));
+        check("0.12345678901234567890", ColumnType::Decimal, None);
+        check("123456789012345678901234567890", ColumnType::Decimal, None);
+        check("9007199254740993.0", ColumnType::Int, Some(Value::Int(9_007_199_254_740_993)));
+        check("1.0000000000000000001", ColumnType::Int, None);
+        check("90071992547409.93", ColumnType::Float, Some(Value::Float(90_071_992_547_409.94)));
+        check("90071992547409.93", ColumnType::Text, None);
+        check("90071992547409.93", ColumnType::Mixed, Some(Value::of_canonical_json("90071992547409.94")));
+    }
+
+    #[test]
     fn a_decimal_reads_back_as_it_was_written() {
         for text in ["0", "-0.5", "12.5", "2500315.63", "-1000000"] {
             let value = Value::from_text(text, ColumnType::Decimal).unwrap();
@@ -345,5 +378,8 @@ mod tests {
         }
         assert_eq!(Value::Decimal(2_500_315_630_000_000).to_json().to_string(), "2500315.63");
         assert_eq!(Value::Decimal(3_000_000_000).to_json().to_string(), "3");
+        let long = Value::from_number("12345678901234567890.123456789", ColumnType::Decimal).unwrap();
+        assert_eq!(Written(&long.to_json()).to_string(), "12345678901234567890.123456789");
+        assert_eq!(Value::from_json(&long.to_json(), ColumnType::Decimal), Ok(long));
     }
 }

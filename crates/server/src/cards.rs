@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use ebbtide_model::{
-    Card, Instant, Scope, TableSchema, TenantId, TenantRule, Tenants, card_column, card_table,
+    Card, Instant, Scope, TableSchema, TenantId, TenantRule, Tenants, Written, card_column, card_table,
+    read_json,
 };
 use ebbtide_store::{ColumnRef, NewRows, Occurrences, Snapshot, Store, StoreError, declared_schema};
 use serde_json::{Map, Value as Json};
@@ -32,7 +33,7 @@ impl SavedCard {
 
     /// `None` where it does not read back.
     fn of_text(text: &str) -> Option<Self> {
-        let mut json = match serde_json::from_str(text) {
+        let mut json = match read_json(text.as_bytes()) {
             Ok(Json::Object(json)) => json,
             Ok(_) | Err(_) => return None,
         };
@@ -68,7 +69,7 @@ pub(crate) fn save(store: &Store, scope: &Scope, saved: &SavedCard) -> Result<()
         Tenants::One(tenant) => Some(tenant.as_str()),
         Tenants::All => None,
     };
-    let definition = Json::Object(saved.to_json()).to_string();
+    let definition = Written(&Json::Object(saved.to_json())).to_string();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter([tenant])),
         Arc::new(StringArray::from_iter_values([saved.card.name.as_str()])),

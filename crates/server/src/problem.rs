@@ -102,6 +102,8 @@ codes! {
         "Mend the statement: one read-only SELECT over the tables that `GET /v1/schema` lists."
     NumberTooLarge "number_too_large" Invalid "A number too large to be added up"
         "Correct or delete the row that holds it."
+    ReportUnanswerable "report_unanswerable" Invalid "No answer for these values"
+        "Ask with other parameters, or correct the row that holds the value."
     AppAmbiguous "app_ambiguous" Invalid "Several apps"
         "Name one of them with `?app=`."
     CohortExists "cohort_exists" Conflict "Cohort exists"
@@ -112,8 +114,6 @@ codes! {
         "Look at what is stored, and decide again."
     TooLarge "too_large" TooLarge "Past a limit"
         "Ask for less: a shorter range, fewer groups, a limit."
-    RateLimited "rate_limited" RateLimited "Too many requests"
-        "Wait for as long as `Retry-After` says."
     Overloaded "overloaded" Unavailable "Too busy"
         "Wait for as long as `Retry-After` says, then ask again."
     SqlUnavailable "sql_unavailable" Unavailable "No process for the statement"
@@ -163,7 +163,6 @@ impl Code {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Conflict => Self::Conflict,
             ErrorKind::TooLarge => Self::TooLarge,
-            ErrorKind::RateLimited => Self::RateLimited,
             ErrorKind::Unavailable => Self::Unavailable,
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::Corrupt => Self::Corrupt,
@@ -182,7 +181,6 @@ pub fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -236,7 +234,6 @@ impl Problem {
             | ErrorKind::NotFound
             | ErrorKind::Conflict
             | ErrorKind::TooLarge
-            | ErrorKind::RateLimited
             | ErrorKind::Timeout => Self::new(code, error.to_string()),
         }
     }
@@ -288,7 +285,7 @@ impl Problem {
             one(header::WWW_AUTHENTICATE, "Bearer")
         } else if kind == ErrorKind::Unauthenticated {
             one(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")
-        } else if matches!(kind, ErrorKind::RateLimited | ErrorKind::Unavailable) {
+        } else if kind == ErrorKind::Unavailable {
             one(header::RETRY_AFTER, "1")
         } else {
             Vec::new()

@@ -100,6 +100,11 @@ impl From<ReportError> for Problem {
         if let ReportError::Engine(EngineError::Sql(SqlError::NumberTooLarge(words))) = &error {
             return Self::new(Code::NumberTooLarge, sentence(&format!("in the rows of this report {words}")));
         }
+        // So can whoever gave the parameters.
+        if let ReportError::Engine(EngineError::Sql(SqlError::ValueRefused(words))) = &error {
+            let told = format!("a statement of this report fails for these rows and parameters: {words}");
+            return Self::new(Code::ReportUnanswerable, sentence(&told));
+        }
         // The statements are the pack's: a caller wrote nothing in them, and can mend nothing.
         if error.kind() == ErrorKind::Invalid {
             return Self::with_code(Code::Internal, &error);

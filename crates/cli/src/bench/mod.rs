@@ -143,6 +143,9 @@ fn connections(text: &str) -> Result<usize, String> {
 
 impl Bench {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        if let Some(file) = self.with.file.as_deref().filter(|file| !file.is_file()) {
+            return Err(Failure::usage(format_args!("there is no file {}", file.display())));
+        }
         let folder = Folder::new(self.with.keep.as_deref())?;
         let mut work = Work { with: &self.with, folder: &folder.path, data: None, figures: Vec::new() };
         let all = self.part == Part::All;

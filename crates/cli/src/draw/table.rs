@@ -1,5 +1,6 @@
 //! Answers as aligned tables, for people at a terminal.
 
+use ebbtide_model::{Written, digits};
 use serde_json::Value as Json;
 
 use super::screen::{Ink, Screen, left, right, shown, widest};
@@ -69,7 +70,7 @@ fn of_objects(rows: &[Json]) -> String {
 
 /// What is no list: a fraction is rounded, all else as it is.
 fn scalar(value: &Json) -> String {
-    if value.is_f64() { words::fraction(value) } else { shown(&value.to_string(), usize::MAX) }
+    if value.is_f64() { words::fraction(value) } else { shown(&Written(value).to_string(), usize::MAX) }
 }
 
 fn cell(value: &Json) -> String {
@@ -77,7 +78,7 @@ fn cell(value: &Json) -> String {
         Some(text) => shown(text, CELL_COLUMNS_MAX),
         None if value.is_null() => String::new(),
         None if value.is_f64() => words::fraction(value),
-        None => shown(&value.to_string(), CELL_COLUMNS_MAX),
+        None => shown(&Written(value).to_string(), CELL_COLUMNS_MAX),
     }
 }
 
@@ -126,7 +127,9 @@ struct Column {
 impl Column {
     fn of(name: &str, rows: &[Json]) -> Self {
         let cells: Vec<String> = rows.iter().map(|row| cell(&row[name])).collect();
-        let is_numeric = rows.iter().all(|row| row[name].is_number() || row[name].is_null());
+        let is_numeric = rows
+            .iter()
+            .all(|row| row[name].is_number() || digits(&row[name]).is_some() || row[name].is_null());
         let label = shown(name, CELL_COLUMNS_MAX);
         let width = widest(cells.iter().map(String::as_str).chain([label.as_str()]));
         Self { name: label, cells, is_numeric, width }

@@ -1,5 +1,6 @@
 //! Numbers, times and matchers of an answer in words.
 
+use ebbtide_model::Written;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
@@ -54,7 +55,7 @@ pub(crate) fn number(value: &Json) -> String {
             (None, None, None) => number.to_string(),
         },
         Json::String(text) => text.clone(),
-        Json::Bool(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
+        Json::Bool(_) | Json::Array(_) | Json::Object(_) => Written(value).to_string(),
     }
 }
 

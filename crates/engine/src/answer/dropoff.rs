@@ -2,9 +2,8 @@
 
 use std::cmp::Reverse;
 
-use ebbtide_model::Instant;
-use ebbtide_model::Value;
 use ebbtide_model::query::Scalar;
+use ebbtide_model::{Instant, Value, Written};
 use serde_json::{Map, Value as Json, json};
 
 use super::ActorId;
@@ -281,7 +280,7 @@ impl DropoffSession {
             "session_id" => Value::Text(self.id.as_str().into()),
             "started_at" => Value::Timestamp(self.started),
             "last_event_at" => Value::Timestamp(self.last),
-            "path" => Value::Text(self.path_json().to_string().into()),
+            "path" => Value::Text(Written(&self.path_json()).to_string().into()),
             "outcome" => Value::Text(self.outcome.name().into()),
             "exit_step" => self.exit_step.as_ref().map_or(Value::Null, text),
             name => of_actor(&self.actor, name),
@@ -293,7 +292,9 @@ impl DropoffSession {
 fn text(step: &Scalar) -> Value {
     let text = match step {
         Scalar::Text(text) => text.clone(),
-        Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) => step.to_json().to_string(),
+        Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) | Scalar::Digits(_) => {
+            Written(&step.to_json()).to_string()
+        }
     };
     Value::Text(text.into())
 }

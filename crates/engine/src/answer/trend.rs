@@ -47,7 +47,7 @@ pub struct Series {
 #[derive(Clone, Debug)]
 pub enum Quantity {
     Count(u64),
-    /// Of an int or decimal column: whole numbers are JSON integers.
+    /// Of an int or decimal column: all of its digits; whole numbers are JSON integers.
     Exact(Ratio),
     /// A mean or percentile, or of a float column: a JSON float.
     Float(Ratio),

@@ -2,7 +2,7 @@
 
 mod rows;
 
-use ebbtide_model::{Cohort, CohortMode, ColumnType, Instant, Tenants};
+use ebbtide_model::{Cohort, CohortMode, ColumnType, Instant, Tenants, Written, read_json};
 use serde_json::{Map, Value as Json, json};
 
 use crate::EngineError;
@@ -97,12 +97,12 @@ impl SavedCohort {
     fn to_text(&self) -> String {
         let mut json = self.to_json();
         json.insert("chunks".to_owned(), Json::from(self.chunks));
-        Json::Object(json).to_string()
+        Written(&Json::Object(json)).to_string()
     }
 
     fn of_text(text: &str) -> Result<Self, EngineError> {
         let broken = |told: &dyn std::fmt::Display| EngineError::Cohort { found: told.to_string() };
-        let json: Json = serde_json::from_str(text).map_err(|error| broken(&error))?;
+        let json = read_json(text.as_bytes()).map_err(|error| broken(&error))?;
         let mut own = Map::new();
         for name in ["name", "mode", "query", "from"] {
             own.insert(name.to_owned(), json[name].clone());

@@ -1,6 +1,7 @@
 //! Rules that look at one row after the other, or at which is the first of them.
 
 use ebbtide_model::insight::{InsightKind, InsightRule, Share, TIMES};
+use ebbtide_model::nearest_float;
 use serde_json::{Map, Value as Json};
 
 use super::Found;
@@ -40,7 +41,8 @@ pub(super) fn slow(rule: &InsightRule, rows: &[Keyed<'_>]) -> Vec<Found> {
     let InsightKind::Slow { value, against, count: count_column, floor } = &rule.kind else {
         return Vec::new();
     };
-    let time = |row: &Map<String, Json>, column: &str| row.get(column)?.as_f64().filter(|time| *time >= 0.0);
+    let time =
+        |row: &Map<String, Json>, column: &str| nearest_float(row.get(column)?).filter(|time| *time >= 0.0);
     let found = |(key, row): &Keyed<'_>| {
         let (took, beside) = (time(row, value)?, time(row, against).filter(|beside| *beside > 0.0)?);
         let times = took / beside;

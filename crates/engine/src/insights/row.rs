@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use ebbtide_model::insight::{InsightRule, Share};
+use ebbtide_model::nearest_float;
 use serde_json::{Map, Value as Json};
 
 use crate::Ratio;
@@ -20,7 +21,7 @@ pub(super) fn key_of(rule: &InsightRule, row: &Map<String, Json>) -> Option<Vec<
 
 /// Numbers by their size and before texts, texts by their code points.
 pub(super) fn compare_keys(left: &[Json], right: &[Json]) -> Ordering {
-    let one = |(left, right): (&Json, &Json)| match (left.as_f64(), right.as_f64()) {
+    let one = |(left, right): (&Json, &Json)| match (nearest_float(left), nearest_float(right)) {
         (Some(left), Some(right)) => left.total_cmp(&right),
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
@@ -39,7 +40,7 @@ pub fn counted(row: &Map<String, Json>, column: &str) -> Option<u64> {
     let whole = |number: &f64| number.fract() == 0.0 && (0.0..COUNT_MAX).contains(number);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and from 0 to 2^53")]
     let of_float = |number: f64| number as u64;
-    cell.as_u64().or_else(|| cell.as_f64().filter(whole).map(of_float))
+    cell.as_u64().or_else(|| nearest_float(cell).filter(whole).map(of_float))
 }
 
 /// A row whose part is more than its whole, or that lacks one of them, is none.

@@ -40,9 +40,12 @@ pub enum SqlError {
     TwoColumns { name: String },
     #[error("column {name:?} is of type {data_type}, which an answer cannot hold; cast it")]
     NoJson { name: String, data_type: String },
-    /// It does not fit the tables, or failed on a value (a cast, a division by zero, an overflow).
+    /// It does not fit the tables.
     #[error("the statement cannot be answered: {0}")]
     Refused(String),
+    /// It failed on a value: a cast, a division by zero.
+    #[error("the statement cannot be answered: {0}")]
+    ValueRefused(String),
     /// A stored number, or what some add up to, that exact arithmetic has no room for.
     #[error("{0}")]
     NumberTooLarge(String),
@@ -111,6 +114,7 @@ impl SqlError {
             | Self::TwoColumns { .. }
             | Self::NoJson { .. }
             | Self::Refused(_)
+            | Self::ValueRefused(_)
             | Self::NumberTooLarge(_) => ErrorKind::Invalid,
             Self::Timeout(_) => ErrorKind::Timeout,
             Self::Busy | Self::NoProcess { .. } => ErrorKind::Unavailable,
@@ -184,6 +188,7 @@ fn from_shared(root: &DataFusionError) -> SqlError {
         | DataFusionError::Execution(text) => SqlError::Refused(shown(text)),
         DataFusionError::ArrowError(inner, _) => match &**inner {
             ArrowError::ArithmeticOverflow(words) => SqlError::NumberTooLarge(shown(words)),
+            inner if is_of_values(inner) => SqlError::ValueRefused(shown(&inner.to_string())),
             inner => SqlError::Refused(shown(&inner.to_string())),
         },
         DataFusionError::External(inner) => match inner.downcast_ref::<SqlError>() {
@@ -225,6 +230,11 @@ fn from_schema(error: &SchemaError) -> SqlError {
     }
 }
 
+/// Whether it is a value that failed, and not the statement.
+fn is_of_values(error: &ArrowError) -> bool {
+    matches!(error, ArrowError::CastError(_) | ArrowError::ParseError(_) | ArrowError::DivideByZero)
+}
+
 fn from_arrow(error: arrow::error::ArrowError) -> SqlError {
     match error {
         ArrowError::ExternalError(inner) => match inner.downcast::<DataFusionError>() {
@@ -232,10 +242,8 @@ fn from_arrow(error: arrow::error::ArrowError) -> SqlError {
             Err(inner) => from_external(inner),
         },
         ArrowError::MemoryError(_) => SqlError::OutOfMemory,
-        ArrowError::CastError(_)
-        | ArrowError::ParseError(_)
-        | ArrowError::ComputeError(_)
-        | ArrowError::DivideByZero
+        error if is_of_values(&error) => SqlError::ValueRefused(shown(&error.to_string())),
+        ArrowError::ComputeError(_)
         | ArrowError::InvalidArgumentError(_)
         | ArrowError::NotYetImplemented(_) => SqlError::Refused(shown(&error.to_string())),
         ArrowError::ArithmeticOverflow(words) => SqlError::NumberTooLarge(shown(&words)),

@@ -1,4 +1,4 @@
-//! Rows of an answer, and their one JSON form: the shortest text of every number, RFC 3339 instants,
+//! Rows of an answer, and their one JSON form: the shortest exact text of every number, RFC 3339 instants,
 //! nested lists and objects. It is written here type by type, so that nothing depends on how an engine
 //! prints.
 
@@ -9,10 +9,11 @@ use arrow::datatypes::{
     IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Schema, SchemaRef, Time64MicrosecondType,
     TimeUnit, TimestampMicrosecondType, UInt64Type,
 };
-use ebbtide_model::{Instant, Value};
+use ebbtide_model::{Instant, Value, exact_number};
 use serde_json::{Map, Value as Json};
 
 use super::SqlError;
+use crate::exact::decimal_text;
 
 const MICROS_PER_SECOND: u64 = Instant::MICROS_PER_SECOND.unsigned_abs();
 
@@ -252,34 +253,8 @@ fn float_json(value: Option<f64>) -> Json {
     value.map_or(Json::Null, |value| if value == 0.0 { Json::from(0.0) } else { Json::from(value) })
 }
 
-/// A whole decimal is an integer where one holds it; any other is the float nearest to it.
 fn decimal_json(units: Option<String>, scale: i8) -> Json {
-    let Some(units) = units else {
-        return Json::Null;
-    };
-    let text = decimal_text(&units, scale);
-    match text.parse::<i64>() {
-        Ok(integer) => Json::from(integer),
-        Err(_) => float_json(text.parse().ok()),
-    }
-}
-
-/// The shortest text of a decimal, from its digits and how many of them follow the point.
-fn decimal_text(units: &str, scale: i8) -> String {
-    let (sign, digits) = match units.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", units),
-    };
-    if scale <= 0 {
-        return format!("{sign}{digits}{}", "0".repeat(usize::from(scale.unsigned_abs())));
-    }
-    let scale = usize::from(scale.unsigned_abs());
-    let digits = format!("{digits:0>width$}", width = scale + 1);
-    let (integer, fraction) = digits.split_at(digits.len() - scale);
-    match fraction.trim_end_matches('0') {
-        "" => format!("{sign}{integer}"),
-        fraction => format!("{sign}{integer}.{fraction}"),
-    }
+    units.map_or(Json::Null, |units| exact_number(&decimal_text(&units, scale)))
 }
 
 /// `09:30:00`, with the digits of a fraction where there is one.

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
-use ebbtide_model::TableName;
+use ebbtide_model::{ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, TableName, is_rounded};
 
 use super::SqlError;
 use super::catalog::ScopedCatalog;
@@ -169,8 +169,15 @@ impl VisitorMut for ReadOnly {
         let Expr::Value(value) = expr else {
             return ControlFlow::Continue(());
         };
-        let Value::Placeholder(placeholder) = &value.value else {
-            return ControlFlow::Continue(());
+        let placeholder = match &value.value {
+            Value::Placeholder(placeholder) => placeholder,
+            Value::Number(text, _) => {
+                if let Some(decimal) = decimal(text) {
+                    *expr = decimal;
+                }
+                return ControlFlow::Continue(());
+            }
+            _ => return ControlFlow::Continue(()),
         };
         let Some(name) = placeholder.strip_prefix('$').filter(|name| is_name(name)) else {
             let text = format!("{placeholder:?} is no parameter; allowed are names such as $as_of");
@@ -181,6 +188,21 @@ impl VisitorMut for ReadOnly {
         *expr = call;
         ControlFlow::Continue(())
     }
+}
+
+/// A number that the planner would take for the nearest float, where a decimal holds it.
+fn decimal(text: &str) -> Option<Expr> {
+    if !is_rounded(text) || ebbtide_model::Value::from_number(text, ColumnType::Decimal).is_err() {
+        return None;
+    }
+    let exact = ast::ExactNumberInfo::PrecisionAndScale(DECIMAL_PRECISION.into(), DECIMAL_SCALE.into());
+    Some(Expr::Cast {
+        kind: ast::CastKind::Cast,
+        expr: Box::new(Expr::value(Value::SingleQuotedString(text.to_owned()))),
+        data_type: ast::DataType::Decimal(exact),
+        array: false,
+        format: None,
+    })
 }
 
 /// A parameter's name: a letter, then letters, digits and `_`.

@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use regex::Regex;
 
 use super::filter::{Op, Scalar, Test, compile};
+use crate::number::Floor;
 use crate::value::parse_date;
-use crate::{Column, ColumnType, DECIMAL_SCALE, Instant, canonical_json};
+use crate::{Column, ColumnType, DECIMAL_SCALE, Instant, Written, canonical_json};
 
 #[derive(Clone, Debug)]
 pub enum Condition {
@@ -109,6 +110,8 @@ pub enum Num {
     Int(i128),
     /// Finite.
     Float(f64),
+    /// Of more digits than a float tells apart.
+    Decimal(Floor),
 }
 
 impl Order {
@@ -128,6 +131,7 @@ impl Num {
         match self {
             Self::Int(own) => i128::from(value).cmp(&own),
             Self::Float(own) => int_with_float(i128::from(value), own),
+            Self::Decimal(own) => own.compare(i128::from(value) * 10_i128.pow(u32::from(DECIMAL_SCALE))),
         }
     }
 
@@ -136,6 +140,7 @@ impl Num {
         match self {
             Self::Int(own) => int_with_float(own, value).reverse(),
             Self::Float(own) => value.partial_cmp(&own).unwrap_or(Ordering::Equal),
+            Self::Decimal(own) => decimal_with_float(own.units, value).reverse(),
         }
     }
 
@@ -144,6 +149,7 @@ impl Num {
         match self {
             Self::Int(own) => units.cmp(&(own * 10_i128.pow(u32::from(DECIMAL_SCALE)))),
             Self::Float(own) => decimal_with_float(units, own),
+            Self::Decimal(own) => own.compare(units),
         }
     }
 }
@@ -300,9 +306,20 @@ fn operand(value: &Scalar, column: &Column) -> Result<Option<Operand>, String> {
         (Scalar::Number(number), ColumnType::Int | ColumnType::Float | ColumnType::Decimal) => {
             Operand::Number(num(number).ok_or_else(error)?)
         }
+        (Scalar::Digits(text), ColumnType::Int | ColumnType::Float | ColumnType::Decimal) => {
+            Operand::Number(num_of_digits(text, column.column_type).ok_or_else(error)?)
+        }
         (_, _) => return Err(error()),
     };
     Ok(Some(operand))
+}
+
+/// What the digits of a number say to a column of this type: a float is the one nearest to them.
+fn num_of_digits(text: &str, column_type: ColumnType) -> Option<Num> {
+    match column_type {
+        ColumnType::Float => text.parse().ok().filter(|float: &f64| float.is_finite()).map(Num::Float),
+        _ => Floor::of(text).map(Num::Decimal),
+    }
 }
 
 fn num(number: &serde_json::Number) -> Option<Num> {
@@ -311,7 +328,7 @@ fn num(number: &serde_json::Number) -> Option<Num> {
 }
 
 fn unfit(value: &Scalar, column: &Column) -> String {
-    let given: String = value.to_json().to_string().chars().take(80).collect();
+    let given: String = Written(&value.to_json()).to_string().chars().take(80).collect();
     let allowed = match column.column_type {
         ColumnType::Int | ColumnType::Float | ColumnType::Decimal => "a number",
         ColumnType::Bool => "true or false",
@@ -345,5 +362,13 @@ mod tests {
         assert_eq!(Num::Int(2).compare_decimal(2_000_000_001), Ordering::Greater);
         assert_eq!(Num::Float(0.123_456_789_01).compare_decimal(123_456_789), Ordering::Less);
         assert_eq!(Num::Float(1e300).compare_decimal(i128::MAX), Ordering::Less);
+        let long = |text: &str| Num::Decimal(Floor::of(text).unwrap());
+        let stored = 90_071_992_547_409_930_000_000;
+        assert_eq!(long("90071992547409.93").compare_decimal(stored), Ordering::Equal);
+        assert_eq!(long("90071992547409.9300000001").compare_decimal(stored), Ordering::Less);
+        assert_eq!(long("90071992547409.9299999999").compare_decimal(stored), Ordering::Greater);
+        assert_eq!(long("-90071992547409.9300000001").compare_decimal(-stored), Ordering::Greater);
+        assert_eq!(long("9007199254740993.0").compare_int(big), Ordering::Equal);
+        assert_eq!(long("9007199254740993.5").compare_int(big), Ordering::Less);
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value as Json, json};
 
 use super::condition::Membership;
 use crate::cohort::decode_cohort_name;
+use crate::number::{digits, exact_number};
 use crate::{Fault, Node};
 
 pub(super) const NAME_BYTES_MAX: usize = 200;
@@ -55,6 +56,8 @@ pub enum Scalar {
     Null,
     Bool(bool),
     Number(Number),
+    /// A number with more digits than 64 bits tell apart, as it was written.
+    Digits(String),
     Text(String),
 }
 
@@ -261,7 +264,7 @@ fn values(node: &Node<'_>, op: Op) -> Result<Vec<Scalar>, Fault> {
         }
         Op::IsSet | Op::IsNotSet => Err(node.expected(format_args!("no value with {:?}", op.name()))),
         Op::Lt | Op::Lte | Op::Gt | Op::Gte => match Scalar::decode(node)? {
-            ordered @ (Scalar::Number(_) | Scalar::Text(_)) => Ok(vec![ordered]),
+            ordered @ (Scalar::Number(_) | Scalar::Digits(_) | Scalar::Text(_)) => Ok(vec![ordered]),
             Scalar::Null | Scalar::Bool(_) => Err(node.expected("a number or text")),
         },
     }
@@ -292,9 +295,10 @@ impl Scalar {
             Json::Bool(value) => Self::Bool(*value),
             Json::Number(number) => Self::Number(number.clone()),
             Json::String(_) => Self::Text(bounded(node, TEXT_BYTES_MAX)?.to_owned()),
-            Json::Array(_) | Json::Object(_) => {
-                return Err(node.expected("text, a number, true, false or null"));
-            }
+            other @ (Json::Array(_) | Json::Object(_)) => match digits(other) {
+                Some(text) => Self::Digits(text.to_owned()),
+                None => return Err(node.expected("text, a number, true, false or null")),
+            },
         })
     }
 
@@ -303,6 +307,7 @@ impl Scalar {
             Self::Null => Json::Null,
             Self::Bool(value) => Json::from(*value),
             Self::Number(number) => Json::Number(number.clone()),
+            Self::Digits(text) => exact_number(text),
             Self::Text(text) => Json::from(&**text),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
-use ebbtide_model::Instant;
+use ebbtide_model::{Instant, Written};
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -28,8 +28,8 @@ pub(crate) struct Entry {
 impl Entry {
     /// Encodes an answer: not for a thread that serves connections.
     pub(crate) fn new(answer: Answer, lifetime: Lifetime, versions: Versions) -> Result<Self, Problem> {
-        let json =
-            serde_json::to_vec(&answer.body).map_err(|error| Problem::hidden(Code::Internal, error))?;
+        let json = serde_json::to_vec(&Written(&answer.body))
+            .map_err(|error| Problem::hidden(Code::Internal, error))?;
         let etag = etag(&json)?;
         let bytes = json.len().saturating_add(held_bytes(&answer.body));
         Ok(Self { answer: Arc::new(answer), json: Bytes::from(json), etag, lifetime, versions, bytes })

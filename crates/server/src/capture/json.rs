@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use ebbtide_model::{digits, nearest_float};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -88,6 +89,10 @@ impl<'a> From<&'a Value> for Json<'a> {
             },
             Value::String(text) => Self::Text(Cow::Borrowed(text)),
             Value::Array(items) => Self::List(items.iter().map(Self::from).collect()),
+            // What captures have has no decimals.
+            Value::Object(_) if digits(value).is_some() => {
+                nearest_float(value).map_or(Self::Null, Self::Float)
+            }
             Value::Object(fields) => {
                 let fields = fields.iter();
                 Self::Object(

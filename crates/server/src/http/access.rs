@@ -9,7 +9,7 @@ use axum::extract::{Query, RawPathParams};
 use axum::http::{HeaderMap, Uri, header};
 use ebbtide_engine::sql::{SqlRequest, SqlRows, UnusedParameters, rows_to_json};
 use ebbtide_model::pack::{Pack, ParamError, Plan, Route, RouteTenant, SUBJECT};
-use ebbtide_model::{Instant, Scope, TenantId, Tenants, Unit, Value};
+use ebbtide_model::{Instant, Scope, TenantId, Tenants, Unit, Value, Written};
 use ebbtide_store::{ColumnRef, Snapshot, StoreError};
 use serde_json::Value as Json;
 
@@ -65,7 +65,7 @@ pub(super) fn enter<'r>(
 }
 
 /// All that the header says; what is no text says nothing.
-fn languages(headers: &HeaderMap) -> Option<String> {
+pub(super) fn languages(headers: &HeaderMap) -> Option<String> {
     let given = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
     let given: Vec<&str> = given.collect();
     (!given.is_empty()).then(|| given.join(","))
@@ -209,7 +209,7 @@ fn first_cell(rows: &SqlRows) -> Result<Option<String>, Problem> {
         Json::String(text) => Some(text),
         Json::Null => None,
         other @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
-            Some(other.to_string())
+            Some(Written(&other).to_string())
         }
     })
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use ebbtide_model::Written;
 use serde_json::Value as Json;
 
 use crate::problem::{Code, Problem};
@@ -54,14 +55,30 @@ pub(crate) fn milliseconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1e4).round() / 10.0
 }
 
+fn encoded(json: &Json) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(&Written(json)).map_err(|error| Problem::hidden(Code::Internal, error))
+}
+
+/// A small answer of JSON, every number with its own digits.
+pub(super) struct WrittenJson(pub(super) Json);
+
+impl IntoResponse for WrittenJson {
+    fn into_response(self) -> Response {
+        match encoded(&self.0) {
+            Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
+            Err(problem) => problem.into_response(),
+        }
+    }
+}
+
 /// An answer of JSON, put together away from the threads that serve connections.
 pub(super) async fn json_answer(
     mut watch: Stopwatch,
     make: impl FnOnce() -> Result<Json, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let encode = move || serde_json::to_vec(&make()?).map_err(|error| Problem::hidden(Code::Internal, error));
-    let encoded = tokio::task::spawn_blocking(encode).await;
-    let bytes = encoded.map_err(|error| Problem::hidden(Code::Internal, error))??;
+    let encode = move || encoded(&make()?);
+    let made = tokio::task::spawn_blocking(encode).await;
+    let bytes = made.map_err(|error| Problem::hidden(Code::Internal, error))??;
     watch.lap("encode");
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();

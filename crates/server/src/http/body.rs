@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Uri, header};
+use ebbtide_model::read_json;
 use futures::StreamExt;
 use serde_json::Value as Json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -43,9 +44,9 @@ pub(crate) struct WholeBody {
 }
 
 impl WholeBody {
-    /// May nest 127 deep.
+    /// With all digits of its numbers. May nest 127 deep.
     pub(crate) fn json(&self) -> Result<Json, Problem> {
-        serde_json::from_slice(&self.bytes).map_err(|error| not_json(&error))
+        read_json(&self.bytes).map_err(|error| not_json(&error))
     }
 
     /// The same without a copy of its texts.

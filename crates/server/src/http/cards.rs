@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +12,7 @@ use ebbtide_store::Snapshot;
 use serde_json::{Value as JsonValue, json};
 
 use super::access::{self, PathParams};
+use super::answer::WrittenJson;
 use super::body::read_body;
 use crate::cards::{self, CARDS_MAX, SavedCard};
 use crate::problem::{Code, Problem, shortened};
@@ -27,11 +27,11 @@ pub(super) async fn list(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let caller = access::sign_in(&server, &headers, &uri)?;
     let own = Own::of(&server, &caller).await?;
     let cards: JsonValue = own.list().await?.iter().map(SavedCard::to_json).collect();
-    Ok(Json(json!({"cards": cards})))
+    Ok(WrittenJson(json!({"cards": cards})))
 }
 
 /// `GET /v1/cards/{name}`.
@@ -40,12 +40,12 @@ pub(super) async fn get(
     path: PathParams,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let caller = access::sign_in(&server, &headers, &uri)?;
     let name = name_in(path)?;
     let own = Own::of(&server, &caller).await?;
     let found = own.list().await?.into_iter().find(|saved| saved.card.name == name);
-    Ok(Json(JsonValue::Object(found.ok_or_else(|| unknown(&name))?.to_json())))
+    Ok(WrittenJson(JsonValue::Object(found.ok_or_else(|| unknown(&name))?.to_json())))
 }
 
 /// `PUT /v1/cards/{name}`: 201 where there was none of the name.
@@ -75,7 +75,7 @@ pub(super) async fn put(
     let saving = tokio::task::spawn_blocking(move || cards::save(server.store()?, &own.scope, &saved));
     saving.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(JsonValue::Object(told))).into_response())
+    Ok((status, WrittenJson(JsonValue::Object(told))).into_response())
 }
 
 /// `DELETE /v1/cards/{name}`.
@@ -84,7 +84,7 @@ pub(super) async fn delete(
     path: PathParams,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let caller = access::sign_in(&server, &headers, &uri)?;
     caller.require_role(&EDITORS)?;
     let name = name_in(path)?;
@@ -92,7 +92,7 @@ pub(super) async fn delete(
     let wanted = name.clone();
     let deleting = tokio::task::spawn_blocking(move || cards::delete(server.store()?, &own.scope, &wanted));
     match deleting.await.map_err(|error| Problem::hidden(Code::Internal, error))?? {
-        true => Ok(Json(json!({"deleted": name}))),
+        true => Ok(WrittenJson(json!({"deleted": name}))),
         false => Err(unknown(&name)),
     }
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +16,7 @@ use ebbtide_store::{NewRows, Occurrences, Snapshot, Store};
 use serde_json::{Value as JsonValue, json};
 
 use super::access::{self, PathParams};
+use super::answer::WrittenJson;
 use super::body::read_body;
 use crate::asking::AskError;
 use crate::problem::{Code, Problem, shortened};
@@ -98,7 +98,7 @@ const MEMBERS_MAX: i64 = 10_000;
 pub(super) async fn members(
     State(server): State<Arc<Server>>,
     request: Request,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let now = server.now();
     let caller = access::sign_in(&server, request.headers(), request.uri())?;
     caller.widest_scope()?;
@@ -111,7 +111,7 @@ pub(super) async fn members(
     let rows = Rows::of(&server, &caller).await?;
     let as_of = rows.as_of(&query, now);
     let members = rows.select(&query, &from, as_of).await?;
-    Ok(Json(json!({
+    Ok(WrittenJson(json!({
         "members": members.to_json(rows.scope.tenants(), usize::try_from(limit).unwrap_or(0)),
         "total": members.len(),
         "type": members.column_type().name(),
@@ -150,7 +150,7 @@ pub(super) async fn save(State(server): State<Arc<Server>>, request: Request) ->
         }
     })
     .await?;
-    Ok((StatusCode::CREATED, Json(JsonValue::Object(told))).into_response())
+    Ok((StatusCode::CREATED, WrittenJson(JsonValue::Object(told))).into_response())
 }
 
 /// `GET /v1/cohorts`.
@@ -158,12 +158,12 @@ pub(super) async fn list(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let caller = access::sign_in(&server, &headers, &uri)?;
     let rows = Rows::of(&server, &caller).await?;
     let known = rows.read(list_cohorts).await?;
     let cohorts: JsonValue = known.iter().map(SavedCohort::to_json).collect();
-    Ok(Json(json!({"cohorts": cohorts})))
+    Ok(WrittenJson(json!({"cohorts": cohorts})))
 }
 
 /// `GET /v1/cohorts/{name}`: of a live one the size that it has now.
@@ -172,7 +172,7 @@ pub(super) async fn get(
     path: PathParams,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let now = server.now();
     let caller = access::sign_in(&server, &headers, &uri)?;
     let path = access::path_pairs(path)?;
@@ -183,7 +183,7 @@ pub(super) async fn get(
         saved.size = u64::try_from(members.len()).unwrap_or(u64::MAX);
         saved.as_of = now;
     }
-    Ok(Json(JsonValue::Object(saved.to_json())))
+    Ok(WrittenJson(JsonValue::Object(saved.to_json())))
 }
 
 /// `DELETE /v1/cohorts/{name}`.
@@ -192,7 +192,7 @@ pub(super) async fn delete(
     path: PathParams,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let caller = access::sign_in(&server, &headers, &uri)?;
     let path = access::path_pairs(path)?;
     let rows = Rows::of(&server, &caller).await?;
@@ -205,5 +205,5 @@ pub(super) async fn delete(
         Ok(())
     })
     .await?;
-    Ok(Json(json!({"deleted": name})))
+    Ok(WrittenJson(json!({"deleted": name})))
 }

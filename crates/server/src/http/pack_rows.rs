@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -10,6 +9,7 @@ use axum::routing::{MethodRouter, post};
 use serde_json::{Value as JsonValue, json};
 
 use super::access;
+use super::answer::WrittenJson;
 use super::body::{WholeBody, read_body};
 use crate::capture::Misfit;
 use crate::delivery::{Admitted, Delivery};
@@ -50,7 +50,7 @@ async fn capture(
     // undo it.
     let stored = tokio::task::spawn_blocking(move || store(&delivery, &body)).await;
     let answer = stored.map_err(|error| Problem::hidden(Code::Internal, error))??;
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, WrittenJson(answer)).into_response())
 }
 
 /// What a body was: it is answered by the same.
@@ -113,7 +113,7 @@ async fn clear(
     server: Arc<Server>,
     route: Arc<ClearRoute>,
     headers: &HeaderMap,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let caller = access::sign_in_to(&server, headers, &route.app)?;
     caller.require_role(&route.clear.roles)?;
     let scope = caller.tenant_scope()?;
@@ -127,5 +127,5 @@ async fn clear(
         Ok::<_, Problem>(counted)
     });
     let cleared = cleared.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
-    Ok(Json(json!({"cleared": cleared})))
+    Ok(WrittenJson(json!({"cleared": cleared})))
 }

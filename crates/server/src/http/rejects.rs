@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Uri};
-use ebbtide_model::{Fault, Node, Scope};
+use ebbtide_model::{Fault, Node, Scope, read_json};
 use serde_json::{Value as JsonValue, json};
 
 use super::access::{self, Pairs};
+use super::answer::WrittenJson;
 use super::body::read_body;
 use super::resend::{Correction, Resending};
 use crate::problem::{Code, Problem, shortened};
@@ -29,7 +29,7 @@ pub(super) async fn list(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let (_, scope) = admin(&server, &headers, &uri)?;
     let pairs = access::query_pairs(&uri)?;
     let mut wanted = filter_of(&pairs);
@@ -40,7 +40,7 @@ pub(super) async fn list(
     let counts = page.counts.iter();
     let counts = counts.map(|((table, code), rows)| json!({"table": table, "code": code, "rows": rows}));
     let next = page.rejects.last().filter(|_| page.more).map(|last| last.id.clone());
-    Ok(Json(json!({
+    Ok(WrittenJson(json!({
         "counts": counts.collect::<Vec<_>>(),
         "forgotten": page.forgotten,
         "rows_max": bounds.rows,
@@ -54,7 +54,7 @@ pub(super) async fn delete(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
     uri: Uri,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let (_, scope) = admin(&server, &headers, &uri)?;
     let pairs = access::query_pairs(&uri)?;
     let mut wanted = filter_of(&pairs);
@@ -64,14 +64,14 @@ pub(super) async fn delete(
         Ok::<_, Problem>(server.rejects.book.remove(server.store()?, &scope, &wanted)?)
     });
     let deleted = removing.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
-    Ok(Json(json!({"deleted": deleted})))
+    Ok(WrittenJson(json!({"deleted": deleted})))
 }
 
 /// `POST /v1/rejects/retry`.
 pub(super) async fn retry(
     State(server): State<Arc<Server>>,
     request: Request,
-) -> Result<Json<JsonValue>, Problem> {
+) -> Result<WrittenJson, Problem> {
     let (caller, scope) = admin(&server, request.headers(), request.uri())?;
     let app = server.app_of(&caller)?.clone();
     let settings = &server.settings;
@@ -105,7 +105,7 @@ pub(super) async fn retry(
         }))
     });
     let answer = sending.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
-    Ok(Json(answer))
+    Ok(WrittenJson(answer))
 }
 
 fn admin(server: &Server, headers: &HeaderMap, uri: &Uri) -> Result<(Caller, Scope), Problem> {
@@ -188,7 +188,7 @@ fn asked(body: &JsonValue) -> Result<Asked, Fault> {
 /// A reject as it is answered.
 fn told(reject: &Reject) -> JsonValue {
     let row = reject.row.as_ref();
-    let json = row.and_then(|row| serde_json::from_str::<JsonValue>(&row.text).ok());
+    let json = row.and_then(|row| read_json(row.text.as_bytes()).ok());
     let tenant = match &reject.owner {
         Owner::Tenant(tenant) => json!(tenant.as_str()),
         Owner::App => JsonValue::Null,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ebbtide_model::pack::Absent;
-use ebbtide_model::{Instant, Scope, TableName, TenantId, Tenants};
+use ebbtide_model::{Instant, Scope, TableName, TenantId, Tenants, read_json};
 use serde_json::{Value as JsonValue, json};
 
 use super::{capture, rows};
@@ -305,7 +305,7 @@ fn gone(group: &Group) -> Again {
 /// The row as it came, where all of it is kept.
 fn kept_row(reject: &Reject) -> Result<JsonValue, Again> {
     let whole = reject.row.as_ref().filter(|row| row.whole);
-    let row = whole.and_then(|row| serde_json::from_str(&row.text).ok());
+    let row = whole.and_then(|row| read_json(row.text.as_bytes()).ok());
     row.ok_or_else(|| {
         let detail = "the row is not kept as an object, or not all of it; give it in `rows`, mended";
         Again::new("row_needed", detail)

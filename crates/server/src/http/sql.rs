@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use ebbtide_engine::sql::{SqlRequest, UnusedParameters, rows_to_json};
-use ebbtide_model::{Calendar, Fault, Fields, Instant, Node, Value};
+use ebbtide_model::{Calendar, ColumnType, Fault, Fields, Instant, Node, Value, digits};
 use serde_json::{Value as Json, json};
 
 use super::access;
@@ -96,7 +96,11 @@ fn scalar(node: &Node<'_>) -> Result<Value, Fault> {
             (None, Some(value)) if !number.is_u64() => Value::Float(value),
             (None, _) => return Err(refused()),
         },
-        Json::Array(_) | Json::Object(_) => return Err(refused()),
+        nested @ (Json::Array(_) | Json::Object(_)) => {
+            let digits = digits(nested).ok_or_else(refused)?;
+            let exact = Value::from_number(digits, ColumnType::Decimal);
+            exact.or_else(|_| Value::from_number(digits, ColumnType::Float)).map_err(|_| refused())?
+        }
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ebbtide_engine::sql::{SqlRequest, UnusedParameters, rows_to_json};
 use ebbtide_model::pack::{Find, Param, Receive, RowValue};
-use ebbtide_model::{Instant, Scope, Tenants, Value};
+use ebbtide_model::{Instant, Scope, Tenants, Value, Written, read_json};
 use ebbtide_store::Snapshot;
 use serde_json::{Map, Value as Json};
 
@@ -166,7 +166,7 @@ fn parsed(text: &str) -> Result<Map<String, Json>, Problem> {
         let detail = format!("The message is longer than the {MESSAGE_BYTES_MAX} bytes that are allowed.");
         return Err(Problem::new(Code::BodyTooLarge, detail));
     }
-    match serde_json::from_str(text) {
+    match read_json(text.as_bytes()) {
         Ok(Json::Object(message)) => Ok(message),
         Ok(_) => Err(no_object()),
         Err(error) => Err(Problem::new(Code::JsonInvalid, format!("The message is no JSON: {error}."))),
@@ -196,8 +196,11 @@ fn fields(receive: &Receive, message: &Map<String, Json>) -> Result<Vec<(String,
         };
         let value = Value::from_json(given, param.column_type).ok().filter(|value| param.allows(value));
         value.ok_or_else(|| {
-            let problem =
-                format!("{} was given; allowed is {}", shortened(&given.to_string()), param.allowed());
+            let problem = format!(
+                "{} was given; allowed is {}",
+                shortened(&Written(given).to_string()),
+                param.allowed()
+            );
             misfit("not_allowed", problem)
         })
     };

@@ -197,12 +197,14 @@ pub(super) fn of_problem(code: Code) -> Json {
         Code::NumberTooLarge => {
             told("In the rows of this report a sum goes past the largest number of its type.")
         }
+        Code::ReportUnanswerable => {
+            told("A statement of this report fails for these rows and parameters: Divide by zero error.")
+        }
         Code::AppAmbiguous => told("The token is for several apps."),
         Code::CohortExists => told("There is a cohort \"came-once\"."),
         Code::MintingUnavailable => told("This server has no secret of its own that it could sign with."),
         Code::Conflict => told("What is stored says otherwise."),
         Code::TooLarge => told("The answer has more rows than the 100000 that are allowed."),
-        Code::RateLimited => told("More requests came than this server takes."),
         Code::Overloaded => told("As many requests run as this server takes."),
         Code::Recovering => told("The server is still opening its data."),
         Code::Draining => told("The server is stopping."),

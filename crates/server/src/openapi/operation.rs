@@ -63,8 +63,7 @@ pub(crate) const SIGN_IN_CODES: [Code; 6] = [
 ];
 
 /// What any path that does work may be refused with.
-pub(crate) const WORK_CODES: [Code; 9] = [
-    Code::RateLimited,
+pub(crate) const WORK_CODES: [Code; 8] = [
     Code::Overloaded,
     Code::Recovering,
     Code::Draining,

@@ -182,7 +182,7 @@ fn codes(way: &ReportRoute) -> Vec<Code> {
     if report.params.iter().any(|param| param.key_of.is_some()) {
         codes.push(Code::NotFound);
     }
-    codes.extend([Code::ParameterInvalid, Code::TooLarge]);
+    codes.extend([Code::ParameterInvalid, Code::TooLarge, Code::ReportUnanswerable]);
     codes.extend(WORK_CODES);
     codes
 }

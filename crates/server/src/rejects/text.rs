@@ -1,5 +1,6 @@
 //! What is kept of a row: its beginning where it is long, and nothing that lets anybody in.
 
+use ebbtide_model::Written;
 use serde_json::Value as Json;
 
 use crate::sign_in::WRITE_KEY_PREFIX;
@@ -55,10 +56,11 @@ pub struct KeptRow {
 impl KeptRow {
     /// As JSON.
     pub fn of_json(row: &Json) -> Self {
-        let came = row.to_string();
+        let came = Written(row).to_string();
         let bytes = came.len();
         // What is too long to be kept is cut as text: nobody sends it again as it is.
-        let hidden = if bytes <= ROW_BYTES_MAX { without_secrets(row).to_string() } else { came.clone() };
+        let hidden =
+            if bytes <= ROW_BYTES_MAX { Written(&without_secrets(row)).to_string() } else { came.clone() };
         let text = cut(&without_keys(&hidden));
         Self { whole: text == came, text, bytes }
     }

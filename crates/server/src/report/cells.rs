@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ebbtide_engine::EngineError;
 use ebbtide_engine::sql::{SqlRows, rows_to_json};
+use ebbtide_model::Written;
 use ebbtide_model::pack::SqlShape;
 use serde_json::{Map, Value as Json};
 
@@ -101,7 +102,7 @@ fn shaped(shape: SqlShape, objects: Vec<Object>, width: usize, default: &Json) -
             let entry = |object: Object| {
                 let mut cells = cells(object);
                 let key = cells.next().unwrap_or_default();
-                let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+                let key = key.as_str().map_or_else(|| Written(&key).to_string(), str::to_owned);
                 (key, cells.next().unwrap_or_default())
             };
             Ok(Json::Object(objects.map(entry).collect()))

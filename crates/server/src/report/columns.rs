@@ -3,7 +3,7 @@
 
 use arrow::datatypes::DataType;
 use ebbtide_engine::sql::SqlColumn;
-use ebbtide_model::{ColumnType, Instant, Value};
+use ebbtide_model::{ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Instant, Value, digits};
 use serde_json::Value as Json;
 
 /// What the cells of a column are, in the files that keep types apart. Any may be null.
@@ -41,6 +41,11 @@ pub struct Column {
     pub name: String,
     pub cell_type: CellType,
 }
+
+const WHOLE: CellType = CellType::Decimal { precision: 38, scale: 0 };
+/// As a decimal is stored.
+const EXACT: CellType =
+    CellType::Decimal { precision: DECIMAL_PRECISION, scale: DECIMAL_SCALE.cast_signed() };
 
 impl ListColumn {
     pub fn untyped(name: impl Into<String>) -> Self {
@@ -111,7 +116,8 @@ impl CellType {
                 Self::Bool => cell.is_boolean(),
                 Self::Int => cell.is_i64(),
                 Self::Unsigned => cell.is_u64(),
-                Self::Float | Self::Decimal { .. } => cell.is_number(),
+                Self::Float => cell.is_number(),
+                Self::Decimal { .. } => cell.is_number() || digits(cell).is_some(),
                 Self::Text => true,
                 Self::Timestamp => is(ColumnType::Timestamp),
                 Self::Date => is(ColumnType::Date),
@@ -126,25 +132,29 @@ impl CellType {
             Json::Number(number) if number.is_i64() => Self::Int,
             Json::Number(number) if number.is_u64() => Self::Unsigned,
             Json::Number(_) => Self::Float,
+            Json::Object(_) if digits(cell).is_some() => EXACT,
             Json::String(_) | Json::Array(_) | Json::Object(_) => Self::Text,
         })
     }
 
     /// What holds the cells of both.
     fn joined(self, other: Self) -> Self {
-        const WHOLE: CellType = CellType::Decimal { precision: 38, scale: 0 };
         let is_whole = |one| matches!(one, Self::Int | Self::Unsigned | WHOLE);
-        let is_number = |one| is_whole(one) || one == Self::Float;
+        let is_number = |one| is_whole(one) || one == Self::Float || one == EXACT;
         if self == other {
             self
         } else if is_whole(self) && is_whole(other) {
             WHOLE
         } else if is_number(self) && is_number(other) {
-            Self::Float
+            if self == EXACT || other == EXACT { EXACT } else { Self::Float }
         } else {
             Self::Text
         }
     }
+}
+
+fn is_decimal(cell: &Json) -> bool {
+    cell.is_null() || Value::from_json(cell, ColumnType::Decimal).is_ok()
 }
 
 /// The columns of these rows: those declared, then others that rows have; each of the declared type where
@@ -165,6 +175,7 @@ pub(super) fn settle(declared: &[ListColumn], rows: &[Json]) -> Vec<Column> {
         let declared = column.cell_type.filter(|cell_type| cells().all(|cell| cell_type.fits(cell)));
         let cell_type = declared
             .or_else(|| cells().filter_map(CellType::of).reduce(CellType::joined))
+            .filter(|cell_type| declared.is_some() || *cell_type != EXACT || cells().all(is_decimal))
             .unwrap_or(CellType::Text);
         Column { name: column.name, cell_type }
     };
@@ -189,6 +200,7 @@ pub(super) fn days_of(cell: &Json) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use ebbtide_model::exact_number;
     use serde_json::json;
 
     use super::*;
@@ -207,6 +219,11 @@ mod tests {
         check(json!([u64::MAX]), CellType::Unsigned);
         check(json!([u64::MAX, -1]), CellType::Decimal { precision: 38, scale: 0 });
         check(json!([u64::MAX, -1, 0.5]), CellType::Float);
+        let long = exact_number("90071992547409.93");
+        check(json!([long, 1, 0.5, null]), EXACT);
+        check(json!([0.12345678901, long]), CellType::Text);
+        check(json!([exact_number("123456789012345678901234567890123")]), CellType::Text);
+        check(json!([long, "x"]), CellType::Text);
         check(json!([1, "1"]), CellType::Text);
         check(json!([true, 1]), CellType::Text);
         check(json!([[1]]), CellType::Text);

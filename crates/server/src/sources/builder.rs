@@ -16,6 +16,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use ebbtide_model::{
     CastError, ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Property, TableSchema, Value, canonical_json,
+    exact_number,
 };
 use ebbtide_store::{declared_schema, property_field};
 
@@ -33,6 +34,8 @@ pub(crate) enum Scalar<'a> {
     Int(i64),
     Unsigned(u64),
     Float(f64),
+    /// A number as it was written.
+    Digits(&'a str),
     Text(&'a str),
 }
 
@@ -281,15 +284,17 @@ impl TableBuilder {
             | (Scalar::Text(text), ColumnType::Text | ColumnType::Timestamp, None) => {
                 self.text(column, text, cast).map_err(|error| refused(&scalar, error.column_type))
             }
+            (Scalar::Digits(text), _, Some(cast)) => target.push(cast.read(text, column_type)?),
             (Scalar::Int(_) | Scalar::Unsigned(_) | Scalar::Float(_), _, Some(cast)) => {
                 let number = scalar.to_json().to_string();
                 target.push(cast.read(&number, column_type)?)
             }
-            (Scalar::Int(_) | Scalar::Unsigned(_) | Scalar::Float(_), ColumnType::Text, None)
-                if self.properties.is_some() =>
-            {
-                target.push_text(&canonical_json(&scalar.to_json()))
-            }
+            (
+                Scalar::Int(_) | Scalar::Unsigned(_) | Scalar::Float(_) | Scalar::Digits(_),
+                ColumnType::Text,
+                None,
+            ) if self.properties.is_some() => target.push_text(&canonical_json(&scalar.to_json())),
+            (Scalar::Digits(text), _, None) => target.push(Value::from_number(text, column_type)?),
             (Scalar::Int(value), ColumnType::Int, None) => target.push(Value::Int(value)),
             (Scalar::Float(value), ColumnType::Float, None) if value.is_finite() => {
                 target.push(Value::Float(value))
@@ -362,6 +367,7 @@ impl Scalar<'_> {
             Self::Int(value) => value.into(),
             Self::Unsigned(value) => value.into(),
             Self::Float(value) => value.into(),
+            Self::Digits(text) => exact_number(text),
             Self::Text(text) => text.into(),
         }
     }
@@ -461,6 +467,8 @@ mod tests {
             Scalar::Unsigned(u64::MAX),
             Scalar::Float(2.0),
             Scalar::Float(2.5),
+            Scalar::Digits("90071992547409.93"),
+            Scalar::Digits("0.12345678901234567890"),
             Scalar::Text("1"),
             Scalar::Text("2024-02-29"),
             Scalar::Text("2024-02-29T00:00:00Z"),

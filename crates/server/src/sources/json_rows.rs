@@ -1,7 +1,7 @@
 //! Rows that arrive as JSON values over HTTP, under the same rules as the lines of an NDJSON file.
 
 use arrow::error::ArrowError;
-use ebbtide_model::{CastError, TableSchema, nearest};
+use ebbtide_model::{CastError, TableSchema, Written, digits, nearest};
 use serde_json::{Map, Value as Json};
 
 use super::builder::{Scalar, TableBuilder, TypedRows};
@@ -74,7 +74,7 @@ fn write(table: &TableSchema, fields: &Map<String, Json>, builder: &mut TableBui
         let wrong_type = |error: CastError| Refusal::of_cell(name, RejectCode::WrongType, error.to_string());
         let scalar = scalar(json).ok_or_else(|| {
             let column_type = table.columns[column].column_type;
-            wrong_type(CastError { given: json.to_string().chars().take(80).collect(), column_type })
+            wrong_type(CastError { given: Written(json).to_string().chars().take(80).collect(), column_type })
         })?;
         builder.json(column, scalar, None).map_err(wrong_type)?;
     }
@@ -92,7 +92,7 @@ fn scalar(json: &Json) -> Option<Scalar<'_>> {
             (None, Some(value)) => Scalar::Unsigned(value),
             (None, None) => Scalar::Float(number.as_f64()?),
         },
-        Json::Array(_) | Json::Object(_) => return None,
+        nested @ (Json::Array(_) | Json::Object(_)) => Scalar::Digits(digits(nested)?),
     })
 }
 

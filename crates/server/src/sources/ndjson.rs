@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::io::Read;
 
+use ebbtide_model::ColumnType;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::builder::{Scalar, TableBuilder};
 use super::gathered::Gathered;
@@ -89,6 +91,13 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
         {
             let (plan, builder, refusal) = (self.plan, &mut *self.builder, self.refusal);
             let set = match place {
+                Field::Column(target)
+                    if plan.table.columns[target.column].column_type == ColumnType::Decimal =>
+                {
+                    let text = map.next_value::<&RawValue>()?.get();
+                    CellSeed { plan, builder, refusal, target }.write_raw(text)?;
+                    continue;
+                }
                 Field::Column(target) => {
                     map.next_value_seed(CellSeed { plan, builder, refusal, target })?;
                     continue;
@@ -178,6 +187,14 @@ impl CellSeed<'_> {
             refusal.set(Some(wrong_type(&plan.table, target, &error)));
             E::custom("refused")
         })
+    }
+
+    /// A value as it was written: a parser would round a number.
+    fn write_raw<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return self.write(Scalar::Digits(text));
+        }
+        self.deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(E::custom)
     }
 
     fn refuse_nested<E: serde::de::Error>(self, found: &str) -> E {

@@ -181,8 +181,8 @@ async fn half_a_file_does_not_pass_for_a_whole() {
         assert!(ended == "broken" && bytes > 1_000_000, "{format}: {ended} after {bytes} bytes");
     }
     // What holds its rows until the sheet is whole has not begun.
-    club.get("/club/late?format=xlsx", &tester).await.assert_problem(500, "internal");
-    club.get("/club/late", &tester).await.assert_problem(500, "internal");
+    club.get("/club/late?format=xlsx", &tester).await.assert_problem(422, "report_unanswerable");
+    club.get("/club/late", &tester).await.assert_problem(422, "report_unanswerable");
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ mod cohorts;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
+mod decimals;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod embed;

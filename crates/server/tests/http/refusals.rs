@@ -396,3 +396,30 @@ async fn a_wrong_question_is_told_its_field_what_was_given_and_what_is_allowed()
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+const DIVIDED: &str = r#"
+pack: club
+tables:
+  visits: {kind: events, key: id, tenant: {fixed: all}, actor: id, time: at, name: kind, columns: {id: int, kind: text, at: timestamp}}
+reports:
+  divided:
+    routes: [{path: /divided, roles: [admin]}]
+    params: {by: {type: int, default: 2}}
+    response: {quotient: {value: "SELECT 10 / $by"}}
+"#;
+
+/// The statement is sound, and the server too: it is the value.
+#[tokio::test]
+async fn a_report_whose_statement_fails_on_a_value_says_so() {
+    let pack = ebbtide_model::pack::Pack::parse(DIVIDED).unwrap();
+    let server = start(vec![pack.clone()], ebbtide_server::Settings::default()).unwrap();
+    assert!(server.opened(memory_store(&[pack])).is_ok());
+    let club = Club::of(server);
+    let reader = token(json!({"role": "admin", "tenant": "all"}));
+    assert_eq!(club.get("/divided", &reader).await.json(), json!({"quotient": 5}));
+    for path in ["/divided?by=0", "/divided?by=0&format=csv"] {
+        let answer = club.get(path, &reader).await;
+        answer.assert_problem(422, "report_unanswerable");
+        assert!(answer.text().contains("Divide by zero"), "{}", answer.text());
+    }
+}

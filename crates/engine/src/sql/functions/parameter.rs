@@ -31,6 +31,14 @@ pub(in crate::sql) fn parameter_text(function: &ScalarUDF) -> Option<&str> {
     }
 }
 
+/// The value of a function that stands for a parameter, if it is a float.
+pub(in crate::sql) fn parameter_float(function: &ScalarUDF) -> Option<f64> {
+    match function.inner().downcast_ref::<Parameter>()?.value {
+        ScalarValue::Float64(value) => value,
+        _ => None,
+    }
+}
+
 fn scalar(value: &Value) -> ScalarValue {
     match value {
         Value::Null => ScalarValue::Null,

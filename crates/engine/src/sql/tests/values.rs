@@ -1,8 +1,10 @@
 //! The JSON form of every kind of cell.
 
+use ebbtide_model::{Value, exact_number};
 use serde_json::{Value as Json, json};
 
-use super::fixture::{ask, cells};
+use super::fixture::{ask, ask_with, cells, request, shop_1, snapshot, sql};
+use crate::sql::SqlRequest;
 
 async fn check(expression: &str, want: Json) {
     let answer = ask(&format!("SELECT {expression} AS x")).await;
@@ -25,9 +27,47 @@ async fn numbers_have_their_shortest_text() {
     check("CAST('12.50' AS DECIMAL(10, 2))", json!(12.5)).await;
     check("CAST('12.00' AS DECIMAL(10, 2))", json!(12)).await;
     check("CAST('-0.05' AS DECIMAL(10, 2))", json!(-0.05)).await;
-    check("CAST('12345678901234567890.5' AS DECIMAL(38, 9))", json!(12345678901234567890.5)).await;
+    let long = "12345678901234567890.5";
+    check(&format!("CAST('{long}' AS DECIMAL(38, 9))"), exact_number(long)).await;
+    check("CAST('10000000000000000000' AS DECIMAL(38, 9))", json!(1e19)).await;
     check("NULL", json!(null)).await;
     check("CAST(NULL AS INT)", json!(null)).await;
+}
+
+/// The planner alone would take each for the nearest float.
+#[tokio::test]
+async fn a_number_with_more_digits_than_a_float_is_a_decimal() {
+    for long in ["90071992547409.93", "1234567890.123456789", "12345678901234567890123456789.5"] {
+        check(long, exact_number(long)).await;
+        check(&format!("-{long}"), exact_number(&format!("-{long}"))).await;
+        let decimal = format!("CAST('{long}' AS DECIMAL(38, 9))");
+        check(&format!("{decimal} = {long}"), json!(true)).await;
+        check(&format!("sum({decimal})"), exact_number(long)).await;
+    }
+    // With more digits than a decimal has it is a float as before.
+    check("0.12345678901234567", json!(0.12345678901234567)).await;
+}
+
+#[tokio::test]
+async fn a_decimal_is_compared_with_what_a_number_says() {
+    let decimal = "CAST('90071992547409.93' AS DECIMAL(38, 9))";
+    // The float that is nearest to the decimal has this text.
+    check(&format!("{decimal} = 90071992547409.94"), json!(false)).await;
+    check(&format!("{decimal} < 90071992547409.94"), json!(true)).await;
+    check(&format!("90071992547409.94 <= {decimal}"), json!(false)).await;
+    check(&format!("{decimal} IN (0.5, 90071992547409.94)"), json!(false)).await;
+    check(&format!("{decimal} BETWEEN 0.5 AND 90071992547409.92"), json!(false)).await;
+    check(&format!("{decimal} > -0.5"), json!(true)).await;
+    check("CAST('0.1' AS DECIMAL(38, 9)) = 0.1", json!(true)).await;
+    check("CAST('-2753.482144684' AS DECIMAL(38, 9)) = -2753.482144684", json!(true)).await;
+    let statement = "SELECT CAST('-2753.482144684' AS DECIMAL(38, 9)) = $x AS v";
+    let params = vec![("x".to_owned(), Value::Float(-2753.482144684))];
+    let asked = SqlRequest { params, ..request(statement) };
+    let answer = ask_with(&sql(), &snapshot(), &shop_1(), asked).await.unwrap();
+    assert_eq!(cells(&answer), json!([[true]]));
+    check("CAST('0.1' AS DECIMAL(38, 9)) < 1e300", json!(true)).await;
+    check("CAST('0.1' AS DECIMAL(38, 9)) > 0.00000000001", json!(true)).await;
+    check("CAST('0.1' AS DOUBLE) = 0.1", json!(true)).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use ebbtide_model::Written;
 use serde_json::Value as Json;
 
 use super::rows::RowSource;
@@ -29,7 +30,7 @@ fn cell(json: Option<&Json>) -> String {
         Some(Json::String(text)) => harmless(text.clone()),
         Some(Json::Bool(value)) => value.to_string(),
         Some(Json::Number(number)) => number.to_string(),
-        Some(nested @ (Json::Array(_) | Json::Object(_))) => nested.to_string(),
+        Some(nested @ (Json::Array(_) | Json::Object(_))) => Written(nested).to_string(),
     }
 }
 

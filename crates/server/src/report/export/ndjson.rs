@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use ebbtide_model::Written;
+
 use super::rows::RowSource;
 use super::{ExportError, count};
 
@@ -9,7 +11,7 @@ pub(super) fn write(rows: &mut dyn RowSource, out: &mut dyn Write) -> Result<u64
     let mut written = 0;
     while let Some(batch) = rows.next()? {
         for row in batch.iter() {
-            serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;
+            serde_json::to_writer(&mut *out, &Written(row)).map_err(std::io::Error::from)?;
             out.write_all(b"\n")?;
         }
         written += count(batch.len());

@@ -11,6 +11,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
+use ebbtide_model::{Written, nearest_float, plain_text};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -73,9 +74,9 @@ fn array(column: &Column, rows: &[Json]) -> Result<ArrayRef, ExportError> {
         CellType::Bool => Arc::new(cells().map(Json::as_bool).collect::<BooleanArray>()),
         CellType::Int => Arc::new(cells().map(Json::as_i64).collect::<Int64Array>()),
         CellType::Unsigned => Arc::new(cells().map(Json::as_u64).collect::<UInt64Array>()),
-        CellType::Float => Arc::new(cells().map(Json::as_f64).collect::<Float64Array>()),
+        CellType::Float => Arc::new(cells().map(nearest_float).collect::<Float64Array>()),
         CellType::Decimal { .. } => {
-            let texts: StringArray = cells().map(number_text).collect();
+            let texts: StringArray = cells().map(plain_text).collect();
             let options = CastOptions { safe: false, ..CastOptions::default() };
             cast_with_options(&texts, &data_type(column.cell_type), &options)?
         }
@@ -93,16 +94,12 @@ fn array(column: &Column, rows: &[Json]) -> Result<ArrayRef, ExportError> {
     Ok(array)
 }
 
-fn number_text(cell: &Json) -> Option<String> {
-    cell.is_number().then(|| cell.to_string())
-}
-
 fn text(cell: &Json) -> Option<String> {
     match cell {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),
         other @ (Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_)) => {
-            Some(other.to_string())
+            Some(Written(other).to_string())
         }
     }
 }

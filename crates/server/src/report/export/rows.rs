@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ebbtide_engine::EngineError;
 use ebbtide_engine::sql::{Sql, SqlRequest, SqlStream, batch_to_json};
-use ebbtide_model::Scope;
 use ebbtide_model::pack::WHOLE;
+use ebbtide_model::{Scope, digits};
 use ebbtide_store::Snapshot;
 use serde_json::{Map, Value as Json};
 use tokio::runtime::Handle;
@@ -128,17 +128,18 @@ fn whole_rows(body: &Json) -> Vec<Json> {
     let alone = |value: &Json| Json::Object(Map::from_iter([("value".to_owned(), value.clone())]));
     match body {
         Json::Array(items) => items.iter().map(alone).collect(),
-        Json::Object(_) => {
+        Json::Object(_) if digits(body).is_none() => {
             let mut row = Map::new();
             flatten("", body, &mut row);
             vec![Json::Object(row)]
         }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => vec![alone(body)],
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => vec![alone(body)],
     }
 }
 
 fn flatten(path: &str, json: &Json, row: &mut Map<String, Json>) {
-    let Some(entries) = json.as_object().filter(|entries| !entries.is_empty()) else {
+    let nests = |entries: &&Map<String, Json>| !entries.is_empty() && digits(json).is_none();
+    let Some(entries) = json.as_object().filter(nests) else {
         row.insert(path.to_owned(), json.clone());
         return;
     };

@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ebbtide_model::Instant;
+use ebbtide_model::{Instant, Written};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet};
 use serde_json::{Number, Value as Json};
 
@@ -177,7 +177,7 @@ impl Book {
                 (None, _) => sheet.write_string(row, index, fitting(text, column)?),
             },
             nested @ (Json::Array(_) | Json::Object(_)) => {
-                sheet.write_string(row, index, fitting(&nested.to_string(), column)?)
+                sheet.write_string(row, index, fitting(&Written(nested).to_string(), column)?)
             }
         };
         written?;
