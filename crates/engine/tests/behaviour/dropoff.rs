@@ -261,6 +261,9 @@ fn latencies(query: &Json, shown: &[(Instant, &Event)], step: &Json) -> Json {
     Json::Object(query["latency"].as_object().unwrap().iter().map(of).collect::<Map<String, Json>>())
 }
 
+/// A split, and where a value of it stands among others.
+type Place = (usize, u8, String);
+
 fn naive_splits(question: &Question<'_>, events: &[Event]) -> Json {
     let query = question.query;
     let (from, to) = (question.instant("from"), question.instant("to"));
@@ -277,7 +280,7 @@ fn naive_splits(question: &Question<'_>, events: &[Event]) -> Json {
     let (mut total, mut converted) = (0, 0);
     let splits = query["splits"].as_object().unwrap();
     // By split, then by value: those that are missing last.
-    let mut rows: BTreeMap<(usize, u8, String), Vec<(i64, i64)>> = BTreeMap::new();
+    let mut rows: BTreeMap<Place, Vec<(i64, i64)>> = BTreeMap::new();
     for (_, events) in sessions(query, shown.clone()) {
         let path = walk(question, &events).path;
         let (first, last) = (events[0].0.micros(), events.last().unwrap().0.micros());
@@ -320,8 +323,7 @@ fn naive_splits(question: &Question<'_>, events: &[Event]) -> Json {
             add(rows.entry((place, order, value)).or_default(), &path, success, steps.len());
         }
     }
-    let row = |(value, counts): (&(usize, u8, String), &Vec<(i64, i64)>)| {
-        let (place, order, value) = value;
+    let row = |((place, order, value), counts): (&Place, &Vec<(i64, i64)>)| {
         let name = splits.keys().nth(*place).unwrap();
         let value = if *order == 9 { json!(null) } else { json!(value) };
         let told = counts.iter().enumerate().filter(|(step, count)| *step == steps.len() || count.0 > 0);
