@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ebbtide_engine::{ExplainedActor, StopFlag};
 use ebbtide_model::query::{BoundQuery, Query as Definition, bind};
-use ebbtide_model::{Fault, Instant, Node, Scope, Written, read_json};
+use ebbtide_model::{Fault, Instant, Language, Node, Scope, Written, read_json};
 use ebbtide_store::Snapshot;
 use serde_json::{Value as Json, json};
 
@@ -111,7 +111,7 @@ impl Asked {
             let Opened { snapshot, scope, query, as_of } = asked;
             let wanted = StopFlag::default();
             let told = ebbtide_engine::explain(&snapshot, &scope, &query, &actor, as_of, &wanted);
-            Ok(told.map_err(Failure::new)?.to_json())
+            Ok(told.map_err(Failure::new)?.to_json(Language::default()))
         })
     }
 

@@ -33,6 +33,31 @@ impl Language {
         }
     }
 
+    /// A number as sentences have it: its digits before the point in threes, its point as the language writes it.
+    pub fn number(self, plain: &str) -> String {
+        let between = match self {
+            Self::English | Self::Korean => ",",
+            Self::Russian => "\u{a0}",
+        };
+        let (whole, rest) = plain.split_once('.').map_or((plain, None), |(whole, rest)| (whole, Some(rest)));
+        let digits = whole.bytes().filter(u8::is_ascii_digit).count();
+        let mut written = String::with_capacity(plain.len() + digits / 3 * between.len());
+        let mut left = digits;
+        for character in whole.chars() {
+            let is_digit = character.is_ascii_digit();
+            if is_digit && left < digits && left.is_multiple_of(3) {
+                written.push_str(between);
+            }
+            left -= usize::from(is_digit);
+            written.push(character);
+        }
+        if let Some(rest) = rest {
+            written.push(self.decimal_mark());
+            written.push_str(rest);
+        }
+        written
+    }
+
     /// The language that an `Accept-Language` wants most (RFC 9110, 12.5.4): the one of the highest quality,
     /// of several the first. English where it names none that is there. `ko-KR` is Korean; `*` is whichever
     /// is not named.
@@ -103,6 +128,18 @@ mod tests {
         check("ko;q=0.1234, ru", Language::Russian);
         check("korean, russian", Language::English);
         check(";;,,q=1,;q", Language::English);
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_language_does() {
+        let check = |language: Language, plain: &str, want: &str| assert_eq!(language.number(plain), want);
+        check(Language::English, "0", "0");
+        check(Language::English, "999", "999");
+        check(Language::English, "1234.5", "1,234.5");
+        check(Language::Korean, "-1234567", "-1,234,567");
+        check(Language::Korean, "-123", "-123");
+        check(Language::Russian, "1234567.25", "1\u{a0}234\u{a0}567,25");
+        check(Language::Russian, "< 0.001", "< 0,001");
     }
 
     #[test]

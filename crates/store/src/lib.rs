@@ -16,6 +16,7 @@
 mod admission;
 mod admit;
 mod assembly;
+mod by_actor;
 mod catalog;
 mod cells;
 mod changes;

@@ -113,12 +113,20 @@ function Loading() {
 function OfApp() {
   const t = useT();
   const { app } = useParams();
+  const { pathname, search } = useLocation();
   const { signIns } = useSession();
   const signIn = signIns.find((own) => own.app === app);
   if (signIn === undefined) {
     return (
       <Page title={app ?? ""}>
-        <Empty title={t("app.not_signed_in")} />
+        <Empty title={t("app.not_signed_in")}>
+          <p>{t("app.not_signed_in.hint")}</p>
+          <p>
+            <Link className="button is-primary" to="/app/sign-in" state={{ wanted: `${pathname}${search}` }}>
+              {t("sign_in.again")}
+            </Link>
+          </p>
+        </Empty>
       </Page>
     );
   }

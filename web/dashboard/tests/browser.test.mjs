@@ -38,6 +38,47 @@ describe("numbers", () => {
     await done();
   });
 
+  test("a matrix is compared with the period before: each change is how far the two answers lie apart", async () => {
+    const path = "/store/loyalty/analytics/cohorts?months_back=6";
+    const hour = `${new Date().toISOString().slice(0, 13)}:00:00Z`;
+    const { page, done } = await open("/app/loyalty/reports/cohorts?cohorts.months_back=6&compare=1", ["MERCHANT"]);
+    const asked = new URL(await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name).find((name) => name.includes("as_of="))));
+    assert.equal(asked.searchParams.get("as_of")?.slice(10), hour.slice(10), "as much of the month as has passed");
+    await page.locator(".heat-change").first().waitFor();
+    const [{ cohorts: now }, { cohorts: before }] = [await api("MERCHANT", path), await api("MERCHANT", asked.pathname + asked.search)];
+    const shown = await page.locator("table.heat").evaluate((table) => [...table.tBodies[0].rows].map((row) => [...row.querySelectorAll(".heat-cell")].map((cell) => cell.querySelector(".heat-change")?.textContent ?? null)));
+    now.forEach((cohort, row) => {
+      const other = before.at(row - now.length);
+      cohort.retention.forEach((cell, column) => {
+        const then = other?.retention[column];
+        if (then === undefined || then === null || (column === 0 && cell === 100)) return assert.equal(shown[row][column], null);
+        const way = cell === then ? "=" : `${cell > then ? "↑" : "↓"}\u2009${Math.abs(cell - then)}`;
+        return assert.equal(shown[row][column], way, `${cohort.month} ${column}`);
+      });
+    });
+    await done();
+  });
+
+  test("a retention is compared with as many periods before, where both have ended, and says so in words", async () => {
+    const query = { kind: "retention", period: "week", periods: 4 };
+    const { page, done } = await open(`/app/product/explore?q=${encodeURIComponent(JSON.stringify(query))}`, ["PRODUCT_ADMIN"]);
+    const { result: now } = await api("PRODUCT_ADMIN", "/v1/query", query);
+    const from = new Date(Date.parse(now.starts[0]) - 28 * 86_400_000).toISOString().slice(0, 10);
+    const { result: before } = await api("PRODUCT_ADMIN", "/v1/query", { ...query, from });
+    await page.getByLabel("Compare with the period before").click();
+    const cell = page.locator("table.heat tbody tr").first().locator(".heat-cell").nth(1);
+    await cell.locator(".heat-change").waitFor();
+    const points = Number((now.percent[0][1] - before.percent[0][1]).toFixed(1));
+    assert.equal(await cell.locator(".heat-change").textContent(), points === 0 ? "=" : `${points > 0 ? "↑" : "↓"}\u2009${Math.abs(points)}`);
+    const said = points === 0 ? /As .+ \(/ : points > 0 ? /points more than .+ \(/ : /points less than .+ \(/;
+    assert.match((await cell.locator(".hidden").textContent()) ?? "", said);
+    assert.equal(await page.locator(".heat-cell.is-partial .heat-change").count(), 0);
+    assert.deepEqual(await accessFaults(page), []);
+    await page.reload();
+    await page.locator(".heat-change").first().waitFor();
+    await done();
+  });
+
   test("a list's numbers are the report's, in its order", async () => {
     const { cards } = await api("MERCHANT", "/store/loyalty/analytics/churn?limit=5");
     const { page, done } = await open("/app/loyalty/reports/churn?churn.limit=5", ["MERCHANT"]);

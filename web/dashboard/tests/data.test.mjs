@@ -14,6 +14,8 @@ async function call(method, token, path, body) {
   return response.json();
 }
 
+const EVERY_IMPACT = ["minor", "moderate", "serious", "critical"];
+
 const exploring = (query, more = "") => `/app/product/explore?q=${encodeURIComponent(JSON.stringify(query))}${more}`;
 const rejectsOf = async (code) => (await api("PRODUCT_ADMIN", `/v1/rejects?code=${code}`)).rejects;
 
@@ -127,7 +129,12 @@ describe("who is behind a number", () => {
     await page.locator(".cohort-saved").waitFor();
     const cohort = await api("PRODUCT_ADMIN", "/v1/cohorts/two-weeks");
     assert.deepEqual([cohort.size, cohort.from], [count, { exactly: 2 }]);
-    await call("DELETE", "PRODUCT_ADMIN", "/v1/cohorts/two-weeks");
+    await page.goto(`${URL_BASE}/app/product/data`);
+    const row = page.locator("tr", { hasText: "two-weeks" });
+    await row.waitFor();
+    assert.deepEqual(await accessFaults(page, EVERY_IMPACT), []);
+    await row.getByRole("button", { name: "Delete" }).click();
+    await row.waitFor({ state: "detached" });
     await done();
   });
 });
@@ -166,6 +173,16 @@ describe("a question", () => {
 });
 
 describe("access", () => {
+  test("with a key in the list, has no fault of access of any weight", async () => {
+    const { key, id } = await call("POST", "PRODUCT_ADMIN", "/v1/keys", { name: "seen" });
+    assert.ok(key.startsWith("ewk_"));
+    const { page, done } = await open("/app/product/access", ["PRODUCT_ADMIN"]);
+    await page.locator("tr", { hasText: "seen" }).first().waitFor();
+    assert.deepEqual(await accessFaults(page, EVERY_IMPACT), []);
+    await call("DELETE", "PRODUCT_ADMIN", `/v1/keys/${id}`);
+    await done();
+  });
+
   test("a token that an admin mints is shown once, and opens what it says", async () => {
     const { page, done } = await open("/app/product/access", ["PRODUCT_ADMIN"]);
     await page.getByLabel("Role").fill("analyst");

@@ -118,6 +118,24 @@ describe("each kind of question", () => {
     await done();
   });
 
+  test("a question that lacks its property waits for it", async () => {
+    const { page, done } = await open(exploring("product", { kind: "trend", interval: "all", measure: "sum" }), ["PRODUCT_ADMIN"]);
+    await page.getByText("Choose a property").waitFor();
+    const property = page.locator("label.control", { hasText: /^Property/ }).locator("input").first();
+    await property.fill("amount");
+    await property.press("Enter");
+    await page.locator(".card-stat .big").waitFor();
+    await done();
+  });
+
+  test("why somebody counts is told in the reader's language", async () => {
+    const { page, done } = await open(exploring("product", RETENTION, ""), ["PRODUCT_ADMIN"], { locale: "ru" });
+    await page.locator("table.heat .heat-cell button").first().click();
+    await page.locator(".actor").first().click();
+    assert.match((await page.locator(".why-rule").textContent()) ?? "", /^События начала/);
+    await done();
+  });
+
   test("a retention is seen by its groups", async () => {
     const { page, done } = await open(exploring("product", { ...RETENTION, breakdown: { prop: "plan", scope: "actor" } }, ""), ["PRODUCT_ADMIN"]);
     await page.locator("label.choice-item", { hasText: "#" }).click();

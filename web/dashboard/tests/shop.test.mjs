@@ -105,6 +105,22 @@ describe("a visit", () => {
     await done();
   });
 
+  test("leaves what is open and has the focus alone while its numbers move", async () => {
+    const { page, done } = await open("/storefront/", ["SHOP_ADMIN"]);
+    await lineIs(page, "live");
+    const insight = page.locator(".insight").filter({ has: page.locator("summary") }).first();
+    await insight.locator("summary").focus();
+    await page.keyboard.press("Enter");
+    const exits = (await summary()).total_exits;
+    const other = await open("/storefront/", ["SHOP_ADMIN"]);
+    await lineIs(other.page, "live");
+    await other.page.getByRole("button", { name: "Leave the shop" }).click();
+    await page.waitForFunction((wanted) => document.querySelector('[data-number="exits"]')?.textContent?.replaceAll(/\D/g, "") === String(wanted), exits + 1);
+    assert.equal(await insight.locator("details").evaluate((details) => details.open && details.contains(document.activeElement)), true);
+    await other.done();
+    await done();
+  });
+
   test("is walked by the keyboard alone", async () => {
     const { page, done } = await open("/storefront/", ["SHOP_ADMIN"]);
     await lineIs(page, "live");

@@ -69,10 +69,12 @@ export const cellsOf = (page, table) => page.locator(table).evaluate((element) =
  * Faults that keep people out; axe runs inside of the page, past its policy. The guards around an open menu are passed over: they are hidden and
  * take the focus only to hand it on, which is what they are for.
  */
-export async function accessFaults(page) {
+export async function accessFaults(page, impacts = ["serious", "critical"]) {
+  // A colour on its way from one state to another is neither.
+  await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime)).map((one) => one.finished.catch(() => undefined))));
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: AXE });
-  const { result } = await session.send("Runtime.evaluate", { expression: "axe.run({include: [document], exclude: [['[data-base-ui-focus-guard]']]}, {resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160))])))", awaitPromise: true });
+  const { result } = await session.send("Runtime.evaluate", { expression: `axe.run({include: [document], exclude: [['[data-base-ui-focus-guard]']]}, {resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations.filter((v) => ${JSON.stringify(impacts)}.includes(v.impact)).map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160))])))`, awaitPromise: true });
   return JSON.parse(result.value);
 }
 

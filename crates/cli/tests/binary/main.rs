@@ -21,6 +21,7 @@ mod cdnow;
 mod config;
 mod demo;
 mod ebbtide;
+mod examples;
 mod import;
 mod keys;
 mod kill;

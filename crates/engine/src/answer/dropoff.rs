@@ -25,6 +25,21 @@ pub struct DropoffAnswer {
     pub steps: Vec<DropoffStep>,
     /// Where they are asked for: newest first, then by id.
     pub listed: Option<Vec<DropoffSession>>,
+    /// Where sessions are split, all else is of those that are looked at: in the order of the query, then by value.
+    pub splits: Option<Vec<DropoffSplit>>,
+}
+
+/// Sessions that have ended and have a value.
+#[derive(Clone, Debug)]
+pub struct DropoffSplit {
+    pub split: String,
+    /// Null: those that have none.
+    pub value: Value,
+    /// Those that were at a step; `None`: all.
+    pub step: Option<Scalar>,
+    pub sessions: u64,
+    /// Those that reached no later step; of all, those that did not succeed.
+    pub lost: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +140,11 @@ impl DropoffAnswer {
         let mut json = Map::new();
         let mut put = |name: &str, value: Json| json.insert(name.to_owned(), value);
         put("total_sessions", Json::from(self.sessions));
+        if let Some(splits) = &self.splits {
+            put("converted", Json::from(self.converted));
+            put("splits", splits.iter().map(DropoffSplit::to_json).collect());
+            return Json::Object(json);
+        }
         put("total_users", Json::from(self.users));
         put("total_exits", Json::from(self.exits));
         put("converted", Json::from(self.converted));
@@ -155,6 +175,9 @@ impl DropoffAnswer {
     }
 
     pub(super) fn relation(&self, names: &[&str]) -> Vec<Vec<Value>> {
+        if let Some(splits) = &self.splits {
+            return splits.iter().map(|split| row(names, |name| split.cell(name))).collect();
+        }
         match &self.listed {
             Some(sessions) => sessions.iter().map(|session| row(names, |name| session.cell(name))).collect(),
             None => self.steps.iter().map(|step| row(names, |name| self.cell(step, name))).collect(),
@@ -207,6 +230,27 @@ impl DropoffStep {
             | Value::Date(_)
             | Value::Json(_) => Value::Null,
         })
+    }
+}
+
+impl DropoffSplit {
+    pub fn to_json(&self) -> Json {
+        let step = self.step.as_ref().map_or(Json::Null, Scalar::to_json);
+        json!({
+            "split": self.split, "value": self.value.to_json(), "step": step, "sessions": self.sessions,
+            "lost": self.lost,
+        })
+    }
+
+    fn cell(&self, name: &str) -> Value {
+        match name {
+            "split" => Value::Text(self.split.as_str().into()),
+            "value" => self.value.canonical_text().map_or(Value::Null, |text| Value::Text(text.into())),
+            "step" => self.step.as_ref().map_or(Value::Null, text),
+            "sessions" => count(self.sessions),
+            "lost" => count(self.lost),
+            _ => Value::Null,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use activity::{Edge, LifecycleAnswer, LifecycleBucket, PathsAnswer, StatusMembers, StickinessAnswer};
 pub use churn::{ChurnActor, ChurnAnswer, ChurnModel};
-pub use dropoff::{DropoffAnswer, DropoffLatency, DropoffSession, DropoffStep, Ending};
+pub use dropoff::{DropoffAnswer, DropoffLatency, DropoffSession, DropoffSplit, DropoffStep, Ending};
 pub use funnel::{FunnelAnswer, FunnelCounts, FunnelGroup, FunnelSeries, FunnelStepCount};
 pub use preceding::{ActorValue, GroupValue, PrecedingAnswer, ValueCount};
 pub use retention::{CohortCell, CohortGroup, CohortRow, Cohorts, RetentionAnswer};

@@ -1,12 +1,14 @@
 //! The dropoff fold: sessions, event by event, and where each of them ended.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use ebbtide_model::query::{BoundQuery, Dropoff};
 use ebbtide_model::{ColumnType, Instant};
 use hashbrown::HashMap;
 
 use super::fold::{Actor, Fold, Run};
+use super::history::Newest;
 use super::key::OwnedKey;
 use super::load::Times;
 use super::wire::wire;
@@ -29,6 +31,18 @@ impl SessionRules {
     /// Whether a session of an actor has ended where the next event is so late.
     pub(crate) fn are_apart(self, last: i64, next: i64) -> bool {
         next.saturating_sub(last) >= self.gap
+    }
+
+    /// The sessions of an actor, as ranges of the run.
+    pub(crate) fn for_each_session(self, run: Run<'_>, mut take: impl FnMut(Range<usize>)) {
+        let mut start = 0;
+        for index in 1..=run.len() {
+            let apart = |next: &i64| self.are_apart(run.times[index - 1], *next);
+            if run.times.get(index).is_none_or(apart) {
+                take(start..index);
+                start = index;
+            }
+        }
     }
 }
 
@@ -249,6 +263,8 @@ pub(crate) struct DropoffFold<'a> {
     run_type: Option<ColumnType>,
     /// How many sessions are listed.
     limit: usize,
+    /// All others count for nothing.
+    only: Option<&'a Newest<'a>>,
 }
 
 /// What a run is.
@@ -275,7 +291,13 @@ impl<'a> DropoffFold<'a> {
             runs,
             run_type,
             limit,
+            only: None,
         }
+    }
+
+    /// Of the events since the first of some sessions began, these sessions alone.
+    pub(crate) fn only(self, newest: &'a Newest<'a>) -> Self {
+        Self { only: Some(newest), ..self }
     }
 
     pub(crate) fn times(query: &BoundQuery, as_of: Instant) -> Times {
@@ -284,16 +306,13 @@ impl<'a> DropoffFold<'a> {
         Times { since: vec![since; usize::from(BoundQuery::SHOWN) + 1], until: as_of.micros().min(end) }
     }
 
-    fn count(
-        &self,
-        state: &mut DropoffState,
-        actor: Actor<'_>,
-        run: Run<'_>,
-        events: std::ops::Range<usize>,
-    ) {
+    fn count(&self, state: &mut DropoffState, actor: Actor<'_>, run: Run<'_>, events: Range<usize>) {
         let mut following = events.clone().map(|index| Session::begin(Shown::of_run(run, index)));
         let Some(first) = following.next() else { return };
         let session = following.fold(first, Session::joined);
+        if self.only.is_some_and(|only| !only.has(session.started, actor.tenant, actor.key)) {
+            return;
+        }
         let Some(ending) = session.ending(self.rules, self.as_of) else { return };
         state.counts.add(session.reached, ending);
         if ending == Ending::Active {
@@ -326,7 +345,7 @@ impl<'a> DropoffFold<'a> {
         ending: Ending,
         actor: Actor<'_>,
         run: Run<'_>,
-        events: std::ops::Range<usize>,
+        events: Range<usize>,
     ) {
         let key = actor.key.to_owned();
         let id = self.run_type.and_then(|run_type| key.value(run_type).canonical_text()).unwrap_or_default();
@@ -391,14 +410,7 @@ impl Fold for DropoffFold<'_> {
         match self.runs {
             Runs::Sessions(_) => self.count(state, actor, run, 0..run.len()),
             Runs::Actors => {
-                let mut start = 0;
-                for index in 1..=run.len() {
-                    let apart = |next: &i64| self.rules.are_apart(run.times[index - 1], *next);
-                    if run.times.get(index).is_none_or(apart) {
-                        self.count(state, actor, run, start..index);
-                        start = index;
-                    }
-                }
+                self.rules.for_each_session(run, |events| self.count(state, actor, run, events));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What a behavioural query computes: a small state machine that takes the events of one actor at a time.
 //! Batch, live and distributed running feed the same fold, so they cannot disagree.
 
+use std::ops::Range;
+
 use super::key::Key;
 use super::load::{NO_CODE, Number};
 use super::wire::Wire;
@@ -41,6 +43,22 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     pub(crate) fn len(&self) -> usize {
         self.times.len()
+    }
+
+    /// Some of its events.
+    pub(crate) fn part(&self, events: Range<usize>) -> Self {
+        fn of<T>(column: &[T], events: Range<usize>) -> &[T] {
+            column.get(events).unwrap_or_default()
+        }
+        Self {
+            times: of(self.times, events.clone()),
+            marks: of(self.marks, events.clone()),
+            groups: of(self.groups, events.clone()),
+            values: of(self.values, events.clone()),
+            numbers: of(self.numbers, events.clone()),
+            keys: of(self.keys, events.clone()),
+            arrivals: of(self.arrivals, events),
+        }
     }
 
     /// The event's group, 0 where there are no groups.

@@ -1,8 +1,9 @@
 //! From a part's rows to its marked events: the columns that a query needs are scanned once, every
 //! matcher is put to whole batches, and what no matcher wants is dropped.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::filter_record_batch;
 use ebbtide_model::query::{BoundMatcher, EventSource, ValueColumn};
 use ebbtide_store::{Part, SpineColumns};
 use hashbrown::HashSet;
@@ -30,6 +31,15 @@ impl Number {
             Self::Int(value) => Decimal::of_int(value),
             Self::Float(value) => Decimal::of_f64(value).unwrap_or(Decimal::of_int(0)),
             Self::Decimal(units) => Decimal::of_units(units),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as near as a float is")]
+    pub(crate) fn to_f64(self) -> f64 {
+        match self {
+            Self::Int(value) => value as f64,
+            Self::Float(value) => value,
+            Self::Decimal(units) => units as f64 / 1e9,
         }
     }
 }
@@ -115,6 +125,9 @@ impl Runs {
 /// The code of a value that is missing, where that counts for nothing.
 pub(crate) const NO_CODE: u32 = u32::MAX;
 
+/// Fewer rows of a batch than one of so many are copied before they are looked at.
+const FEW_ONE_OF: usize = 4;
+
 /// Rows in a run where whose they are does not matter.
 const ANONYMOUS_RUN_EVENTS: usize = 65_536;
 
@@ -152,7 +165,7 @@ impl Loader<'_> {
         let mut events = Events::default();
         let mut marks = Vec::new();
         for batch in part.scan(&projection.columns())? {
-            let batch = batch?;
+            let batch = self.within_times(&projection, batch?)?;
             let batch = match &self.joined {
                 Some(joined) => joined.tell(&projection, batch)?,
                 None => batch,
@@ -169,6 +182,20 @@ impl Loader<'_> {
             }
         }
         Ok(events)
+    }
+
+    /// Where few of a batch's rows are of times that matter, these alone.
+    fn within_times(&self, projection: &Projection, batch: RecordBatch) -> Result<RecordBatch, EngineError> {
+        let since = self.times.since.iter().copied().min().unwrap_or(i64::MIN);
+        let columns = Columns::new(projection, &batch, self.memberships);
+        let times = columns.times(self.source.time)?;
+        let is_within = |row: usize| times.at(row).is_some_and(|at| at >= since && at <= self.times.until);
+        let within = BooleanBuffer::collect_bool(columns.rows(), is_within);
+        if within.count_set_bits() > columns.rows() / FEW_ONE_OF {
+            return Ok(batch);
+        }
+        filter_record_batch(&batch, &BooleanArray::new(within, None))
+            .map_err(|error| EngineError::Layout { found: error.to_string() })
     }
 
     /// Sets each matcher's bit for the rows that satisfy it.

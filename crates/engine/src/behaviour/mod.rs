@@ -13,6 +13,7 @@ mod explain;
 mod fold;
 mod funnel;
 mod gathered;
+mod history;
 mod joined;
 mod kernel;
 mod key;

@@ -14,7 +14,7 @@ use super::wire::wire;
 use crate::exact::{ExactSum, Ratio};
 
 /// Buckets over all groups, at most.
-const CELLS_MAX: usize = 4_000_000;
+const CELLS_MAX: usize = 1_000_000;
 /// The group of events that are not asked for by the breakdown's limit.
 pub(crate) const NO_SERIES: u32 = u32::MAX;
 

@@ -10,6 +10,7 @@ use ebbtide_model::{AppName, Instant, Scope, TableName, TableSchema};
 use ebbtide_store::Snapshot;
 
 use super::apart::Handed;
+use super::given::GivenTable;
 use super::scan::{AliasedColumn, ScopedTable};
 use super::tally::Origin;
 use super::{Relation, SqlError};
@@ -125,14 +126,14 @@ impl ScopedCatalog {
             let (snapshot, scope, view) = (snapshot.clone(), scope.clone(), view.clone());
             Arc::new(Origin { snapshot, scope, view })
         });
-        let table = ScopedTable::new(&view, self.as_of, self.partitions).with_origin(origin);
+        let table = ScopedTable::new(&view, self.as_of, self.partitions, self.repeats).with_origin(origin);
         Ok(Some(table.with_actors(actors(snapshot, scope, view.schema())?)))
     }
 
     /// Whatever a statement may read by this name.
     pub(super) async fn provider(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, SqlError> {
         if let Some(relation) = self.relation(name) {
-            return Ok(Some(Arc::new(relation.table()?)));
+            return Ok(Some(Arc::new(GivenTable::new(relation))));
         }
         let table = match &self.source {
             Source::Stored { .. } => self.stored(name)?,
@@ -141,7 +142,7 @@ impl ScopedCatalog {
         Ok(table.map(|table| Arc::new(table) as Arc<dyn TableProvider>))
     }
 
-    fn relation(&self, name: &str) -> Option<&Relation> {
+    pub(super) fn relation(&self, name: &str) -> Option<&Relation> {
         self.relations.iter().find(|relation| &*relation.name == name)
     }
 }

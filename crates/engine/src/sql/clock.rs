@@ -41,11 +41,9 @@ impl ClockUse {
         self.hours.then(|| calendar.next_boundary(Unit::Hour, as_of))
     }
 
-    /// Until when the statement says the same of its rows as it does at this moment; `None` where each moment is
-    /// of its own.
-    pub(super) fn same_until(self, calendar: &Calendar, as_of: Instant) -> Option<Instant> {
-        let unit = if self.hours { Unit::Hour } else { Unit::Day };
-        (!self.freely && !self.counted).then(|| calendar.next_boundary(unit, as_of))
+    /// Whether the statement says the same of its rows for as long as an hour or a day lasts.
+    pub(super) fn lasts(self) -> bool {
+        !self.freely && !self.counted
     }
 }
 

@@ -2,30 +2,40 @@
 //! statement itself.
 //!
 //! A kept plan has no rows. Its tables stand for those of whatever catalog it is used with, by their names, and
-//! give nothing until they are exchanged for them. What else a plan says follows from what it is found by: the
-//! statement, the values that it names, and the period within which its use of `as_of` comes to the same.
+//! give nothing until they are exchanged for them. Nor has it a moment: what follows from that is put in each time. What
+//! else a plan says follows from what it is found by: the statement, and the values that it names. How it is
+//! carried out is kept, too, for each of the values that its last moments came to.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TransformedResult};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source, source_as_provider};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use ebbtide_model::{AppName, Calendar, Instant, TableName};
+use ebbtide_model::{AppName, Calendar, TableName};
 
 use super::SqlError;
 use super::catalog::{Repeats, ScopedCatalog};
 use super::clock::ClockUse;
+use super::functions::Ticks;
+use super::given::GivenTable;
+use super::moments::{Moments, put_in};
+use super::physical::{self, Rows};
 use super::scan::ScopedTable;
-use super::session::{Optimized, SqlRequest};
+use super::session::{AS_OF, Ready, SqlRequest};
 
 /// The plans of a server's packs, with some values each.
 const PLANS_MAX: usize = 512;
+/// How they are carried out, as of some days each.
+const PHYSICAL_MAX: usize = 512;
 /// As many texts, of which it is known what values they name.
 const STATEMENTS_MAX: usize = 1_024;
 /// A longer list of values is not looked for among the kept.
@@ -37,19 +47,28 @@ pub(super) struct Plans {
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
-    statements: HashMap<Arc<str>, Arc<Uses>>,
-    plans: HashMap<Key, (Arc<KeptPlan>, u64)>,
-    /// Counts up with each use.
-    uses: u64,
+    /// The parameters that each names.
+    statements: HashMap<Arc<str>, Arc<BTreeSet<String>>>,
+    plans: Recent<Key, Arc<KeptPlan>>,
+    physical: Recent<PhysicalKey, Arc<dyn ExecutionPlan>>,
 }
 
-/// What a statement's plan hangs on besides the statement.
+impl Default for Kept {
+    fn default() -> Self {
+        let (plans, physical) = (Recent::new(PLANS_MAX), Recent::new(PHYSICAL_MAX));
+        Self { statements: HashMap::new(), plans, physical }
+    }
+}
+
+/// Those of many that were used last.
 #[derive(Debug)]
-struct Uses {
-    parameters: BTreeSet<String>,
-    clock: ClockUse,
+struct Recent<K, V> {
+    of: HashMap<K, (V, u64)>,
+    max: usize,
+    /// Counts up with each use.
+    uses: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,17 +77,28 @@ struct Key {
     statement: Arc<str>,
     /// Of the parameters that it names.
     values: String,
-    /// The end of the period.
-    until: Instant,
     /// Of its rows besides the app's.
     relations: Vec<(Arc<str>, SchemaRef)>,
 }
 
-/// A plan without rows.
+/// What of a plan is carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PhysicalKey {
+    /// Of the plan.
+    number: u64,
+    /// Of its moment.
+    values: Vec<ScalarValue>,
+    /// Of the rows: which side of a join is looked up in hangs on that.
+    magnitudes: Vec<u32>,
+}
+
+/// A plan without rows and without a moment.
 #[derive(Debug)]
 struct KeptPlan {
+    number: u64,
     calendar: Calendar,
     plan: LogicalPlan,
+    moments: Moments,
     /// What stands for tables in it, by name.
     sources: BTreeSet<String>,
     tables: Vec<TableName>,
@@ -76,21 +106,40 @@ struct KeptPlan {
     schema: SchemaRef,
 }
 
+/// What a statement's plan is made of, without its moment.
+pub(super) struct Optimized {
+    pub(super) plan: LogicalPlan,
+    pub(super) moments: Moments,
+    /// The app's, that it reads.
+    pub(super) tables: Vec<TableName>,
+    pub(super) clock: ClockUse,
+    /// Of what it gives.
+    pub(super) schema: SchemaRef,
+}
+
+/// A kept plan as of a moment.
+pub(super) struct AsOf {
+    plan: Arc<KeptPlan>,
+    values: Vec<ScalarValue>,
+    ticks: Ticks,
+}
+
 impl Plans {
-    /// A statement's plan over the rows of this catalog, if one is kept.
-    pub(super) async fn find(
+    /// A statement's plan, if one is kept.
+    pub(super) fn find(
         &self,
         catalog: &ScopedCatalog,
         request: &SqlRequest,
-    ) -> Result<Option<Optimized>, SqlError> {
-        let Some(uses) = self.lock().statements.get(&request.statement).cloned() else { return Ok(None) };
-        let Some(key) = key(catalog, request, &uses) else { return Ok(None) };
-        let Some(kept) = self.lock().find(&key).filter(|kept| kept.calendar == request.calendar) else {
+    ) -> Result<Option<AsOf>, SqlError> {
+        let Some(parameters) = self.lock().statements.get(&request.statement).cloned() else {
             return Ok(None);
         };
-        let Some(plan) = kept.bound(catalog).await? else { return Ok(None) };
-        let (tables, clock, schema) = (kept.tables.clone(), kept.clock, kept.schema.clone());
-        Ok(Some(Optimized { plan, tables, clock, schema, ticks: None }))
+        let Some(key) = key(catalog, request, &parameters) else { return Ok(None) };
+        let kept = self.lock().plans.find(&key);
+        match kept.filter(|kept| kept.calendar == request.calendar) {
+            Some(kept) => kept.as_of(request),
+            None => Ok(None),
+        }
     }
 
     /// Keeps a plan for the next time, where it may be used again.
@@ -99,21 +148,67 @@ impl Plans {
         catalog: &ScopedCatalog,
         request: &SqlRequest,
         parameters: BTreeSet<String>,
-        optimized: &Optimized,
-    ) -> Result<(), SqlError> {
-        let uses = Uses { parameters, clock: optimized.clock };
-        if let Some(key) = key(catalog, request, &uses)
-            && let Some(plan) = KeptPlan::of(optimized, catalog, &request.calendar)?
-        {
-            self.lock().keep(key, Arc::new(uses), Arc::new(plan));
+        optimized: Optimized,
+    ) -> Result<Option<AsOf>, SqlError> {
+        let Some(key) = key(catalog, request, &parameters) else { return Ok(None) };
+        let Some(plan) = KeptPlan::of(optimized, catalog, &request.calendar)? else { return Ok(None) };
+        let plan = Arc::new(plan);
+        let mut kept = self.lock();
+        if kept.statements.len() >= STATEMENTS_MAX {
+            kept.statements.clear();
         }
-        Ok(())
+        kept.statements.insert(key.statement.clone(), Arc::new(parameters));
+        kept.plans.keep(key, plan.clone());
+        drop(kept);
+        plan.as_of(request)
+    }
+
+    /// How a plan is carried out over the rows of this catalog; `None` where its tables have changed.
+    pub(super) async fn ready(
+        &self,
+        asked: AsOf,
+        state: &SessionState,
+        catalog: &ScopedCatalog,
+    ) -> Result<Option<Ready>, SqlError> {
+        let AsOf { plan, values, ticks } = asked;
+        let Some(rows) = Rows::of(catalog, &plan.sources)? else { return Ok(None) };
+        let key = PhysicalKey { number: plan.number, values: values.clone(), magnitudes: rows.magnitudes() };
+        let physical = match self.physical(&key, &rows)? {
+            Some(physical) => physical,
+            None => {
+                let Some(bound) = plan.bound(&rows, &values, &ticks)? else { return Ok(None) };
+                let physical = state.query_planner().create_physical_plan(&bound, state).await?;
+                // Else each moment is of its own.
+                if plan.clock.lasts()
+                    && let Some(emptied) = physical::emptied(&physical, catalog, &plan.sources)?
+                {
+                    self.lock().physical.keep(key, emptied);
+                }
+                physical
+            }
+        };
+        let (tables, clock, schema) = (plan.tables.clone(), plan.clock, plan.schema.clone());
+        Ok(Some(Ready { physical, tables, clock, schema, ticks }))
+    }
+
+    fn physical(&self, key: &PhysicalKey, rows: &Rows) -> Result<Option<Arc<dyn ExecutionPlan>>, SqlError> {
+        let kept = self.lock().physical.find(key);
+        match kept {
+            Some(kept) => Ok(physical::over(&kept, rows)?),
+            None => Ok(None),
+        }
     }
 
     /// How many there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        self.lock().plans.len()
+        self.lock().plans.of.len()
+    }
+
+    /// As of how many moments it is kept how they are carried out.
+    #[cfg(test)]
+    pub(super) fn physical_count(&self) -> usize {
+        self.lock().physical.of.len()
     }
 
     /// They are whole whatever their holder did.
@@ -122,91 +217,106 @@ impl Plans {
     }
 }
 
-impl Kept {
-    fn find(&mut self, key: &Key) -> Option<Arc<KeptPlan>> {
-        self.uses += 1;
-        let (plan, used) = self.plans.get_mut(key)?;
-        *used = self.uses;
-        Some(plan.clone())
+impl<K: Eq + Hash, V: Clone> Recent<K, V> {
+    fn new(max: usize) -> Self {
+        Self { of: HashMap::new(), max, uses: 0 }
     }
 
-    fn keep(&mut self, key: Key, uses: Arc<Uses>, plan: Arc<KeptPlan>) {
-        if self.statements.len() >= STATEMENTS_MAX {
-            self.statements.clear();
-        }
-        self.statements.insert(key.statement.clone(), uses);
-        if self.plans.len() >= PLANS_MAX {
+    fn find(&mut self, key: &K) -> Option<V> {
+        self.uses += 1;
+        let (value, used) = self.of.get_mut(key)?;
+        *used = self.uses;
+        Some(value.clone())
+    }
+
+    fn keep(&mut self, key: K, value: V) {
+        if self.of.len() >= self.max {
             // A quarter, so that it is not looked for with each.
-            let mut used: Vec<u64> = self.plans.values().map(|(_, used)| *used).collect();
+            let mut used: Vec<u64> = self.of.values().map(|(_, used)| *used).collect();
             used.sort_unstable();
-            let oldest = used.get(PLANS_MAX / 4).copied().unwrap_or(0);
-            self.plans.retain(|_, (_, used)| *used > oldest);
+            let oldest = used.get(self.max / 4).copied().unwrap_or(0);
+            self.of.retain(|_, (_, used)| *used > oldest);
         }
         self.uses += 1;
-        self.plans.insert(key, (plan, self.uses));
+        self.of.insert(key, (value, self.uses));
     }
 }
 
-/// `None` where a plan is not used again: `as_of` itself is in it, or properties, whose columns come and go.
-fn key(catalog: &ScopedCatalog, request: &SqlRequest, uses: &Uses) -> Option<Key> {
-    let is_fixed = catalog.repeats == Repeats::Often && !catalog.has_open();
-    let app = catalog.app().filter(|_| is_fixed)?;
-    let until = uses.clock.same_until(&request.calendar, request.as_of)?;
-    let named = request.params.iter().filter(|(name, _)| uses.parameters.contains(name));
-    let values = format!("{:?}", named.collect::<Vec<_>>());
+/// Whether plans over a catalog are used again: those of properties, whose columns come and go, are not.
+pub(super) fn may_be_kept(catalog: &ScopedCatalog) -> bool {
+    catalog.repeats == Repeats::Often && !catalog.has_open() && catalog.app().is_some()
+}
+
+/// `None` where a plan is not used again.
+fn key(catalog: &ScopedCatalog, request: &SqlRequest, parameters: &BTreeSet<String>) -> Option<Key> {
+    let app = catalog.app().filter(|_| may_be_kept(catalog))?;
+    let named = || request.params.iter().filter(|(name, _)| parameters.contains(name));
+    // A moment that is given as a value is not that of the rows.
+    if named().any(|(name, _)| name == AS_OF) {
+        return None;
+    }
+    let values = format!("{:?}", named().collect::<Vec<_>>());
     if values.len() > VALUES_BYTES_MAX {
         return None;
     }
     let relations = catalog.relations.iter();
     let relations = relations.map(|relation| (relation.name.clone(), relation.table_schema())).collect();
-    Some(Key { app, statement: request.statement.clone(), values, until, relations })
+    Some(Key { app, statement: request.statement.clone(), values, relations })
 }
 
 impl KeptPlan {
     /// `None` where a plan has rows that cannot be taken out of it.
     fn of(
-        optimized: &Optimized,
+        optimized: Optimized,
         catalog: &ScopedCatalog,
         calendar: &Calendar,
     ) -> Result<Option<Self>, SqlError> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let Optimized { plan, moments, tables, clock, schema } = optimized;
         let mut is_whole = true;
         let mut sources = BTreeSet::new();
-        let plan = with_sources(&optimized.plan, |name, source| {
+        let plan = with_sources(plan, |name, source| {
             if catalog.has(name) {
                 sources.insert(name.to_owned());
                 return Some(Arc::new(Unbound { schema: source.schema() }) as Arc<dyn TableProvider>);
             }
-            is_whole &= !source.is::<ScopedTable>() && !source.is::<MemTable>();
+            is_whole &= !source.is::<ScopedTable>() && !source.is::<GivenTable>() && !source.is::<MemTable>();
             None
         })?;
-        let (tables, clock, schema) = (optimized.tables.clone(), optimized.clock, optimized.schema.clone());
-        let calendar = calendar.clone();
-        Ok(is_whole.then_some(Self { calendar, plan, sources, tables, clock, schema }))
+        let (calendar, number) = (calendar.clone(), NUMBERS.fetch_add(1, Ordering::Relaxed));
+        let kept = Self { number, calendar, plan, moments, sources, tables, clock, schema };
+        Ok(is_whole.then_some(kept))
     }
 
-    /// The plan over a catalog's tables; `None` where these have changed.
-    async fn bound(&self, catalog: &ScopedCatalog) -> Result<Option<LogicalPlan>, SqlError> {
-        let mut tables: HashMap<String, Arc<dyn TableProvider>> = HashMap::new();
-        for name in &self.sources {
-            let Some(table) = catalog.provider(name).await? else { return Ok(None) };
-            tables.insert(name.clone(), table);
-        }
+    /// `None` where the statement may say something else as of this moment.
+    fn as_of(self: Arc<Self>, request: &SqlRequest) -> Result<Option<AsOf>, SqlError> {
+        let values = self.moments.values(&request.calendar, request.as_of)?;
+        Ok(values.map(|values| AsOf { plan: self, values, ticks: Ticks::after(request.as_of) }))
+    }
+
+    /// The plan over tables; `None` where these have changed.
+    fn bound(
+        &self,
+        rows: &Rows,
+        values: &[ScalarValue],
+        ticks: &Ticks,
+    ) -> Result<Option<LogicalPlan>, SqlError> {
         let mut is_same = true;
-        let bound = with_sources(&self.plan, |name, source| {
-            let table = tables.get(name).filter(|_| source.is::<Unbound>())?;
+        let bound = with_sources(self.plan.clone(), |name, source| {
+            let table = rows.provider(name).filter(|_| source.is::<Unbound>())?;
             is_same &= table.schema() == source.schema();
-            Some(table.clone())
+            Some(table)
         })?;
-        Ok(is_same.then_some(bound))
+        Ok(if is_same { Some(put_in(bound, values, ticks)?) } else { None })
     }
 }
 
 /// A plan with other tables in the place of some, by their names.
 fn with_sources(
-    plan: &LogicalPlan,
+    plan: LogicalPlan,
     mut other: impl FnMut(&str, &Arc<dyn TableProvider>) -> Option<Arc<dyn TableProvider>>,
 ) -> Result<LogicalPlan> {
-    let exchanged = plan.clone().transform_up_with_subqueries(|plan| {
+    let exchanged = plan.transform_up_with_subqueries(|plan| {
         let LogicalPlan::TableScan(mut scan) = plan else { return Ok(Transformed::no(plan)) };
         let source = source_as_provider(&scan.source)?;
         Ok(match other(scan.table_name.table(), &source) {

@@ -7,7 +7,6 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::datasource::MemTable;
 use ebbtide_model::{ColumnType, DECIMAL_PRECISION, DECIMAL_SCALE, Value};
 
 use super::rows::columns_of;
@@ -21,8 +20,10 @@ pub struct Relation {
 }
 
 impl Relation {
-    pub(super) fn table(&self) -> Result<MemTable, SqlError> {
-        Ok(MemTable::try_new(self.table_schema(), vec![self.rows.batches.clone()])?)
+    /// The same columns without a row.
+    pub(super) fn emptied(&self) -> Self {
+        let rows = SqlRows { schema: self.table_schema(), batches: Vec::new(), ..SqlRows::clone(&self.rows) };
+        Self { name: self.name.clone(), rows: Arc::new(rows) }
     }
 
     pub(super) fn table_schema(&self) -> SchemaRef {

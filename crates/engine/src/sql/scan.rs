@@ -2,8 +2,6 @@
 //! rows whose time lies in a range. `as_of` is the range's end, so that no plan can lose it; conditions
 //! of the statement on the time column [narrow](super::time_range) it.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -11,27 +9,21 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, Statistics, stats::Precision};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::coop::make_cooperative;
-use datafusion::physical_plan::execution_plan::{
-    Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
-};
-use datafusion::physical_plan::statistics::StatisticsArgs;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::ExecutionPlan;
 use ebbtide_model::Instant;
-use ebbtide_store::{ColumnRef, Part, Scan, StoreError, TableView, declared_schema};
-use futures::StreamExt;
+use ebbtide_store::{ColumnRef, Part, SpineActor, TableView, declared_schema};
 use serde::{Deserialize, Serialize};
 
 use super::SqlError;
 use super::apart::HandedRows;
+use super::catalog::Repeats;
 use super::functions::Wanted;
+use super::moments;
 use super::properties::{Member, Properties, Recipe};
+use super::scan_exec::{PartitionRows, ScanExec, Source};
+use super::spread::{self, ActorOrder, Spread};
 use super::tally::{Origin, Scanned};
 use super::time_range::{Overlap, TimeColumn, TimeRange};
 use crate::aliases::Aliases;
@@ -45,39 +37,9 @@ pub(super) struct ScopedTable {
     source: Source,
     actors: Option<AliasedColumn>,
     properties: Option<Properties>,
+    order: Option<ActorOrder>,
     /// Where what is made of its rows is kept, if that is worth the making.
     origin: Option<Arc<Origin>>,
-}
-
-/// Where a table's rows are, partition by partition.
-#[derive(Clone, Debug)]
-enum Source {
-    Parts(Vec<Arc<[Part]>>),
-    /// In another process, which reads them.
-    Handed(HandedRows),
-}
-
-impl Source {
-    fn partitions(&self) -> usize {
-        match self {
-            Self::Parts(groups) => groups.len(),
-            Self::Handed(rows) => rows.partitions(),
-        }
-    }
-
-    /// About how many rows there are at most, in a partition or in all.
-    fn rows_max(&self, partition: Option<usize>) -> usize {
-        match self {
-            Self::Parts(groups) => {
-                let groups = match partition {
-                    Some(partition) => groups.get(partition..=partition).unwrap_or_default(),
-                    None => &groups[..],
-                };
-                groups.iter().flat_map(|parts| parts.iter()).map(Part::rows_max).sum()
-            }
-            Self::Handed(rows) => rows.rows_max(partition),
-        }
-    }
 }
 
 /// What another process must know of a table to plan over it. Its declared columns travel beside it.
@@ -86,8 +48,9 @@ pub(super) struct TableTold {
     time: Option<TimeColumn>,
     /// The column of all properties, where the table is open.
     properties: Option<String>,
-    /// About how many rows each partition has.
-    pub(super) rows: Vec<usize>,
+    /// About how many rows each part of each partition has.
+    pub(super) rows: Vec<Vec<usize>>,
+    order: Option<ActorOrder>,
 }
 
 /// What another process asks of a partition of a table.
@@ -95,6 +58,10 @@ pub(super) struct TableTold {
 pub(super) struct ScanAsked {
     pub(super) table: String,
     pub(super) partition: usize,
+    /// One of the partition's, or all, one after the other.
+    part: Option<usize>,
+    /// Rows of others need not come.
+    actor: Option<SpineActor>,
     columns: Vec<usize>,
     members: Vec<Member>,
     range: Option<TimeRange>,
@@ -109,18 +76,26 @@ pub(super) struct AliasedColumn {
 }
 
 impl ScopedTable {
-    pub(super) fn new(view: &TableView, as_of: Instant, partitions: usize) -> Self {
+    /// A kept plan reads other rows of the table, too, which are cut at other actors: what is asked often is spread
+    /// evenly.
+    pub(super) fn new(view: &TableView, as_of: Instant, partitions: usize, repeats: Repeats) -> Self {
         let table = view.schema();
         let properties = Properties::of(view);
+        let time = table
+            .time
+            .and_then(|index| Some(TimeColumn { index, nullable: table.columns.get(index)?.nullable }));
+        let Spread { partitions, whose, order } = match repeats {
+            Repeats::Once => Spread::by_actor(view, time, partitions),
+            Repeats::Often => Spread::evenly(view, partitions),
+        };
         Self {
             schema: with_properties(&declared_schema(table), properties.as_ref()),
             properties,
-            time: table
-                .time
-                .and_then(|index| Some(TimeColumn { index, nullable: table.columns.get(index)?.nullable })),
+            time,
             as_of,
-            source: Source::Parts(grouped(view.parts(), partitions)),
+            source: Source::Parts { partitions, whose },
             actors: None,
+            order,
             origin: None,
         }
     }
@@ -140,6 +115,7 @@ impl ScopedTable {
             source: Source::Handed(rows),
             // Resolved where the rows are read.
             actors: None,
+            order: told.order.clone(),
             origin: None,
         }
     }
@@ -149,7 +125,8 @@ impl ScopedTable {
         let told = TableTold {
             time: self.time,
             properties: self.properties_field().map(str::to_owned),
-            rows: (0..self.source.partitions()).map(|at| self.source.rows_max(Some(at))).collect(),
+            rows: self.source.rows_of_parts(),
+            order: self.order.clone(),
         };
         (told, Arc::new(self.declared_schema()))
     }
@@ -157,7 +134,7 @@ impl ScopedTable {
     /// The rows that another process asks for: of this table, up to `as_of`, whatever it asked. `None` where
     /// it asks for what there is not.
     pub(super) fn rows_asked(&self, asked: &ScanAsked) -> Option<PartitionRows> {
-        let Source::Parts(groups) = &self.source else {
+        let Source::Parts { partitions, .. } = &self.source else {
             return None;
         };
         let mut table = self.clone();
@@ -165,29 +142,61 @@ impl ScopedTable {
             table = table.with_member(field, name, *wanted);
         }
         let schema = Arc::new(table.schema.project(&asked.columns).ok()?);
-        let plan = table.plan(asked.columns.clone(), asked.range.unwrap_or_else(TimeRange::any), asked.limit);
-        Some(PartitionRows::new(schema, plan, groups.get(asked.partition)?))
+        let mut plan =
+            table.plan(asked.columns.clone(), asked.range.unwrap_or_else(TimeRange::any), asked.limit);
+        plan.actor.clone_from(&asked.actor);
+        let parts = partitions.get(asked.partition)?;
+        let parts = match asked.part {
+            Some(part) => std::slice::from_ref(parts.get(part)?),
+            None => parts,
+        };
+        Some(self.source.rows(schema, &plan, parts))
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn is_ordered(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// About how many rows it has at most.
+    pub(super) fn rows_max(&self) -> usize {
+        self.source.rows_max(None)
+    }
+
+    /// Its rows for a tally; `None` where they are not to be tallied.
+    pub(super) fn scanned(&self, narrowed: TimeRange) -> Option<Scanned> {
+        let plan = self.plan(Vec::new(), narrowed, None);
+        let origin = plan.origin.filter(|_| plan.actors.is_none() && plan.properties.is_none())?;
+        Some(Scanned { origin, time: plan.time, narrowed })
     }
 
     fn declared_schema(&self) -> Schema {
         Schema::new(self.schema.fields().iter().take(self.declared()).cloned().collect::<Fields>())
     }
 
-    fn plan(&self, columns: Vec<usize>, range: TimeRange, limit: Option<usize>) -> ScanPlan {
-        let range = TimeRange::up_to(self.as_of).meet(range);
+    pub(super) fn plan(&self, columns: Vec<usize>, range: TimeRange, limit: Option<usize>) -> ScanPlan {
+        let narrowed = range;
+        let range = TimeRange::up_to(self.as_of).meet(narrowed);
         ScanPlan {
             columns,
             time: self.time.map(|time| (time, range)),
+            narrowed,
             limit,
             actors: self.actors.clone(),
             declared: self.declared(),
+            actor: None,
             properties: self.properties.clone(),
             origin: self.origin.clone(),
         }
     }
 
     pub(super) fn with_actors(self, actors: Option<AliasedColumn>) -> Self {
-        Self { actors, ..self }
+        // Rows are stored in the order of the names that they came with.
+        let order = self.order.filter(|_| actors.is_none());
+        Self { actors, order, ..self }
     }
 
     /// How many of its columns are declared.
@@ -220,6 +229,12 @@ impl ScopedTable {
         let time = self.schema.field(self.time?.index).name();
         TimeRange::of(filter, time)
     }
+
+    /// The one actor whose rows pass a filter, where that is what it asks.
+    fn actor_of(&self, filter: &Expr) -> Option<SpineActor> {
+        let column = self.order.as_ref()?.actor();
+        spread::actor_of(filter, self.schema.field(column).name())
+    }
 }
 
 fn with_properties(declared: &SchemaRef, properties: Option<&Properties>) -> SchemaRef {
@@ -228,29 +243,6 @@ fn with_properties(declared: &SchemaRef, properties: Option<&Properties>) -> Sch
     };
     let fields = declared.fields().iter().cloned().chain(properties.fields());
     Arc::new(Schema::new(fields.collect::<Fields>()))
-}
-
-/// Parts spread over partitions, the big ones first so that the partitions end even. A part that is
-/// more than a partition's share of the rows is read by several.
-fn grouped(parts: &[Part], partitions: usize) -> Vec<Arc<[Part]>> {
-    let partitions = partitions.max(1);
-    let share = parts.iter().map(Part::rows_max).sum::<usize>().div_ceil(partitions);
-    let pieces = |part: &Part| part.split(part.rows_max().div_ceil(share.max(1)).max(1));
-    let mut by_size: Vec<Part> = parts.iter().flat_map(pieces).collect();
-    by_size.sort_by_key(|part| std::cmp::Reverse(part.rows_max()));
-    let mut groups: Vec<(usize, Vec<Part>)> = Vec::new();
-    for part in by_size {
-        if groups.len() < partitions {
-            groups.push((part.rows_max(), vec![part]));
-        } else if let Some(smallest) = groups.iter_mut().min_by_key(|(rows, _)| *rows) {
-            smallest.0 += part.rows_max();
-            smallest.1.push(part);
-        }
-    }
-    if groups.is_empty() {
-        groups.push((0, Vec::new()));
-    }
-    groups.into_iter().map(|(_, parts)| Arc::from(parts)).collect()
 }
 
 #[async_trait]
@@ -264,8 +256,9 @@ impl TableProvider for ScopedTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match self.range_of(filter) {
+        let answer = |filter: &&Expr| match self.range_of(&moments::as_of_some_moment(filter)) {
             Some(_) => TableProviderFilterPushDown::Exact,
+            None if self.actor_of(filter).is_some() => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(answer).collect())
@@ -282,36 +275,47 @@ impl TableProvider for ScopedTable {
             Some(indices) => indices.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let range =
-            filters.iter().filter_map(|filter| self.range_of(filter)).fold(TimeRange::any(), TimeRange::meet);
+        let mut range = TimeRange::any();
+        let actor = filters.iter().find_map(|filter| self.actor_of(filter));
+        for filter in filters.iter().filter(|filter| self.actor_of(filter).is_none()) {
+            let narrowed = self.range_of(filter).ok_or_else(|| {
+                DataFusionError::Internal(format!("a scan is to keep to what is no range of times: {filter}"))
+            })?;
+            range = range.meet(narrowed);
+        }
         let schema = Arc::new(self.schema.project(&columns)?);
-        let plan = self.plan(columns, range, limit);
-        Ok(Arc::new(ScanExec::new(schema, plan, self.source.clone())))
+        let mut plan = self.plan(columns, range, limit);
+        plan.actor = actor;
+        Ok(Arc::new(ScanExec::new(schema, plan, self.source.clone(), self.order.as_ref())?))
     }
 }
 
 /// What to read of each part.
 #[derive(Clone, Debug)]
-struct ScanPlan {
+pub(super) struct ScanPlan {
     /// Indexes of the table's columns, in the order of the answer.
-    columns: Vec<usize>,
+    pub(super) columns: Vec<usize>,
     /// How many of them are declared; those behind are made of properties.
-    declared: usize,
-    properties: Option<Properties>,
+    pub(super) declared: usize,
+    pub(super) properties: Option<Properties>,
     /// The time column, where the table has one, and the range that rows must be in.
-    time: Option<(TimeColumn, TimeRange)>,
+    pub(super) time: Option<(TimeColumn, TimeRange)>,
+    /// What the statement says of that range.
+    pub(super) narrowed: TimeRange,
     /// Rows after which a partition may stop.
-    limit: Option<usize>,
-    actors: Option<AliasedColumn>,
-    origin: Option<Arc<Origin>>,
+    pub(super) limit: Option<usize>,
+    /// The rows of all others may be left.
+    pub(super) actor: Option<SpineActor>,
+    pub(super) actors: Option<AliasedColumn>,
+    pub(super) origin: Option<Arc<Origin>>,
 }
 
 /// What is read of one part.
 #[derive(Debug)]
-struct Reading {
+pub(super) struct Reading {
     /// What is needed for the columns asked for, and else. There is always one at least, since a scan
     /// tells how many rows there are by its columns.
-    columns: Vec<ColumnRef>,
+    pub(super) columns: Vec<ColumnRef>,
     /// Of the columns asked for.
     recipes: Vec<Recipe>,
     /// Where the time is among them, if there may be rows out of the range.
@@ -331,10 +335,12 @@ struct ActorPlaces {
 
 impl ScanPlan {
     /// The same as another process is asked for it.
-    fn asked(&self, table: &str, partition: usize) -> ScanAsked {
+    pub(super) fn asked(&self, table: &str, partition: usize, part: Option<usize>) -> ScanAsked {
         ScanAsked {
             table: table.to_owned(),
             partition,
+            part,
+            actor: self.actor.clone(),
             columns: self.columns.clone(),
             members: self.properties.as_ref().map_or(&[][..], Properties::members).to_vec(),
             range: self.time.map(|(_, range)| range),
@@ -344,7 +350,7 @@ impl ScanPlan {
 
     /// `None` where no row of the part is in the range. Times are costly to decode, so they are left
     /// where all are.
-    fn reading(&self, part: &Part) -> Option<Reading> {
+    pub(super) fn reading(&self, part: &Part) -> Option<Reading> {
         let mut columns = Vec::new();
         let mut recipes = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
@@ -391,7 +397,7 @@ fn place_of(column: ColumnRef, columns: &mut Vec<ColumnRef>) -> usize {
 
 impl Reading {
     /// A batch that was read, as the answer has it: rows in range, and the columns of `schema` alone.
-    fn answer(&self, read: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    pub(super) fn answer(&self, read: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         let mut asked =
             self.recipes.iter().map(|recipe| recipe.make(read)).collect::<Result<Vec<ArrayRef>>>()?;
         if let Some(ActorPlaces { answer, actor, tenant, aliases }) = &self.actors {
@@ -406,150 +412,5 @@ impl Reading {
             Some(mask) => Ok(filter_record_batch(&batch, &mask)?),
             None => Ok(batch),
         }
-    }
-}
-
-/// Reads the parts of a table, a group of them per partition.
-#[derive(Debug)]
-pub(super) struct ScanExec {
-    schema: SchemaRef,
-    plan: ScanPlan,
-    source: Source,
-    properties: Arc<PlanProperties>,
-}
-
-impl ScanExec {
-    /// The rows that it reads and the places of their columns, where these are as they are stored and the rows
-    /// may be tallied.
-    pub(super) fn tallied(&self) -> Option<(Scanned, &[usize])> {
-        let ScanPlan { columns, declared, time, limit, actors, origin, .. } = &self.plan;
-        let is_plain = limit.is_none() && actors.is_none() && columns.iter().all(|column| column < declared);
-        let origin = origin.clone().filter(|_| is_plain)?;
-        Some((Scanned { origin, time: *time }, columns))
-    }
-
-    fn new(schema: SchemaRef, plan: ScanPlan, source: Source) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema.clone()),
-            Partitioning::UnknownPartitioning(source.partitions()),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        )
-        .with_scheduling_type(SchedulingType::Cooperative);
-        Self { schema, plan, source, properties: Arc::new(properties) }
-    }
-}
-
-impl DisplayAs for ScanExec {
-    fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ScanExec: partitions={}, plan={:?}", self.source.partitions(), self.plan)
-    }
-}
-
-impl ExecutionPlan for ScanExec {
-    fn name(&self) -> &'static str {
-        "ScanExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let schema = self.schema.clone();
-        let rows = match &self.source {
-            Source::Parts(groups) => {
-                let none: Arc<[Part]> = Arc::default();
-                let rows = PartitionRows::new(
-                    schema.clone(),
-                    self.plan.clone(),
-                    groups.get(partition).unwrap_or(&none),
-                );
-                futures::stream::iter(rows).boxed()
-            }
-            Source::Handed(rows) => rows.stream(self.plan.asked(rows.table(), partition)).boxed(),
-        };
-        Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(schema, rows))))
-    }
-
-    /// Rough counts, by which a join builds its table from the smaller side.
-    fn statistics_from_inputs(
-        &self,
-        _: &[Arc<Statistics>],
-        args: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>> {
-        let rows = self.source.rows_max(args.partition());
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Inexact(rows);
-        Ok(Arc::new(statistics))
-    }
-}
-
-/// The rows of one partition, batch by batch.
-pub(super) struct PartitionRows {
-    pub(super) schema: SchemaRef,
-    plan: ScanPlan,
-    rest: VecDeque<Part>,
-    scan: Option<(Scan, Reading)>,
-    left: usize,
-}
-
-impl PartitionRows {
-    fn new(schema: SchemaRef, plan: ScanPlan, parts: &Arc<[Part]>) -> Self {
-        let left = plan.limit.unwrap_or(usize::MAX);
-        Self { schema, rest: parts.iter().cloned().collect(), scan: None, left, plan }
-    }
-
-    fn answer_next(&mut self) -> Result<Option<RecordBatch>> {
-        let failed = |error: StoreError| DataFusionError::External(Box::new(SqlError::Store(error)));
-        while self.left > 0 {
-            if let Some((scan, reading)) = &mut self.scan
-                && let Some(read) = scan.next()
-            {
-                let batch = reading.answer(&read.map_err(failed)?, &self.schema)?;
-                let rows = batch.num_rows().min(self.left);
-                self.left -= rows;
-                return Ok(Some(batch.slice(0, rows)));
-            }
-            let Some(part) = self.rest.pop_front() else {
-                return Ok(None);
-            };
-            self.scan = match self.plan.reading(&part) {
-                Some(reading) => Some((part.scan(&reading.columns).map_err(failed)?, reading)),
-                None => None,
-            };
-        }
-        Ok(None)
-    }
-}
-
-impl Iterator for PartitionRows {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.answer_next().transpose()
     }
 }

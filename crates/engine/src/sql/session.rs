@@ -18,7 +18,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{FunctionRegistry, SessionStateDefaults};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use ebbtide_model::{AppSchema, Calendar, Instant, Scope, TableName, Tenants, Value};
 use ebbtide_store::Snapshot;
@@ -33,13 +33,14 @@ use super::catalog::{CATALOG, Repeats, SCHEMA, ScopedCatalog, Source};
 use super::certain::{self, Certain};
 use super::clock::ClockUse;
 use super::functions::Ticks;
-use super::plans::Plans;
+use super::moments::{self, Timeless};
+use super::plans::{self, Optimized, Plans};
 use super::rows::columns_of;
 use super::{Relation, SqlColumn, SqlError, SqlRows, functions, literals, members, statement, tally, types};
 use crate::EngineError;
 
 /// The parameter that a statement may name without being given it.
-const AS_OF: &str = "as_of";
+pub(super) const AS_OF: &str = "as_of";
 /// The stack of a thread that plans. Trees of expressions are walked and dropped by recursion, and a
 /// statement within its limits may be some thousand levels deep. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
@@ -279,6 +280,11 @@ impl Sql {
         self.plans.count()
     }
 
+    #[cfg(test)]
+    pub(super) fn physical_plans_kept(&self) -> usize {
+        self.plans.physical_count()
+    }
+
     pub(super) fn runtime(&self) -> Result<&Runtime, SqlError> {
         self.runtime.as_ref().ok_or_else(|| SqlError::Internal("the runtime is gone".into()))
     }
@@ -416,48 +422,65 @@ pub(super) async fn run(
     request: &SqlRequest,
     taker: &mut impl Taker,
 ) -> Result<Done, SqlError> {
-    let Optimized { plan, tables, clock, schema, ticks } = match plans.find(&catalog, request).await? {
-        Some(optimized) => optimized,
-        None => optimized(&mut state, plans, catalog, request).await?,
-    };
+    let Ready { physical, tables, clock, schema, ticks } = ready(&mut state, plans, catalog, request).await?;
     taker.columns(&schema)?;
-    let physical = state.query_planner().create_physical_plan(&plan, &state).await?;
     let mut stream = execute_stream(physical, state.task_ctx())?;
     while let Some(batch) = stream.next().await {
         taker.batch(batch?)?;
     }
-    let ticks = ticks.and_then(|ticks| ticks.next());
-    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks).min();
+    let changes_at = clock.changes_at(&request.calendar, request.as_of).into_iter().chain(ticks.next()).min();
     Ok(Done { tables, changes_at })
 }
 
-/// A statement's optimized plan, over the rows that it reads.
-pub(super) struct Optimized {
-    pub(super) plan: LogicalPlan,
+/// A statement that is planned over the rows that it reads.
+pub(super) struct Ready {
+    pub(super) physical: Arc<dyn ExecutionPlan>,
     /// The app's, that it reads.
     pub(super) tables: Vec<TableName>,
     pub(super) clock: ClockUse,
     /// Of what it gives.
     pub(super) schema: SchemaRef,
-    /// Of a plan that counts days.
-    pub(super) ticks: Option<Ticks>,
+    /// Of the days that it counts.
+    pub(super) ticks: Ticks,
 }
 
-async fn optimized(
+async fn ready(
     state: &mut SessionState,
     plans: &Plans,
     catalog: ScopedCatalog,
     request: &SqlRequest,
-) -> Result<Optimized, SqlError> {
+) -> Result<Ready, SqlError> {
+    if let Some(kept) = plans.find(&catalog, request)?
+        && let Some(ready) = plans.ready(kept, state, &catalog).await?
+    {
+        return Ok(ready);
+    }
     let checked = statement::check(&request.statement)?;
     let tables = statement::tables_of(&checked.statement, state, &catalog)?;
     let (clock, parameters) = (checked.clock, checked.parameters.clone());
     let Bound { plan, ticks } = plan(state, catalog.clone(), checked, request).await?;
     let schema = plan.schema().inner().clone();
     columns_of(&schema)?;
-    let optimized = Optimized { plan: state.optimize(&plan)?, tables, clock, schema, ticks: Some(ticks) };
-    plans.keep(&catalog, request, parameters, &optimized)?;
-    Ok(optimized)
+    if plans::may_be_kept(&catalog)
+        && let Some(Timeless { plan, moments }) = timeless(state, &plan)?
+    {
+        let (plan, tables, schema) = (state.optimize(&plan)?, tables.clone(), schema.clone());
+        let optimized = Optimized { plan, moments, tables, clock, schema };
+        if let Some(kept) = plans.keep(&catalog, request, parameters, optimized)?
+            && let Some(ready) = plans.ready(kept, state, &catalog).await?
+        {
+            return Ok(ready);
+        }
+    }
+    let plan = state.optimize(&plan)?;
+    let physical = state.query_planner().create_physical_plan(&plan, state).await?;
+    Ok(Ready { physical, tables, clock, schema, ticks })
+}
+
+/// A plan without its moment, where it has no other that changes.
+fn timeless(state: &SessionState, plan: &LogicalPlan) -> Result<Option<Timeless>, SqlError> {
+    let typed = state.analyzer().execute_and_check(plan.clone(), &state.config_options(), |_, _| {})?;
+    Ok(moments::taken_out(typed, &state.udf("bucket")?)?)
 }
 
 /// Plans a statement, and casts its types into each other as running it would.
@@ -594,6 +617,13 @@ fn base_state(settings: &SqlSettings) -> Result<SessionState, SqlError> {
     config.options_mut().optimizer.hash_join_single_partition_threshold = JOIN_BUILD_BYTES;
     config.options_mut().optimizer.hash_join_single_partition_threshold_rows = JOIN_BUILD_ROWS;
     config.options_mut().optimizer.enable_window_topn = true;
+    // What is spread by actor is so by actor and page, and need not be spread again.
+    config.options_mut().optimizer.subset_repartition_threshold = settings.partitions.max(1);
+    // No scan takes them, and a plan that has them is good for one run.
+    config.options_mut().optimizer.enable_dynamic_filter_pushdown = false;
+    config.options_mut().optimizer.enable_topk_dynamic_filter_pushdown = false;
+    config.options_mut().optimizer.enable_join_dynamic_filter_pushdown = false;
+    config.options_mut().optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let functions = functions::table_functions();
     let mut state = SessionStateBuilder::new()

@@ -63,6 +63,28 @@ pub(crate) fn random_query(random: &mut Random) -> Json {
     query
 }
 
+/// Sessions that have ended, by what tells them apart.
+pub(crate) fn random_splits(random: &mut Random) -> Json {
+    let mut query = random_query(random);
+    query["list"] = json!("splits");
+    query["days"] = random.pick(&[json!(null), json!(30), json!(200)]);
+    let all = [
+        ("sort", json!("type")),
+        ("pause", json!({"pause": random.pick(&["6h", "30d"]), "then": "new", "else": "again"})),
+        ("where", json!("place")),
+        (
+            "mean",
+            json!({"mean": random.pick(&["amount", "cost", "points"]), "at_least": 3, "then": "much", "else": "little"}),
+        ),
+        ("late", json!({"days": random.pick(&[1, 40]), "then": "late", "else": "early"})),
+    ];
+    let splits = all.into_iter().filter(|_| random.one_in(2)).map(|(name, split)| (name.to_owned(), split));
+    let mut splits: Map<String, Json> = splits.collect();
+    splits.insert("place".to_owned(), json!("place"));
+    query["splits"] = Json::Object(splits);
+    query
+}
+
 fn who(query: &Json, event: &Event) -> Value {
     event.value(query["aggregate_by"].as_str().unwrap_or("card")).clone()
 }
@@ -132,6 +154,15 @@ fn walk(question: &Question<'_>, events: &[(Instant, &Event)]) -> Walk {
     walk
 }
 
+fn span(text: &str) -> i64 {
+    match text {
+        "5m" => HOUR / 12,
+        "6h" => 6 * HOUR,
+        "30d" => 720 * HOUR,
+        _ => 700 * 24 * HOUR,
+    }
+}
+
 fn naive(question: &Question<'_>, events: &[Event]) -> Json {
     let query = question.query;
     let (from, to) = (question.instant("from"), question.instant("to"));
@@ -140,12 +171,7 @@ fn naive(question: &Question<'_>, events: &[Event]) -> Json {
     shown.retain(|(time, _)| inside(*time));
     let steps = query["steps"].as_array().unwrap();
     let success = steps.iter().position(|step| *step == query["success"]).unwrap_or(steps.len() - 1);
-    let idle = match query["idle"].as_str().unwrap() {
-        "5m" => HOUR / 12,
-        "6h" => 6 * HOUR,
-        "30d" => 720 * HOUR,
-        _ => 700 * 24 * HOUR,
-    };
+    let idle = span(query["idle"].as_str().unwrap());
     let mut counts = vec![(0, 0, BTreeSet::new()); steps.len()];
     let (mut total, mut converted, mut users) = (0, 0, BTreeSet::new());
     let mut listed = Vec::new();
@@ -233,6 +259,103 @@ fn latencies(query: &Json, shown: &[(Instant, &Event)], step: &Json) -> Json {
         (name.clone(), json!({"latest": took.last().map(|(_, number)| number), "avg": avg}))
     };
     Json::Object(query["latency"].as_object().unwrap().iter().map(of).collect::<Map<String, Json>>())
+}
+
+fn naive_splits(question: &Question<'_>, events: &[Event]) -> Json {
+    let query = question.query;
+    let (from, to) = (question.instant("from"), question.instant("to"));
+    let inside = |time: Instant| from.is_none_or(|from| time >= from) && to.is_none_or(|to| time < to);
+    let mut shown = question.matching(events, &query["entity"]);
+    shown.retain(|(time, _)| inside(*time));
+    let steps = query["steps"].as_array().unwrap();
+    let success = steps.iter().position(|step| *step == query["success"]).unwrap_or(steps.len() - 1);
+    let idle = span(query["idle"].as_str().unwrap());
+    let day = |days: &Json| {
+        let today = question.as_of.micros().div_euclid(24 * HOUR);
+        days.as_i64().map_or(i64::MIN, |days| (today + 1 - days) * 24 * HOUR)
+    };
+    let (mut total, mut converted) = (0, 0);
+    let splits = query["splits"].as_object().unwrap();
+    // By split, then by value: those that are missing last.
+    let mut rows: BTreeMap<(usize, u8, String), Vec<(i64, i64)>> = BTreeMap::new();
+    for (_, events) in sessions(query, shown.clone()) {
+        let path = walk(question, &events).path;
+        let (first, last) = (events[0].0.micros(), events.last().unwrap().0.micros());
+        if path.is_empty() || question.as_of.micros() - last < idle || first < day(&query["days"]) {
+            continue;
+        }
+        total += 1;
+        converted += i64::from(path.contains(&success));
+        let owner = (events[0].1.tenant, who(query, events[0].1));
+        for (place, split) in splits.values().enumerate() {
+            let told = |is_so: bool| (u8::from(!is_so), split[if is_so { "then" } else { "else" }].as_str());
+            let (order, value) = if let Some(prop) = split.as_str() {
+                let mut values = events.iter().map(|(_, event)| prop_of(event, prop));
+                let value = values.find(|value| *value != Value::Null);
+                let Some(value) = value else {
+                    add(rows.entry((place, 9, String::new())).or_default(), &path, success, steps.len());
+                    continue;
+                };
+                (0, value.canonical_text().unwrap())
+            } else {
+                let (order, text) = if let Some(pause) = split["pause"].as_str() {
+                    let own =
+                        |event: &Event| (event.tenant, who(query, event)) == owner && owner.1 != Value::Null;
+                    let own = shown.iter().filter(|(time, event)| time.micros() < first && own(event));
+                    let before = own.map(|(time, _)| time.micros()).max();
+                    told(before.is_none_or(|before| first - before >= span(pause)))
+                } else if let Some(prop) = split["mean"].as_str() {
+                    let numbers = events.iter().filter_map(|(_, event)| event.value(prop).to_json().as_f64());
+                    let numbers: Vec<f64> = numbers.collect();
+                    if numbers.is_empty() {
+                        add(rows.entry((place, 9, String::new())).or_default(), &path, success, steps.len());
+                        continue;
+                    }
+                    told(numbers.iter().sum::<f64>() / numbers.len() as f64 >= 3.0)
+                } else {
+                    told(first >= day(&split["days"]))
+                };
+                (order, text.unwrap().to_owned())
+            };
+            add(rows.entry((place, order, value)).or_default(), &path, success, steps.len());
+        }
+    }
+    let row = |(value, counts): (&(usize, u8, String), &Vec<(i64, i64)>)| {
+        let (place, order, value) = value;
+        let name = splits.keys().nth(*place).unwrap();
+        let value = if *order == 9 { json!(null) } else { json!(value) };
+        let told = counts.iter().enumerate().filter(|(step, count)| *step == steps.len() || count.0 > 0);
+        let mut told: Vec<Json> = told
+            .map(|(step, (sessions, lost))| {
+                json!({
+                    "split": name, "value": value, "step": steps.get(step), "sessions": sessions, "lost": lost,
+                })
+            })
+            .collect();
+        told.rotate_right(1);
+        told
+    };
+    json!({
+        "total_sessions": total, "converted": converted, "splits": rows.iter().flat_map(row).collect::<Json>(),
+    })
+}
+
+/// A session, at each of its steps but success, and behind those among all.
+fn add(counts: &mut Vec<(i64, i64)>, path: &[usize], success: usize, steps: usize) {
+    counts.resize(steps + 1, (0, 0));
+    for (step, count) in counts.iter_mut().enumerate().take(steps) {
+        if step != success && path.contains(&step) {
+            count.0 += 1;
+            count.1 += i64::from(path.iter().all(|other| *other <= step));
+        }
+    }
+    counts[steps].0 += 1;
+    counts[steps].1 += i64::from(!path.contains(&success));
+}
+
+#[test]
+fn sessions_are_split_as_the_naive_engine_splits_them() {
+    hold_against(random_splits, naive_splits, |_| {});
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ebbtide_engine::{ExplainedActor, StopFlag, explain};
 use ebbtide_model::query::{Query, Scalar, bind};
-use ebbtide_model::{Instant, TenantId, Value};
+use ebbtide_model::{Instant, Language, TenantId, Value};
 use ebbtide_store::Snapshot;
 use serde_json::{Value as Json, json};
 
@@ -23,7 +23,7 @@ fn explained(
     let snapshot = snapshot.evolved(&scope, parsed.texts().iter().map(String::as_str));
     let bound = bind(&parsed, snapshot.app()).unwrap();
     let explanation = explain(&snapshot, &scope, &bound, actor, as_of, &StopFlag::default());
-    explanation.unwrap_or_else(|error| panic!("{query}: {error}")).to_json()
+    explanation.unwrap_or_else(|error| panic!("{query}: {error}")).to_json(Language::default())
 }
 
 /// Adds numbers up wherever they stand; lists of objects count by what else is in them.

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use ebbtide_engine::Standing;
+use ebbtide_engine::{Answer, Outcome, Standing};
 use ebbtide_model::{AppSchema, Instant, Value};
 use ebbtide_store::fs::SimFs;
 use ebbtide_store::{Components, FreshIds, Settings, Store};
 use serde_json::{Value as Json, json};
 
-use super::dropoff::{click, random_query};
+use super::dropoff::{click, random_query, random_splits};
 use super::random::{Random, text};
 use super::world::{Event, app, arriving, at, data_sets, opened, scope, try_ask, try_ask_standing};
 
@@ -237,4 +237,94 @@ fn what_nobody_asks_any_more_and_what_has_no_room_goes() {
     ask(&small, &query, later(0));
     let numbers = ask(&small, &query, later(1));
     assert_eq!((numbers.bytes, numbers.made, numbers.answered), (0, 0, 0));
+}
+
+/// What is kept of all moments says of each what a look at all rows says, whatever has come or gone since it was made.
+#[test]
+fn a_dropoff_as_of_any_moment_is_that_of_all_rows() {
+    let start = at("2024-01-01T00:00:00Z").micros();
+    for seed in 0..data_sets() / 20 {
+        let mut random = Random::new(seed);
+        let mut query = json!({
+            "kind": "dropoff", "stream": "sales", "session": {"prop": "points", "gap": "10m"}, "step": "type",
+            "next_step": "place", "steps": ["home", "product", "cart", "success"],
+            "exit": {"where": [{"prop": "place", "value": "exit"}]}, "idle": random.pick(&["1m", "5m", "3h"]),
+            "latency": {"took": "amount", "other": "cost"}, "list": random.pick(&["steps", "sessions"]),
+        });
+        if random.one_in(3) {
+            query = random_query(&mut random);
+        }
+        let mut world = World::new(app(), 0);
+        let mut now = start + 3_600 * SECOND;
+        let own = |mut event: Event| {
+            event.tenant = "a";
+            with_shop(event)
+        };
+        let pool: Vec<Event> = random.events().into_iter().map(own).collect();
+        for _ in 0..20 {
+            let shoppers: Vec<Event> = (0..12).map(|_| own(shopper(&mut random, start, now))).collect();
+            let pool = if random.one_in(4) { &pool } else { &shoppers };
+            let told = happen(&mut world, &mut random, pool, 0);
+            now += random.pick(&[0, SECOND, 59 * SECOND, 900 * SECOND]);
+            let snapshot = world.store().snapshot(&world.app.app).unwrap();
+            for _ in 0..3 {
+                let as_of = match random.below(4) {
+                    0 => random.instant(),
+                    _ => Instant::from_micros(now - random.below(7_200) as i64 * SECOND / 2),
+                };
+                query["limit"] = json!(random.pick(&[1, 2, 5, 1_000]));
+                let got = try_ask(&snapshot, Some("a"), &query, as_of).unwrap();
+                // Over all tenants, of which there is one, nothing is kept.
+                let want = try_ask(&snapshot, None, &query, as_of).unwrap();
+                let told_of = |answer: &Answer| match &answer.outcome {
+                    Outcome::Dropoff(dropoff) => {
+                        let mut dropoff = dropoff.clone();
+                        let listed = dropoff.listed.iter_mut().flatten();
+                        listed.for_each(|session| session.actor.tenant = None);
+                        format!("{dropoff:?}")
+                    }
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(told_of(&got), told_of(&want), "seed {seed}: {told} as of {as_of}\n{query}");
+            }
+        }
+    }
+}
+
+/// The same of sessions by what tells them apart, made of all rows each time.
+#[test]
+fn sessions_that_had_ended_at_any_moment_are_split_as_those_of_all_rows() {
+    let start = at("2024-01-01T00:00:00Z").micros();
+    for seed in 0..data_sets() / 40 {
+        let mut random = Random::new(seed);
+        let mut query = random_splits(&mut random);
+        query["idle"] = json!("5m");
+        (query["from"], query["to"]) = (json!(null), json!(null));
+        let mut world = World::new(app(), 0);
+        let mut now = start + 3_600 * SECOND;
+        let pool: Vec<Event> = random.events().into_iter().map(with_shop).collect();
+        for _ in 0..12 {
+            let shoppers: Vec<Event> = (0..12).map(|_| shopper(&mut random, start, now)).collect();
+            let pool = if random.one_in(2) { &pool } else { &shoppers };
+            let told = happen(&mut world, &mut random, pool, 0);
+            now += random.pick(&[0, SECOND, 59 * SECOND, 900 * SECOND]);
+            let snapshot = world.store().snapshot(&world.app.app).unwrap();
+            for _ in 0..3 {
+                let as_of = match random.below(2) {
+                    0 => random.instant(),
+                    _ => Instant::from_micros(now - random.below(7_200) as i64 * SECOND / 2),
+                };
+                let kept = try_ask(&snapshot, Some("a"), &query, as_of).unwrap();
+                // One with another limit, which counts for nothing, is asked for the first time.
+                let mut again = query.clone();
+                again["limit"] = json!(1 + random.below(999));
+                let fresh = try_ask(&snapshot, Some("a"), &again, as_of).unwrap();
+                assert_eq!(
+                    format!("{:?}", kept.outcome),
+                    format!("{:?}", fresh.outcome),
+                    "seed {seed}: {told} as of {as_of}\n{query}"
+                );
+            }
+        }
+    }
 }

@@ -65,6 +65,43 @@ fn a_question_ends_wherever_it_is_interrupted() {
 }
 
 #[test]
+fn a_question_of_more_groups_than_there_is_memory_for_is_refused_before_it_is_folded() {
+    let mut events = events(12_000);
+    for (event, number) in events.iter_mut().zip(0..) {
+        event.values.insert("card", Value::Int(number));
+        event.values.insert("place", text(&format!("place {number}")));
+    }
+    let snapshot = snapshot(&app(), &events, 1);
+    let by = |limit: Option<u32>| match limit {
+        Some(limit) => json!({"props": ["place"], "limit": limit}),
+        None => json!({"props": ["place"]}),
+    };
+    let funnel = |steps: usize, limit| json!({"kind": "funnel", "steps": vec![json!({"table": "sales"}); steps], "breakdown": by(limit)});
+    let kept = json!({"kind": "retention", "stream": "sales", "period": "day", "periods": 12, "from": "2024-01-01", "breakdown": {"prop": "place"}});
+    let hours = |limit: Json| json!({"kind": "trend", "stream": "sales", "interval": "hour", "from": "2024-01-01", "breakdown": limit});
+    let check = |query: Json, want: Option<&str>| {
+        let answer = try_ask(&snapshot, Some("a"), &query, at("2024-02-01"));
+        match (answer, want) {
+            (Ok(_), None) => {}
+            (Err(error), Some(want)) => {
+                assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+                assert!(error.to_string().contains(want), "{error}");
+            }
+            (answer, want) => panic!("{query}: answered {}, not {want:?}", answer.is_ok()),
+        }
+    };
+    check(funnel(1, None), None);
+    check(
+        funnel(20, None),
+        Some("12000 values to be told apart, each with 20 steps; allowed are 200000 steps"),
+    );
+    check(funnel(20, Some(10)), None);
+    check(kept, Some("12000 values, each with 12 rows"));
+    check(hours(json!({"prop": "place"})), Some("set `breakdown.limit`"));
+    check(hours(json!({"prop": "place", "limit": 10})), None);
+}
+
+#[test]
 fn a_flag_stops_by_its_first_reason_and_one_that_is_not_set_never() {
     let snapshot = snapshot(&app(), &events(10), 1);
     let flag = StopFlag::default();

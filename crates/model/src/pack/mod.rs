@@ -246,6 +246,8 @@ pub struct Report {
     /// What the query string may give, and what paths may (see [`Route::params`]).
     pub params: Vec<Param>,
     pub routes: Vec<Route>,
+    /// In which its money is, by its code of ISO 4217.
+    pub currency: Option<String>,
     /// The feature that the caller's plan must have.
     pub requires: Option<String>,
     /// What of the caller its leaves name: [`SUBJECT`], [`PLAN`] and values of plans.

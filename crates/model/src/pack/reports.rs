@@ -102,6 +102,7 @@ fn report<'a>(
     let routes_node = faults.keep(fields.required("routes"));
     let response_node = faults.keep(fields.required("response"));
     let lists_node = fields.optional("lists");
+    let currency = fields.optional("currency").map(|node| faults.keep(currency(&node, context)));
     let requires = fields.optional("requires").map(|node| faults.keep(feature(&node, context)));
     let cache =
         faults.keep(fields.optional("cache").map_or(Ok(Caching::default()), |node| caching::cache(&node)));
@@ -153,6 +154,7 @@ fn report<'a>(
         description: description?,
         params,
         routes: routes?,
+        currency: currency.map_or(Some(None), |currency| currency.map(Some))?,
         requires: requires.map_or(Some(None), |feature| feature.map(Some))?,
         caller_values,
         relations,
@@ -182,6 +184,25 @@ fn language(params: &[Param], context: &Context<'_>, path: &str) -> Result<Param
         default: Some(text(Language::default())),
         choices: Language::ALL.into_iter().map(text).collect(),
         ..Param::plain(LANG, ColumnType::Text)
+    })
+}
+
+/// The currency of a report's money: itself, or the constant that holds it.
+fn currency(node: &Node<'_>, context: &Context<'_>) -> Result<String, Fault> {
+    let given = node.text()?;
+    let found = match given.strip_prefix('$') {
+        None => Some(given),
+        Some(name) => match context.constants.iter().find(|(known, _)| known == name) {
+            Some((known, Value::Text(text))) => {
+                context.used.borrow_mut().insert(known.clone());
+                Some(text.as_ref())
+            }
+            _ => None,
+        },
+    };
+    let is_code = |code: &&str| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    found.filter(is_code).map(str::to_owned).ok_or_else(|| {
+        node.expected("a currency's code of ISO 4217, such as EUR, or `$name` of a constant that holds one")
     })
 }
 

@@ -385,6 +385,24 @@ fn an_access_finds_tenants_and_plans_by_statements_and_says_what_plans_have() {
 }
 
 #[test]
+fn reports_say_in_which_currency_their_money_is() {
+    let report = |line: &str| {
+        let with = SMALL.replace("    response:", &format!("    {line}\n    response:"));
+        with.replace("tables:", "constants: {own: RUB, few: 3}\ntables:")
+            .replace("limit: $limit", "limit: [$limit, $few]")
+    };
+    let of = |line: &str| parse(&report(line)).reports[0].currency.clone();
+    assert_eq!(of("currency: $own").as_deref(), Some("RUB"));
+    let literal = parse(&report("currency: EUR").replace("own: RUB, ", ""));
+    assert_eq!(literal.reports[0].currency.as_deref(), Some("EUR"));
+    for wrong in ["eur", "$few", "$none", "euro"] {
+        let faults = Pack::parse(&report(&format!("currency: {wrong}"))).unwrap_err();
+        let told = render_faults("pack.yaml", &faults);
+        assert!(told.contains("reports.sold.currency: ") && told.contains("ISO 4217"), "{told}");
+    }
+}
+
+#[test]
 fn reports_name_their_caller_and_require_features_that_plans_have() {
     let yaml = SMALL.replace(
         "pack: shop",

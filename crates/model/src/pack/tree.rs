@@ -241,6 +241,7 @@ fn shape_fields(
 /// What `whole` may name, by the query's kind.
 fn whole_fields(kind: &Kind) -> Vec<Cow<'static, str>> {
     let known: &[&str] = match kind {
+        Kind::Dropoff(dropoff) if dropoff.list == DropoffList::Splits => &["total_sessions", "converted"],
         Kind::Dropoff(_) => &[
             "total_sessions",
             "total_users",
@@ -332,6 +333,7 @@ fn plain_row_fields(kind: &Kind) -> Vec<&'static str> {
             DropoffList::Sessions => {
                 vec!["session_id", "actor", "started_at", "last_event_at", "path", "outcome", "exit_step"]
             }
+            DropoffList::Splits => vec!["split", "value", "step", "sessions", "lost"],
         },
     }
 }

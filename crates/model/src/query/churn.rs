@@ -135,7 +135,7 @@ impl Churn {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "at most 10^9, so exact before the division")]
-    fn multiplier(&self) -> f64 {
+    pub fn multiplier(&self) -> f64 {
         self.multiplier_millionths as f64 / 1e6
     }
 }

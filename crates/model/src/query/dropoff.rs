@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::filter::{Scalar, decode_name};
 use super::matcher::{Matcher, count};
+use super::splits::Splits;
 use super::when::Duration;
 use crate::{ColumnType, Fault, Fields, Node, TableName};
 
@@ -34,6 +35,8 @@ pub struct Dropoff {
     pub list: DropoffList,
     /// How many sessions are listed, where they are.
     pub limit: u32,
+    /// Where they are listed.
+    pub splits: Option<Splits>,
 }
 
 /// Which events are one session.
@@ -61,6 +64,20 @@ pub struct Latency {
 pub enum DropoffList {
     Steps,
     Sessions,
+    /// The sessions that have ended, by what tells them apart.
+    Splits,
+}
+
+impl DropoffList {
+    const NAMES: [&str; 3] = ["steps", "sessions", "splits"];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Sessions => "sessions",
+            Self::Splits => "splits",
+        }
+    }
 }
 
 impl Dropoff {
@@ -75,9 +92,10 @@ impl Dropoff {
             }
         };
         let list = fields.optional("list").map_or(Ok(DropoffList::Steps), |node| {
-            node.choice(&["steps", "sessions"], |name| match name {
+            node.choice(&DropoffList::NAMES, |name| match name {
                 "steps" => Some(DropoffList::Steps),
                 "sessions" => Some(DropoffList::Sessions),
+                "splits" => Some(DropoffList::Splits),
                 _ => None,
             })
         })?;
@@ -96,6 +114,10 @@ impl Dropoff {
             latency: fields.optional("latency").map_or(Ok(Vec::new()), |node| Latency::decode_all(&node))?,
             list,
             limit: limit.unwrap_or(LIMIT_DEFAULT),
+            splits: match list {
+                DropoffList::Splits => Some(Splits::decode(fields)?),
+                DropoffList::Steps | DropoffList::Sessions => None,
+            },
         })
     }
 
@@ -112,14 +134,11 @@ impl Dropoff {
         put("idle", self.idle.to_json());
         let latency = self.latency.iter().map(|latency| (latency.name.clone(), latency.to_json()));
         put("latency", Json::Object(latency.collect()));
-        put(
-            "list",
-            Json::from(match self.list {
-                DropoffList::Steps => "steps",
-                DropoffList::Sessions => "sessions",
-            }),
-        );
+        put("list", Json::from(self.list.name()));
         put("limit", Json::from(self.limit));
+        for (name, field) in self.splits.iter().flat_map(Splits::to_json) {
+            put(name, field);
+        }
         Json::Object(json)
     }
 }
@@ -164,6 +183,12 @@ impl Dropoff {
             .iter()
             .map(named)
             .collect(),
+            DropoffList::Splits => {
+                [("split", Text), ("value", Text), ("step", Text), ("sessions", Int), ("lost", Int)]
+                    .iter()
+                    .map(named)
+                    .collect()
+            }
         }
     }
 }

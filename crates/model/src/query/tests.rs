@@ -163,7 +163,19 @@ fn a_bad_dropoff_is_told_where_it_is_bad_and_what_is_allowed() {
     check(json!({"latency": {"a b": "x"}}), "latency.a b", "letters, digits and _");
     check(json!({"latency": {"system": 5}}), "latency.system", "a property, or an object");
     check(json!({"latency": {"system": {"table": "t"}}}), "latency.system.prop", "is missing");
-    check(json!({"list": "all"}), "list", "\"steps\" or \"sessions\"");
+    check(json!({"list": "all"}), "list", "\"steps\", \"sessions\" or \"splits\"");
+    check(json!({"list": "splits"}), "splits", "is missing");
+    check(json!({"list": "sessions", "splits": {"a": "p"}}), "splits", "is no field here");
+    let split = |split: Json| json!({"list": "splits", "splits": {"a": split}});
+    check(json!({"list": "splits", "splits": {}}), "splits", "allowed are 1 to 8");
+    check(json!({"list": "splits", "splits": {"a b": "p"}}), "splits.a b", "letters, digits and _");
+    check(json!({"list": "splits", "splits": {"a": "p"}, "days": 0}), "days", "from 1 to 366");
+    check(split(json!(5)), "splits.a", "a property, or an object");
+    check(split(json!({"then": "x", "else": "y"})), "splits.a", "one of `pause`, `mean` and `days`");
+    check(split(json!({"pause": "1d", "then": "x"})), "splits.a.else", "is missing");
+    check(split(json!({"mean": "p", "then": "x", "else": "y"})), "splits.a.at_least", "is missing");
+    let mean = json!({"mean": "p", "at_least": 1, "then": "x", "else": "y"});
+    check(json!({"list": "splits", "splits": {"a": mean, "b": mean}}), "splits", "allowed is one");
     check(json!({"limit": 1001}), "limit", "from 1 to 1000");
 }
 
@@ -485,7 +497,7 @@ impl Choices {
         let units = Unit::NAMES.map(Json::from);
         let breakdown = json!({"prop": "p", "scope": self.pick(&[json!("actor"), json!(null)]), "limit": 5});
         let breakdown = self.pick(&[json!(null), breakdown]);
-        let own = match self.below(10) {
+        let own = match self.below(11) {
             9 => json!({
                 "kind": "dropoff", "entity": self.matcher(), "step": "p", "steps": ["a", 1, true],
                 "next_step": self.pick(&[json!(null), json!("q")]), "success": self.pick(&[json!(null), json!(1)]),
@@ -493,6 +505,15 @@ impl Choices {
                 "exit": self.pick(&[json!(null), json!({"event": "exit"})]), "idle": self.pick(&[json!(null), json!("1h")]),
                 "latency": self.pick(&[json!(null), json!({"a": "p", "b": {"prop": "p", "table": "t", "step": "q"}})]),
                 "list": self.pick(&[json!(null), json!("sessions")]), "limit": self.pick(&[json!(null), json!(7)]),
+            }),
+            10 => json!({
+                "kind": "dropoff", "entity": self.matcher(), "step": "p", "steps": ["a", "b"], "list": "splits",
+                "splits": {
+                    "prop": "p", "pause": {"pause": "14d", "then": "x", "else": "y"},
+                    "mean": {"mean": "n", "at_least": self.pick(&[json!(1), json!(0.5)]), "then": "x", "else": "y"},
+                    "days": {"days": 7, "then": "x", "else": "y"},
+                },
+                "days": self.pick(&[json!(null), json!(14)]),
             }),
             0 => json!({
                 "kind": "retention",

@@ -65,7 +65,7 @@ pub(super) fn enter<'r>(
 }
 
 /// All that the header says; what is no text says nothing.
-fn languages(headers: &HeaderMap) -> Option<String> {
+pub(super) fn languages(headers: &HeaderMap) -> Option<String> {
     let given = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
     let given: Vec<&str> = given.collect();
     (!given.is_empty()).then(|| given.join(","))

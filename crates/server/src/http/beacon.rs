@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value as JsonValue};
 
 use super::body::{WholeBody, read_plain};
@@ -21,24 +22,37 @@ const KEY: &str = "key";
 /// What else a body may hold, in the order in which it is stored.
 const LISTS: [(&str, Way); 3] = [("events", Way::Events), ("actors", Way::Actors), ("aliases", Way::Aliases)];
 
-pub(super) async fn take(
-    State(server): State<Arc<Server>>,
-    request: Request,
-) -> Result<Json<JsonValue>, Problem> {
+pub(super) async fn take(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let taken = take_of(&server, request).await;
+    // A script that cannot read why it was refused would take the server for one that is away, and try for ever.
+    if taken.is_err() && check_origin(&server, &headers).is_err() {
+        return readable(taken.into_response(), &headers);
+    }
+    taken.into_response()
+}
+
+/// What pages of the request's origin may read.
+fn readable(mut response: Response, asked: &HeaderMap) -> Response {
+    if let Some(origin) = asked.get(header::ORIGIN) {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    response
+}
+
+async fn take_of(server: &Arc<Server>, request: Request) -> Result<Json<JsonValue>, Problem> {
     let (headers, uri) = (request.headers().clone(), request.uri().clone());
     let settings = &server.settings;
     let body = read_plain(request, settings.body_bytes_max, settings, &server.bodies).await?;
+    check_origin(server, &headers)?;
     let server = server.clone();
-    let stored = tokio::task::spawn_blocking(move || store(server, &headers, &uri, &body)).await;
+    let stored = tokio::task::spawn_blocking(move || store(server, &uri, &body)).await;
     stored.map_err(|error| Problem::hidden(Code::Internal, error))?.map(Json)
 }
 
-fn store(
-    server: Arc<Server>,
-    headers: &HeaderMap,
-    uri: &Uri,
-    body: &WholeBody,
-) -> Result<JsonValue, Problem> {
+fn store(server: Arc<Server>, uri: &Uri, body: &WholeBody) -> Result<JsonValue, Problem> {
     let body = body.borrowed_json()?;
     let Captured::Object(fields) = &body else {
         return Err(invalid(format!("The body is {}; allowed is an object.", body.kind())));
@@ -47,7 +61,6 @@ fn store(
     let signed = with_key(key)?;
     let now = server.now();
     let delivery = Delivery::of(server.clone(), &signed, uri, now)?;
-    check_origin(&server, headers)?;
     let known = |name: &str| name == KEY || LISTS.iter().any(|(list, _)| *list == name);
     if let Some((name, _)) = fields.iter().find(|(name, _)| !known(name)) {
         let name = shortened(name);

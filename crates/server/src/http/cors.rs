@@ -1,10 +1,13 @@
 //! Browsers on other origins: who may call, and what they may read of an answer. Without a rule no header
 //! tells of it, save on the paths that reports in other sites' pages ask (`embedded.rs`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::OWN_PATHS;
 
 /// Every origin.
 const ANY: &str = "*";
@@ -67,12 +70,18 @@ impl CorsRules {
         };
         let layer = CorsLayer::new()
             .allow_origin(origins)
-            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
+            .allow_methods(methods())
             .allow_headers(REQUEST_HEADERS)
             .expose_headers(ANSWER_HEADERS)
             .max_age(self.max_age);
         Some(layer.allow_credentials(self.credentials && !self.is_open_to_all()))
     }
+}
+
+/// Every method that some path takes: those of packs take none that the server's own do not.
+fn methods() -> Vec<Method> {
+    let names: BTreeSet<&str> = OWN_PATHS.iter().flat_map(|own| own.verb.methods().split(", ")).collect();
+    names.into_iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok()).collect()
 }
 
 /// Whether pages of this origin are the server's own.

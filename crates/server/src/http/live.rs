@@ -16,8 +16,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use ebbtide_model::pack::{Live, Route};
 use ebbtide_model::{Scope, Written};
-use futures::stream;
+use futures::{SinkExt as _, stream};
 use serde_json::{Map, Value as Json, json};
+use tokio_tungstenite::tungstenite::Error as Unread;
 
 use super::access::{self, Pairs, PathParams};
 use super::admission::{self, Admission};
@@ -34,7 +35,9 @@ const TOKEN: &str = "token";
 /// What one socket keeps of what comes and goes, so that a thousand of them take little.
 const BUFFER_BYTES: usize = 4 << 10;
 /// Past it a message ends the connection; a shorter one that is too long is answered.
-const FRAME_BYTES_MAX: usize = 64 << 10;
+const FRAME_BYTES_MAX: usize = 1 << 20;
+/// How long whoever is sent home has to read why.
+const PARTING: Duration = Duration::from_secs(1);
 /// How often a socket is asked whether somebody is there, and events of nothing are sent.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How long nothing may be heard of a socket.
@@ -43,6 +46,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// Why a socket is closed: of RFC 6455, and one of ours.
 const GOING_AWAY: u16 = 1001;
 const UNREADABLE: u16 = 1002;
+const NO_TEXT: u16 = 1007;
+const TOO_LONG: u16 = 1009;
 const TOKEN_ENDED: u16 = 4401;
 /// And the status with which it would be refused now.
 const REFUSED: u16 = 4000;
@@ -61,7 +66,7 @@ pub(super) async fn report(
     let path = access::path_pairs(path);
     let name =
         path.as_ref().ok().and_then(|path| access::last(path, "report")).unwrap_or_default().to_owned();
-    let caller = access::sign_in_to_read(&server, &headers, &uri, &name)?;
+    let caller = in_time(&server, access::sign_in_to_read(&server, &headers, &uri, &name)?)?;
     path?;
     listen(&server, (caller, &headers), &name, &query, upgrade).await
 }
@@ -75,6 +80,7 @@ pub(super) async fn bound(
 ) -> Result<Response, Problem> {
     let (headers, query) = asked(&server, headers, &uri).await?;
     let (caller, embed) = access::sign_in_bound(&server, &headers, &uri)?;
+    let caller = in_time(&server, caller)?;
     listen(&server, (caller, &headers), &embed.report, &query, upgrade).await
 }
 
@@ -106,7 +112,7 @@ pub(super) fn handler(way: Arc<LiveRoute>) -> MethodRouter<Arc<Server>> {
                 let (headers, query) = asked(&server, headers, &uri).await?;
                 let path = access::path_pairs(path)?;
                 let form = Form::Added(way.live.add.clone());
-                let caller = access::sign_in_to(&server, &headers, &way.report.app)?;
+                let caller = in_time(&server, access::sign_in_to(&server, &headers, &way.report.app)?)?;
                 let admitted = admit(&server, &way, caller, &headers, path, query).await?;
                 admitted.socket(way, form, upgrade)
             }
@@ -172,6 +178,15 @@ fn with_token(mut headers: HeaderMap, query: &Pairs) -> HeaderMap {
         headers.insert(header::AUTHORIZATION, value);
     }
     headers
+}
+
+/// Refused where it would be sent home at once: who asks once may come as late as the leeway lets it, a listener stays
+/// a few seconds past its token's end at most.
+fn in_time(server: &Server, caller: Caller) -> Result<Caller, Problem> {
+    if caller.ends_at(&server.settings.token) <= server.now() {
+        return Err(Problem::new(Code::TokenExpired, "The token's `exp` has passed."));
+    }
+    Ok(caller)
 }
 
 fn wants_socket(headers: &HeaderMap) -> bool {
@@ -317,14 +332,48 @@ struct Talk {
 enum Turn {
     Say(Message),
     Close(u16, &'static str),
+    /// Closed since nothing that it sends can be read any more.
+    Unread(u16, &'static str),
     /// Told why, and then closed.
     Cut(Arc<Problem>),
     Listen,
+    /// The other end has closed, which is to be answered.
+    Answer,
+    /// Nobody is there any more.
     End,
 }
 
 fn close(code: u16, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
+/// Why a socket is closed of which nothing can be read any more.
+fn unreadable(error: axum::Error) -> Turn {
+    match error.into_inner().downcast_ref::<Unread>() {
+        Some(Unread::Capacity(_)) => Turn::Unread(TOO_LONG, "a message was of more than 1 MiB"),
+        Some(Unread::Utf8(_)) => Turn::Unread(NO_TEXT, "a message of text was no UTF-8"),
+        Some(Unread::Protocol(_)) => Turn::Unread(UNREADABLE, "what was sent was no WebSocket's"),
+        Some(_) | None => Turn::End,
+    }
+}
+
+/// Says the last, answers a close, and reads what is still sent until the other end has closed: an end with bytes that
+/// nobody has read would take back what was said.
+async fn part(socket: &mut WebSocket, last: Vec<Message>) {
+    let parting = async {
+        for message in last {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+        if socket.close().await.is_err() {
+            return;
+        }
+        while let Some(Ok(_)) = socket.recv().await {}
+    };
+    if tokio::time::timeout(PARTING, parting).await.is_err() {
+        tracing::debug!(target: "ebbtide::live", "a socket did not take its close");
+    }
 }
 
 impl Talk {
@@ -338,7 +387,7 @@ impl Talk {
                     heard = tokio::time::Instant::now();
                     match message {
                         Some(Ok(message)) => self.heard(message).await,
-                        Some(Err(_)) => Turn::Close(UNREADABLE, "a message was of more than 64 KiB, or no text"),
+                        Some(Err(error)) => unreadable(error),
                         None => Turn::End,
                     }
                 }
@@ -346,6 +395,7 @@ impl Talk {
                     if heard.elapsed() > SILENCE_MAX { Turn::End } else { Turn::Say(Message::Ping(Bytes::new())) }
                 }
             };
+            let is_unread = matches!(turn, Turn::Unread(..));
             let last = match turn {
                 Turn::Listen => continue,
                 Turn::End => return,
@@ -357,21 +407,17 @@ impl Talk {
                     }
                     return;
                 }
-                Turn::Close(code, reason) => vec![close(code, reason)],
+                Turn::Answer => vec![],
+                Turn::Close(code, reason) | Turn::Unread(code, reason) => vec![close(code, reason)],
                 Turn::Cut(problem) => {
                     let code = REFUSED + problem.code().status().as_u16();
                     vec![Message::Text(error(&problem).into()), close(code, problem.code().as_str())]
                 }
             };
-            let sent = async {
-                for message in last {
-                    if socket.send(message).await.is_err() {
-                        return;
-                    }
-                }
-            };
-            if tokio::time::timeout(Duration::from_secs(1), sent).await.is_err() {
-                tracing::debug!(target: "ebbtide::live", "a socket did not take its close");
+            part(&mut socket, last).await;
+            if is_unread {
+                // What it still sends is not read, so that it is not heard when it has closed.
+                tokio::time::sleep(PARTING).await;
             }
             return;
         }
@@ -397,7 +443,7 @@ impl Talk {
             Message::Binary(_) => {
                 Err(Problem::new(Code::BodyInvalid, "The message is of bytes; allowed is text."))
             }
-            Message::Close(_) => return Turn::End,
+            Message::Close(_) => return Turn::Answer,
             Message::Ping(_) | Message::Pong(_) => return Turn::Listen,
         };
         match said {

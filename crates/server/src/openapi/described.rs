@@ -150,9 +150,13 @@ fn explanation() -> Json {
                         "rules": {"type": "string"},
                         "reads": {},
                         "same": {"type": "boolean"},
-                        "why": {"type": "string"}
+                        "why": {"type": "string"},
+                        "differences": {
+                            "type": "array", "items": {"type": "string"},
+                            "description": "Codes of what is other about those rules."
+                        }
                     },
-                    "required": ["engine", "rules", "reads", "same", "why"]
+                    "required": ["engine", "rules", "reads", "same", "why", "differences"]
                 }
             },
             "query": {"type": "object"},
@@ -165,7 +169,11 @@ fn explanation() -> Json {
 fn rule() -> Json {
     json!({
         "type": "object",
-        "properties": {"code": {"type": "string"}, "text": {"type": "string"}},
-        "required": ["code", "text"]
+        "properties": {
+            "code": {"type": "string"},
+            "text": {"type": "string", "description": "The rule as a sentence, in the language of `lang`."},
+            "facts": {"type": "object", "description": "What the sentence names; places count from zero, as in the query."}
+        },
+        "required": ["code", "text", "facts"]
     })
 }

@@ -102,8 +102,11 @@ fn paths(server: &Server) -> Json {
     for way in &server.routes.reports {
         let number = numbers.entry((way.app.name().as_str(), way.report.name.as_str())).or_insert(0);
         *number += 1;
-        let operation = reports::operation(way, *number, &server.sql);
-        paths.insert(way.route.path.clone(), json!({"get": operation.to_json()}));
+        let mut operation = reports::operation(way, *number, &server.sql).to_json();
+        if let Some(currency) = &way.report.currency {
+            operation["x-ebbtide-currency"] = Json::from(currency.as_str());
+        }
+        paths.insert(way.route.path.clone(), json!({"get": operation}));
     }
     for way in &server.routes.captures {
         paths.insert(way.capture.path.clone(), json!({"post": incoming::capture(way, server).to_json()}));

@@ -6,6 +6,7 @@ pub(crate) mod cards;
 mod described;
 mod document;
 mod examples;
+mod folds;
 mod incoming;
 mod operation;
 pub(crate) mod own;

@@ -1,5 +1,7 @@
 //! Operations of the server's own paths.
 
+use ebbtide_model::Language;
+use ebbtide_model::pack::LANG;
 use serde_json::{Value as Json, json};
 
 use super::operation::{Access, Answer, BODY_CODES, KEPT_HEADERS, Operation, SIGN_IN_CODES, WORK_CODES};
@@ -118,10 +120,10 @@ pub(crate) fn explain(_: &Server) -> Operation {
             under the rules of others."
             .to_owned(),
         access: Access::SignedIn,
-        parameters: vec![of_app()],
+        parameters: vec![of_app(), of_language()],
         body: Some((body, json!({"query": {"kind": "churn"}, "actor": 1}))),
         answers: vec![Answer::json(schema, "The explanation.")],
-        codes: asking_codes(&[Code::QueryInvalid]),
+        codes: asking_codes(&[Code::QueryInvalid, Code::ParameterInvalid]),
     }
 }
 
@@ -408,6 +410,15 @@ pub(super) fn or_null(schema: Json) -> Json {
 
 pub(super) fn of_app() -> Json {
     json!({"$ref": "#/components/parameters/app"})
+}
+
+/// In which language sentences are.
+fn of_language() -> Json {
+    json!({
+        "name": LANG, "in": "query", "required": false,
+        "description": "The language of texts. Default: what `Accept-Language` wants, else English.",
+        "schema": {"type": "string", "enum": Language::ALL.map(Language::code)},
+    })
 }
 
 pub(super) fn roles(names: &[&str]) -> Access {

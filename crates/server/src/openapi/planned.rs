@@ -9,8 +9,8 @@ use ebbtide_engine::sql::{
 use ebbtide_model::pack::{
     AS_OF, Composed, Each, PLAN, Pack, RelationRows, Report, SUBJECT, Setting, filled,
 };
-use ebbtide_model::query::{Query, bind};
-use ebbtide_model::{Instant, Value};
+use ebbtide_model::query::{BoundQuery, Query, bind};
+use ebbtide_model::{AppSchema, Instant, Value};
 use serde_json::Value as Json;
 
 /// A value for every name that a statement may use.
@@ -61,8 +61,12 @@ impl<'a> Planned<'a> {
         self.relations.get(index)?.as_ref().map(|relation| relation.rows.columns.as_slice())
     }
 
-    /// The rows of a behavioural query, of which there are none.
-    fn folded(&self, query: &Json, values: &Values) -> Option<SqlRows> {
+    /// A behavioural query, with these values in it.
+    pub(super) fn bound(&self, query: &Json, values: &Values) -> Option<BoundQuery> {
+        self.bound_to(query, values).map(|(question, _)| question)
+    }
+
+    fn bound_to(&self, query: &Json, values: &Values) -> Option<(BoundQuery, AppSchema)> {
         let value = |name: &str| match name {
             AS_OF => Some(Json::from(Instant::from_micros(0).to_string())),
             name => values.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_json()),
@@ -70,8 +74,13 @@ impl<'a> Planned<'a> {
         let query = Query::parse(&filled(query, value).ok()?).ok()?;
         let texts = query.texts();
         let schema = self.pack.schema.assuming(texts.iter().map(String::as_str));
-        let columns = bind(&query, &schema).ok()?.relation(&schema);
-        SqlRows::of_values(&columns, &[]).ok()
+        Some((bind(&query, &schema).ok()?, schema))
+    }
+
+    /// The rows of a behavioural query, of which there are none.
+    fn folded(&self, query: &Json, values: &Values) -> Option<SqlRows> {
+        let (question, schema) = self.bound_to(query, values)?;
+        SqlRows::of_values(&question.relation(&schema), &[]).ok()
     }
 
     /// Those of the report's own statements.

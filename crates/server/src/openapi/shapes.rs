@@ -5,6 +5,7 @@ use ebbtide_model::Value;
 use ebbtide_model::pack::{AS_OF, BehaviourLeaf, Each, FIELDS, Pack, Report, Shape, ShapeOf, SqlShape, Tree};
 use serde_json::{Map, Value as Json, json};
 
+use super::folds::Fold;
 use super::planned::{Planned, Values};
 use super::schemas::{of_column, of_type};
 
@@ -93,7 +94,7 @@ impl Shapes<'_> {
                 };
                 json!({"anyOf": [then, self.tree(otherwise, place)]})
             }
-            Tree::Behaviour(leaf) => self.behaviour(leaf),
+            Tree::Behaviour(leaf) => self.behaviour(leaf, place),
             Tree::Insights(_) => json!({"type": "array", "items": {"$ref": "#/components/schemas/Insight"}}),
         }
     }
@@ -126,7 +127,7 @@ impl Shapes<'_> {
             } else if let Tree::Behaviour(leaf) = tree
                 && let Some(shape) = &leaf.shape
             {
-                fields.properties.extend(self.of_fields(&leaf.query, shape));
+                fields.properties.extend(self.of_fields(&leaf.query, shape, place));
             } else {
                 fields.known = false;
             }
@@ -148,11 +149,11 @@ impl Shapes<'_> {
     }
 
     /// The rows that a query's result becomes, or that result as it is.
-    fn behaviour(&self, leaf: &BehaviourLeaf) -> Json {
+    fn behaviour(&self, leaf: &BehaviourLeaf, place: &Place<'_>) -> Json {
         let Some(shape) = &leaf.shape else {
             return json!({"type": "object", "description": "The result of a behavioural query: see docs/queries.md."});
         };
-        let object = Fields { properties: self.of_fields(&leaf.query, shape), known: true }.schema();
+        let object = Fields { properties: self.of_fields(&leaf.query, shape, place), known: true }.schema();
         match shape.of {
             ShapeOf::Rows => json!({"type": "array", "items": object}),
             ShapeOf::Whole => object,
@@ -161,13 +162,15 @@ impl Shapes<'_> {
 
     /// `x-ebbtide-value` says which value of which question a field is: fields with the same one are one value
     /// under several names.
-    fn of_fields(&self, query: &Json, shape: &Shape) -> Map<String, Json> {
+    fn of_fields(&self, query: &Json, shape: &Shape, place: &Place<'_>) -> Map<String, Json> {
         let kind = query.get("kind").and_then(Json::as_str).unwrap_or_default();
+        let question = self.planned.bound(query, &place.values);
+        let fold = Fold::new(kind, shape.of, question, &self.report.routes);
         let mut found = Vec::new();
         questions(&self.report.response, &mut found);
         let question = found.iter().position(|own| *own == query).unwrap_or(found.len());
         let field = |of: &str| {
-            let mut schema = of_kind(kind, of);
+            let mut schema = fold.field(of);
             schema["x-ebbtide-value"] = json!(format!("{question}.{of}"));
             schema
         };
@@ -224,44 +227,5 @@ fn questions<'a>(tree: &'a Tree, found: &mut Vec<&'a Json>) {
         }
         Tree::Behaviour(leaf) if !found.contains(&&leaf.query) => found.push(&leaf.query),
         Tree::Behaviour(_) | Tree::Literal(_) | Tree::Param(_) | Tree::Sql { .. } | Tree::Insights(_) => {}
-    }
-}
-
-/// A field of the rows of a query of this kind.
-fn of_kind(kind: &str, field: &str) -> Json {
-    match (kind, field) {
-        ("dropoff", "step") => json!({"type": "string"}),
-        // These count, whatever there is.
-        (
-            "dropoff",
-            "sessions" | "users" | "exits" | "total_sessions" | "total_users" | "total_exits" | "converted"
-            | "active",
-        )
-        | ("stickiness", "periods" | "actors" | "at_least")
-        | ("churn", "events" | "total")
-        | ("paths", "step" | "count")
-        | ("preceding", "count") => json!({"type": "integer", "minimum": 0}),
-        (_, field) => of_field(field),
-    }
-}
-
-/// A field of the rows of a behavioural query.
-fn of_field(field: &str) -> Json {
-    match field {
-        "start" => json!({"type": "string", "examples": ["2026-11-20"]}),
-        "dormant" => json!({"type": ["integer", "null"], "maximum": 0}),
-        "size" | "events" | "days_inactive" | "count" | "step" | "periods" | "actors" | "at_least"
-        | "active" | "new" | "returning" | "resurrecting" | "entered" | "converted" => {
-            json!({"type": ["integer", "null"], "minimum": 0})
-        }
-        "counts" => json!({"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
-        "percent" => json!({"type": "array", "items": {"type": ["number", "null"], "minimum": 0}}),
-        "first" | "last" => json!({"type": "string", "format": "date-time"}),
-        "interval_days" | "ratio" | "alive" | "expected" | "rate" | "rate_of_previous" | "avg_seconds"
-        | "median_seconds" => json!({"type": ["number", "null"]}),
-        "at_risk" => json!({"type": "boolean"}),
-        field if field.starts_with("counts.") => json!({"type": ["integer", "null"], "minimum": 0}),
-        field if field.starts_with("percent.") => json!({"type": ["number", "null"], "minimum": 0}),
-        _ => json!({}),
     }
 }

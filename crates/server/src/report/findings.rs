@@ -27,7 +27,10 @@ pub(super) fn told(insights: &Insights, rows: Vec<Json>, language: Language) -> 
     }
     // It keeps the order of the rules, and of each rule's findings.
     findings.sort_by_key(|(finding, _)| finding.severity);
-    findings.into_iter().map(|(finding, rule)| words.item(&rule.name, &finding, &rule.texts)).collect()
+    findings
+        .into_iter()
+        .map(|(finding, rule)| words.item(&rule.name, &rule.rule.key, &finding, &rule.texts))
+        .collect()
 }
 
 /// What a leaf gave, as rows: an object is one, null none.
@@ -55,13 +58,16 @@ impl Words<'_> {
         let evidence = [(few.count.clone(), Json::from(count)), ("least".to_owned(), Json::from(few.least))];
         let evidence = Map::from_iter(evidence);
         let finding = Finding { severity: Severity::Info, evidence, test: None };
-        Some(self.item(FEW, &finding, &few.texts))
+        Some(self.item(FEW, &[], &finding, &few.texts))
     }
 
-    fn item(&self, rule: &str, finding: &Finding, texts: &Texts) -> Json {
+    /// `key`: what of the evidence says what it is about.
+    fn item(&self, rule: &str, key: &[String], finding: &Finding, texts: &Texts) -> Json {
         let evidence = &finding.evidence;
         let about = evidence.values().next().and_then(Json::as_str);
         let fact = |name: &str| match (&finding.test, evidence.get(name)) {
+            // A number that names something is no amount.
+            (_, Some(Json::Number(number))) if key.iter().any(|own| own == name) => number.to_string(),
             (_, Some(value)) => self.shown(value),
             (Some(test), None) => self.of_test(test, name),
             (None, None) => String::new(),
@@ -86,21 +92,20 @@ impl Words<'_> {
     fn shown(&self, value: &Json) -> String {
         match value {
             Json::String(text) => self.insights.named(text, self.language).to_owned(),
-            Json::Number(number) => self.marked(
+            Json::Number(number) => self.language.number(
                 &number
                     .as_f64()
                     .filter(|_| number.is_f64())
                     .map_or_else(|| number.to_string(), |float| float.to_string()),
             ),
-            other @ (Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) => {
-                digits(other).map_or_else(|| Written(other).to_string(), |digits| self.marked(digits))
-            }
+            other @ (Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) => digits(other)
+                .map_or_else(|| Written(other).to_string(), |digits| self.language.number(digits)),
         }
     }
 
     fn of_test(&self, test: &Significance, name: &str) -> String {
         match name {
-            "z" => self.marked(&format!("{:.2}", test.z)),
+            "z" => self.language.number(&format!("{:.2}", test.z)),
             "p" => self.chance(test.p),
             "p_adjusted" => self.chance(test.p_adjusted),
             _ => test.looks.to_string(),
@@ -109,14 +114,7 @@ impl Words<'_> {
 
     /// `= 0.012`, or `< 0.001`.
     fn chance(&self, p: f64) -> String {
-        self.marked(&if p < P_LEAST { format!("< {P_LEAST}") } else { format!("= {p:.3}") })
-    }
-
-    fn marked(&self, number: &str) -> String {
-        match self.language.decimal_mark() {
-            '.' => number.to_owned(),
-            mark => number.replace('.', &mark.to_string()),
-        }
+        self.language.number(&if p < P_LEAST { format!("< {P_LEAST}") } else { format!("= {p:.3}") })
     }
 }
 

@@ -2,9 +2,9 @@
 //! the names, cells and decimals that the pack asks for. Fractions are exact until here.
 
 use ebbtide_engine::answer::{
-    ActorId, Bucket, ChurnActor, CohortCell, CohortRow, DropoffAnswer, DropoffSession, DropoffStep, Edge,
-    FunnelAnswer, FunnelCounts, FunnelStepCount, GroupValue, LifecycleBucket, PrecedingAnswer, Quantity,
-    StickinessAnswer, TrendAnswer,
+    ActorId, Bucket, ChurnActor, CohortCell, CohortRow, DropoffAnswer, DropoffSession, DropoffSplit,
+    DropoffStep, Edge, FunnelAnswer, FunnelCounts, FunnelStepCount, GroupValue, LifecycleBucket,
+    PrecedingAnswer, Quantity, StickinessAnswer, TrendAnswer,
 };
 use ebbtide_engine::{Outcome, Ratio};
 use ebbtide_model::pack::{Cells, EmptyRows, Shape};
@@ -125,6 +125,9 @@ fn sticking(stickiness: &StickinessAnswer, shape: &Shape) -> Vec<Json> {
 
 /// A row for each session where those are listed, else for each step.
 fn dropping(dropoff: &DropoffAnswer, shape: &Shape) -> Vec<Json> {
+    if let Some(splits) = &dropoff.splits {
+        return splits.iter().map(|split| split_row(split, shape)).collect();
+    }
     if let Some(sessions) = &dropoff.listed {
         return sessions.iter().map(|session| ended(session, shape)).collect();
     }
@@ -180,6 +183,17 @@ fn latency_part(step: &DropoffStep, field: &str, shape: &Shape) -> Json {
         "latest" => number(&latency.latest),
         _ => latency.avg.as_ref().map_or(Json::Null, |avg| share_json(avg, decimals)),
     }
+}
+
+fn split_row(split: &DropoffSplit, shape: &Shape) -> Json {
+    object(shape, |field| match field {
+        "split" => Json::from(split.split.as_str()),
+        "value" => split.value.to_json(),
+        "step" => split.step.as_ref().map_or(Json::Null, Scalar::to_json),
+        "sessions" => Json::from(split.sessions),
+        "lost" => Json::from(split.lost),
+        _ => Json::Null,
+    })
 }
 
 fn ended(session: &DropoffSession, shape: &Shape) -> Json {
@@ -540,6 +554,7 @@ mod tests {
             }],
         };
         let mut dropoff = DropoffAnswer {
+            splits: None,
             sessions: 3,
             users: 3,
             exits: 1,

@@ -1,5 +1,7 @@
 //! Pages of other origins: who may call, and what browsers are told.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::{Method, Request};
 use ebbtide_server::{CorsRules, Settings};
@@ -86,6 +88,29 @@ async fn a_preflight_is_answered_for_the_origins_that_are_named() {
             }
         }
     }
+}
+
+/// Each way to call each path.
+#[tokio::test]
+async fn a_preflight_allows_every_method_that_a_path_takes() {
+    let club = club_of(&[APP], false);
+    let document = club.get("/openapi.json", "").await.json();
+    let mut methods = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        // Those that answer however busy the server is are for no pages.
+        if matches!(path.as_str(), "/healthz" | "/readyz" | "/metrics") {
+            continue;
+        }
+        for name in item.as_object().unwrap().keys() {
+            let method = name.to_uppercase();
+            let asked = path.replace(['{', '}'], "");
+            let answer = preflight(&club, &asked, APP, &method).await;
+            let mut allowed = answer.header("access-control-allow-methods").split(',').map(str::trim);
+            assert!(allowed.any(|allowed| allowed == method), "{method} {path}");
+            methods.insert(method);
+        }
+    }
+    assert_eq!(methods, ["DELETE", "GET", "POST", "PUT"].map(str::to_owned).into());
 }
 
 #[tokio::test]

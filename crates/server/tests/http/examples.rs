@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value as Json, json};
 
 use crate::reference::{document, of_all_packs};
+use crate::storefront::{click, of, shop};
 use crate::support::*;
 
 /// What is wrong with a value by a schema of the document: of the words of JSON Schema those that it uses.
@@ -201,6 +202,71 @@ async fn answers_over_no_rows_and_over_some_are_as_their_schemas_say() {
     let count =
         &document["paths"]["/totals"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     assert_eq!(count["properties"]["visits"], json!({"type": "integer"}), "a count is never null");
+}
+
+/// The places of a schema that say nothing of what stands there.
+fn untyped(schema: &Json, place: &str, found: &mut Vec<String>) {
+    if ["type", "const", "$ref", "oneOf", "anyOf"].iter().all(|word| schema.get(word).is_none()) {
+        found.push(place.to_owned());
+    }
+    for (name, own) in schema["properties"].as_object().into_iter().flatten() {
+        untyped(own, &format!("{place}.{name}"), found);
+    }
+    if let Some(items) = schema.get("items") {
+        untyped(items, &format!("{place}[]"), found);
+    }
+}
+
+#[tokio::test]
+async fn all_that_is_told_of_sessions_has_a_type_and_is_of_it() {
+    let club = shop(ebbtide_server::Settings::default());
+    let document = document(&club).await;
+    let schema = |path: &str| {
+        document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone()
+    };
+    let check = async || {
+        for path in ["/funnel/summary", "/sessions"] {
+            let answer = club.get(path, &of("viewer", "north")).await.json();
+            let found = faults(&document["components"]["schemas"], &schema(path), &answer, path);
+            assert!(found.is_empty(), "{found:#?}");
+        }
+    };
+    check().await;
+    let mut named = click("a", "product", "exit", -90);
+    named["user_think_time"] = json!(0.5);
+    let events = json!([
+        click("a", "home", "product", -100),
+        named,
+        click("b", "cart", "success", -80),
+        click("c", "home", "cart", -1)
+    ]);
+    assert_eq!(club.post("/events", &of("admin", "north"), &events).await.status, 201);
+    check().await;
+
+    let mut found = Vec::new();
+    for path in ["/funnel/summary", "/sessions"] {
+        untyped(&schema(path), path, &mut found);
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    let summary = &schema("/funnel/summary")["properties"];
+    let types = |of: &Json, names: &[&str]| -> Json {
+        names.iter().map(|name| of["properties"][name]["type"].clone()).collect()
+    };
+    assert_eq!(summary["conversion_rate"]["type"], "number");
+    let step = &summary["steps"]["items"];
+    let names = ["step", "reach_rate", "step_exit_rate", "system_latency_ms", "latency"];
+    assert_eq!(types(step, &names), json!(["string", "number", "number", ["number", "null"], "object"]));
+    assert_eq!(step["properties"]["latency"]["required"], json!(["system", "user", "client"]));
+    assert_eq!(
+        types(&summary["kpis"], &["overall_conversion", "worst_step"]),
+        json!(["number", ["string", "null"]])
+    );
+    let session = &schema("/sessions")["items"];
+    let names = ["session_id", "user_id", "started_at", "path", "outcome", "exit_step"];
+    assert_eq!(
+        types(session, &names),
+        json!(["string", "string", "string", "array", "string", ["string", "null"]])
+    );
 }
 
 /// The row is there, and the report's statement does not find it: 404 as the document says, and never null.

@@ -29,6 +29,30 @@ async fn an_actor_is_explained_by_its_own_events() {
 }
 
 #[tokio::test]
+async fn sentences_are_in_the_language_that_is_asked_for() {
+    let club = Club::open().await;
+    let body = json!({"query": swims(), "actor": 11});
+    let told = async |path: &str| club.post(path, &owner(1), &body).await;
+    let english = told("/v1/explain").await;
+    assert_eq!(english.header("vary"), "accept-language");
+    assert_eq!(
+        english.json()["events"][0]["rule"]["text"],
+        "It makes the actor active in the period from 2026-01 on."
+    );
+    let russian = told("/v1/explain?lang=ru").await;
+    assert_eq!(russian.header("vary"), "");
+    let rule = russian.json()["events"][0]["rule"].clone();
+    assert_eq!(rule["text"], "Делает участника активным в периоде с 2026-01.");
+    assert_eq!(
+        (&rule["code"], &rule["facts"]),
+        (&json!("active"), &json!({"bucket": 0, "start": "2026-01"}))
+    );
+    let refused = told("/v1/explain?lang=de").await;
+    refused.assert_problem(422, "parameter_invalid");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("en, ko, ru"), "{}", refused.text());
+}
+
+#[tokio::test]
 async fn what_cannot_be_explained_is_told_with_its_path() {
     let club = Club::open().await;
     let check = async |token: String, body: Json, detail: &str| {

@@ -48,7 +48,7 @@ async fn the_largest_loss_is_told_with_its_evidence_and_what_to_do() {
     let loss = rule(&told, "largest_loss").unwrap();
     assert_eq!(loss["severity"], "high");
     assert_eq!(loss["title"], "Most people leave at the product page");
-    assert_eq!(loss["finding"], "57.14 % of all exits are at the product page: 40 of 70.");
+    assert_eq!(loss["finding"], "57.14% of all exits are at the product page: 40 of 70.");
     assert!(loss["action"].as_str().unwrap().starts_with("Show the price with shipping"), "{loss}");
     assert_eq!(loss["evidence"], json!({"step": "product", "exit_share": 57.14, "exits": 40, "total": 70}));
     assert_eq!(loss.get("test"), None);
@@ -105,7 +105,7 @@ async fn texts_are_in_the_language_that_is_asked_for() {
     let told = insights(&club, "/funnel/summary?lang=ru", None).await;
     assert_eq!(
         rule(&told, "largest_loss").unwrap()["finding"],
-        "На шаг «Товар» приходится 57,14 % всех уходов: 40 из 70."
+        "На шаг «Товар» приходится 57,14\u{a0}% всех уходов: 40 из 70."
     );
     let viewer = of("viewer", "north");
     let refused = club.get("/funnel/summary?lang=de", &viewer).await;
@@ -193,7 +193,7 @@ async fn a_segment_that_loses_more_than_chance_allows_is_told_with_the_test() {
     let told = insights(&club, PATH, None).await;
     let found = rule(&told, "segment_loses_more").unwrap().clone();
     assert_eq!(found["severity"], "high");
-    assert_eq!(found["title"], "The cart loses more people where device is: phone");
+    assert_eq!(found["title"], "The cart loses more people where device is phone");
     assert_eq!(
         found["evidence"],
         json!({

@@ -1,6 +1,6 @@
 //! Reports that are listened to, over sockets and as server-sent events.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use axum::body::{Body, BodyDataStream};
@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tower::ServiceExt;
 
 use crate::plans;
@@ -177,9 +179,34 @@ async fn bad_messages_are_answered_and_the_socket_stays_open() {
     }
     send(&served.club, "north", click("a", "home", "product", 0)).await;
     socket.until(|told| told["total_sessions"] == 1).await;
-    // Of one that is longer than is read the end is told.
-    socket.say("x".repeat(70_000)).await;
-    assert_eq!(socket.next().await, Err(1002));
+    for bytes in [64 << 10, 70_000, 1 << 20] {
+        socket.say("x".repeat(bytes)).await;
+        assert_eq!(socket.next().await.unwrap()["code"], "body_too_large", "{bytes}");
+    }
+    // One that is longer is not read, and its end is told.
+    let (mut say, hear) = socket.0.split();
+    let said = say.send(Message::text("x".repeat((1 << 20) + 1)));
+    let mut closed = pin!(hear.filter_map(async |heard| match heard {
+        Ok(Message::Close(frame)) => Some(u16::from(frame.unwrap().code)),
+        _ => None,
+    }));
+    let (_, code) = futures::join!(said, closed.next());
+    assert_eq!(code, Some(1009));
+}
+
+#[tokio::test]
+async fn a_close_is_answered() {
+    let served = Served::of(shop(Settings::default())).await;
+    for path in ["/ws/metrics", "/v1/live/summary"] {
+        let path = format!("{path}?token={}", of("viewer", "north"));
+        let mut socket = served.connect(&path, None).await.unwrap();
+        socket.next().await.unwrap();
+        let frame = CloseFrame { code: CloseCode::Normal, reason: "seen".into() };
+        socket.0.close(Some(frame)).await.unwrap();
+        assert_eq!(socket.next().await, Err(1000), "{path}");
+        // After the handshake, the connection ends as well.
+        assert!(socket.0.next().await.is_none(), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -372,6 +399,26 @@ async fn a_listener_is_cut_when_its_token_ends() {
     clock.forward(63_000_000);
     assert_eq!(events.next().await.unwrap().0, "expired");
     assert_eq!(events.next().await, None);
+}
+
+/// A request comes in time as long as the leeway lets it; a listener would be sent home at once.
+#[tokio::test]
+async fn a_token_that_has_ended_lets_no_listener_in() {
+    let served = Served::of(shop(Settings::default())).await;
+    let club = &served.club;
+    let ended = |seconds_ago: i64| {
+        let expires = now().micros() / 1_000_000 - seconds_ago;
+        token(json!({"aud": "storefront", "role": "viewer", "tenant": "north", "exp": expires}))
+    };
+    for path in ["/ws/metrics", "/v1/live/summary"] {
+        let connect = |seconds_ago| format!("{path}?token={}", ended(seconds_ago));
+        assert!(served.connect(&connect(2), None).await.is_ok(), "{path}");
+        for seconds_ago in [3, 29, 31] {
+            assert_eq!(served.connect(&connect(seconds_ago), None).await.err(), Some(401), "{path}");
+        }
+    }
+    assert_eq!(club.get("/funnel/summary", &ended(29)).await.status, 200);
+    club.get("/v1/live/summary", &ended(29)).await.assert_problem(401, "token_expired");
 }
 
 #[tokio::test]

@@ -182,6 +182,17 @@ async fn a_beacon_is_taken_of_write_keys_and_origins_that_may_call() {
     check(own, json!({"key": "ewk_unknown"}), 401, "token_invalid").await;
     check("https://other.example", json!({"key": key, "events": []}), 403, "forbidden").await;
     check("null", json!({"key": key, "events": []}), 403, "forbidden").await;
+    // A page that may not call learns that it may not, and nothing else.
+    for origin in ["https://other.example", "null"] {
+        for body in [json!({"key": key, "events": []}), json!({"key": "ewk_unknown"}), json!({})] {
+            let refused = beacon(&club, origin, &body).await;
+            refused.assert_problem(403, "forbidden");
+            assert_eq!(refused.header("access-control-allow-origin"), origin);
+            assert_eq!(refused.header("access-control-allow-credentials"), "");
+            assert_eq!(refused.header("vary"), "Origin");
+        }
+    }
+    assert_eq!(beacon(&club, own, &json!({})).await.header("access-control-allow-origin"), "");
     check(own, json!({"key": key, "event": []}), 422, "body_invalid").await;
     check(own, json!({"key": key, "events": {}}), 422, "body_invalid").await;
     check(own, json!([key]), 422, "body_invalid").await;

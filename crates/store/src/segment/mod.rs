@@ -152,6 +152,15 @@ pub(crate) fn id_of(name: &str) -> Option<u64> {
     }
 }
 
+/// How the writing of a spine ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    Whole,
+    Stopped,
+    /// The rows have what a spine cannot say.
+    Unfit,
+}
+
 impl Segment {
     pub(crate) fn open(fs: &dyn FileSystem, descriptor: Descriptor) -> Result<Self, StoreError> {
         let rows_path = rows_path(descriptor.id);
@@ -241,7 +250,8 @@ impl Segment {
         matches!(self.spine(), SpineState::Absent | SpineState::Damaged(_))
     }
 
-    /// Makes the spine from the rows, unless told to stop. `stored` is the table's stored schema of today.
+    /// Makes the spine from the rows, unless told to stop. `stored` is the table's stored schema of today. Until it
+    /// is whole it has a name of which nothing is left after a start.
     pub(crate) fn make_spine(
         self: &Arc<Self>,
         fs: &Arc<dyn FileSystem>,
@@ -253,21 +263,43 @@ impl Segment {
             self.set_spine(SpineState::Unfit);
             return Ok(());
         };
+        let id = self.descriptor.id;
+        let (unfinished, path) = (spill_path(id), spine_path(id));
+        remove_if_there(fs.as_ref(), &path)?;
+        remove_if_there(fs.as_ref(), &unfinished)?;
+        match self.write_spine(fs, &unfinished, (table, &columns), stored, stop) {
+            Ok(Writing::Whole) => {
+                fs.rename(&unfinished, &path)?;
+                fs.sync_dir(Path::new(DIRECTORY))?;
+                self.open_spine(fs.as_ref())
+            }
+            other => {
+                remove_if_there(fs.as_ref(), &unfinished)?;
+                if other? == Writing::Unfit {
+                    self.set_spine(SpineState::Unfit);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn write_spine(
+        self: &Arc<Self>,
+        fs: &Arc<dyn FileSystem>,
+        path: &Path,
+        (table, columns): (&TableSchema, &SpineColumns),
+        stored: &SchemaRef,
+        stop: &AtomicBool,
+    ) -> Result<Writing, StoreError> {
         let Descriptor { id, checksum, .. } = self.descriptor;
-        remove_if_there(fs.as_ref(), &spine_path(id))?;
-        let mut writer = SpineWriter::create(fs, id, table, &columns, Places::projected(&columns))?;
-        for batch in self.spine_rows(&columns, stored)? {
+        let mut writer = SpineWriter::new(fs.create_new(path)?, table, columns, Places::projected(columns));
+        for batch in self.spine_rows(columns, stored)? {
             if stop.load(Ordering::Relaxed) {
-                return Ok(());
+                return Ok(Writing::Stopped);
             }
             writer.write(&batch?)?;
         }
-        if !writer.finish(id, checksum)? {
-            self.set_spine(SpineState::Unfit);
-            return Ok(remove_if_there(fs.as_ref(), &spine_path(id))?);
-        }
-        fs.sync_dir(Path::new(DIRECTORY))?;
-        self.open_spine(fs.as_ref())
+        Ok(if writer.finish(id, checksum)? { Writing::Whole } else { Writing::Unfit })
     }
 
     /// What a spine is made of.
@@ -411,10 +443,11 @@ fn remove_if_there(fs: &dyn FileSystem, path: &Path) -> Result<(), FsError> {
     }
 }
 
-/// Removes the files of segments that no manifest knows: what a crash has left.
+/// Removes the files of segments that no manifest knows, and what was not finished: what a crash has left.
 pub(crate) fn remove_orphans(fs: &dyn FileSystem, is_known: impl Fn(u64) -> bool) -> Result<(), FsError> {
     for name in fs.list_dir(Path::new(DIRECTORY))? {
-        if id_of(&name).is_some_and(|id| !is_known(id)) {
+        let is_unfinished = Path::new(&name).extension().is_some_and(|suffix| suffix == SPILL_SUFFIX);
+        if id_of(&name).is_some_and(|id| !is_known(id) || is_unfinished) {
             fs.remove_file(&Path::new(DIRECTORY).join(&name))?;
         }
     }

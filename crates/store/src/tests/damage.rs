@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ebbtide_model::ErrorKind;
 
@@ -241,6 +242,37 @@ fn a_spine_that_is_found_damaged_while_it_is_read_is_read_no_more_until_it_is_ma
     machine.shared.make_spines().unwrap();
     assert!(part.spine(&columns).unwrap().all(|rows| rows.is_ok()));
     assert_eq!(machine.rows(1, None).len(), rows.len());
+}
+
+#[test]
+fn a_spine_that_was_not_finished_is_no_damage() {
+    let disk = SimFs::new(4);
+    let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
+    let machine = Machine::open(&disk).unwrap();
+    let mut dice = Dice::new(4);
+    machine.append(1, &dice.rows(20_000)).unwrap();
+    machine.flush().unwrap();
+    let spine = spines(&disk).remove(0);
+    let contents = fs.read(&spine).unwrap();
+    drop(machine);
+    disk.remove_file(&spine).unwrap();
+    let machine = Machine::open(&disk).unwrap();
+    let (_, wanting) = machine.shared.writer().segments_wanting_spines();
+    let [(segment, table)] = &wanting[..] else { panic!("one segment has no spine") };
+    drop(machine);
+    // Told to stop once it has begun.
+    segment.make_spine(&fs, &table.schema, &table.stored, &AtomicBool::new(true)).unwrap();
+    assert!(!files(&disk).contains(&spine));
+    assert_eq!(verify(&fs).unwrap().damage, []);
+    // What a crash leaves of one.
+    let unfinished = spine.with_extension("spill");
+    disk.create_new(&unfinished).unwrap().write_all(b"some").unwrap();
+    assert_eq!(verify(&fs).unwrap().damage, []);
+    drop(wanting);
+    let machine = Machine::open(&disk).unwrap();
+    assert!(!files(&disk).contains(&unfinished));
+    machine.shared.make_spines().unwrap();
+    assert_eq!(fs.read(&spine).unwrap(), contents);
 }
 
 #[test]

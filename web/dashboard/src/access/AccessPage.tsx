@@ -32,7 +32,7 @@ function Keys() {
   return (
     <section className="panel" aria-labelledby="keys-title">
       <div>
-        <h3 id="keys-title">{t("keys")}</h3>
+        <h2 className="panel-title" id="keys-title">{t("keys")}</h2>
         <p className="soft">{t("keys.what")}</p>
       </div>
       <NewKeyForm onMade={() => void keys.refetch()} />
@@ -56,8 +56,9 @@ function KeyTable({ keys, onRevoke }: { readonly keys: readonly WriteKey[]; read
     { name: "created_at", title: t("data.created"), numeric: false, value: (row) => row.created_at, draw: (row) => format.instant(row.created_at) },
     {
       name: "revoke",
-      title: "",
+      title: t("keys.revoke"),
       numeric: false,
+      acts: true,
       value: () => null,
       draw: (row) => (
         <button type="button" className="button is-small is-bad" onClick={() => (asked === row.id ? onRevoke(row.id) : setAsked(row.id))} onBlur={() => setAsked(null)}>
@@ -133,7 +134,7 @@ function OwnToken() {
   return (
     <section className="panel" aria-labelledby="token-title">
       <div>
-        <h3 id="token-title">{t("token.own")}</h3>
+        <h2 className="panel-title" id="token-title">{t("token.own")}</h2>
         <p className="soft">{t("token.own.hint")}</p>
       </div>
       <dl className="facts">

@@ -29,7 +29,7 @@ export function MintToken() {
   return (
     <section className="panel" aria-labelledby="mint-title">
       <div>
-        <h3 id="mint-title">{t("mint")}</h3>
+        <h2 className="panel-title" id="mint-title">{t("mint")}</h2>
         <p className="soft">{t("mint.what")}</p>
       </div>
       <form

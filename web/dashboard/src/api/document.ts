@@ -28,6 +28,8 @@ interface RawParameter {
 }
 
 export interface RawOperation {
+  /** In which the report's money is. */
+  readonly "x-ebbtide-currency"?: string;
   readonly parameters?: readonly RawParameter[];
   readonly responses?: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: Schema }>> }>>;
 }
@@ -51,6 +53,8 @@ export interface Route {
   /** Whether it takes `lang`, in which its words are then. */
   readonly speaks: boolean;
   readonly answer: Schema;
+  /** In which its money is, where it says so. */
+  readonly currency: string | null;
 }
 
 export interface Report {
@@ -75,7 +79,7 @@ export function routeOf(document: Document, path: string): Route {
   const operation = document.paths[path]?.get;
   const answer = operation?.responses?.["200"]?.content?.["application/json"]?.schema ?? {};
   const parameters = operation?.parameters ?? [];
-  return { path, params: parameters.flatMap(paramOf), speaks: parameters.some(isLanguage), answer };
+  return { path, params: parameters.flatMap(paramOf), speaks: parameters.some(isLanguage), answer, currency: operation?.["x-ebbtide-currency"] ?? null };
 }
 
 const asked = (route: Route): number => route.params.filter((param) => param.required).length;

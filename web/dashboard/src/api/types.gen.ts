@@ -1243,6 +1243,8 @@ export interface components {
             /** @description The query asked of the actor's events alone. */
             counted: Record<string, unknown>;
             elsewhere: {
+                /** @description Codes of what is other about those rules. */
+                differences: string[];
                 engine: string;
                 reads: unknown;
                 rules: string;
@@ -1264,6 +1266,9 @@ export interface components {
         };
         ExplanationRule: {
             code: string;
+            /** @description What the sentence names; places count from zero, as in the query. */
+            facts: Record<string, unknown>;
+            /** @description The rule as a sentence, in the language of `lang`. */
             text: string;
         };
         /** @description A finding in words, in the language of `lang`; of severity `info`, why there is none. */
@@ -14422,6 +14427,8 @@ export interface operations {
             query?: {
                 /** @description Which app is meant, by a token for several. */
                 app?: components["parameters"]["app"];
+                /** @description The language of texts. Default: what `Accept-Language` wants, else English. */
+                lang?: "en" | "ko" | "ru";
             };
             header?: never;
             path?: never;
@@ -14459,7 +14466,8 @@ export interface operations {
                      *       "counted": {},
                      *       "rule": {
                      *         "code": "text",
-                     *         "text": "text"
+                     *         "text": "text",
+                     *         "facts": {}
                      *       },
                      *       "events": [
                      *         {
@@ -14471,7 +14479,8 @@ export interface operations {
                      *           ],
                      *           "rule": {
                      *             "code": "text",
-                     *             "text": "text"
+                     *             "text": "text",
+                     *             "facts": {}
                      *           }
                      *         }
                      *       ],
@@ -14482,7 +14491,10 @@ export interface operations {
                      *           "rules": "text",
                      *           "reads": "text",
                      *           "same": true,
-                     *           "why": "text"
+                     *           "why": "text",
+                     *           "differences": [
+                     *             "text"
+                     *           ]
                      *         }
                      *       ],
                      *       "query": {},
@@ -14644,7 +14656,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `query_invalid`: Bad query. `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
+            /** @description `query_invalid`: Bad query. `parameter_invalid`: Bad parameter. `parameter_invalid`: Bad parameter. `json_invalid`: Body is no JSON. `app_ambiguous`: Several apps. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -14664,7 +14676,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
+                        code?: "query_invalid" | "parameter_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
                     };
                 };
             };

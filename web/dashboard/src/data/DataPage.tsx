@@ -85,14 +85,14 @@ function Tables({ tables, platform, every, now }: TablesProps) {
   return (
     <>
       <section className="panel" aria-labelledby="tables-title">
-        <h3 id="tables-title">{t("data.tables")}</h3>
+        <h2 className="panel-title" id="tables-title">{t("data.tables")}</h2>
         {platform ? <Sums tables={tables} now={now} /> : null}
         <DataTable caption={t("data.tables")} columns={columns} rows={tables} pageSize={20} onOpen={setOpen} openLabel={t("data.columns")} file="tables" />
       </section>
       {platform && came.length > 0 ? (
         <section className="panel" aria-labelledby="arrivals-title">
           <div>
-            <h3 id="arrivals-title">{t("data.arrivals")}</h3>
+            <h2 className="panel-title" id="arrivals-title">{t("data.arrivals")}</h2>
             <p className="soft">{t("data.arrivals.hint")}</p>
           </div>
           <DataTable caption={t("data.arrivals")} columns={arrivalColumns(t, format)} rows={came} pageSize={20} file="arrivals" />
@@ -252,8 +252,9 @@ function Cohorts() {
     { name: "created_at", title: t("data.created"), numeric: false, value: (row) => row.created_at, draw: (row) => format.instant(row.created_at) },
     {
       name: "remove",
-      title: "",
+      title: t("delete"),
       numeric: false,
+      acts: true,
       value: () => null,
       draw: (row) => (
         <button type="button" className="button is-bare is-small is-bad" onClick={() => void remove(row.name)}>
@@ -264,7 +265,7 @@ function Cohorts() {
   ];
   return (
     <section className="panel" aria-labelledby="cohorts-title">
-      <h3 id="cohorts-title">{t("cohorts")}</h3>
+      <h2 className="panel-title" id="cohorts-title">{t("cohorts")}</h2>
       {cohorts.isError ? <ProblemNotice error={cohorts.error} /> : null}
       {failed === null ? null : <ProblemNotice error={failed} />}
       {cohorts.data?.cohorts.length === 0 ? <Empty title={t("cohorts.none")}>{t("cohorts.none.hint")}</Empty> : null}

@@ -52,7 +52,7 @@ export function RejectsPanel({ tables, every }: { readonly tables: readonly Tabl
   return (
     <section className="panel" aria-labelledby="rejects-title">
       <div>
-        <h3 id="rejects-title">{t("rejects")}</h3>
+        <h2 className="panel-title" id="rejects-title">{t("rejects")}</h2>
         <p className="soft">{t("rejects.what")}</p>
       </div>
       {answer.isError ? <ProblemNotice error={answer.error} onRetry={changed} /> : null}

@@ -43,7 +43,7 @@ function Answer({ state }: { readonly state: State }) {
   const { declared, drawn, answer } = state;
   const blocks = useMemo(() => {
     const echoes = Object.fromEntries(drawn.route.params.map((param) => [param.name, valueOf(param, drawn.given)]));
-    return blocksOf({ schema: drawn.route.answer, value: answer, echoes });
+    return blocksOf({ schema: drawn.route.answer, value: answer, echoes, currency: drawn.route.currency });
   }, [drawn, answer]);
   if (drawn.address === null) return <Empty title={t("report.lacking", { names: lacking(drawn.route, drawn.given).map((param) => param.name).join(", ") })} />;
   if (blocks.length === 0) return <Empty title={t("empty.report")}>{t("empty.report.hint")}</Empty>;

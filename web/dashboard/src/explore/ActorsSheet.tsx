@@ -5,7 +5,7 @@ import { ask, type Explanation } from "../api/client.ts";
 import { whoOf } from "../api/queries.ts";
 import { csvOf } from "../format/csv.ts";
 import { useFormat } from "../format/useFormat.ts";
-import { useT } from "../i18n/i18n.tsx";
+import { useI18n, useT } from "../i18n/i18n.tsx";
 import { useSignIn } from "../session/session.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
@@ -97,13 +97,13 @@ function MembersFile({ asked, place }: { readonly asked: Query; readonly place: 
 }
 
 function Why({ asked, actor }: { readonly asked: Query; readonly actor: Actor }) {
-  const t = useT();
+  const { t, language } = useI18n();
   const format = useFormat();
   const signIn = useSignIn();
   const { list_actors: _, ...query } = asked;
   const told = useQuery({
-    queryKey: ["explain", whoOf(signIn), query, actor],
-    queryFn: ({ signal }) => ask<Explanation>(signIn, "/v1/explain", { method: "POST", body: { query, actor }, signal }),
+    queryKey: ["explain", whoOf(signIn), query, actor, language],
+    queryFn: ({ signal }) => ask<Explanation>(signIn, "/v1/explain", { method: "POST", search: new URLSearchParams({ lang: language }), body: { query, actor }, signal }),
   });
   if (told.isError) return <ProblemNotice error={told.error} onRetry={() => void told.refetch()} />;
   if (told.data === undefined) return <Skeleton rows={6} />;

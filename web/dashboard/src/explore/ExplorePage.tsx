@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
 import type { AppDescription, Table } from "../api/client.ts";
 import { answerOptions, useSchema } from "../api/queries.ts";
-import { useToday } from "../format/useFormat.ts";
+import { useFormat, useToday } from "../format/useFormat.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { useSignIn } from "../session/session.tsx";
 import { Page } from "../shell/Page.tsx";
@@ -12,11 +12,12 @@ import { Choice } from "../ui/Choice.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Builder } from "./builder/Builder.tsx";
 import { streamsOf, useEventNames } from "./names.ts";
-import { KINDS, type Kind, startOf, takesRange } from "./query.ts";
+import { KINDS, type Kind, isUnfinished, startOf, takesRange } from "./query.ts";
 import { RangeControl } from "./RangeControl.tsx";
 import { Result } from "./Result.tsx";
 import { SavedBar } from "./SavedBar.tsx";
-import { type State, VIEWS, readState, requestOf, writeState } from "./state.ts";
+import type { RetentionResult } from "./results.ts";
+import { type State, VIEWS, readState, requestBefore, requestOf, writeState } from "./state.ts";
 
 export default function ExplorePage() {
   const t = useT();
@@ -50,7 +51,8 @@ function Explore({ app, streams, first }: ExploreProps) {
   const [draft, setDraft] = useState(0);
   const change = (next: Partial<State>) => setSearch(writeState({ ...state, ...next }), { replace: next.query === undefined });
   const request = useMemo(() => requestOf(withStream(state, app, first), today), [state, app, first, today]);
-  const answer = useQuery({ ...answerOptions(signIn, request), placeholderData: (kept) => kept });
+  const answer = useQuery({ ...answerOptions(signIn, request), enabled: !isUnfinished(state.query), placeholderData: (kept) => kept });
+  const before = useBefore(state, request, answer.isPlaceholderData ? undefined : answer.data?.result);
   const choose = (kind: Kind) => {
     setDraft(draft + 1);
     change({ query: startOf(kind, state.query, events.map((event) => event.name)) });
@@ -75,11 +77,20 @@ function Explore({ app, streams, first }: ExploreProps) {
               <Choice label={t("view")} value={state.view} options={VIEWS.map((value) => ({ value, label: t(`explore.view.${value}`) }))} onChange={(view) => change({ view })} />
             </div>
           </div>
-          <Result state={state} request={request} answer={answer} />
+          {isUnfinished(state.query) ? <Empty title={t("q.unfinished")}>{t("q.unfinished.hint")}</Empty> : <Result state={state} request={request} answer={answer} before={before} />}
         </section>
       </div>
     </>
   );
+}
+
+/** The answer for the periods before, where a retention is compared with them. */
+function useBefore(state: State, request: Record<string, unknown>, result: unknown): unknown {
+  const { zone } = useFormat();
+  const signIn = useSignIn();
+  const asked = useMemo(() => requestBefore(state.query, request, (result as Partial<RetentionResult> | undefined)?.starts ?? [], zone), [state.query, request, result, zone]);
+  const answer = useQuery({ ...answerOptions(signIn, asked ?? {}), enabled: asked !== null });
+  return asked === null ? undefined : answer.data?.result;
 }
 
 /** An app without an event stream has no default: the first table that can be asked about is named. */

@@ -13,20 +13,22 @@ import { type Column, DataTable } from "../ui/DataTable.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ActorsSheet } from "./ActorsSheet.tsx";
-import { type Place, isOpen } from "./actors.ts";
+import { type Place, hasUnnameable, isNameable, isOpen } from "./actors.ts";
 import { OpenButton, nameOfStep } from "./pictures/Funnel.tsx";
 import { AnswerPicture } from "./pictures/Picture.tsx";
 import type { Matcher, Query } from "./query.ts";
-import { type Actor, type Cells, type ChurnActor, type TrendResult, nameOf, placeOf, rowsOf } from "./results.ts";
+import { type Actor, type Cells, type ChurnActor, type TrendResult, NO_VALUE, nameOf, placeOf, rowsOf } from "./results.ts";
 import { type State, curlOf } from "./state.ts";
 
 interface ResultProps {
   readonly state: State;
   readonly request: Record<string, unknown>;
   readonly answer: UseQueryResult<QueryAnswer>;
+  /** The result of the period before, where that is an answer of its own. */
+  readonly before: unknown;
 }
 
-export function Result({ state, request, answer }: ResultProps) {
+export function Result({ state, request, answer, before }: ResultProps) {
   const signIn = useSignIn();
   if (state.view === "curl") return <Code text={curlOf(location.origin, signIn.app, request)} command />;
   if (answer.isError) return <ProblemNotice error={answer.error} onRetry={() => void answer.refetch()} />;
@@ -38,7 +40,7 @@ export function Result({ state, request, answer }: ResultProps) {
     <div className={answer.isPlaceholderData ? "stack is-stale" : "stack"}>
       <Warnings meta={meta} />
       {state.view === "json" ? <Code text={JSON.stringify(answer.data, null, 2)} /> : null}
-      {state.view === "table" || state.view === "picture" ? <Opening state={state} asked={request as Query} result={result} /> : null}
+      {state.view === "table" || state.view === "picture" ? <Opening state={state} asked={request as Query} result={result} before={before} /> : null}
       <Foot meta={meta} />
     </div>
   );
@@ -67,19 +69,21 @@ interface OpeningProps {
   readonly state: State;
   readonly asked: Query;
   readonly result: unknown;
+  readonly before: unknown;
 }
 
 /** The picture or the table, and who is behind the number that was clicked. */
-function Opening({ state, asked, result }: OpeningProps) {
+function Opening({ state, asked, result, before }: OpeningProps) {
   const t = useT();
   const { query } = state;
   const [opened, setOpened] = useState<{ readonly place: Place | null; readonly actor: Actor | null } | null>(null);
   const opens = isOpen(asked);
-  const onOpen = useCallback((place: Place) => (opens ? () => setOpened({ place, actor: null }) : undefined), [opens]);
+  const onOpen = useCallback((place: Place) => (opens && isNameable(place) ? () => setOpened({ place, actor: null }) : undefined), [opens]);
   const onActor = ({ tenant, actor }: ChurnActor) => setOpened({ place: null, actor: tenant === undefined ? actor : { tenant, actor } });
   return (
     <>
-      {state.view === "table" ? <ResultTable query={query} result={result} onOpen={onOpen} /> : <AnswerPicture query={query} as={state.picture} result={result} onOpen={onOpen} onActor={onActor} />}
+      {state.view === "table" ? <ResultTable query={query} result={result} onOpen={onOpen} /> : <AnswerPicture query={query} as={state.picture} result={result} before={before} onOpen={onOpen} onActor={onActor} />}
+      {opens && hasUnnameable(query, result) ? <p className="soft is-small-text">{t("actors.unnameable")}</p> : null}
       {opened === null ? null : <ActorsSheet title={titleOf(opened.place, t)} asked={asked} place={opened.place} actor={opened.actor} onClose={() => setOpened(null)} />}
     </>
   );
@@ -88,7 +92,8 @@ function Opening({ state, asked, result }: OpeningProps) {
 /** What a place is called. */
 function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
   if (place === null) return t("actors.why");
-  const group = place.group === undefined ? "" : ` · ${nameOf(place.group)}`;
+  const named = (value: unknown) => nameOf(value, t("value.none"));
+  const group = place.group === undefined ? "" : ` · ${named(place.group)}`;
   if (typeof place.step === "number") return t(place.dropped === true ? "actors.dropped" : "actors.step", { count: place.step + 1 }) + group;
   if (place.step !== undefined) return `${place.step}${place.exited === true ? ` · ${t("dropoff.exits")}` : ""}`;
   if (place.cell !== undefined) return t("actors.cell", { count: place.cell[1] });
@@ -96,8 +101,8 @@ function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
   if (place.at_least !== undefined) return t("actors.at_least", { count: place.at_least });
   if (place.exactly !== undefined) return t("actors.exactly", { count: place.exactly });
   if (place.at_risk !== undefined) return t("churn.at_risk");
-  if (place.edge !== undefined) return `${nameOf(place.edge.from)} → ${nameOf(place.edge.to)}`;
-  if (place.value !== undefined) return nameOf(place.value);
+  if (place.edge !== undefined) return `${named(place.edge.from)} → ${named(place.edge.to)}`;
+  if (place.value !== undefined) return named(place.value);
   return t("actors.bucket") + group;
 }
 
@@ -135,7 +140,7 @@ function ResultTable({ query, result, onOpen }: ResultTableProps) {
 
 /** Columns that are named by the answer's own values are called what these are. */
 function titleOfColumn(column: string, query: Query, groups: ReadonlySet<string>, name: (field: string) => string, t: ReturnType<typeof useT>): string {
-  if (groups.has(column)) return column;
+  if (groups.has(column)) return column === NO_VALUE ? t("value.none") : column;
   if (column === "start") return t("period");
   if (query.kind === "trend" && column === "value") return t(query.measure === undefined || Array.isArray(query.measure) ? "measure.total" : `measure.${query.measure}`);
   if (query.kind === "trend" && column === "before") return t("compare.previous.short");

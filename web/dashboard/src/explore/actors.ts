@@ -1,7 +1,7 @@
 /** Who is behind a number: which of an answer's actors are meant, as cohorts name them (`docs/queries.md`, Cohorts). */
 import { type Access, ask } from "../api/client.ts";
 import type { Query } from "./query.ts";
-import { type Actor, nameOf } from "./results.ts";
+import { type Actor, isStructured, nameOf } from "./results.ts";
 
 /** Fields of `from`, in the shape that the kind of question has. */
 export interface Place {
@@ -27,6 +27,16 @@ export const labelOf = (actor: Actor): string => (typeof actor === "object" ? `$
 /** Whether a place can be opened: a formula counts nobody. */
 export function isOpen(asked: Query): boolean {
   return asked.formula === undefined && asked.entities === undefined;
+}
+
+/** Whether a place can be named to the server: it finds values that are plain. */
+export const isNameable = ({ group = [], value, edge }: Place): boolean => ![...group, value, edge?.from, edge?.to].some(isStructured);
+
+/** Whether an answer has groups that cannot be opened. A funnel's group has a value for each property. */
+export function hasUnnameable({ kind }: Query, result: unknown): boolean {
+  const { groups = [], values = [], edges = [] } = result as { readonly groups?: readonly { readonly value?: unknown }[]; readonly values?: readonly { readonly value: unknown }[]; readonly edges?: readonly { readonly from: unknown; readonly to: unknown }[] };
+  const named = [...groups.flatMap((group) => (kind === "funnel" ? (group.value as readonly unknown[] | undefined) ?? [] : [group.value])), ...values.map((own) => own.value), ...edges.flatMap((edge) => [edge.from, edge.to])];
+  return named.some(isStructured);
 }
 
 export interface Members {

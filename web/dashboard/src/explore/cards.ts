@@ -4,7 +4,7 @@ import { type Access, type Card, ask } from "../api/client.ts";
 import { whoOf } from "../api/queries.ts";
 import { addDays } from "../format/dates.ts";
 import { KINDS, type Kind, type Query, takesRange } from "./query.ts";
-import { PICTURES, type Picture, RANGES, type Range, START, type State } from "./state.ts";
+import { PICTURES, type Picture, RANGES, type Range, START, type State, askedOf } from "./state.ts";
 
 export type { Card } from "../api/client.ts";
 
@@ -40,7 +40,7 @@ export function nameFor(title: string, taken: readonly string[]): string {
 export function cardOf(title: string, state: State): NewCard {
   const { from: _, to: __, ...plain } = state.query;
   const picture = state.view === "table" ? "table" : state.picture;
-  if (!takesRange(state.query.kind)) return { title, query: state.query, range: null, picture };
+  if (!takesRange(state.query.kind)) return { title, query: askedOf(state.query), range: null, picture };
   if (typeof state.range !== "string") return { title, query: { ...plain, from: state.range.from, to: addDays(state.range.to, 1) }, range: null, picture };
   return { title, query: plain, range: state.range === "all" ? null : state.range, picture };
 }

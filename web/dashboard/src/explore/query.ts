@@ -85,6 +85,11 @@ export interface Query {
 /** Kinds that take a range of time from the page; the others say their own. */
 export const takesRange = (kind: Kind): boolean => kind !== "retention" && kind !== "churn";
 
+/** Measures that are of a property, which must be chosen before there is anything to ask. */
+export const needsProp = ({ kind, measure = "total", entities }: Query): boolean => kind === "trend" && entities === undefined && measure !== "total" && measure !== "unique";
+
+export const isUnfinished = (query: Query): boolean => needsProp(query) && (query.prop ?? "") === "";
+
 export const takesInterval = (kind: Kind): boolean => kind === "trend" || kind === "lifecycle" || kind === "stickiness";
 
 /** What a kind begins with; what the kinds have in common stays. */

@@ -198,7 +198,18 @@ function funnelRows(result: FunnelResult, names: readonly string[]): Cells[] {
 
 export const shareOf = (part: number, whole: number): number | null => (whole === 0 ? null : (100 * part) / whole);
 
-export const nameOf = (value: unknown): string => (value === null || value === undefined ? "∅" : Array.isArray(value) ? value.map(nameOf).join(" · ") : String(value));
+/** Values in a list of groups' values are named one by one; what is a list or an object itself, as it stands. */
+export function nameOf(value: unknown, none: string = NO_VALUE): string {
+  if (Array.isArray(value) && value.length > 0 && !value.some(isStructured)) return value.map((own) => nameOf(own, none)).join(" · ");
+  if (isStructured(value)) return JSON.stringify(value);
+  return value === null || value === undefined ? none : String(value);
+}
+
+/** What a lacking value is called where no words of a language are at hand: in keys and files. */
+export const NO_VALUE = "∅";
+
+/** A list or an object: the language of questions compares with neither. */
+export const isStructured = (value: unknown): boolean => typeof value === "object" && value !== null;
 
 function retentionRows(result: RetentionResult): Cells[] {
   const columns = Math.max(0, ...result.matrix.map((row) => row.length));

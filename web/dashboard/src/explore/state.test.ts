@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { isOpen, keyOf, labelOf } from "./actors.ts";
-import { KINDS, type Query, startOf, textOf, valuesOf, withField } from "./query.ts";
+import { hasUnnameable, isNameable, isOpen, keyOf, labelOf } from "./actors.ts";
+import { KINDS, type Query, isUnfinished, startOf, textOf, valuesOf, withField } from "./query.ts";
 import { csvOf } from "../format/csv.ts";
-import { rowsOf } from "./results.ts";
-import { START, type State, curlOf, daysOf, readState, requestOf, writeState } from "./state.ts";
+import { nameOf, rowsOf } from "./results.ts";
+import { START, type State, askedOf, curlOf, daysOf, readState, requestBefore, requestOf, writeState } from "./state.ts";
 
 const TODAY = "2026-11-20";
 const funnel: Query = { kind: "funnel", steps: [{ event: "view", where: [{ prop: "url", op: "eq", value: "/a&b=c ü" }] }, { event: null }], window: "14d" };
@@ -86,6 +86,50 @@ describe("actors", () => {
     expect(isOpen({ kind: "trend", entities: [{}, {}], formula: "A / B" })).toBe(false);
     expect(isOpen({ kind: "trend" })).toBe(true);
   });
+});
+
+const before = (period: Query["period"], starts: readonly string[], zone = "UTC") => requestBefore({ kind: "retention", compare: "previous_period", ...(period === undefined ? {} : { period }) }, { kind: "retention" }, starts, zone)?.["from"];
+
+describe("a retention beside the period before", () => {
+  it("asks of as many periods that end where these begin", () => {
+    expect(before(undefined, ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"])).toBe("2026-02-28");
+    expect(before("week", ["2026-11-02T00:00:00Z", "2026-11-09T00:00:00Z", "2026-11-16T00:00:00Z"])).toBe("2026-10-12");
+    expect(before("month", ["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"])).toBe("2025-11-01");
+    expect(before("quarter", ["2026-01-01T00:00:00Z"])).toBe("2025-10-01");
+    expect(before("hour", ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"])).toBe("2025-12-31T22:00:00.000Z");
+  });
+
+  it("reckons days in the app's zone", () => {
+    expect(before("month", ["2025-12-31T15:00:00Z"], "Asia/Seoul")).toBe("2025-12-01");
+  });
+
+  it("is two questions, each without a word of the other", () => {
+    const compared: Query = { kind: "retention", compare: "previous_period" };
+    expect(requestOf({ ...START, query: compared }, TODAY)).toEqual({ kind: "retention" });
+    expect(requestBefore({ kind: "retention" }, { kind: "retention" }, ["2026-01-01T00:00:00Z"], "UTC")).toBeNull();
+    expect(requestBefore(compared, { kind: "retention" }, [], "UTC")).toBeNull();
+    expect(askedOf({ kind: "trend", compare: "previous_period" })).toEqual({ kind: "trend", compare: "previous_period" });
+  });
+});
+
+describe("groups whose value is a list or an object", () => {
+  it("are named as they stand", () => {
+    expect([nameOf({ a: 1 }), nameOf([["x", "y"]]), nameOf(["x", null]), nameOf([])]).toEqual(['{"a":1}', '[["x","y"]]', "x · ∅", "[]"]);
+  });
+
+  it("are not offered to be opened, and that is said", () => {
+    expect(isNameable({ bucket: 0, group: [["x"]] })).toBe(false);
+    expect(isNameable({ bucket: 0, group: ["x", null] })).toBe(true);
+    expect(isNameable({ value: { a: 1 } })).toBe(false);
+    expect(isNameable({ edge: { from: "a", to: ["b"], step: 1 } })).toBe(false);
+    const trend: Query = { kind: "trend" };
+    expect([hasUnnameable(trend, { groups: [{ value: { a: 1 } }] }), hasUnnameable(trend, { groups: [{ value: ["x"] }] }), hasUnnameable(funnel, { groups: [{ value: [["x"]] }] })]).toEqual([true, true, true]);
+    expect([hasUnnameable(funnel, { groups: [{ value: ["x"] }] }), hasUnnameable({ kind: "preceding" }, { values: [{ value: "x" }] }), hasUnnameable(trend, {})]).toEqual([false, false, false]);
+  });
+});
+
+it("does not ask for a sum of nothing", () => {
+  expect([isUnfinished({ kind: "trend", measure: "sum" }), isUnfinished({ kind: "trend", measure: "sum", prop: "amount" }), isUnfinished({ kind: "trend" })]).toEqual([true, false, false]);
 });
 
 describe("tables", () => {

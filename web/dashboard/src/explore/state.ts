@@ -1,5 +1,5 @@
 /** What Explore shows ↔ its URL ↔ the request. Pure. */
-import { addDays, addMonths } from "../format/dates.ts";
+import { addDays, addMonths, today as dayIn } from "../format/dates.ts";
 import { KINDS, type Kind, type Query, takesRange } from "./query.ts";
 
 export const VIEWS = ["picture", "table", "json", "curl"] as const;
@@ -70,10 +70,32 @@ export function daysOf(range: Range, today: string): { readonly from: string; re
   return { from, to: today };
 }
 
+/** What the server is asked: the language compares trends alone, so a retention is compared by asking twice. */
+export function askedOf(query: Query): Query {
+  const { compare: _, ...others } = query;
+  return query.kind === "retention" ? (others as Query) : query;
+}
+
+const MONTHS = { month: 1, quarter: 3, year: 12 } as const;
+const DAYS = { day: 1, week: 7 } as const;
+const HOUR_MS = 3_600_000;
+
+/** The same question of as many periods before the ones that were answered; null where nothing is compared so. */
+export function requestBefore(query: Query, request: Readonly<Record<string, unknown>>, starts: readonly string[], zone: string): Record<string, unknown> | null {
+  const [first] = starts;
+  if (query.kind !== "retention" || query.compare === undefined || first === undefined) return null;
+  const period = query.period ?? "day";
+  const begun = new Date(first);
+  const day = dayIn(zone, begun);
+  if (period === "hour") return { ...request, from: new Date(begun.getTime() - starts.length * HOUR_MS).toISOString() };
+  const from = period === "day" || period === "week" ? addDays(day, -starts.length * DAYS[period]) : addMonths(day, -starts.length * MONTHS[period]);
+  return { ...request, from };
+}
+
 /** The body of the request. Its `to` is exclusive, so it is the day after the last one; a range that ends today has none. */
 export function requestOf(state: State, today: string): Record<string, unknown> {
   const days = takesRange(state.query.kind) ? daysOf(state.range, today) : null;
-  const asked: Record<string, unknown> = { ...state.query };
+  const asked: Record<string, unknown> = { ...askedOf(state.query) };
   if (days !== null) {
     asked["from"] = days.from;
     if (days.to !== today) asked["to"] = addDays(days.to, 1);

@@ -12,7 +12,7 @@ export const isPeriod = (text: string): boolean => LABEL.test(text);
 const format = (locale: Locale, options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale.language, options);
 
 export function formatInstant(text: string, locale: Locale): string {
-  return format(locale, { dateStyle: "medium", timeStyle: "short", timeZone: locale.zone }).format(new Date(text));
+  return withoutYearSign(format(locale, { dateStyle: "medium", timeStyle: "short", timeZone: locale.zone }).format(new Date(text)));
 }
 
 export function formatTime(text: string, locale: Locale): string {
@@ -27,8 +27,11 @@ export function formatPeriod(label: string, locale: Locale): string {
   if (month === undefined) return year;
   const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day ?? 1)));
   const options: Intl.DateTimeFormatOptions = day === undefined ? { month: "short", year: "numeric" } : { month: "short", day: "numeric" };
-  return format(locale, { ...options, timeZone: "UTC" }).format(date);
+  return withoutYearSign(format(locale, { ...options, timeZone: "UTC" }).format(date));
 }
+
+/** Russian writes "г." after a year in running text; a name in a list or on an axis does without. */
+const withoutYearSign = (text: string): string => text.replace(/\sг\.(?=,|$)/u, "");
 
 /** The start of a bucket, by how long the bucket is. */
 export function formatStart(start: string | null, interval: string, locale: Locale): string {
@@ -38,7 +41,7 @@ export function formatStart(start: string | null, interval: string, locale: Loca
     : interval === "month" || interval === "quarter" ? { month: "short", year: "numeric" }
     : interval === "hour" ? { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }
     : { month: "short", day: "numeric" };
-  return format(locale, { ...options, timeZone: locale.zone }).format(new Date(start));
+  return withoutYearSign(format(locale, { ...options, timeZone: locale.zone }).format(new Date(start)));
 }
 
 /** Today's date in the zone, as `2026-11-20`. */
@@ -46,6 +49,18 @@ export function today(zone: string, now: Date): string {
   const parts = new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" });
   return parts.format(now);
 }
+
+/** Whether a day is in the period that a label names; days name weeks as well, which `days` tells. */
+export function isUnderWay(label: string, day: string, days = 1): boolean {
+  const [, year, quarter, month, date] = LABEL.exec(label) ?? [];
+  if (year === undefined) return false;
+  if (quarter !== undefined) return day.startsWith(year) && Math.ceil(Number(day.slice(5, 7)) / 3) === Number(quarter);
+  if (month === undefined || date === undefined) return day.startsWith(label);
+  return label <= day && day < addDays(label, days);
+}
+
+/** So many days are from one label to another; a month's labels are its own. */
+export const daysBetween = (first: string, second: string): number => Math.round((Date.parse(second) - Date.parse(first)) / 86_400_000);
 
 const dateOf = (day: string): Date => new Date(`${day}T00:00:00Z`);
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { localeOf } from "../i18n/i18n.tsx";
 import { csvOf } from "./csv.ts";
-import { formatInstant, formatPeriod } from "./dates.ts";
+import { formatInstant, formatPeriod, isUnderWay } from "./dates.ts";
 import { digitsIn, formatBytes, formatChange, formatSeconds, formatValue } from "./numbers.ts";
 import { humanise, unitOf } from "./units.ts";
 
@@ -52,6 +52,14 @@ it("writes days as people where the reader is do", () => {
   expect([localeOf("en", ["de-DE", "en-GB"]), localeOf("ru", ["en-GB"])]).toEqual(["en-GB", "ru"]);
   expect(plain(formatInstant(at, { language: "en-GB", zone: "UTC" }))).toBe("28 Nov 2026, 21:50");
   expect(formatPeriod("2026-11-03", { language: "en-US", zone: "UTC" })).toBe("Nov 3");
+  expect(plain(formatPeriod("2026-06", { language: "ru", zone: "UTC" }))).toBe("июнь 2026");
+});
+
+it("knows the period that has not ended by its name", () => {
+  const day = "2026-11-29";
+  expect(["2026", "2026-11", "2026-Q4", "2026-11-29"].filter((label) => isUnderWay(label, day))).toHaveLength(4);
+  expect(["2025", "2026-10", "2026-Q3", "2026-11-28", "2026-11-30", "north"].filter((label) => isUnderWay(label, day))).toEqual([]);
+  expect([isUnderWay("2026-11-23", day, 7), isUnderWay("2026-11-22", day, 7)]).toEqual([true, false]);
 });
 
 it("says no unit twice", () => {

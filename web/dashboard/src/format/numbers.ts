@@ -25,8 +25,13 @@ export function formatDigits(value: number, language: string): string {
 }
 
 /** `12.3K`: for axes and tiles. */
-export function formatCompact(value: number, language: string): string {
-  return numberFormat(language, { notation: "compact", maximumFractionDigits: 1 }).format(value);
+export function formatCompact(value: number, language: string, currency?: string): string {
+  const plain = { notation: "compact", maximumFractionDigits: 1 } as const;
+  try {
+    return numberFormat(language, currency === undefined ? plain : { ...plain, style: "currency", currency, currencyDisplay: "narrowSymbol", minimumFractionDigits: 0 }).format(value);
+  } catch {
+    return numberFormat(language, plain).format(value);
+  }
 }
 
 /** A share in percent, as the server gives it. */

@@ -19,6 +19,7 @@ export function useFormat() {
       number: (value: number) => formatNumber(value, language),
       digits: (value: number) => formatDigits(value, language),
       compact: (value: number) => formatCompact(value, language),
+      compactMoney: (value: number, currency: string) => formatCompact(value, language, currency),
       percent: (value: number, digits?: number) => formatPercent(value, language, digits),
       change: (now: number, before: number) => formatChange(now, before, language),
       seconds: (value: number) => formatSeconds(value, language),
@@ -45,4 +46,13 @@ export function useToday(): string {
   const zone = useContext(ZoneContext);
   const [opened] = useState(() => new Date());
   return today(zone, opened);
+}
+
+/**
+ * The hour in which the page was opened. What is under way is compared with as much of the period before: a day that has lasted for nine hours with nine
+ * hours. By the hour, so that readers share the answer.
+ */
+export function useHour(): string {
+  const [opened] = useState(() => `${new Date().toISOString().slice(0, 13)}:00:00Z`);
+  return opened;
 }

@@ -5,11 +5,12 @@ import { Link } from "react-router";
 import type { AppDescription, Table } from "../api/client.ts";
 import type { Report } from "../api/document.ts";
 import { answerOptions, reportOptions, useReports } from "../api/queries.ts";
-import { useFormat, useToday } from "../format/useFormat.ts";
+import { useFormat, useHour, useToday } from "../format/useFormat.ts";
 import { useName } from "../format/useName.ts";
 import { useI18n, useT } from "../i18n/i18n.tsx";
 import { addressOf, previousAsOf } from "../reports/address.ts";
 import { Delta, isBadWhenMore } from "../reports/blocks/Cards.tsx";
+import { axisOf, partialOf } from "../reports/blocks/Series.tsx";
 import { sameBlock, statBefore } from "../reports/compare.ts";
 import { type Block, blocksOf } from "../reports/shape.ts";
 import { rightsOf } from "../session/claims.ts";
@@ -158,18 +159,19 @@ function Headline({ label, change }: { readonly label: string; readonly change: 
 /** A report's blocks now and a period before. */
 function useCompared(report: Report | undefined): { readonly blocks: readonly Block[]; readonly before: readonly Block[] | null; readonly error: unknown; readonly isPending: boolean } {
   const signIn = useSignIn();
-  const today = useToday();
+  const hour = useHour();
   const { language } = useI18n();
   const route = report?.routes[0];
   const address = route === undefined ? null : addressOf(route, {}, { asOf: null, language });
-  const previous = route === undefined ? null : addressOf(route, {}, { asOf: previousAsOf(route, {}, today), language });
+  const previous = route === undefined ? null : addressOf(route, {}, { asOf: previousAsOf(route, {}, hour), language });
   const now = useQuery({ ...reportOptions(signIn, address ?? ""), enabled: address !== null });
   const then = useQuery({ ...reportOptions(signIn, previous ?? ""), enabled: previous !== null });
   const schema = route?.answer ?? {};
+  const currency = route?.currency ?? null;
   const echoes = Object.fromEntries((route?.params ?? []).map((param) => [param.name, param.schema.default ?? null]));
   return {
-    blocks: now.data === undefined ? [] : blocksOf({ schema, value: now.data.value, echoes }),
-    before: then.data === undefined ? null : blocksOf({ schema, value: then.data.value, echoes }),
+    blocks: now.data === undefined ? [] : blocksOf({ schema, value: now.data.value, echoes, currency }),
+    before: then.data === undefined ? null : blocksOf({ schema, value: then.data.value, echoes, currency }),
     error: now.error,
     isPending: now.isPending && address !== null,
   };
@@ -212,6 +214,7 @@ function OfReports({ app }: { readonly app: AppDescription }) {
   const format = useFormat();
   const signIn = useSignIn();
   const reports = useReports(signIn);
+  const today = useToday();
   const free = reports.data?.filter(isFree) ?? [];
   const first = useCompared(free.find((report) => hasNumbers(report, app)));
   const other = useCompared(free.find((report) => holdsSeries(report)));
@@ -229,7 +232,8 @@ function OfReports({ app }: { readonly app: AppDescription }) {
           lines={[{ name: title, data: series.rows.map((row) => (typeof row[field.name] === "number" ? Number(row[field.name]) : null)) }]}
           shape="line"
           format={(value) => format.value(value, field.unit)}
-          axis={format.compact}
+          axis={(value) => axisOf(value, field.unit, format)}
+          partial={partialOf(series, today)}
           height="low"
         />
       </figure>

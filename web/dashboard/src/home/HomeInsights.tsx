@@ -31,7 +31,7 @@ export function HomeInsights({ app }: { readonly app: AppDescription }) {
       <h3 className="block-title">{t("insights")}</h3>
       <ul>
         {found.map(({ report, insight }) => (
-          <li key={`${report.name} ${insight.title} ${insight.finding}`}>
+          <li key={`${report.name} ${insight.rule} ${insight.title}`}>
             <span className="insight-head">
               <SeverityMark severity={insight.severity} />
               <Link className="insight-link" to={`/app/${app.app}/reports/${report.name}`}>

@@ -57,6 +57,7 @@ export const enShop = {
   "shop.reach.what": "Visits that reached each step, and their share of all visits.",
   "shop.reach.all": "all visits",
   "shop.reach.onward": "{share} of the step before",
+  "shop.reach.nobody": "nobody at the step before",
   "shop.dropoff": "Where they leave",
   "shop.dropoff.what": "All exits, by the step at which the visit ended. The shares add up to 100%.",
   "shop.dropoff.none": "Nobody has left yet.",

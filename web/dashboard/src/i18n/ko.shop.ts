@@ -56,6 +56,7 @@ export const koShop: ShopCatalogue = {
   "shop.reach.what": "각 단계에 도달한 방문과 전체 방문 중 비율.",
   "shop.reach.all": "전체 방문",
   "shop.reach.onward": "이전 단계의 {share}",
+  "shop.reach.nobody": "이전 단계 방문 없음",
   "shop.dropoff": "어디서 나가는가",
   "shop.dropoff.what": "방문이 끝난 단계별 전체 이탈. 비율의 합은 100%입니다.",
   "shop.dropoff.none": "아직 나간 사람이 없습니다.",

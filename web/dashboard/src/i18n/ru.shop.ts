@@ -56,6 +56,7 @@ export const ruShop: ShopCatalogue = {
   "shop.reach.what": "Посещения, дошедшие до шага, и их доля от всех.",
   "shop.reach.all": "все посещения",
   "shop.reach.onward": "{share} от прошлого шага",
+  "shop.reach.nobody": "на прошлом шаге никого",
   "shop.dropoff": "Где уходят",
   "shop.dropoff.what": "Все уходы по шагу, на котором кончилось посещение. В сумме 100 %.",
   "shop.dropoff.none": "Пока никто не ушёл.",

@@ -4,7 +4,7 @@ import { useName } from "../format/useName.ts";
 import { unitOf } from "../format/units.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
-import { type Fact, type Insight, type Severity, factsOf } from "./insight.ts";
+import { type Fact, type Insight, type Severity, factsOf, keysOf } from "./insight.ts";
 import "./insights.css";
 
 const ICONS: Readonly<Record<Severity, IconName>> = { high: "warning", medium: "warning", low: "info", info: "bulb" };
@@ -27,10 +27,11 @@ export function InsightList({ insights, label }: { readonly insights: readonly I
       </p>
     );
   }
+  const keys = keysOf(insights);
   return (
     <ol className="insights" aria-label={label}>
-      {insights.map((insight) => (
-        <li key={`${insight.rule} ${insight.title} ${insight.finding}`} className={`insight is-${insight.severity}`}>
+      {insights.map((insight, index) => (
+        <li key={keys[index]} className={`insight is-${insight.severity}`}>
           <InsightCard insight={insight} />
         </li>
       ))}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Schema } from "../api/document.ts";
-import { areInsights, factsOf, insightsIn, insightsOf, tellsInsights } from "./insight.ts";
+import { type Insight, areInsights, factsOf, insightsIn, insightsOf, keysOf, tellsInsights } from "./insight.ts";
 
 const insight = (severity: string, title: string) => ({ severity, title, finding: "Of 40, 12.", action: "Look.", evidence: { step: "cart" }, rule: "worst" });
 const declared: Schema = { type: "array", items: { $ref: "#/components/schemas/Insight" } };
@@ -46,4 +46,13 @@ it("evidence is plain values, those of an object by its name", () => {
     { name: "exit_share", value: 41.67 },
     { name: "before_value", value: 3 },
   ]);
+});
+
+const ruled = (rule: string, evidence: Insight["evidence"]): Insight => ({ severity: "high", title: "", finding: "", action: "", evidence, rule, test: null });
+
+it("knows an insight again when its numbers have moved, and tells those of one rule apart", () => {
+  const now = keysOf([ruled("loss", { step: "cart", exits: 3 }), ruled("loss", { step: "home", exits: 2 }), ruled("slow", { id: 1 }), ruled("slow", { id: 2 })]);
+  const next = keysOf([ruled("loss", { step: "cart", exits: 4 }), ruled("loss", { step: "home", exits: 9 }), ruled("slow", { id: 1 }), ruled("slow", { id: 2 })]);
+  expect(next).toEqual(now);
+  expect(new Set(now).size).toBe(4);
 });

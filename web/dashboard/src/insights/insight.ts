@@ -74,6 +74,20 @@ export function insightsOf(schema: Schema, value: unknown, depth = 3): Insight[]
   return found.sort(bySeverity);
 }
 
+/**
+ * What tells a list's insights apart, and stays while their numbers move: the rule, and the words of the evidence. So an insight that is open, or has
+ * the focus, keeps both when the next answer comes.
+ */
+export function keysOf(insights: readonly Insight[]): string[] {
+  const seen = new Map<string, number>();
+  return insights.map(({ rule, evidence }) => {
+    const key = [rule, ...Object.values(evidence).filter((value) => typeof value === "string")].join("\n");
+    const before = seen.get(key) ?? 0;
+    seen.set(key, before + 1);
+    return before === 0 ? key : `${key}\n${before}`;
+  });
+}
+
 export interface Fact {
   readonly name: string;
   readonly value: unknown;

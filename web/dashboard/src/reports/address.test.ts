@@ -6,7 +6,7 @@ const param = (name: string, place: "path" | "query", schema: Param["schema"], r
 const DAYS = param("days", "query", { type: "integer", minimum: 1, maximum: 365, default: 30 });
 const MONTHS = param("months_back", "query", { type: "integer", minimum: 1, maximum: 36, default: 6 });
 const MERCHANT = param("merchant_id", "path", { type: "integer" });
-const route = (path: string, ...params: Param[]): Route => ({ path, params, speaks: false, answer: {} });
+const route = (path: string, ...params: Param[]): Route => ({ path, params, speaks: false, answer: {}, currency: null });
 const GROWTH = route("/growth", DAYS);
 const COHORTS = route("/merchants/{merchant_id}/cohorts", MERCHANT, MONTHS);
 const report = (own: Route): Report => ({ name: "own", description: null, lists: [], routes: [own] });
@@ -64,6 +64,7 @@ describe("previousAsOf", () => {
     ["days of the report", GROWTH, { days: "7" }, "2026-11-20", "2026-11-13"],
     ["the default of the days", GROWTH, {}, "2026-03-01", "2026-01-30"],
     ["calendar months, to the month's last day", COHORTS, { months_back: "1" }, "2026-03-31", "2026-02-28"],
+    ["as much, to the same time of the day, where that is known", GROWTH, { days: "7" }, "2026-11-20T09:00:00Z", "2026-11-13T09:00:00Z"],
     ["a month where the report has no period", route("/platform"), {}, "2026-11-20", "2026-10-21"],
   ])("goes back by %s", (_, own, given, asOf, expected) => {
     expect(previousAsOf(own, given, asOf)).toBe(expected);

@@ -111,10 +111,15 @@ export function periodOf(route: Route): { readonly param: Param; readonly unit: 
   return months === undefined ? null : { param: months, unit: "months" };
 }
 
-/** The day as of which the period before this one is asked. */
+/** A day, or an instant, as of which the period before this one is asked: so much earlier, at the same time of the day. */
 export function previousAsOf(route: Route, given: Given, asOf: string): string {
+  const [day = asOf, ...time] = asOf.split("T");
+  return [dayBefore(route, given, day), ...time].join("T");
+}
+
+function dayBefore(route: Route, given: Given, day: string): string {
   const period = periodOf(route);
-  if (period === null) return addDays(asOf, -OTHERWISE_DAYS);
+  if (period === null) return addDays(day, -OTHERWISE_DAYS);
   const length = valueOf(period.param, given);
-  return period.unit === "days" ? addDays(asOf, -Number(length ?? OTHERWISE_DAYS)) : addMonths(asOf, -Number(length ?? 1));
+  return period.unit === "days" ? addDays(day, -Number(length ?? OTHERWISE_DAYS)) : addMonths(day, -Number(length ?? 1));
 }

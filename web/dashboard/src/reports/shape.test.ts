@@ -83,6 +83,14 @@ describe("blocksOf", () => {
     expect(cards).toMatchObject({ path: "revenue", stats: [{ name: "total", unit: { kind: "money", currency: "RUB" } }] });
   });
 
+  it("gives money the currency that the report declares, and takes no other number for money", () => {
+    const schema = object({ total: NUMBER, analytics: object({ total_revenue: NUMBER, transaction_count: NUMBER, total: NUMBER, daily: list({ date: TEXT, revenue: NUMBER }) }) });
+    const value = { total: 4, analytics: { total_revenue: 10, transaction_count: 2, total: 3, daily: [{ date: "2026-11-20", revenue: 10 }] } };
+    const blocks = blocksOf({ schema, value, echoes: {}, currency: "RUB" });
+    const units = blocks.flatMap((block) => (block.kind === "cards" ? block.stats : block.kind === "series" ? block.fields : [])).map((field) => `${field.name} ${field.unit.kind}`);
+    expect(units).toEqual(["total number", "total_revenue money", "transaction_count number", "total number", "date text", "revenue money"]);
+  });
+
   it("draws nothing of an answer that is null", () => {
     expect(check({ type: "null" }, null)).toEqual([]);
   });

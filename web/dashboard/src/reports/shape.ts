@@ -50,6 +50,8 @@ export interface Shaped {
   readonly schema: Schema;
   readonly value: unknown;
   readonly echoes: Readonly<Record<string, unknown>>;
+  /** In which the report's money is, where its declaration says so. */
+  readonly currency?: string | null;
 }
 
 const isRow = (value: unknown): value is Row => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -68,8 +70,9 @@ const currencyOf = (row: Row): string | null => (typeof row["currency"] === "str
 
 export function blocksOf(shaped: Shaped): Block[] {
   const schema = settled(shaped.schema);
-  if (Array.isArray(shaped.value)) return listBlocks("", schema, shaped.value, null);
-  return isRow(shaped.value) ? objectBlocks("", schema, shaped.value, shaped.echoes, firsts()) : [];
+  const currency = shaped.currency ?? null;
+  if (Array.isArray(shaped.value)) return listBlocks("", schema, shaped.value, currency);
+  return isRow(shaped.value) ? objectBlocks("", schema, shaped.value, { echoes: shaped.echoes, isFirst: firsts(), currency }) : [];
 }
 
 /** Tells whether a value is the first of its kind: what stands under several names is shown by the first of them. */
@@ -83,8 +86,16 @@ function firsts(): (declared: Schema | undefined) => boolean {
   };
 }
 
-function objectBlocks(path: string, schema: Schema, value: Row, echoes: Shaped["echoes"], isFirst: ReturnType<typeof firsts>): Block[] {
-  const currency = currencyOf(value);
+interface Around {
+  readonly echoes: Shaped["echoes"];
+  readonly isFirst: ReturnType<typeof firsts>;
+  readonly currency: string | null;
+}
+
+function objectBlocks(path: string, schema: Schema, value: Row, around: Around): Block[] {
+  const { echoes, isFirst } = around;
+  const said = currencyOf(value);
+  const currency = said ?? around.currency;
   const stats: Stat[] = [];
   const blocks: Block[] = [];
   for (const [name, own] of Object.entries(value)) {
@@ -92,8 +103,8 @@ function objectBlocks(path: string, schema: Schema, value: Row, echoes: Shaped["
     if (areWords(own)) stats.push(statOf(name, own, declared, currency));
     else if (Array.isArray(own)) blocks.push(...listBlocks(joined(path, name), declared, own, currency));
     else if (isRow(own) && isMap(declared)) blocks.push(barsOf(joined(path, name), own));
-    else if (isRow(own)) blocks.push(...objectBlocks(joined(path, name), declared, own, {}, isFirst));
-    else if (!isEcho(name, own, echoes) && name !== "currency" && isFirst(schema.properties?.[name])) stats.push(statOf(name, own, declared, currency));
+    else if (isRow(own)) blocks.push(...objectBlocks(joined(path, name), declared, own, { ...around, echoes: {} }));
+    else if (!isEcho(name, own, echoes) && name !== "currency" && isFirst(schema.properties?.[name])) stats.push(statOf(name, own, declared, name === "total" ? said : currency));
   }
   return stats.length === 0 ? blocks : [{ kind: "cards", path, stats }, ...blocks];
 }

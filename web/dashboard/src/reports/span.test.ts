@@ -3,7 +3,7 @@ import type { Param, Report } from "../api/document.ts";
 import { spanOf, spansFor, writeSpan } from "./span.ts";
 
 const param = (name: string, maximum: number, preset: number): Param => ({ name, place: "query", schema: { type: "integer", minimum: 1, maximum, default: preset }, required: false, description: "" });
-const report = (name: string, ...params: Param[]): Report => ({ name, description: null, lists: [], routes: [{ path: `/${name}`, params, speaks: false, answer: {} }] });
+const report = (name: string, ...params: Param[]): Report => ({ name, description: null, lists: [], routes: [{ path: `/${name}`, params, speaks: false, answer: {}, currency: null }] });
 
 const growth = report("growth", param("days", 365, 30));
 const revenue = report("revenue", param("days", 90, 30));

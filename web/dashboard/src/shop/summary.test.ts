@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { messageIn, shows, summaryIn } from "./summary.ts";
+import { messageIn, onwardOf, shows, summaryIn } from "./summary.ts";
 
 const told = {
   type: "summary",
@@ -34,6 +34,12 @@ describe("a summary", () => {
     expect(summary?.exits).toBe(0);
     expect(summary?.worstStep).toBeNull();
     expect(summary?.steps[0]?.latency.user).toEqual({ latest: null, avg: null });
+  });
+
+  it("has a share of the step before, where somebody was there", () => {
+    const steps = [4, 2, 0, 0, 1].map((sessions, place) => ({ step: String(place), sessions }));
+    const summary = summaryIn({ type: "summary", total_sessions: 4, steps });
+    expect(steps.map((_, place) => onwardOf(summary?.steps ?? [], place))).toEqual(["all", 50, 0, "nobody", "nobody"]);
   });
 
   it("shows an event by its step's last think time", () => {

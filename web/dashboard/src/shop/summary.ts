@@ -73,6 +73,13 @@ export function summaryIn(value: unknown): Summary | null {
   };
 }
 
+/** Of the sessions at the step before, those at this one, in percent: the first step has all of them, and of nobody there is no share. */
+export function onwardOf(steps: readonly StepSummary[], place: number): number | "all" | "nobody" {
+  const [before, step] = [steps[place - 1], steps[place]];
+  if (before === undefined || step === undefined) return "all";
+  return before.sessions === 0 ? "nobody" : (step.sessions / before.sessions) * 100;
+}
+
 export type Message = { readonly kind: "summary"; readonly summary: Summary } | { readonly kind: "error"; readonly detail: string } | { readonly kind: "other" };
 
 /** A message of the socket: `{"type": "summary", …}` or `{"type": "error", …}`. */

@@ -9,6 +9,8 @@ export interface Line {
   readonly data: readonly (number | null)[];
   /** Of the period before: fainter. */
   readonly before?: boolean;
+  /** What its own periods are called, where these are others than the picture's. */
+  readonly labels?: readonly string[];
 }
 
 export interface ChartProps {
@@ -21,6 +23,8 @@ export interface ChartProps {
   readonly axis: (value: number) => string;
   /** How many periods at the end have not ended. */
   readonly partial?: number;
+  /** What is said of those. */
+  readonly note?: string;
   readonly onOpen?: ((index: number) => void) | undefined;
   readonly height?: "low" | "normal" | "tall";
   /** How many lines there are besides those that are drawn. */
@@ -30,6 +34,7 @@ export interface ChartProps {
 const Drawing = lazy(() => import("./ChartDrawing.tsx"));
 
 export function Chart(props: ChartProps) {
+  const t = useT();
   const place = useRef<HTMLDivElement>(null);
   const near = useNear(place);
   return (
@@ -37,9 +42,11 @@ export function Chart(props: ChartProps) {
       {props.lines.length > 1 ? <Legend lines={props.lines} others={props.others ?? 0} /> : null}
       {near ? (
         <Suspense fallback={<Skeleton rows={1} tall />}>
-          <Drawing {...props} />
+          <Drawing note={t("chart.partial")} {...props} />
         </Suspense>
-      ) : null}
+      ) : (
+        <div className="chart-canvas" />
+      )}
     </div>
   );
 }

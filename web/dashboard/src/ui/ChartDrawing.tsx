@@ -33,18 +33,36 @@ function useThemeChanges(): number {
   return changes;
 }
 
+/** Tells pictures apart: what looks the same is not drawn again, so a page that renders anew leaves an open tooltip alone. */
+const SAMPLE = 1234.5;
+const lookOf = ({ labels, lines, shape, partial, format, axis }: ChartProps): string => JSON.stringify([labels, lines, shape, partial, format(SAMPLE), axis(SAMPLE)]);
+
 export default function ChartDrawing(props: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType | null>(null);
+  const latest = useRef(props);
+  const isFirst = useRef(true);
+  const pointer = useRef<{ readonly x: number; readonly y: number } | null>(null);
   const theme = useThemeChanges();
+  const look = lookOf(props);
   const { onOpen } = props;
+  useEffect(() => {
+    latest.current = props;
+  });
   useEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
     const own = init(element, null, { renderer: "canvas" });
     chart.current = own;
+    isFirst.current = true;
     const observer = new ResizeObserver(() => own.resize());
     observer.observe(element);
+    own.getZr().on("mousemove", (event) => {
+      pointer.current = { x: event.offsetX, y: event.offsetY };
+    });
+    own.getZr().on("globalout", () => {
+      pointer.current = null;
+    });
     return () => {
       observer.disconnect();
       own.dispose();
@@ -52,8 +70,14 @@ export default function ChartDrawing(props: ChartProps) {
     };
   }, []);
   useEffect(() => {
-    if (place.current !== null) chart.current?.setOption(optionOf(props, paletteOf(place.current)), { notMerge: true });
-  }, [props, theme]);
+    if (place.current === null) return;
+    // Numbers that change under the reader's eyes change at once: what moves draws the eye away from them.
+    const moves = isFirst.current && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    isFirst.current = false;
+    chart.current?.setOption({ ...optionOf(latest.current, paletteOf(place.current)), animation: moves }, { notMerge: true });
+    // Whoever points at a period goes on reading it.
+    if (pointer.current !== null) chart.current?.dispatchAction({ type: "showTip", ...pointer.current });
+  }, [look, theme]);
   useEffect(() => {
     const own = chart.current;
     if (own === null || onOpen === undefined) return undefined;

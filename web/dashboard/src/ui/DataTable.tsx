@@ -20,6 +20,8 @@ export interface Column<Item> {
   readonly numeric: boolean;
   /** Of words that may need more than one line. */
   readonly long?: boolean;
+  /** Of what can be done with a row: it does not sort, stands in no file, and its title need not be seen. */
+  readonly acts?: boolean;
   readonly value: (item: Item) => unknown;
   readonly draw: (item: Item) => ReactNode;
 }
@@ -58,13 +60,19 @@ export function DataTable<Item extends object>({ caption, columns, rows, pageSiz
   const pages = Math.max(1, Math.ceil(rows.length / pageSize));
   return (
     <div className="table-wrap">
-      {/* A wide table scrolls by itself, and so must be reachable by the keyboard. */}
-      <section className="table-scroll" aria-label={caption} tabIndex={0}>
+      {/* A wide table scrolls by itself, and so must be reachable by the keyboard. It is no landmark beside the panel that it stands in. */}
+      <div className="table-scroll" role="group" aria-label={caption} tabIndex={0}>
         <table className="table">
           <caption className="hidden">{caption}</caption>
           <thead>
             <tr>
               {columns.map((column) => {
+                if (column.acts === true)
+                  return (
+                    <th key={column.name} scope="col">
+                      <span className="hidden">{column.title}</span>
+                    </th>
+                  );
                 const order = sorted?.id === column.name ? (sorted.desc ? "descending" : "ascending") : "none";
                 return (
                   <th key={column.name} scope="col" aria-sort={order} className={column.numeric ? "is-number" : undefined}>
@@ -101,7 +109,7 @@ export function DataTable<Item extends object>({ caption, columns, rows, pageSiz
             ))}
           </tbody>
         </table>
-      </section>
+      </div>
       {file === undefined && pages === 1 ? null : (
         <div className="pager">
           {file === undefined ? null : <FileButton columns={columns} rows={rows} name={file} />}
@@ -145,7 +153,8 @@ interface FileButtonProps<Item> {
 /** All rows that are shown or could be, as they came. */
 function FileButton<Item>({ columns, rows, name }: FileButtonProps<Item>) {
   const take = () => {
-    const lines = rows.map((row) => Object.fromEntries(columns.map((column) => [column.name, column.value(row)])));
+    const told = columns.filter((column) => column.acts !== true);
+    const lines = rows.map((row) => Object.fromEntries(told.map((column) => [column.name, column.value(row)])));
     save(new Blob([csvOf(lines)], { type: "text/csv" }), `${name}.csv`);
   };
   return (

@@ -1,6 +1,15 @@
 /** A cohort matrix: a table, whose cells are also coloured. */
 import { useMemo } from "react";
 
+/** How a number differs from the one that it is compared with. */
+export interface Change {
+  readonly way: "more" | "less" | "same";
+  /** How much, without a sign. */
+  readonly text: string;
+  /** In full, with what it was before. */
+  readonly said: string;
+}
+
 export interface HeatCell {
   /** What the colour says, from 0 to 1. */
   readonly share: number;
@@ -8,6 +17,7 @@ export interface HeatCell {
   readonly title: string;
   /** The period has not ended. */
   readonly partial: boolean;
+  readonly change?: Change | undefined;
   readonly onOpen?: (() => void) | undefined;
 }
 
@@ -15,8 +25,14 @@ export interface HeatRow {
   readonly key: string;
   readonly label: string;
   readonly size: string | null;
+  readonly sizeChange?: Change | undefined;
   /** Null: not begun. */
   readonly cells: readonly (HeatCell | null)[];
+}
+
+export interface HeatMean {
+  readonly text: string;
+  readonly change?: Change | undefined;
 }
 
 interface HeatmapProps {
@@ -26,7 +42,7 @@ interface HeatmapProps {
   /** What the columns count, such as months after the first. */
   readonly columnsTitle: string;
   readonly rows: readonly HeatRow[];
-  readonly foot?: { readonly label: string; readonly cells: readonly string[] } | undefined;
+  readonly foot?: { readonly label: string; readonly cells: readonly HeatMean[] } | undefined;
 }
 
 const LEVELS = 8;
@@ -68,7 +84,12 @@ export function Heatmap({ caption, corner, sizeTitle, columnsTitle, rows, foot }
               <th scope="row" className="heat-row">
                 {row.label}
               </th>
-              {sizeTitle === null ? null : <td className="heat-size">{row.size}</td>}
+              {sizeTitle === null ? null : (
+                <td className="heat-size" title={row.sizeChange?.said}>
+                  {row.size}
+                  <Changed change={row.sizeChange} />
+                </td>
+              )}
               {columns.map((column) => (
                 <Cell key={column} cell={row.cells[column]} />
               ))}
@@ -83,8 +104,9 @@ export function Heatmap({ caption, corner, sizeTitle, columnsTitle, rows, foot }
               </th>
               {sizeTitle === null ? null : <td className="heat-size" />}
               {columns.map((column) => (
-                <td key={column} className="heat-mean">
-                  {foot.cells[column] ?? ""}
+                <td key={column} className="heat-mean" title={foot.cells[column]?.change?.said}>
+                  {foot.cells[column]?.text ?? ""}
+                  <Changed change={foot.cells[column]?.change} />
                 </td>
               ))}
             </tr>
@@ -98,18 +120,41 @@ export function Heatmap({ caption, corner, sizeTitle, columnsTitle, rows, foot }
 function Cell({ cell }: { readonly cell: HeatCell | null | undefined }) {
   if (cell === undefined || cell === null) return <td className="heat-none" />;
   const className = `heat-cell heat-${levelOf(cell.share)}${cell.partial ? " is-partial" : ""}`;
+  const title = cell.change === undefined ? cell.title : `${cell.title}\n${cell.change.said}`;
+  const inner = (
+    <>
+      {cell.text}
+      <Changed change={cell.change} />
+    </>
+  );
   if (cell.onOpen === undefined) {
     return (
-      <td className={className} title={cell.title}>
-        {cell.text}
+      <td className={className} title={title}>
+        {inner}
       </td>
     );
   }
   return (
     <td className={className}>
-      <button type="button" title={cell.title} onClick={cell.onOpen}>
-        {cell.text}
+      <button type="button" title={title} onClick={cell.onOpen}>
+        {inner}
       </button>
     </td>
+  );
+}
+
+const ARROWS = { more: "↑", less: "↓", same: "=" } as const;
+
+/** An arrow and how much, below the number; read aloud in full. */
+function Changed({ change }: { readonly change: Change | undefined }) {
+  if (change === undefined) return null;
+  return (
+    <>
+      <span className="heat-change" aria-hidden="true">
+        {ARROWS[change.way]}
+        {change.way === "same" ? "" : `\u2009${change.text}`}
+      </span>
+      <span className="hidden">. {change.said}</span>
+    </>
   );
 }

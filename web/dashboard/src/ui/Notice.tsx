@@ -29,7 +29,7 @@ export function ProblemNotice({ error, onRetry }: ProblemProps) {
             {problem.request_id === "" ? null : <span> · {t("problem.request", { id: problem.request_id })}</span>}
           </p>
         )}
-        {onRetry === undefined ? null : (
+        {onRetry === undefined || (problem !== null && isOfTheRequest(problem.status)) ? null : (
           <button type="button" className="button" onClick={onRetry}>
             <Icon name="refresh" size={14} /> {t("retry")}
           </button>
@@ -38,6 +38,9 @@ export function ProblemNotice({ error, onRetry }: ProblemProps) {
     </div>
   );
 }
+
+/** Refusals that the same request meets again, however often it is made. */
+const isOfTheRequest = (status: number): boolean => status >= 400 && status < 500 && ![401, 408, 429].includes(status);
 
 /** A plan without the feature: the pack's own words. */
 function UpgradeNotice({ detail }: { readonly detail: string }) {

@@ -23,22 +23,25 @@ function element(name: string, className: string, text: string): HTMLElement {
   return made;
 }
 
-function tooltipOf({ labels, lines, format }: ChartProps, index: number): HTMLElement {
+function tooltipOf({ labels, lines, format, partial = 0, note }: ChartProps, index: number): HTMLElement {
   const made = element("div", "tip", "");
   made.append(element("div", "tip-head", labels[index] ?? ""));
   lines.forEach((line, place) => {
     const value = line.data[index];
     const row = element("div", "tip-row", "");
+    const name = element("span", "tip-name", line.name);
+    const own = line.labels?.[index];
+    if (own !== undefined) name.append(" ", element("span", "tip-when", own));
     row.append(
       element("span", `tip-dot ${colourOf(lines, place)}`, ""),
-      element("span", "tip-name", line.name),
+      name,
       element("span", "tip-value", value === null || value === undefined ? "—" : format(value)),
     );
     made.append(row);
   });
+  if (note !== undefined && index >= labels.length - partial) made.append(element("div", "tip-note", note));
   return made;
 }
-
 
 function seriesOf({ lines, shape, partial = 0 }: ChartProps, palette: Palette): object[] {
   return lines.flatMap((line, place): object[] => {

@@ -37,7 +37,7 @@ beforeEach(() => {
     sent.push(JSON.parse(String(init.body)) as Sent);
     const answer = answers.shift() ?? 200;
     if (answer === "away") throw new TypeError("Failed to fetch");
-    return new Response("{}", { status: answer });
+    return new Response(answer === 200 ? "{}" : '{"detail":"why"}', { status: answer });
   });
   Object.defineProperty(navigator, "sendBeacon", {
     configurable: true,
@@ -194,9 +194,9 @@ describe("when the server is away", () => {
     expect(new Set(ids(sent)).size).toBe(1);
   });
 
-  it("stops where another try would end alike, and keeps what waits", async () => {
+  it.each([401, 403])("stops where another try would end alike (%d), says why, and keeps what waits", async (status) => {
     const told = vi.spyOn(console, "warn").mockImplementation(() => undefined);
-    answers = [401];
+    answers = [status];
     const tracker = createTracker(OPTIONS);
     tracker.capture("view");
     await quiet();
@@ -204,7 +204,8 @@ describe("when the server is away", () => {
     await quiet();
     expect(sent).toHaveLength(1);
     expect(queued()).toBe(2);
-    expect(told).toHaveBeenCalledOnce();
+    expect(told.mock.calls).toEqual([[expect.stringContaining(String(status)), '{"detail":"why"}']]);
+    told.mockRestore();
   });
 });
 

@@ -102,12 +102,13 @@ function createQueue({ url, key }: Options) {
     if (items.length === 0 || sending || stopped) return;
     sending = true;
     const body = bodyOf(items);
-    let status = 0;
+    let answer: Response | undefined;
     try {
-      status = (await fetch(address, { method: "POST", body, keepalive: body.length < LETTERS_MAX, credentials: "omit" })).status;
+      answer = await fetch(address, { method: "POST", body, keepalive: body.length < LETTERS_MAX, credentials: "omit" });
     } catch {
       // Not reached: as if the server were away.
     }
+    const status = answer?.status ?? 0;
     sending = false;
     if (status === 200) {
       failures = 0;
@@ -117,10 +118,10 @@ function createQueue({ url, key }: Options) {
       failures += 1;
       plan(Math.min(RETRY_MS_MAX, 1000 * 2 ** failures) * (0.5 + Math.random() / 2));
     } else {
-      // The key or the server's rules: another try would end alike, and the next page may know better.
+      // The key, the page's origin or the server's rules: another try would end alike, and the next page may know better.
       stopped = true;
       // oxlint-disable-next-line no-console -- whoever has set the key up wrongly looks there
-      console.warn(`ebbtide: HTTP ${status}; what is captured waits for the next page`);
+      console.warn(`ebbtide: HTTP ${status}; what is captured waits for the next page`, await answer?.text());
     }
   }
 

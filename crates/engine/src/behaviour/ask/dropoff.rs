@@ -11,8 +11,9 @@ use crate::behaviour::columns::Arrivals;
 use crate::behaviour::drive::{Loaded, Loading};
 use crate::behaviour::dropoff::{Counts, DropoffFold, DropoffState, Listed, Runs};
 use crate::behaviour::fold::Fold;
+use crate::behaviour::history::Newest;
 use crate::behaviour::latency::{LatencyFold, Took};
-use crate::behaviour::load::{Actors, Number};
+use crate::behaviour::load::{Actors, Number, Times};
 use crate::exact::Ratio;
 
 /// What the sessions of a dropoff come to, and what took how long.
@@ -28,15 +29,30 @@ pub(crate) struct Reckoned<'s> {
     pub(crate) took: &'s [Vec<Took>],
 }
 
+impl Reckoned<'_> {
+    /// Without a session.
+    pub(crate) fn none() -> Self {
+        const NONE: &Counts = &Counts { sessions: 0, converted: 0, reached: Vec::new(), exits: Vec::new() };
+        Self { counts: NONE, users: 0, users_at: Vec::new(), idle_at: None, listed: &[], took: &[] }
+    }
+}
+
 impl<'a> Asking<'a> {
     pub(super) fn dropoff(&self, dropoff: &Dropoff) -> Result<DropoffAnswer, EngineError> {
+        if let Some(answer) = self.answer_of_before(dropoff)? {
+            return Ok(answer);
+        }
+        if dropoff.list == DropoffList::Splits {
+            return self.parted(dropoff);
+        }
         let by_session = usize::from(dropoff.session.prop.is_some());
         let sources = &self.query.sources;
         let (sessions, latencies) = sources.split_at((by_session + 1).min(sources.len()));
         let state = self.sessions(dropoff, sessions)?;
+        let times = DropoffFold::times(self.query, self.as_of);
         let mut took = Vec::with_capacity(latencies.len());
         for source in latencies {
-            let loaded = self.in_order(std::slice::from_ref(source), Actors::Ignored)?;
+            let loaded = self.in_order(std::slice::from_ref(source), Actors::Ignored, &times)?;
             took.push(loaded.fold(&LatencyFold { steps: dropoff.steps.len() })?.took);
         }
         let seen = || state.seen.values().flat_map(|actors| actors.values());
@@ -59,15 +75,33 @@ impl<'a> Asking<'a> {
         sources: &[EventSource],
     ) -> Result<DropoffState, EngineError> {
         let limit = match dropoff.list {
-            DropoffList::Steps => 0,
+            DropoffList::Steps | DropoffList::Splits => 0,
             DropoffList::Sessions => dropoff.limit as usize,
         };
+        self.sessions_among(dropoff, sources, (limit, None))
+    }
+
+    /// The newest sessions alone, or all.
+    pub(super) fn sessions_among(
+        &self,
+        dropoff: &Dropoff,
+        sources: &[EventSource],
+        (limit, newest): (usize, Option<&Newest<'_>>),
+    ) -> Result<DropoffState, EngineError> {
         let mut all: Option<DropoffState> = None;
+        let mut times = DropoffFold::times(self.query, self.as_of);
+        if let Some(since) = newest.and_then(|newest| newest.since) {
+            times.since.iter_mut().for_each(|own| *own = since.max(*own));
+        }
         for source in sources {
-            let loaded = self.in_order(std::slice::from_ref(source), Actors::Required)?;
+            let loaded = self.in_order(std::slice::from_ref(source), Actors::Required, &times)?;
             let runs = if source.value.is_some() { Runs::Sessions(&loaded.values) } else { Runs::Actors };
             let run_type = source.actor.and_then(|column| self.column_type(&source.table, column));
             let fold = DropoffFold::new(dropoff, runs, run_type, limit, self.as_of);
+            let fold = match newest {
+                Some(newest) => fold.only(newest),
+                None => fold,
+            };
             let state = loaded.fold(&fold)?;
             match &mut all {
                 None => all = Some(state),
@@ -79,10 +113,14 @@ impl<'a> Asking<'a> {
         Ok(all)
     }
 
-    fn in_order(&self, sources: &[EventSource], actors: Actors) -> Result<Loaded<'a>, EngineError> {
-        let times = DropoffFold::times(self.query, self.as_of);
+    fn in_order(
+        &self,
+        sources: &[EventSource],
+        actors: Actors,
+        times: &Times,
+    ) -> Result<Loaded<'a>, EngineError> {
         let no_ties = HashSet::new();
-        let loading = Loading { arrivals: Arrivals::Read, ..self.loading(&times, actors, &no_ties) };
+        let loading = Loading { arrivals: Arrivals::Read, ..self.loading(times, actors, &no_ties) };
         loading.load(sources)
     }
 
@@ -110,8 +148,9 @@ impl<'a> Asking<'a> {
             active: counts.sessions - exits - counts.converted,
             idle_at: idle_at.map(Instant::from_micros),
             steps: dropoff.steps.iter().enumerate().map(step).collect(),
+            splits: None,
             listed: match dropoff.list {
-                DropoffList::Steps => None,
+                DropoffList::Steps | DropoffList::Splits => None,
                 DropoffList::Sessions => {
                     Some(listed.iter().map(|session| self.session(dropoff, session)).collect())
                 }

@@ -5,6 +5,7 @@ mod came_after;
 mod churn;
 mod dropoff;
 mod funnel;
+mod history;
 mod preceding;
 mod properties;
 mod retention;

@@ -2,7 +2,7 @@
 
 use ebbtide_model::Instant;
 use ebbtide_model::query::{BoundQuery, Dropoff, DropoffList, EventSource, Kind};
-use ebbtide_store::TableView;
+use ebbtide_store::{TableRead, TableView};
 use hashbrown::HashSet;
 
 use super::Asking;
@@ -41,10 +41,7 @@ impl Asking<'_> {
         kept: &mut Option<StandingDropoff>,
         bytes_max: usize,
     ) -> Result<Stood, EngineError> {
-        // Who an actor is and what is known of it is read with each question.
-        let is_joined = |source: &EventSource| self.joined.of(source).is_some();
-        let tests_cohorts = |source: &EventSource| !source.cohort_tests().is_empty();
-        if self.query.sources.iter().any(|source| is_joined(source) || tests_cohorts(source)) {
+        if self.is_told_by_others() {
             *kept = None;
             return Ok(Stood::Unfit);
         }
@@ -80,7 +77,14 @@ impl Asking<'_> {
         Ok(if is_news { Stood::WentOn(answer) } else { Stood::Began(answer) })
     }
 
-    fn shape(&self) -> Shape {
+    /// Whether who an actor is or what is known of it counts: that is read with each question.
+    pub(super) fn is_told_by_others(&self) -> bool {
+        let is_joined = |source: &EventSource| self.joined.of(source).is_some();
+        let tests_cohorts = |source: &EventSource| !source.cohort_tests().is_empty();
+        self.query.sources.iter().any(|source| is_joined(source) || tests_cohorts(source))
+    }
+
+    pub(super) fn shape(&self) -> Shape {
         let column = |source: &EventSource, index: usize| {
             let table = self.snapshot.app().table(&source.table);
             (index, table.and_then(|table| table.columns.get(index).cloned()))
@@ -91,7 +95,7 @@ impl Asking<'_> {
         self.query.sources.iter().map(columns).collect()
     }
 
-    fn kind_of(&self, dropoff: &Dropoff, source: usize) -> SourceKind {
+    pub(super) fn kind_of(&self, dropoff: &Dropoff, source: usize) -> SourceKind {
         let by_session = usize::from(dropoff.session.prop.is_some());
         if source > by_session {
             return SourceKind::Latency(source - by_session - 1);
@@ -108,31 +112,42 @@ impl Asking<'_> {
         Ok(behind)
     }
 
-    /// By source, the rows that came since; `None` where some are gone.
     fn news(&self, kept: &StandingDropoff) -> Result<Option<Vec<TableView>>, EngineError> {
-        let sources = self.query.sources.iter().zip(kept.reads());
+        self.arrived(kept.reads())
+    }
+
+    /// By source, the rows that came since they were read so; `None` where some are gone.
+    pub(super) fn arrived(&self, reads: &[TableRead]) -> Result<Option<Vec<TableView>>, EngineError> {
+        let sources = self.query.sources.iter().zip(reads);
         let views =
             sources.map(|(source, read)| self.snapshot.arrived_since(self.scope, &source.table, *read));
         Ok(views.collect::<Result<Option<Vec<_>>, _>>()?)
     }
 
-    fn views(&self) -> Result<Vec<TableView>, EngineError> {
+    pub(super) fn views(&self) -> Result<Vec<TableView>, EngineError> {
         let view = |source: &EventSource| Ok(self.snapshot.table(self.scope, &source.table)?);
         self.query.sources.iter().map(view).collect()
     }
 
     /// The marked events of each source's rows, those of all times; `None` where there are none.
     fn load_apart(&self, views: &[TableView]) -> Result<Vec<Option<Loaded<'_>>>, EngineError> {
+        let sources = self.query.sources.iter().zip(views);
+        sources.map(|(source, view)| self.load_whole(source, view)).collect()
+    }
+
+    /// The same of one source.
+    pub(super) fn load_whole(
+        &self,
+        source: &EventSource,
+        view: &TableView,
+    ) -> Result<Option<Loaded<'_>>, EngineError> {
+        if view.parts().is_empty() {
+            return Ok(None);
+        }
         let times = DropoffFold::times(self.query, Instant::from_micros(i64::MAX));
         let no_ties = HashSet::new();
-        let by_source = self.query.sources.iter().zip(views).map(|(source, view)| {
-            if view.parts().is_empty() {
-                return Ok(None);
-            }
-            let actors = if source.actor.is_some() { Actors::Required } else { Actors::Ignored };
-            let loading = Loading { arrivals: Arrivals::Read, ..self.loading(&times, actors, &no_ties) };
-            loading.load_views(&[(source, view.clone())]).map(Some)
-        });
-        by_source.collect()
+        let actors = if source.actor.is_some() { Actors::Required } else { Actors::Ignored };
+        let loading = Loading { arrivals: Arrivals::Read, ..self.loading(&times, actors, &no_ties) };
+        loading.load_views(&[(source, view.clone())]).map(Some)
     }
 }

@@ -6,7 +6,8 @@ use hashbrown::HashSet;
 use serde_json::{Map, Value as Json};
 
 use super::record::{Recorded, Seen};
-use super::{Elsewhere, Explained, Rule, Verdict, elsewhere};
+use super::words::{self, Rule};
+use super::{Elsewhere, Explained, Verdict, elsewhere};
 use crate::EngineError;
 use crate::behaviour::ask::Asking;
 use crate::behaviour::fold::{Actor, Fold, Run};
@@ -170,77 +171,41 @@ impl Reading<'_> {
 
     fn event_rule(&self, seen: &Seen, served: Option<usize>) -> Rule {
         if let Some(step) = served {
-            return Rule::new("served_step", format!("It served step {step} of the attempt that counts."));
+            return Rule::new(words::SERVED_STEP).with("step", step);
         }
         if !self.inside(seen) {
-            return Rule::new("outside_range", "It lies outside of the time that the query asks about.");
+            return Rule::new(words::OUTSIDE);
         }
         let excluded =
             (0..self.funnel.exclusions.len()).find(|index| seen.has(BoundQuery::EXCLUSION, *index));
         if let Some((index, exclusion)) = excluded.map(|index| (index, &self.funnel.exclusions[index])) {
-            return Rule::new(
-                "exclusion",
-                format!(
-                    "It matches exclusion {index}, which voids every attempt that has reached step {} and not yet step {}.",
-                    exclusion.after, exclusion.before
-                ),
-            );
+            return Rule::new(words::EXCLUSION)
+                .with("exclusion", index)
+                .with("after", exclusion.after)
+                .with("before", exclusion.before);
         }
         let marked = (0..self.funnel.steps.len()).find(|step| seen.has(BoundQuery::STEP, *step));
         let Some(marked) = marked else {
-            return Rule::new("no_step", "It matches no step.");
+            return Rule::new(words::NO_STEP);
         };
-        if self.steps_of(seen).is_empty() {
-            return Rule::new(
-                "not_first_time",
-                format!("It matches step {marked}, but is not the first time of it."),
-            );
-        }
-        match self.best.times.first() {
-            None if self.best.voided => Rule::new(
-                "void_attempt",
-                format!("It matches step {marked}, but every attempt that it could be part of is void."),
-            ),
-            None => Rule::new("no_attempt", format!("It matches step {marked}, but no attempt has begun.")),
-            Some(begun) if seen.time < *begun => Rule::new(
-                "lesser_attempt",
-                format!(
-                    "It matches step {marked}, but an attempt with it gets no deeper, or is void, than the later one that counts."
-                ),
-            ),
-            Some(begun) if seen.time - begun > self.funnel.window.micros() => Rule::new(
-                "after_window",
-                format!("It matches step {marked}, but comes later than the window allows after step 0."),
-            ),
-            Some(_) => Rule::new(
-                "not_next",
-                format!(
-                    "It matches step {marked}, which the attempt that counts had already, or could not have yet."
-                ),
-            ),
-        }
+        let words = match self.best.times.first() {
+            _ if self.steps_of(seen).is_empty() => words::NOT_FIRST_TIME,
+            None if self.best.voided => words::VOID_ATTEMPT,
+            None => words::NO_ATTEMPT,
+            Some(begun) if seen.time < *begun => words::LESSER_ATTEMPT,
+            Some(begun) if seen.time - begun > self.funnel.window.micros() => words::AFTER_WINDOW,
+            Some(_) => words::NOT_NEXT,
+        };
+        Rule::new(words).with("step", marked)
     }
 
     fn rule(&self) -> Rule {
         let (depth, steps) = (self.best.times.len(), self.funnel.steps.len());
-        if depth == steps {
-            return Rule::new("converted", format!("It reached all {steps} steps in time."));
-        }
         match depth {
-            0 if self.best.voided => {
-                Rule::new("voided", "Each of its attempts is void, so it is counted at no step.")
-            }
-            0 => Rule::new(
-                "not_entered",
-                "It has no event that begins an attempt, so it is counted at no step.",
-            ),
-            depth => Rule::new(
-                "dropped",
-                format!(
-                    "Its deepest attempt reached step {} and did not reach step {depth} in time.",
-                    depth - 1
-                ),
-            ),
+            _ if depth == steps => Rule::new(words::CONVERTED).with("steps", steps),
+            0 if self.best.voided => Rule::new(words::VOIDED),
+            0 => Rule::new(words::NOT_ENTERED),
+            depth => Rule::new(words::DROPPED).with("reached", depth - 1).with("lacking", depth),
         }
     }
 

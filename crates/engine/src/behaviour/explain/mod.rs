@@ -6,13 +6,17 @@ mod funnel;
 mod places;
 mod record;
 mod retention;
+mod words;
 
 use ebbtide_model::query::{BoundQuery, Churn, Dropoff, DropoffList, Kind, Scalar};
-use ebbtide_model::{Fault, Instant, Node, Scope, TenantId, Tenants};
+use ebbtide_model::{Fault, Instant, Language, Node, Scope, TenantId, Tenants};
 use ebbtide_store::Snapshot;
 use serde_json::{Map, Value as Json, json};
 
+pub use self::elsewhere::Elsewhere;
 use self::record::Recorded;
+use self::words::COUNTED;
+pub use self::words::Rule;
 use super::ask::{Asking, Depth, until_spines_hold};
 use super::membership::Asked;
 use crate::answer::{Answer, Outcome};
@@ -42,23 +46,6 @@ impl ExplainedActor {
     }
 }
 
-/// A rule that decided: its code is stable, its text one plain sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    pub code: &'static str,
-    pub text: String,
-}
-
-impl Rule {
-    fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
-    }
-
-    fn to_json(&self) -> Json {
-        json!({"code": self.code, "text": self.text})
-    }
-}
-
 /// One event of the actor.
 #[derive(Clone, Debug)]
 pub struct ExplainedEvent {
@@ -70,17 +57,6 @@ pub struct ExplainedEvent {
     /// The step, cells or bucket that it counts in.
     pub counts_in: Map<String, Json>,
     pub rule: Rule,
-}
-
-/// How the number would read elsewhere.
-#[derive(Clone, Debug)]
-pub struct Elsewhere {
-    pub engine: &'static str,
-    pub rules: &'static str,
-    /// Null: there is no such question there.
-    pub reads: Json,
-    pub same: bool,
-    pub why: String,
 }
 
 /// Why an actor is counted as it is.
@@ -97,7 +73,8 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    pub fn to_json(&self) -> Json {
+    /// With its sentences in that language.
+    pub fn to_json(&self, language: Language) -> Json {
         let event = |event: &ExplainedEvent| {
             let mut json = Map::new();
             json.insert("time".to_owned(), Json::from(event.time.to_string()));
@@ -105,21 +82,16 @@ impl Explanation {
             json.insert("event".to_owned(), event.event.clone());
             json.insert("matched".to_owned(), Json::from(event.matched.clone()));
             json.extend(event.counts_in.clone());
-            json.insert("rule".to_owned(), event.rule.to_json());
+            json.insert("rule".to_owned(), event.rule.to_json(language));
             Json::Object(json)
-        };
-        let elsewhere = |other: &Elsewhere| {
-            json!({
-                "engine": other.engine, "rules": other.rules, "reads": other.reads, "same": other.same, "why": other.why,
-            })
         };
         json!({
             "actor": self.actor,
             "counted": self.answer.result(),
-            "rule": self.rule.to_json(),
+            "rule": self.rule.to_json(language),
             "events": self.events.iter().map(event).collect::<Json>(),
             "events_total": self.events_total,
-            "elsewhere": self.elsewhere.iter().map(elsewhere).collect::<Json>(),
+            "elsewhere": self.elsewhere.iter().map(|other| other.to_json(language)).collect::<Json>(),
             "query": self.answer.query,
             "meta": self.answer.meta.to_json(),
         })
@@ -244,11 +216,7 @@ impl Asking<'_> {
             (Kind::Dropoff(dropoff), Outcome::Dropoff(result)) => {
                 self.explain_dropoff(dropoff, result, recorded)
             }
-            (_, _) => Explained {
-                rule: Rule::new("counted", "It is counted as the result says."),
-                events: Vec::new(),
-                elsewhere: Vec::new(),
-            },
+            (_, _) => Explained { rule: Rule::new(COUNTED), events: Vec::new(), elsewhere: Vec::new() },
         })
     }
 }

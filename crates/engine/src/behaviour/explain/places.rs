@@ -7,7 +7,8 @@ use ebbtide_model::query::{
 use serde_json::{Map, Value as Json};
 
 use super::record::{Recorded, Seen};
-use super::{Explained, Rule, Verdict};
+use super::words::{self, Rule, Words};
+use super::{Explained, Verdict};
 use crate::answer::{ChurnAnswer, DropoffAnswer, LifecycleAnswer, LifecycleBucket, StickinessAnswer};
 use crate::behaviour::ask::Asking;
 use crate::behaviour::span::Span;
@@ -19,12 +20,17 @@ fn in_place(matched: Vec<String>, name: &str, place: Option<usize>, rule: Rule) 
 }
 
 fn outside() -> Rule {
-    Rule::new("outside_range", "It lies outside of the time that the query asks about.")
+    Rule::new(words::OUTSIDE)
 }
 
 fn bucket_at(span: &Span, time: i64) -> Option<usize> {
     let after = span.bounds.partition_point(|bound| *bound <= time);
     (after > 0 && after < span.bounds.len()).then(|| after - 1)
+}
+
+/// What an event does in the bucket of that name.
+fn in_bucket(words: &'static Words, bucket: usize, start: Option<String>) -> Rule {
+    Rule::new(words).with("bucket", bucket).with("start", start)
 }
 
 fn explained(rule: Rule, events: Vec<Verdict>) -> Explained {
@@ -35,6 +41,13 @@ impl Asking<'_> {
     fn inside(&self, seen: &Seen) -> bool {
         self.query.from.is_none_or(|from| seen.time >= from.micros())
             && self.query.to.is_none_or(|to| seen.time < to.micros())
+    }
+
+    /// What a bucket is called; none where it is all of history.
+    fn label(&self, span: &Span, interval: Interval, bucket: usize) -> Option<String> {
+        let Interval::Unit(unit) = interval else { return None };
+        let start = span.starts.get(bucket).copied().flatten()?;
+        Some(self.query.calendar.label(unit, start))
     }
 
     pub(super) fn explain_lifecycle(
@@ -49,51 +62,30 @@ impl Asking<'_> {
         };
         let rule = |bucket: Option<usize>| {
             let Some(bucket) = bucket else {
-                return Rule::new(
-                    "history",
-                    "It lies outside of the buckets; it tells whether the actor was there before.",
-                );
+                return Rule::new(words::HISTORY);
             };
-            if counted(bucket, |bucket| bucket.new) {
-                Rule::new(
-                    "new",
-                    format!("Bucket {bucket} is the actor's first active period of all history."),
-                )
+            let words = if counted(bucket, |bucket| bucket.new) {
+                words::NEW
             } else if counted(bucket, |bucket| bucket.returning) {
-                Rule::new(
-                    "returning",
-                    format!("The actor is active in bucket {bucket} and in the period before."),
-                )
+                words::RETURNING
             } else {
-                Rule::new(
-                    "resurrecting",
-                    format!(
-                        "The actor is active in bucket {bucket}, was before, and not in the period before it."
-                    ),
-                )
-            }
+                words::RESURRECTING
+            };
+            in_bucket(words, bucket, self.label(&span, Interval::Unit(lifecycle.interval), bucket))
         };
         let verdict = |seen: &Seen| {
             let bucket = bucket_at(&span, seen.time);
             in_place(vec!["entity".to_owned()], "bucket", bucket, rule(bucket))
         };
-        let dormant: Vec<String> = (0..result.buckets.len())
-            .filter(|bucket| counted(*bucket, |bucket| bucket.dormant))
-            .map(|bucket| bucket.to_string())
-            .collect();
+        let dormant: Vec<usize> =
+            (0..result.buckets.len()).filter(|bucket| counted(*bucket, |bucket| bucket.dormant)).collect();
+        let unit = Interval::Unit(lifecycle.interval);
+        let starts: Vec<Option<String>> =
+            dormant.iter().map(|bucket| self.label(&span, unit, *bucket)).collect();
         let whole = if dormant.is_empty() {
-            Rule::new(
-                "never_dormant",
-                "In no bucket is it dormant: none without its events follows one with them.",
-            )
+            Rule::new(words::NEVER_DORMANT)
         } else {
-            Rule::new(
-                "dormant",
-                format!(
-                    "It is dormant in the buckets {}: active in the period before and not there.",
-                    dormant.join(", ")
-                ),
-            )
+            Rule::new(words::DORMANT).with("buckets", dormant).with("starts", starts)
         };
         Ok(explained(whole, recorded.events.iter().map(verdict).collect()))
     }
@@ -108,16 +100,14 @@ impl Asking<'_> {
         let span = span.joined(stickiness.interval_count as usize);
         let verdict = |seen: &Seen| {
             let bucket = bucket_at(&span, seen.time);
+            let unit = Interval::Unit(stickiness.interval);
             let rule = bucket.map_or_else(outside, |bucket| {
-                Rule::new("active", format!("It makes the actor active in bucket {bucket}."))
+                in_bucket(words::ACTIVE, bucket, self.label(&span, unit, bucket))
             });
             in_place(vec!["entity".to_owned()], "bucket", bucket, rule)
         };
         let active = result.data.iter().position(|actors| *actors > 0).map_or(0, |index| index + 1);
-        let whole = Rule::new(
-            "active_in",
-            format!("It is active in exactly {active} of {} buckets.", span.buckets()),
-        );
+        let whole = Rule::new(words::ACTIVE_IN).with("active", active).with("periods", span.buckets());
         Ok(explained(whole, recorded.events.iter().map(verdict).collect()))
     }
 
@@ -125,9 +115,11 @@ impl Asking<'_> {
         let span = Span::asked(self.query, trend.interval, self.as_of)?;
         let verdict = |seen: &Seen| {
             let bucket = bucket_at(&span, seen.time);
-            let rule = bucket.map_or_else(outside, |bucket| {
-                Rule::new("counted", format!("It counts in bucket {bucket}."))
-            });
+            let rule =
+                bucket.map_or_else(outside, |bucket| match self.label(&span, trend.interval, bucket) {
+                    None => Rule::new(words::COUNTED_IN_ALL),
+                    start => in_bucket(words::COUNTED_IN, bucket, start),
+                });
             let matched = match &trend.computed {
                 None => "entity".to_owned(),
                 Some(_) => format!("entities[{}]", seen.source),
@@ -135,8 +127,8 @@ impl Asking<'_> {
             in_place(vec![matched], "bucket", bucket, rule)
         };
         let events: Vec<Verdict> = recorded.events.iter().map(verdict).collect();
-        let counted = events.iter().filter(|verdict| verdict.rule.code == "counted").count();
-        Ok(explained(Rule::new("events", format!("{counted} of its events count.")), events))
+        let counted = events.iter().filter(|verdict| verdict.rule.code() == words::COUNTED_IN.code).count();
+        Ok(explained(Rule::new(words::EVENTS).with("counted", counted), events))
     }
 
     pub(super) fn explain_churn(
@@ -146,42 +138,18 @@ impl Asking<'_> {
         recorded: &Recorded,
     ) -> Explained {
         let verdict = |seen: &Seen| {
-            let rule = if self.inside(seen) {
-                Rule::new("counted", "It is one of the events by which the usual interval is told.")
-            } else {
-                outside()
-            };
+            let rule = if self.inside(seen) { Rule::new(words::COUNTED_IN_INTERVAL) } else { outside() };
             Verdict { matched: vec!["entity".to_owned()], counts_in: Map::new(), rule }
         };
-        let multiplier = churn.multiplier_millionths;
-        let (whole, part) = (multiplier / 1_000_000, multiplier % 1_000_000);
-        let times = if part == 0 {
-            whole.to_string()
-        } else {
-            format!("{whole}.{part:06}").trim_end_matches('0').to_owned()
-        };
         let single = recorded.events.iter().filter(|seen| self.inside(seen)).count() == 1;
+        let by_default = |words| Rule::new(words).with("days", churn.default_days);
+        let by_interval = |words| Rule::new(words).with("times", churn.multiplier());
         let rule = match (result.total > 0, result.at_risk > 0, single) {
-            (false, _, _) => Rule::new(
-                "too_few_events",
-                format!("It has fewer than {} events, so it is not looked at.", churn.min_events),
-            ),
-            (true, true, true) => Rule::new(
-                "at_risk_by_default",
-                format!("Its only event is more than {} days ago.", churn.default_days),
-            ),
-            (true, false, true) => Rule::new(
-                "not_at_risk_by_default",
-                format!("Its only event is no more than {} days ago.", churn.default_days),
-            ),
-            (true, true, false) => Rule::new(
-                "at_risk_by_interval",
-                format!("It has been away for more than {times} times its mean interval."),
-            ),
-            (true, false, false) => Rule::new(
-                "not_at_risk_by_interval",
-                format!("It has not been away for more than {times} times its mean interval."),
-            ),
+            (false, _, _) => Rule::new(words::TOO_FEW_EVENTS).with("least", churn.min_events),
+            (true, true, true) => by_default(words::AT_RISK_BY_DEFAULT),
+            (true, false, true) => by_default(words::NOT_AT_RISK_BY_DEFAULT),
+            (true, true, false) => by_interval(words::AT_RISK_BY_INTERVAL),
+            (true, false, false) => by_interval(words::NOT_AT_RISK_BY_INTERVAL),
         };
         explained(rule, recorded.events.iter().map(verdict).collect())
     }
@@ -200,27 +168,21 @@ impl Asking<'_> {
                 continue;
             }
             if seen.item.is_null() {
-                let rule = Rule::new("no_item", "It lacks the item, so it is passed over.");
-                events.push(in_place(matched, "chain", None, rule));
+                events.push(in_place(matched, "chain", None, Rule::new(words::NO_ITEM)));
                 continue;
             }
             let cut = last.is_some_and(|last| seen.time - last > gap);
             chain += usize::from(cut);
-            let rule = match (last, cut) {
-                (None, _) => Rule::new("begins", "It is the first of its chain."),
-                (Some(_), true) => Rule::new(
-                    "cut",
-                    "More than the gap has passed since the one before, so it begins a chain.",
-                ),
-                (Some(_), false) => Rule::new("follows", "It follows the one before, within the gap."),
-            };
+            let rule = Rule::new(match (last, cut) {
+                (None, _) => words::BEGINS,
+                (Some(_), true) => words::CUT,
+                (Some(_), false) => words::FOLLOWS,
+            });
             last = Some(seen.time);
             events.push(in_place(matched, "chain", Some(chain), rule));
         }
         let chains = if last.is_some() { chain + 1 } else { 0 };
-        let whole =
-            Rule::new("chains", format!("Its events make {chains} chains, cut where the gap is exceeded."));
-        explained(whole, events)
+        explained(Rule::new(words::CHAINS).with("chains", chains), events)
     }
 
     pub(super) fn explain_preceding(&self, recorded: &Recorded) -> Explained {
@@ -233,21 +195,15 @@ impl Asking<'_> {
             let counts = before && self.inside(seen);
             counted += usize::from(counts);
             let rule = if counts {
-                Rule::new(
-                    "counted",
-                    "It counts by the value of the latest `of` event that is strictly earlier.",
-                )
+                Rule::new(words::COUNTED_BY_EARLIER)
             } else if of {
-                Rule::new(
-                    "may_precede",
-                    "A later `before` event counts by it, unless another `of` event comes between.",
-                )
+                Rule::new(words::MAY_PRECEDE)
             } else {
                 outside()
             };
             events.push(Verdict { matched, counts_in: Map::new(), rule });
         }
-        explained(Rule::new("events", format!("{counted} of its events count.")), events)
+        explained(Rule::new(words::EVENTS).with("counted", counted), events)
     }
 
     pub(super) fn explain_dropoff(
@@ -263,29 +219,22 @@ impl Asking<'_> {
                 (step(seen, BoundQuery::STEP), step(seen, BoundQuery::NEXT_STEP).filter(|_| !exit));
             let named = [(at.is_some(), "step"), (to.is_some(), "next_step"), (exit, "exit")];
             let matched = named.iter().filter(|(is, _)| *is).map(|(_, name)| (*name).to_owned()).collect();
-            let told = |step: usize| dropoff.steps.get(step).map_or(Json::Null, Scalar::to_json).to_string();
+            let name = |step: usize| dropoff.steps.get(step).map_or(Json::Null, Scalar::to_json);
             let rule = match (self.inside(seen), exit, to.or(at)) {
                 (false, _, _) => outside(),
-                (true, true, _) => Rule::new(
-                    "exit",
-                    "It ends its session where that was last, unless an event follows or it converted.",
-                ),
+                (true, true, _) => Rule::new(words::EXIT),
                 (true, false, Some(step)) => {
-                    Rule::new("at_step", format!("It brings its session to {}.", told(step)))
+                    Rule::new(words::AT_STEP).with("step", step).with("name", name(step))
                 }
-                (true, false, None) => {
-                    Rule::new("no_step", "It shows none of the steps; its session stays where it was.")
-                }
+                (true, false, None) => Rule::new(words::SHOWS_NO_STEP),
             };
             in_place(matched, "step", to.or(at), rule)
         };
-        let whole = Rule::new(
-            "sessions",
-            format!(
-                "Its events make {} sessions: {} converted, {} ended, {} are active.",
-                result.sessions, result.converted, result.exits, result.active
-            ),
-        );
+        let whole = Rule::new(words::SESSIONS)
+            .with("sessions", result.sessions)
+            .with("converted", result.converted)
+            .with("ended", result.exits)
+            .with("active", result.active);
         explained(whole, recorded.events.iter().map(verdict).collect())
     }
 }

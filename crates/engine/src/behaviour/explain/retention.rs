@@ -5,7 +5,8 @@ use ebbtide_model::{Calendar, Instant};
 use serde_json::{Map, Value as Json, json};
 
 use super::record::{Recorded, Seen};
-use super::{Elsewhere, Explained, Rule, Verdict, elsewhere};
+use super::words::{self, Rule};
+use super::{Elsewhere, Explained, Verdict, elsewhere};
 use crate::EngineError;
 use crate::answer::{CohortCell, CohortRow, RetentionAnswer};
 use crate::behaviour::ask::Asking;
@@ -24,11 +25,18 @@ impl Asking<'_> {
             .collect();
         let is_start = |seen: &&Seen| seen.has(BoundQuery::START, 0);
         let first_start = recorded.events.iter().find(is_start).map(|seen| seen.time);
-        let reading =
-            Reading { retention, fold: &fold, rows: &rows, result, first_start, events: &recorded.events };
+        let reading = Reading {
+            retention,
+            fold: &fold,
+            calendar: &self.query.calendar,
+            rows: &rows,
+            result,
+            first_start,
+            events: &recorded.events,
+        };
         let rule = match rows.as_slice() {
-            [] => Rule::new("in_no_row", "It has no start event that puts it in a row."),
-            rows => Rule::new("in_rows", format!("Its start events put it in {} of the rows.", rows.len())),
+            [] => Rule::new(words::IN_NO_ROW),
+            rows => Rule::new(words::IN_ROWS).with("rows", rows.len()),
         };
         Ok(Explained {
             rule,
@@ -52,12 +60,21 @@ impl Asking<'_> {
             query.query = Query { kind: Kind::Retention(variant.retention.clone()), ..query.query };
             let reads = counts(&self.again(&query).retention(&variant.retention)?);
             let same = reads == own;
-            let why = match (same, variant.differences.as_slice()) {
-                (_, []) => "The rules are the same for this question.".to_owned(),
-                (true, told) => format!("The same for this actor; in general {}.", told.join("; ")),
-                (false, told) => format!("It reads otherwise, since {}.", told.join("; ")),
+            let why = match (same, variant.differences.is_empty()) {
+                (_, true) => elsewhere::SAME_RULES,
+                (true, false) => elsewhere::SAME_HERE,
+                (false, false) => elsewhere::OTHERWISE,
             };
-            found.push(Elsewhere { engine: variant.engine, rules: variant.rules, reads, same, why });
+            let differences = variant.differences;
+            let why = Rule::new(why);
+            found.push(Elsewhere {
+                engine: variant.engine,
+                rules: variant.rules,
+                reads,
+                same,
+                why,
+                differences,
+            });
         }
         Ok(found)
     }
@@ -72,6 +89,7 @@ fn counts(result: &RetentionAnswer) -> Json {
 struct Reading<'a> {
     retention: &'a Retention,
     fold: &'a RetentionFold,
+    calendar: &'a Calendar,
     /// Those that the actor is in.
     rows: &'a [usize],
     result: &'a RetentionAnswer,
@@ -131,34 +149,23 @@ impl Reading<'_> {
 
     fn rule(&self, seen: &Seen, start: bool, row: Option<usize>, in_cells: bool) -> Rule {
         if let Some(row) = row {
-            let from = Instant::from_micros(self.fold.bounds[row]);
-            return Rule::new(
-                "starts_row",
-                format!("It is a start event in the period from {from} on, row {row}."),
-            );
-        }
-        if in_cells {
-            return Rule::new(
-                "returns",
-                "It is a return event in a later period of a row that the actor is in.",
-            );
+            let start = Instant::from_micros(self.fold.bounds[row]);
+            let start = self.calendar.label(self.retention.period, start);
+            return Rule::new(words::STARTS_ROW).with("row", row).with("start", start);
         }
         let before_first = start && self.retention.cohorts == Cohorts::FirstTime;
-        if before_first && self.first_start.is_some_and(|first| first < seen.time) {
-            return Rule::new(
-                "not_first_start",
-                "It is a start event, but not the actor's first of all history.",
-            );
-        }
-        if self.period(seen.time).is_none() && self.fold.rolling.is_none() {
-            return Rule::new("outside_range", "It lies outside of the periods that the query asks about.");
-        }
-        if self.rows.is_empty() {
-            return Rule::new("in_no_row", "It is a return event of an actor who is in no row.");
-        }
-        if self.retention.min_occurrences > 1 {
-            return Rule::new("too_few", "There are fewer return events in its period than the query wants.");
-        }
-        Rule::new("no_cell", "No row that the actor is in has a cell for its period.")
+        Rule::new(if in_cells {
+            words::RETURNS
+        } else if before_first && self.first_start.is_some_and(|first| first < seen.time) {
+            words::NOT_FIRST_START
+        } else if self.period(seen.time).is_none() && self.fold.rolling.is_none() {
+            words::OUTSIDE_PERIODS
+        } else if self.rows.is_empty() {
+            words::RETURN_IN_NO_ROW
+        } else if self.retention.min_occurrences > 1 {
+            words::TOO_FEW
+        } else {
+            words::NO_CELL
+        })
     }
 }

@@ -18,8 +18,10 @@ use super::wire::wire;
 
 /// Actors that are listed at a step, at most.
 pub(crate) const MEMBERS_MAX: usize = 100_000;
-/// Buckets over all groups, at most.
-const CELLS_MAX: usize = 4_000_000;
+/// Buckets or steps of all groups while events are folded, at most: about a hundred bytes each.
+const CELLS_MAX: usize = 1_000_000;
+/// Of those that are answered: about a thousand bytes each.
+const ANSWERED_MAX: usize = 200_000;
 
 #[derive(Debug)]
 pub(crate) struct FunnelFold<'a> {
@@ -29,6 +31,8 @@ pub(crate) struct FunnelFold<'a> {
     attribution: Option<Attribution>,
     /// By rank of the breakdown's value.
     kinds: Vec<GroupKind>,
+    /// Groups that are answered, at most.
+    limit: usize,
     between: Option<(usize, usize)>,
     trends: Option<Trends<'a>>,
     list_actors: bool,
@@ -134,6 +138,11 @@ impl<'a> FunnelFold<'a> {
             until: as_of.micros().min(to.map_or(i64::MAX, |to| to.saturating_sub(1))),
             attribution: funnel.breakdown.as_ref().map(|breakdown| breakdown.attribution),
             kinds: Vec::new(),
+            limit: funnel
+                .breakdown
+                .as_ref()
+                .and_then(|breakdown| breakdown.limit)
+                .map_or(usize::MAX, |limit| limit as usize),
             between: funnel.time_between.map(|(from, to)| (usize::from(from), usize::from(to))),
             trends,
             list_actors: funnel.list_actors,
@@ -155,14 +164,19 @@ impl<'a> FunnelFold<'a> {
 
     /// The groups by rank of their value.
     pub(crate) fn with_groups(mut self, groups: &[Group]) -> Result<Self, Fault> {
-        let buckets = self.trends.as_ref().map_or(0, |trends| trends.span.buckets());
-        if groups.len().saturating_mul(buckets) > CELLS_MAX {
-            let problem = format!(
-                "the properties have {} values, each with {buckets} buckets; allowed are {CELLS_MAX} buckets in all: ask \
-                 for a wider `interval`, or filter",
-                groups.len()
-            );
-            return Err(Fault { path: "breakdown".to_owned(), problem });
+        let (cells, what, hint) = match &self.trends {
+            Some(trends) => (trends.span.buckets(), "buckets", ", a wider `interval`"),
+            None => (self.rules.steps, "steps", ""),
+        };
+        let answered = groups.len().min(self.limit);
+        for (groups, allowed) in [(groups.len(), CELLS_MAX), (answered, ANSWERED_MAX)] {
+            if groups.saturating_mul(cells) > allowed {
+                let problem = format!(
+                    "the properties have {groups} values to be told apart, each with {cells} {what}; allowed are {allowed} \
+                     {what} in all: ask for a lower `breakdown.limit`{hint}, or filter"
+                );
+                return Err(Fault { path: "breakdown".to_owned(), problem });
+            }
         }
         let empty = |key: &OwnedKey| match key {
             OwnedKey::Null => true,

@@ -17,8 +17,10 @@ use pieces::Noted;
 
 /// Actors that are listed in a row of cohort members, at most.
 pub(crate) const MEMBERS_MAX: usize = 100_000;
-/// Cells over all groups, at most.
-const CELLS_MAX: usize = 8_000_000;
+/// Cells over all groups, at most: about sixty bytes each while they are answered.
+const CELLS_MAX: usize = 2_500_000;
+/// As many cells does a row weigh besides its own.
+const ROW_CELLS: usize = 40;
 
 /// A retention's definition in numbers.
 #[derive(Debug)]
@@ -126,12 +128,14 @@ impl RetentionFold {
 
     /// So many groups are to be told apart.
     pub(crate) fn with_groups(mut self, groups: usize) -> Result<Self, Fault> {
-        if groups.saturating_mul(self.rows() * self.columns) > CELLS_MAX {
+        let cells: usize = (0..self.rows()).map(|row| self.row_cells(row) + ROW_CELLS).sum();
+        if groups.saturating_mul(cells) > CELLS_MAX {
             let problem = format!(
-                "the property has {groups} values, each with {} rows of up to {} cells; allowed are {CELLS_MAX} cells \
-                 in all: ask for fewer periods, or filter",
+                "the property has {groups} values, each with {} rows of up to {} cells; allowed are about {} cells \
+                 in all, a row counting for {ROW_CELLS} more: ask for fewer periods, or filter",
                 self.rows(),
-                self.columns
+                self.columns,
+                CELLS_MAX
             );
             return Err(Fault { path: "breakdown".to_owned(), problem });
         }

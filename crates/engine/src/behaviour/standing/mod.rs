@@ -21,6 +21,7 @@ use ebbtide_store::Snapshot;
 use hashbrown::HashMap;
 
 pub(crate) use self::state::{Shape, SourceKind, StandingDropoff};
+pub(crate) use self::users::Prints;
 use super::ask::{Asking, Depth, Stood, ask, standing_dropoff, until_spines_hold};
 use super::membership::Asked;
 use crate::{Answer, EngineError, Interrupt};

@@ -8,20 +8,20 @@ use crate::behaviour::key::Key;
 
 /// What stands for a tenant's key, whatever its length: 128 bits of two hashes with secrets of this process, so
 /// that no two keys have the same one, by chance or by design.
-pub(super) type Print = [u64; 2];
+pub(crate) type Print = [u64; 2];
 
 #[derive(Debug, Default)]
-pub(super) struct Prints {
+pub(crate) struct Prints {
     hashers: [RandomState; 2],
 }
 
 impl Prints {
-    pub(super) fn of(&self, tenant: &str, key: Key<'_>) -> Print {
+    pub(crate) fn of(&self, tenant: &str, key: Key<'_>) -> Print {
         [self.hashers[0].hash_one((tenant, key)), self.hashers[1].hash_one((tenant, key))]
     }
 
     /// `None`: nobody in particular.
-    pub(super) fn of_user(&self, tenant: &str, user: Key<'_>) -> Option<Print> {
+    pub(crate) fn of_user(&self, tenant: &str, user: Key<'_>) -> Option<Print> {
         (user != Key::Null).then(|| self.of(tenant, user))
     }
 }

@@ -15,7 +15,8 @@ use ebbtide_model::{Instant, TableName};
 
 use super::super::catalog::{ScopedCatalog, Source};
 use super::super::rows::columns_of;
-use super::super::scan::{PartitionRows, ScanAsked, ScopedTable};
+use super::super::scan::{ScanAsked, ScopedTable};
+use super::super::scan_exec::PartitionRows;
 use super::super::session::{SqlRequest, row_bytes};
 use super::super::{SqlError, SqlRows};
 use super::frames;

@@ -70,8 +70,8 @@ impl Handed {
 #[derive(Clone)]
 pub(in crate::sql) struct HandedRows {
     name: Arc<str>,
-    /// About how many each partition has.
-    rows: Vec<usize>,
+    /// About how many each part of each partition has.
+    rows: Vec<Vec<usize>>,
     line: Arc<Line>,
 }
 
@@ -86,16 +86,8 @@ impl HandedRows {
         &self.name
     }
 
-    pub(in crate::sql) fn partitions(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Of a partition, or of all.
-    pub(in crate::sql) fn rows_max(&self, partition: Option<usize>) -> usize {
-        match partition {
-            Some(partition) => self.rows.get(partition).copied().unwrap_or(0),
-            None => self.rows.iter().sum(),
-        }
+    pub(in crate::sql) fn rows_of_parts(&self) -> &[Vec<usize>] {
+        &self.rows
     }
 
     /// The rows, asked for from the first poll on: one batch is on its way while the last is worked on.

@@ -19,10 +19,6 @@ use super::periods::{PeriodTable, PeriodTables, unit_and_times};
 
 /// The functions of a request's calendar and of its moment.
 pub(in crate::sql) fn calendar_functions(calendar: &Calendar, as_of: Instant) -> Vec<ScalarUDF> {
-    let today = match Value::from_text(&calendar.label(Unit::Day, as_of), ColumnType::Date) {
-        Ok(Value::Date(days)) => Some(days),
-        Ok(_) | Err(_) => None,
-    };
     let near = vec![DataType::Utf8, timestamp_type()];
     let moved = vec![DataType::Utf8, timestamp_type(), DataType::Int64];
     let bucket = vec![TypeSignature::Exact(near.clone()), TypeSignature::Exact(moved)];
@@ -44,8 +40,17 @@ pub(in crate::sql) fn calendar_functions(calendar: &Calendar, as_of: Instant) ->
             signature: Signature::exact(near, Volatility::Immutable),
         }),
         ScalarUDF::from(moment("now", &["current_timestamp"], timestamp(Some(as_of.micros())))),
-        ScalarUDF::from(moment("current_date", &["today"], ScalarValue::Date32(today))),
+        ScalarUDF::from(moment("current_date", &["today"], today(calendar, as_of))),
     ]
+}
+
+/// The day of a moment.
+pub(in crate::sql) fn today(calendar: &Calendar, as_of: Instant) -> ScalarValue {
+    let day = Value::from_text(&calendar.label(Unit::Day, as_of), ColumnType::Date);
+    ScalarValue::Date32(match day {
+        Ok(Value::Date(days)) => Some(days),
+        Ok(_) | Err(_) => None,
+    })
 }
 
 fn unit(name: &str) -> Result<Unit> {

@@ -23,11 +23,11 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub(super) use aggregates::aggregate_functions;
 pub(crate) use aggregates::window_funnel_level;
-pub(super) use calendar::calendar_functions;
+pub(super) use calendar::{calendar_functions, today};
 pub(super) use json::Wanted;
 pub(super) use json_member::whole;
 pub(super) use numbers::{Ticks, days_between};
-pub(super) use parameter::{parameter, parameter_float, parameter_text, timestamp_type};
+pub(super) use parameter::{parameter, parameter_float, parameter_text, timestamp, timestamp_type};
 
 /// Functions of the engine that are left out: their answer depends on chance, or on the binary.
 const LEFT_OUT: [&str; 3] = ["random", "uuid", "version"];

@@ -64,7 +64,7 @@ impl CodedTable {
             parent.origin.table().time.and_then(|index| {
                 Some((TimeColumn { index, nullable: columns.get(index)?.nullable }, range))
             });
-        let rows = Scanned { origin: parent.origin.clone(), time };
+        let rows = Scanned { origin: parent.origin.clone(), time, narrowed: TimeRange::any() };
         let parents = Parents::of(&self.origin, &Parent { rows, by, key }).map_err(failed)?;
         let Some(parents) = parents else { return Ok(None) };
         let expr: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, column));

@@ -64,24 +64,37 @@ impl Origin {
         let Some(values) = Values::new(&arrow_type(declared.column_type)) else { return Ok(None) };
         let what = format!("codes of {}", declared.name);
         let name = &self.table().name;
-        if let Some(known) = self.known(&what)? {
+        let make = || {
+            let before: Option<Arc<Kept>> =
+                self.snapshot.derived_before(&self.scope, name, &what).map_err(from_store)?;
+            let before = before.and_then(|before| Kept::clone(&before));
+            let codes = Codes::read(self.parts(), ColumnRef::Declared(column), values, before.as_deref())?;
+            let codes: Kept = (codes.bytes() <= BYTES_MAX).then(|| Arc::new(codes));
+            let bytes = codes.as_ref().map_or(size_of::<Codes>(), |codes| codes.bytes());
+            let kept = Arc::new(codes.clone());
+            self.snapshot.keep_derived(&self.scope, name, &what, &kept, bytes).map_err(from_store)?;
+            Ok(codes)
+        };
+        self.made_once(&what, || self.known(&what), make)
+    }
+
+    /// What is known of this table's rows, or else is made and kept: by one of those who want it at the same time, as
+    /// a report's statements do.
+    pub(super) fn made_once<T>(
+        &self,
+        what: &str,
+        known: impl Fn() -> Result<Option<T>>,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if let Some(known) = known()? {
             return Ok(known);
         }
-        // A report's statements want them all at once.
-        let making = self.snapshot.making(&self.scope, name, &what).map_err(from_store)?;
+        let making = self.snapshot.making(&self.scope, &self.table().name, what).map_err(from_store)?;
         let _turn = making.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = self.known(&what)? {
-            return Ok(known);
+        match known()? {
+            Some(known) => Ok(known),
+            None => make(),
         }
-        let before: Option<Arc<Kept>> =
-            self.snapshot.derived_before(&self.scope, name, &what).map_err(from_store)?;
-        let before = before.and_then(|before| Kept::clone(&before));
-        let codes = Codes::read(self.parts(), ColumnRef::Declared(column), values, before.as_deref())?;
-        let codes: Kept = (codes.bytes() <= BYTES_MAX).then(|| Arc::new(codes));
-        let bytes = codes.as_ref().map_or(size_of::<Codes>(), |codes| codes.bytes());
-        let kept = Arc::new(codes.clone());
-        self.snapshot.keep_derived(&self.scope, name, &what, &kept, bytes).map_err(from_store)?;
-        Ok(codes)
     }
 
     /// What is kept of a column, where it is of these rows as they lie.

@@ -49,20 +49,23 @@ impl Origin {
     pub(super) fn times(&self, column: usize) -> Result<Arc<Times>> {
         let name = &self.table().name;
         let what = format!("times by {column}");
-        let known: Option<Arc<Times>> =
-            self.snapshot.derived(&self.scope, name, &what).map_err(from_store)?;
         let of = identities(self.parts());
-        if let Some(known) = known.filter(|known| known.of == of) {
-            return Ok(known);
-        }
-        let mut all = Vec::with_capacity(self.parts().iter().map(Part::rows_max).sum());
-        for part in self.parts() {
-            read_times(part, column, &mut all)?;
-        }
-        let made = Arc::new(Times { of, all });
-        let bytes = size_of_val(&*made.all);
-        self.snapshot.keep_derived(&self.scope, name, &what, &made, bytes).map_err(from_store)?;
-        Ok(made)
+        let known = || {
+            let known: Option<Arc<Times>> =
+                self.snapshot.derived(&self.scope, name, &what).map_err(from_store)?;
+            Ok(known.filter(|known| known.of == of))
+        };
+        let make = || {
+            let mut all = Vec::with_capacity(self.parts().iter().map(Part::rows_max).sum());
+            for part in self.parts() {
+                read_times(part, column, &mut all)?;
+            }
+            let made = Arc::new(Times { of: of.clone(), all });
+            let bytes = size_of_val(&*made.all);
+            self.snapshot.keep_derived(&self.scope, name, &what, &made, bytes).map_err(from_store)?;
+            Ok(made)
+        };
+        self.made_once(&what, known, make)
     }
 }
 
@@ -91,24 +94,27 @@ impl Days {
             None => "days".to_owned(),
             Some(parent) => format!("days with {}", parent.rows.origin.table().name),
         };
-        let known: Option<Arc<Self>> =
-            origin.snapshot.derived(&origin.scope, name, &what).map_err(from_store)?;
-        if let Some(known) = known.filter(|known| known.of == of && known.of_parents == of_parents) {
-            return Ok(known);
-        }
-        let mut parts = Vec::with_capacity(of.len());
-        for (place, part) in origin.parts().iter().enumerate() {
-            let mut times = Vec::with_capacity(part.rows_max());
-            if let Some((time, _)) = source.rows.time {
-                read_times(part, time.index, &mut times)?;
+        let known = || {
+            let known: Option<Arc<Self>> =
+                origin.snapshot.derived(&origin.scope, name, &what).map_err(from_store)?;
+            Ok(known.filter(|known| known.of == of && known.of_parents == of_parents))
+        };
+        let make = || {
+            let mut parts = Vec::with_capacity(of.len());
+            for (place, part) in origin.parts().iter().enumerate() {
+                let mut times = Vec::with_capacity(part.rows_max());
+                if let Some((time, _)) = source.rows.time {
+                    read_times(part, time.index, &mut times)?;
+                }
+                lookups.delay_by_parents(place, &mut times);
+                parts.push(ByDay::new(&times));
             }
-            lookups.delay_by_parents(place, &mut times);
-            parts.push(ByDay::new(&times));
-        }
-        let made = Arc::new(Self { of, of_parents, parts });
-        let bytes = made.parts.iter().map(ByDay::bytes).sum();
-        origin.snapshot.keep_derived(&origin.scope, name, &what, &made, bytes).map_err(from_store)?;
-        Ok(made)
+            let made = Arc::new(Self { of: of.clone(), of_parents: of_parents.clone(), parts });
+            let bytes = made.parts.iter().map(ByDay::bytes).sum();
+            origin.snapshot.keep_derived(&origin.scope, name, &what, &made, bytes).map_err(from_store)?;
+            Ok(made)
+        };
+        origin.made_once(&what, known, make)
     }
 
     /// Those of a part's rows that have come to exist after one time and up to another, and perhaps some more; ascending.

@@ -270,25 +270,28 @@ impl Parents {
     fn rows_of(child: &Origin, by: &Arc<Codes>, parent: &Origin, keys: &Arc<Codes>) -> Result<Arc<[u32]>> {
         let name = &child.table().name;
         let what = format!("rows of {}", parent.table().name);
-        let known: Option<Arc<RowsOf>> =
-            child.snapshot.derived_before(&child.scope, name, &what).map_err(from_store)?;
-        let fits = |known: &Arc<RowsOf>| Arc::ptr_eq(&known.by, by) && Arc::ptr_eq(&known.keys, keys);
-        if let Some(known) = known.filter(fits) {
-            return Ok(known.rows.clone());
-        }
-        let mut row_of_key = vec![NONE; keys.values.len()];
-        for (row, key) in (0_u32..).zip(keys.rows()) {
-            if let Some(place) = row_of_key.get_mut(key as usize) {
-                *place = row;
+        let known = || {
+            let known: Option<Arc<RowsOf>> =
+                child.snapshot.derived_before(&child.scope, name, &what).map_err(from_store)?;
+            let fits = |known: &Arc<RowsOf>| Arc::ptr_eq(&known.by, by) && Arc::ptr_eq(&known.keys, keys);
+            Ok(known.filter(fits).map(|known| known.rows.clone()))
+        };
+        let make = || {
+            let mut row_of_key = vec![NONE; keys.values.len()];
+            for (row, key) in (0_u32..).zip(keys.rows()) {
+                if let Some(place) = row_of_key.get_mut(key as usize) {
+                    *place = row;
+                }
             }
-        }
-        let found = keys.values.numbers_of(&by.values);
-        let rows: Arc<[u32]> =
-            found.iter().map(|key| row_of_key.get(*key as usize).copied().unwrap_or(NONE)).collect();
-        let made = Arc::new(RowsOf { by: by.clone(), keys: keys.clone(), rows: rows.clone() });
-        let bytes = size_of_val(&*rows);
-        child.snapshot.keep_derived(&child.scope, name, &what, &made, bytes).map_err(from_store)?;
-        Ok(rows)
+            let found = keys.values.numbers_of(&by.values);
+            let rows: Arc<[u32]> =
+                found.iter().map(|key| row_of_key.get(*key as usize).copied().unwrap_or(NONE)).collect();
+            let made = Arc::new(RowsOf { by: by.clone(), keys: keys.clone(), rows: rows.clone() });
+            let bytes = size_of_val(&*rows);
+            child.snapshot.keep_derived(&child.scope, name, &what, &made, bytes).map_err(from_store)?;
+            Ok(rows)
+        };
+        child.made_once(&what, known, make)
     }
 
     /// As [`lookup`](Self::lookup), of a column from what is kept, or made and kept.
@@ -297,19 +300,23 @@ impl Parents {
         let parent = &self.rows.origin;
         let what = format!("{} of {}", column.index(), parent.table().name);
         let name = &child.table().name;
-        let known: Option<Arc<OfParents>> =
-            child.snapshot.derived_before(&child.scope, name, &what).map_err(from_store)?;
         let of = identities(parent.parts());
-        if let Some(known) = known.filter(|known| known.of == of && Arc::ptr_eq(&known.row_of, &self.row_of))
-        {
-            return Ok(Some(known.lookup.clone()));
-        }
-        let Some(lookup) = self.lookup(expr)? else { return Ok(None) };
-        let bytes = lookup.table.as_ref().map_or(0, |table| size_of_val(&**table));
-        let bytes = bytes + lookup.array.get_array_memory_size();
-        let made = Arc::new(OfParents { of, row_of: self.row_of.clone(), lookup: lookup.clone() });
-        child.snapshot.keep_derived(&child.scope, name, &what, &made, bytes).map_err(from_store)?;
-        Ok(Some(lookup))
+        let known = || {
+            let known: Option<Arc<OfParents>> =
+                child.snapshot.derived_before(&child.scope, name, &what).map_err(from_store)?;
+            let fits = |known: &Arc<OfParents>| known.of == of && Arc::ptr_eq(&known.row_of, &self.row_of);
+            Ok(known.filter(fits).map(|known| Some(known.lookup.clone())))
+        };
+        let make = || {
+            let Some(lookup) = self.lookup(expr)? else { return Ok(None) };
+            let bytes = lookup.table.as_ref().map_or(0, |table| size_of_val(&**table));
+            let bytes = bytes + lookup.array.get_array_memory_size();
+            let row_of = self.row_of.clone();
+            let made = Arc::new(OfParents { of: of.clone(), row_of, lookup: lookup.clone() });
+            child.snapshot.keep_derived(&child.scope, name, &what, &made, bytes).map_err(from_store)?;
+            Ok(Some(lookup))
+        };
+        child.made_once(&what, known, make)
     }
 
     /// What a condition on one column of few values says of each of them.

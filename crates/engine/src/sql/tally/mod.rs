@@ -47,6 +47,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use run::Running;
 use source::Source;
 
+use super::physical::{self, Rows};
+
 pub(crate) use asked::CodedTable;
 pub(super) use codes::Origin;
 pub(super) use rule::physical_rules;
@@ -123,7 +125,7 @@ impl Aggregate {
 
 /// A tally as a plan.
 #[derive(Debug)]
-struct TallyExec {
+pub(super) struct TallyExec {
     tally: Arc<Tally>,
     /// The same by the engine's own operators, not yet fit to be run.
     plain: Arc<dyn ExecutionPlan>,
@@ -141,6 +143,16 @@ impl TallyExec {
         .with_scheduling_type(SchedulingType::Cooperative);
         Self { tally: Arc::new(tally), plain, properties: Arc::new(properties) }
     }
+
+    /// The same of others' rows; `None` where these are not to be tallied in this way.
+    pub(super) fn over(&self, rows: &Rows) -> Result<Option<Self>> {
+        let (Some(source), Some(plain)) = (self.tally.source.over(rows)?, physical::over(&self.plain, rows)?)
+        else {
+            return Ok(None);
+        };
+        let tally = Arc::new(Tally { source, ..Tally::clone(&self.tally) });
+        Ok(Some(Self { tally, plain, properties: self.properties.clone() }))
+    }
 }
 
 impl DisplayAs for TallyExec {
@@ -152,7 +164,7 @@ impl DisplayAs for TallyExec {
             formatter,
             "TallyExec: table={table}, parent={has_parent}, conditions={:?}, groups={groups:?}, \
              aggregates={aggregates:?}, best={best:?}",
-            source.conditions
+            source.conditions().collect::<Vec<_>>()
         )
     }
 }

@@ -167,6 +167,6 @@ impl Tally {
                 && aggregate.arguments.iter().all(is_own)
                 && aggregate.filter.iter().flat_map(split_conjunction).all(is_of_one)
         });
-        grouped && aggregated && self.source.conditions.iter().all(is_of_one)
+        grouped && aggregated && self.source.conditions().all(is_of_one)
     }
 }

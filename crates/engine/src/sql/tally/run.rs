@@ -72,7 +72,7 @@ impl<'t> Running<'t> {
     pub(super) fn begin(tally: &'t Tally, context: &TaskContext) -> Result<Option<Self>> {
         let Some(lookups) = Lookups::of(&tally.source)? else { return Ok(None) };
         let mut all = Condition::default();
-        for condition in &tally.source.conditions {
+        for condition in tally.source.conditions() {
             let Condition { kept, evaluated } = Condition::of(&lookups, Some(condition))?;
             all.kept.extend(kept);
             all.evaluated.extend(evaluated);
@@ -162,10 +162,6 @@ impl<'t> Running<'t> {
             return self.finish(None);
         };
         match shelf.begin() {
-            Beginning::Nothing => {
-                self.take_all(ends).await?;
-                self.finish(None)
-            }
             Beginning::Standing(standing) => {
                 self.resume(&standing)?;
                 shelf.note_rows(self.take_since(standing.ends, ends).await?);
@@ -255,6 +251,9 @@ impl<'t> Running<'t> {
             return Ok(0);
         }
         let source = &self.tally.source;
+        if earlier.are_after_all(source) {
+            return Ok(0);
+        }
         let (existing, before) =
             (Existing::at(ends, source, &self.lookups), Existing::at(earlier, source, &self.lookups));
         let days = Days::of(source, &self.lookups)?;

@@ -4,12 +4,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, NullEquality, Result, ScalarValue};
-use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, InListExpr, Literal, lit};
 use datafusion::physical_expr::split_conjunction;
@@ -23,7 +21,9 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use ebbtide_model::TenantRule;
 
 use super::codes::Origin;
-use crate::sql::scan::ScanExec;
+use crate::sql::given::GivenExec;
+use crate::sql::physical::Rows;
+use crate::sql::scan_exec::ScanExec;
 use crate::sql::time_range::{TimeColumn, TimeRange};
 
 /// Rows of another's making are compared one by one up to so many.
@@ -34,11 +34,20 @@ const LISTED_MAX: usize = 1_000;
 pub(in crate::sql) struct Scanned {
     pub(in crate::sql) origin: Arc<Origin>,
     pub(in crate::sql) time: Option<(TimeColumn, TimeRange)>,
+    /// What the statement says of that range.
+    pub(in crate::sql) narrowed: TimeRange,
 }
 
 impl Scanned {
     pub(super) fn columns(&self) -> usize {
         self.origin.table().columns.len()
+    }
+
+    /// The same of other rows; `None` where their table is another by now.
+    fn over(&self, rows: &Rows) -> Option<Self> {
+        let table = self.origin.table();
+        let other = rows.stored(table.name.as_str())?.scanned(self.narrowed)?;
+        (other.origin.table() == table && other.time.is_some() == self.time.is_some()).then_some(other)
     }
 }
 
@@ -56,13 +65,70 @@ pub(super) struct Parent {
 pub(super) struct Source {
     pub(super) rows: Scanned,
     pub(super) parent: Option<Parent>,
-    /// All of which hold.
-    pub(super) conditions: Vec<Arc<dyn PhysicalExpr>>,
+    /// All of which hold, as all of `among` do.
+    conditions: Vec<Arc<dyn PhysicalExpr>>,
+    among: Vec<Among>,
     /// By the places of the plan's columns.
     columns: Vec<Arc<dyn PhysicalExpr>>,
 }
 
+/// That a value is one of a relation's.
+#[derive(Clone, Debug)]
+struct Among {
+    relation: Arc<str>,
+    column: usize,
+    data_type: DataType,
+    value: Arc<dyn PhysicalExpr>,
+    /// Says so of the rows that the relation has.
+    condition: Arc<dyn PhysicalExpr>,
+}
+
+impl Among {
+    fn new(list: &Listed, value: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Self> {
+        let literals = list.values.iter().map(|value| lit(value.clone())).collect::<Vec<_>>();
+        let condition: Arc<dyn PhysicalExpr> = if literals.is_empty() {
+            Arc::new(Literal::new(ScalarValue::Boolean(Some(false))))
+        } else {
+            Arc::new(InListExpr::try_new(value.clone(), literals, false, schema)?)
+        };
+        let (relation, data_type) = (list.relation.clone(), list.data_type.clone());
+        Ok(Self { relation, column: list.column, data_type, value, condition })
+    }
+
+    fn shifted(&self, places: usize) -> Result<Self> {
+        let (value, condition) = (shifted(&self.value, places)?, shifted(&self.condition, places)?);
+        Ok(Self { value, condition, ..self.clone() })
+    }
+}
+
 impl Source {
+    /// What has to hold for a row to count.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        self.conditions.iter().chain(self.among.iter().map(|among| &among.condition))
+    }
+
+    /// The same of others' rows; `None` where these are not to be tallied in this way.
+    pub(super) fn over(&self, rows: &Rows) -> Result<Option<Self>> {
+        let Some(own) = self.rows.over(rows) else { return Ok(None) };
+        let parent = match &self.parent {
+            None => None,
+            Some(Parent { rows: theirs, by, key }) => match theirs.over(rows) {
+                None => return Ok(None),
+                Some(theirs) => Some(Parent { rows: theirs, by: *by, key: *key }),
+            },
+        };
+        let mut source = Self { rows: own, parent, ..self.clone() };
+        let schema = source.schema();
+        for among in &mut source.among {
+            let batches = rows.given(&among.relation);
+            let (relation, column) = (&among.relation, among.column);
+            let list = batches.and_then(|batches| listed_in(relation, batches, column, &among.data_type));
+            let Some(list) = list else { return Ok(None) };
+            *among = Among::new(&list, among.value.clone(), &schema)?;
+        }
+        Ok(Some(source))
+    }
+
     /// `None` where the plan is something else.
     pub(super) fn of(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
         if let Some(scan) = plan.downcast_ref::<ScanExec>() {
@@ -106,7 +172,7 @@ impl Source {
             Some(Arc::new(Column::new(name, *index)) as Arc<dyn PhysicalExpr>)
         };
         let columns = columns.iter().map(column).collect::<Option<Vec<_>>>()?;
-        Some(Self { rows, parent: None, conditions: Vec::new(), columns })
+        Some(Self { rows, parent: None, conditions: Vec::new(), among: Vec::new(), columns })
     }
 
     fn of_join(join: &HashJoinExec) -> Result<Option<Self>> {
@@ -160,13 +226,7 @@ impl Source {
         if value.data_type(&schema)? != list.data_type {
             return Ok(None);
         }
-        let literals = list.values.iter().map(|value| lit(value.clone())).collect::<Vec<_>>();
-        let listed: Arc<dyn PhysicalExpr> = if literals.is_empty() {
-            Arc::new(Literal::new(ScalarValue::Boolean(Some(false))))
-        } else {
-            Arc::new(InListExpr::try_new(value.clone(), literals, false, &schema)?)
-        };
-        self.conditions.push(listed);
+        self.among.push(Among::new(list, value.clone(), &schema)?);
         let theirs = std::iter::repeat_n(value, list.columns);
         self.columns = match side {
             Side::Left => self.columns.into_iter().chain(theirs).collect(),
@@ -194,12 +254,14 @@ impl Source {
         let theirs = parent.columns.iter().map(moved).collect::<Result<Vec<_>>>()?;
         let mut conditions = child.conditions;
         conditions.extend(parent.conditions.iter().map(moved).collect::<Result<Vec<_>>>()?);
+        let mut among = child.among;
+        among.extend(parent.among.iter().map(|among| among.shifted(own)).collect::<Result<Vec<_>>>()?);
         let columns = match side {
             Side::Left => child.columns.into_iter().chain(theirs).collect(),
             Side::Right => theirs.into_iter().chain(child.columns).collect(),
         };
         let parent = Parent { rows: parent.rows, by: link.by, key: link.key };
-        Ok(Some(Self { rows: child.rows, parent: Some(parent), conditions, columns }))
+        Ok(Some(Self { rows: child.rows, parent: Some(parent), conditions, among, columns }))
     }
 
     /// Of the columns that expressions are over.
@@ -269,6 +331,9 @@ pub(super) fn placed(
 
 /// The values of rows that another statement gave, of one column, each of them once.
 struct Listed {
+    relation: Arc<str>,
+    /// Of the relation.
+    column: usize,
     data_type: DataType,
     values: Vec<ScalarValue>,
     /// How many columns the plan has, all of them this one.
@@ -277,35 +342,42 @@ struct Listed {
 
 /// `None` where a plan is something else, or has a value twice.
 fn listed(plan: &Arc<dyn ExecutionPlan>, on: &Arc<dyn PhysicalExpr>) -> Result<Option<Listed>> {
-    let memory = plan.downcast_ref::<DataSourceExec>();
-    let memory = memory.and_then(|source| source.data_source().downcast_ref::<MemorySourceConfig>());
-    let (Some(memory), Some(on)) = (memory, on.downcast_ref::<Column>()) else { return Ok(None) };
+    let (Some(given), Some(on)) = (plan.downcast_ref::<GivenExec>(), on.downcast_ref::<Column>()) else {
+        return Ok(None);
+    };
     let data_type = plan.schema().field(on.index()).data_type().clone();
-    let is_listable = matches!(data_type, DataType::Utf8 | DataType::Int64);
-    if plan.schema().fields().len() != 1 || !is_listable {
+    let (batches, column) = given.column(on.index());
+    if plan.schema().fields().len() != 1 || !matches!(data_type, DataType::Utf8 | DataType::Int64) {
         return Ok(None);
     }
-    let column = match memory.projection() {
-        Some(projection) => projection.get(on.index()).copied().unwrap_or_default(),
-        None => on.index(),
-    };
-    let batches = memory.partitions().iter().flatten();
+    Ok(listed_in(given.relation(), batches, column, &data_type))
+}
+
+/// The values of a column; `None` where they are many, or one of them is there twice.
+fn listed_in(
+    relation: &Arc<str>,
+    batches: &[RecordBatch],
+    column: usize,
+    data_type: &DataType,
+) -> Option<Listed> {
     let mut values: Vec<ScalarValue> = Vec::new();
     for batch in batches {
-        let array = batch.column(column);
+        let array = batch.columns().get(column).filter(|array| array.data_type() == data_type)?;
         if values.len() + array.len() > LISTED_MAX {
-            return Ok(None);
+            return None;
         }
-        match array.data_type() {
-            DataType::Utf8 => values.extend(array.as_string::<i32>().iter().flatten().map(ScalarValue::from)),
+        match data_type {
+            DataType::Utf8 => {
+                values.extend(array.as_string_opt::<i32>()?.iter().flatten().map(ScalarValue::from));
+            }
             _ => {
-                values.extend(array.as_primitive::<Int64Type>().iter().flatten().map(ScalarValue::from));
+                let numbers = array.as_primitive_opt::<Int64Type>()?.iter().flatten();
+                values.extend(numbers.map(ScalarValue::from));
             }
         }
     }
     let distinct: std::collections::HashSet<&ScalarValue> = values.iter().collect();
-    if distinct.len() < values.len() {
-        return Ok(None);
-    }
-    Ok(Some(Listed { data_type, values, columns: 1 }))
+    let is_distinct = distinct.len() == values.len();
+    let (relation, data_type) = (relation.clone(), data_type.clone());
+    is_distinct.then_some(Listed { relation, column, data_type, values, columns: 1 })
 }

@@ -14,7 +14,7 @@ use super::adding::Added;
 use super::codes::{Origin, from_store, identities};
 use super::groups::LevelState;
 use super::lookup::takes_note;
-use super::source::Source;
+use super::source::{Scanned, Source};
 use super::taking::Ends;
 use super::{Aggregate, Best, Tally};
 use crate::sql::time_range::TimeRange;
@@ -101,8 +101,8 @@ impl PartialEq for Asked {
             own.expr == other.expr
                 && own.expr.is_distinct() == other.expr.is_distinct()
                 && own.expr.ignore_nulls() == other.expr.ignore_nulls()
-                && own.arguments == other.arguments
-                && own.filter == other.filter
+                && are_same(&own.arguments, &other.arguments)
+                && are_same(own.filter.as_slice(), other.filter.as_slice())
         };
         let parents = match (&self.parent, &other.parent) {
             (Some(own), Some(other)) => {
@@ -113,13 +113,21 @@ impl PartialEq for Asked {
         };
         begins(self.range, other.range)
             && self.lineages == other.lineages
-            && self.groups == other.groups
-            && self.conditions == other.conditions
+            && are_same(&self.groups, &other.groups)
+            && are_same(&self.conditions, &other.conditions)
             && self.best == other.best
             && self.aggregates.len() == other.aggregates.len()
             && self.aggregates.iter().zip(&other.aggregates).all(is_same)
             && parents
     }
+}
+
+/// A kept plan has the very same ones each time; else what they say is compared.
+fn are_same(own: &[Arc<dyn PhysicalExpr>], other: &[Arc<dyn PhysicalExpr>]) -> bool {
+    let is_same = |(own, other): (&Arc<dyn PhysicalExpr>, &Arc<dyn PhysicalExpr>)| {
+        Arc::ptr_eq(own, other) || own == other
+    };
+    own.len() == other.len() && own.iter().zip(other).all(is_same)
 }
 
 /// Where a tally's standings are kept.
@@ -132,9 +140,8 @@ pub(super) struct Shelf<'t> {
 /// What a tally begins with.
 pub(super) enum Beginning {
     Standing(Arc<Standing>),
-    /// Nothing; what exists at these is worth keeping.
+    /// Nothing; what exists at these is to be kept.
     Keeping(Ends),
-    Nothing,
 }
 
 impl<'t> Shelf<'t> {
@@ -144,7 +151,7 @@ impl<'t> Shelf<'t> {
         let inside =
             aggregates.iter().flat_map(|aggregate| aggregate.arguments.iter().chain(&aggregate.filter));
         let is_orderless = aggregates.iter().all(Aggregate::is_orderless);
-        let mut exprs = source.conditions.iter().chain(groups).chain(inside);
+        let mut exprs = source.conditions().chain(groups).chain(inside);
         if !is_orderless || exprs.any(|expr| takes_note(expr) || is_volatile(expr)) {
             return Ok(None);
         }
@@ -156,7 +163,7 @@ impl<'t> Shelf<'t> {
             rows: identities(parent.rows.origin.parts()),
         });
         let asked = Asked {
-            conditions: source.conditions.clone(),
+            conditions: source.conditions().cloned().collect(),
             groups: groups.clone(),
             aggregates: aggregates.clone(),
             best: best.clone(),
@@ -171,10 +178,9 @@ impl<'t> Shelf<'t> {
         let ends = Ends::of(self.source);
         let mut tallies = self.standings.lock();
         let Some(place) = tallies.iter().position(|kept| kept.asked == self.asked) else {
-            // What is asked once may never be asked again.
             tallies.push(Kept { asked: self.asked.clone(), standings: Vec::new(), is_late: false });
             trim(&mut tallies);
-            return Beginning::Nothing;
+            return Beginning::Keeping(self.lasting(ends));
         };
         let kept = tallies.remove(place);
         let fitting = kept.standings.iter().filter(|standing| standing.ends.are_within(ends));
@@ -218,16 +224,19 @@ impl<'t> Shelf<'t> {
 
     /// A moment at or before these, that others of about the same time have after them, too.
     fn lasting(&self, ends: Ends) -> Ends {
-        let parts = self.source.rows.origin.parts();
-        let last = parts.iter().map(|part| part.time_range().map(|(_, last)| last));
-        let last = last.collect::<Option<Vec<i64>>>().and_then(|last| last.into_iter().max());
         let before = |end: i64| match end.checked_add(1) {
             Some(next) => next.div_euclid(Instant::MICROS_PER_DAY) * Instant::MICROS_PER_DAY - 1,
             None => end,
         };
         // Where no row is of a later time, the last of them is moment enough.
-        let own = ends.own.map(|end| last.filter(|last| *last <= end).unwrap_or_else(|| before(end)));
-        Ends { own, parent: ends.parent.map(before) }
+        let lasting = |end: i64, rows: &Scanned| {
+            last_time(&rows.origin).filter(|last| *last <= end).unwrap_or_else(|| before(end))
+        };
+        let parent = self.source.parent.as_ref();
+        Ends {
+            own: ends.own.map(|end| lasting(end, &self.source.rows)),
+            parent: ends.parent.zip(parent).map(|(end, parent)| lasting(end, &parent.rows)),
+        }
     }
 }
 
@@ -249,6 +258,12 @@ impl Standings {
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The latest time of a table's rows, where it is known.
+pub(super) fn last_time(origin: &Origin) -> Option<i64> {
+    let last = origin.parts().iter().map(|part| part.time_range().map(|(_, last)| last));
+    last.collect::<Option<Vec<i64>>>()?.into_iter().max()
 }
 
 fn keep(origin: &Origin, standings: &Arc<Standings>, bytes: usize) -> Result<()> {

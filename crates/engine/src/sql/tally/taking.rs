@@ -8,7 +8,8 @@ use datafusion::common::Result;
 use ebbtide_store::Part;
 
 use super::lookup::{Columns, Lookups, WithParent};
-use super::source::Source;
+use super::source::{Scanned, Source};
+use super::standing::last_time;
 use crate::sql::time_range::{Overlap, TimeColumn, TimeRange};
 
 /// The last times of rows that exist, where tables have a time.
@@ -35,6 +36,17 @@ impl Ends {
     /// The latest of them.
     pub(super) fn last(self) -> i64 {
         self.own.into_iter().chain(self.parent).max().unwrap_or(i64::MAX)
+    }
+
+    /// Whether no row of a source comes to exist after these.
+    pub(super) fn are_after_all(self, source: &Source) -> bool {
+        let is_after = |end: Option<i64>, rows: &Scanned| {
+            end.zip(last_time(&rows.origin)).is_some_and(|(end, last)| last <= end)
+        };
+        let has_no_time = |rows: &Scanned| rows.time.is_none();
+        let is_over = |end: Option<i64>, rows: &Scanned| has_no_time(rows) || is_after(end, rows);
+        is_over(self.own, &source.rows)
+            && source.parent.as_ref().is_none_or(|parent| is_over(self.parent, &parent.rows))
     }
 
     /// Whether all that exists at these exists at the others, too.

@@ -5,6 +5,7 @@ mod fixture;
 mod functions;
 mod limits;
 mod open;
+mod order;
 mod plans;
 mod scope;
 mod tallies;

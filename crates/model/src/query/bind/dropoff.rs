@@ -8,7 +8,7 @@ use crate::query::bound::{BoundMatcher, BoundQuery, EventSource, ValueColumn};
 use crate::query::condition::{Condition, Operand, Probe};
 use crate::query::filter::{Filter, Op, PropScope, Test};
 use crate::query::matcher::Matcher;
-use crate::query::{Dropoff, Latency, Scalar};
+use crate::query::{Dropoff, Latency, Scalar, Splits};
 use crate::{Fault, TableSchema};
 
 impl<'a> Binder<'a, '_> {
@@ -54,6 +54,11 @@ impl<'a> Binder<'a, '_> {
             sources.push(by_session);
         }
         sources.push(by_actor);
+        if let Some(splits) = &dropoff.splits {
+            split(table, splits, &mut sources)?;
+            self.sources = sources;
+            return Ok(());
+        }
         for latency in &dropoff.latency {
             sources.push(self.latency(latency, dropoff, table, &filters)?);
         }
@@ -120,6 +125,28 @@ impl<'a> Binder<'a, '_> {
             ..events_of(table, time, None, filters)
         })
     }
+}
+
+/// Has the events of all sources read with what their sessions are split by.
+fn split(table: &TableSchema, splits: &Splits, sources: &mut [EventSource]) -> Result<(), Fault> {
+    let column = |(name, prop): (&str, &str)| prop_column(table, prop, &format!("splits.{name}")).map(Some);
+    let breakdown = splits.props().map(column).collect::<Result<Vec<_>, _>>()?;
+    let number = match splits.mean() {
+        None => None,
+        Some((name, prop)) => {
+            let path = format!("splits.{name}.mean");
+            let column = prop_column(table, prop, &path)?;
+            number_column(table, column, &path, |column_type| {
+                format!(
+                    "{prop:?} was given, of type {column_type}; allowed is a column of type int, float or decimal"
+                )
+            })?
+        }
+    };
+    for source in sources {
+        (source.breakdown, source.number) = (breakdown.clone(), number);
+    }
+    Ok(())
 }
 
 /// A matcher for each step, of the events whose property has its value.

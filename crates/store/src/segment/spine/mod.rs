@@ -87,7 +87,7 @@ impl SpineColumns {
 }
 
 /// Whose rows are, in the order in which a tenant's are stored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum SpineActor {
     Nobody,
     Int(i64),

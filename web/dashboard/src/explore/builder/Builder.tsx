@@ -6,7 +6,7 @@ import { useT } from "../../i18n/i18n.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import type { Named } from "../names.ts";
 import { propertiesOf } from "../names.ts";
-import { INTERVALS, type Matcher, type Query, takesInterval, withField } from "../query.ts";
+import { INTERVALS, type Matcher, type Query, needsProp, takesInterval, withField } from "../query.ts";
 import { CohortFields, isPlain } from "./CohortFields.tsx";
 import { FilterList } from "./Filters.tsx";
 import { FunnelFields } from "./FunnelFields.tsx";
@@ -138,7 +138,6 @@ function TrendFields(props: FieldsProps) {
   const t = useT();
   const { query, stream, set, onChange } = props;
   const measure = query.measure ?? "total";
-  const needsProp = measure !== "total" && measure !== "unique";
   return (
     <>
       {query.entities === undefined ? <EntityField {...props} /> : <EntitiesField {...props} />}
@@ -153,7 +152,7 @@ function TrendFields(props: FieldsProps) {
         options={(["total", "unique", "unique_prop", "sum", "avg", "min", "max", "median", "p90", "p95", "p99"] as const).map((value) => ({ value, label: t(`measure.${value}`) }))}
         onChange={(value) => set("measure", value)}
       />
-      {needsProp ? <PropField label={t("q.prop")} value={query.prop ?? ""} properties={propertiesOf(stream)} onChange={(value) => set("prop", value)} /> : null}
+      {needsProp(query) ? <PropField label={t("q.prop")} value={query.prop ?? ""} properties={propertiesOf(stream)} onChange={(value) => set("prop", value)} /> : null}
       <ToggleField label={t("q.compare")} value={query.compare !== undefined} onChange={(on) => set("compare", on ? "previous_period" : undefined)} />
       <ToggleField label={t("q.cumulative")} value={query.cumulative === true} onChange={(on) => set("cumulative", on ? true : undefined)} />
     </>
@@ -214,6 +213,7 @@ function RetentionFields({ query, stream, events, set }: FieldsProps) {
         <SelectField label={t("q.period")} value={query.period ?? "day"} options={(["day", "week", "month"] as const).map((value) => ({ value, label: t(`interval.${value}`) }))} onChange={(value) => set("period", value)} />
         <NumberField label={t("q.periods")} value={query.periods ?? 12} min={1} max={60} onChange={(value) => set("periods", value)} />
       </div>
+      <ToggleField label={t("q.compare")} value={query.compare !== undefined} onChange={(on) => set("compare", on ? "previous_period" : undefined)} />
       <ToggleField label={t("q.cumulative.retention")} value={query.cumulative === true} onChange={(on) => set("cumulative", on ? true : undefined)} />
     </>
   );

@@ -5,6 +5,7 @@ import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
 import type { Matcher, Query } from "../query.ts";
 import { type FunnelResult, nameOf, shareOf } from "../results.ts";
+import { useNameOf } from "../useNameOf.ts";
 
 interface FunnelProps {
   readonly query: Query;
@@ -80,6 +81,7 @@ export function OpenButton({ onOpen, children }: { readonly onOpen: (() => void)
 
 function Groups({ result, onOpen }: Pick<FunnelProps, "result" | "onOpen">) {
   const t = useT();
+  const named = useNameOf();
   const format = useFormat();
   const groups = result.groups ?? [];
   return (
@@ -105,7 +107,7 @@ function Groups({ result, onOpen }: Pick<FunnelProps, "result" | "onOpen">) {
             const share = shareOf(group.counts.at(-1) ?? 0, group.counts[0] ?? 0) ?? 0;
             return (
               <tr key={nameOf(group.value)}>
-                <th scope="row">{nameOf(group.value)}</th>
+                <th scope="row">{named(group.value)}</th>
                 {group.counts.map((count, step) => (
                   // oxlint-disable-next-line react/no-array-index-key
                   <td key={step} className="is-number">

@@ -7,6 +7,7 @@ import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
 import { type Node, flowOf } from "../flow.ts";
 import { type Edge, nameOf } from "../results.ts";
+import { useNameOf } from "../useNameOf.ts";
 
 const WIDTH = 900;
 const HEIGHT = 420;
@@ -15,6 +16,7 @@ const MARGIN = 150;
 
 export function Paths({ result, onOpen }: { readonly result: { readonly edges: readonly Edge[] }; readonly onOpen: (place: Place) => (() => void) | undefined }) {
   const t = useT();
+  const named = useNameOf();
   const format = useFormat();
   const flow = useMemo(() => flowOf(result.edges, HEIGHT), [result]);
   if (flow.columns === 0) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
@@ -29,7 +31,7 @@ export function Paths({ result, onOpen }: { readonly result: { readonly edges: r
           const [y1, y2] = [fromY + height / 2, toY + height / 2];
           return (
             <path key={`${edge.step} ${nameOf(edge.from)} ${nameOf(edge.to)}`} className={onOpen({}) === undefined ? "flow-band" : "flow-band is-open"} onClick={onOpen({ edge: { from: edge.from, to: edge.to, step: edge.step } })} d={`M${x1},${y1} C${middle},${y1} ${middle},${y2} ${x2},${y2}`} strokeWidth={height}>
-              <title>{`${nameOf(edge.from)} → ${nameOf(edge.to)}: ${format.number(edge.count)}`}</title>
+              <title>{`${named(edge.from)} → ${named(edge.to)}: ${format.number(edge.count)}`}</title>
             </path>
           );
         })}
@@ -50,7 +52,7 @@ export function Paths({ result, onOpen }: { readonly result: { readonly edges: r
       label={t("kind.paths")}
       items={result.edges.map((edge) => ({
         key: `${edge.step} ${nameOf(edge.from)} ${nameOf(edge.to)}`,
-        label: `${edge.step}. ${nameOf(edge.from)} → ${nameOf(edge.to)}`,
+        label: `${edge.step}. ${named(edge.from)} → ${named(edge.to)}`,
         value: edge.count,
         text: format.number(edge.count),
         onOpen: onOpen({ edge: { from: edge.from, to: edge.to, step: edge.step } }),

@@ -10,6 +10,7 @@ import type { Place } from "../actors.ts";
 import type { Query } from "../query.ts";
 import type { Picture } from "../state.ts";
 import { type ChurnActor, type ChurnResult, type DropoffResult, type FunnelResult, type FunnelTrend, type LifecycleResult, type Numbers, type PrecedingResult, type RetentionResult, STATES, type StickinessResult, type TrendGroup, type TrendResult, nameOf } from "../results.ts";
+import { useNameOf } from "../useNameOf.ts";
 import { Churn } from "./Churn.tsx";
 import { Dropoff } from "./Dropoff.tsx";
 import { Funnel } from "./Funnel.tsx";
@@ -21,17 +22,19 @@ export interface PictureProps {
   /** How a trend is drawn. */
   readonly as: Picture;
   readonly result: unknown;
+  /** The result of the period before, where that is an answer of its own. */
+  readonly before: unknown;
   /** Null where a place cannot be opened. */
   readonly onOpen: (place: Place) => (() => void) | undefined;
   readonly onActor: (actor: ChurnActor) => void;
 }
 
-export function AnswerPicture({ query, as, result, onOpen, onActor }: PictureProps) {
+export function AnswerPicture({ query, as, result, before, onOpen, onActor }: PictureProps) {
   switch (query.kind) {
     case "funnel":
       return query.viz === "trends" ? <FunnelTrends query={query} result={result as FunnelTrend} onOpen={onOpen} /> : <Funnel query={query} result={result as FunnelResult} onOpen={onOpen} />;
     case "retention":
-      return <Retention query={query} result={result as RetentionResult} onOpen={onOpen} />;
+      return <Retention query={query} result={result as RetentionResult} before={before as RetentionResult | undefined} onOpen={onOpen} />;
     case "trend":
       return <Trend query={query} as={as} result={result as TrendResult} onOpen={onOpen} />;
     case "lifecycle":
@@ -57,6 +60,7 @@ type OnOpen = PictureProps["onOpen"];
 
 function Trend({ query, as, result, onOpen }: Pick<PictureProps, "query" | "as" | "onOpen"> & { readonly result: TrendResult }) {
   const t = useT();
+  const named = useNameOf();
   const format = useFormat();
   const interval = query.interval ?? "day";
   const groups = result.groups ?? [];
@@ -64,7 +68,7 @@ function Trend({ query, as, result, onOpen }: Pick<PictureProps, "query" | "as" 
   if (groups.length > 0 && (interval === "all" || as === "number")) {
     const total = (data: Numbers) => (interval === "all" ? (data[0] ?? 0) : data.reduce((sum: number, value) => sum + (value ?? 0), 0));
     const open = (value: unknown) => (interval === "all" ? onOpen({ bucket: 0, group: [value] }) : undefined);
-    return <BarList label={t("kind.trend")} items={groups.map((group) => ({ key: nameOf(group.value), label: nameOf(group.value), value: total(group.data), text: format.number(total(group.data)), onOpen: open(group.value) }))} />;
+    return <BarList label={t("kind.trend")} items={groups.map((group) => ({ key: nameOf(group.value), label: named(group.value), value: total(group.data), text: format.number(total(group.data)), onOpen: open(group.value) }))} />;
   }
   if (interval === "all") return <WholeRange name={name} now={result.data[0]} before={result.compare?.data[0]} onOpen={onOpen({ bucket: 0 })} />;
   if (result.data.every((value) => value === null || value === 0)) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
@@ -81,7 +85,7 @@ function TrendLine({ query, as, result, onOpen, name }: TrendProps & { readonly 
   const t = useT();
   const format = useFormat();
   const interval = query.interval ?? "day";
-  const before: Line[] = result.compare === undefined ? [] : [{ name: t("compare.previous.of", { name }), data: result.compare.data, before: true }];
+  const before: Line[] = result.compare === undefined ? [] : [{ name: t("compare.previous.of", { name }), data: result.compare.data, before: true, labels: result.compare.starts.map((start) => format.start(start, interval)) }];
   const opens = onOpen({ bucket: 0 }) !== undefined;
   return (
     <div className="stack">
@@ -107,22 +111,24 @@ const COMPARED_GROUPS = 4;
 /** A line for each group, and all of them at one period, which is chosen: each number opens who is behind it. */
 function TrendGroups({ query, as, result, onOpen, groups }: TrendProps & { readonly groups: readonly TrendGroup[] }) {
   const t = useT();
+  const named = useNameOf();
   const format = useFormat();
   const interval = query.interval ?? "day";
   const labels = result.starts.map((start) => format.start(start, interval));
   const [bucket, choose] = useBucket(result.complete);
+  const labelsBefore = result.compare?.starts.map((start) => format.start(start, interval));
   const drawn = groups.slice(0, SHOWN_GROUPS);
   const compares = as !== "bar" && groups.length <= COMPARED_GROUPS;
   const lines = drawn.flatMap((group): Line[] => {
-    const own: Line = { name: nameOf(group.value), data: group.data };
-    return compares && group.compare !== undefined ? [own, { name: t("compare.previous.of", { name: own.name }), data: group.compare, before: true }] : [own];
+    const own: Line = { name: named(group.value), data: group.data };
+    return compares && group.compare !== undefined ? [own, { name: t("compare.previous.of", { name: own.name }), data: group.compare, before: true, ...(labelsBefore === undefined ? {} : { labels: labelsBefore }) }] : [own];
   });
   const items = groups.map((group) => {
     const value = group.data[bucket] ?? 0;
     const before = group.compare?.[bucket];
     return {
       key: nameOf(group.value),
-      label: nameOf(group.value),
+      label: named(group.value),
       value,
       text: format.number(value),
       note: typeof before === "number" ? <Delta now={value} before={before} text={format.number(before)} /> : undefined,
@@ -267,12 +273,13 @@ function Stickiness({ query, result, onOpen }: { readonly query: Query; readonly
 
 function Preceding({ result, onOpen }: { readonly result: PrecedingResult; readonly onOpen: OnOpen }) {
   const t = useT();
+  const named = useNameOf();
   const format = useFormat();
   if (result.total === 0) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
   return (
     <div className="stack">
       <p>{t("preceding.total", { count: result.total })}</p>
-      <BarList label={t("kind.preceding")} items={result.values.map(({ value, count }) => ({ key: nameOf(value), label: nameOf(value), value: count, text: `${format.number(count)} · ${format.percent((100 * count) / result.total)}`, onOpen: onOpen({ value }) }))} />
+      <BarList label={t("kind.preceding")} items={result.values.map(({ value, count }) => ({ key: nameOf(value), label: named(value), value: count, text: `${format.number(count)} · ${format.percent((100 * count) / result.total)}`, onOpen: onOpen({ value }) }))} />
     </div>
   );
 }

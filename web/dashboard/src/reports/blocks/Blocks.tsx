@@ -79,7 +79,7 @@ function OneBlock({ block, before, caption }: { readonly block: Block; readonly 
       if (block.bars.length === 0) return <p className="soft">{t("empty.list")}</p>;
       return <Bars block={block} before={before} caption={caption} />;
     case "cohorts":
-      return <Cohorts block={block} caption={caption} />;
+      return <Cohorts block={block} before={before} caption={caption} />;
     case "series":
       return <Series block={block} before={before} caption={caption} />;
     case "table":

@@ -1,10 +1,12 @@
 import { useState } from "react";
-import { useFormat } from "../../format/useFormat.ts";
+import { daysBetween, isUnderWay } from "../../format/dates.ts";
+import { type Unit } from "../../format/units.ts";
+import { type Format, useFormat, useToday } from "../../format/useFormat.ts";
 import { useName } from "../../format/useName.ts";
 import { useT } from "../../i18n/i18n.tsx";
 import { Chart, ChartTable, type Line } from "../../ui/Chart.tsx";
 import { Choice } from "../../ui/Choice.tsx";
-import { valuesBefore, valuesOf } from "../compare.ts";
+import { labelsBefore as labelsOf, valuesBefore, valuesOf } from "../compare.ts";
 import type { Block } from "../shape.ts";
 import { ListTable } from "./ListTable.tsx";
 
@@ -15,6 +17,9 @@ interface SeriesProps {
   readonly before: Block | null;
   readonly caption: string;
 }
+
+/** Names of fields that say nothing without what is around them. */
+const PLAIN = new Set(["count", "value", "total"]);
 
 /** Above so many periods lines read better than bars. */
 const BARS_MAX = 24;
@@ -28,10 +33,12 @@ export function Series({ block, before, caption }: SeriesProps) {
   const family = block.families[chosen] ?? block.families[0] ?? [];
   const unit = family[0]?.unit ?? { kind: "number" };
   const labels = block.rows.map((row) => format.period(String(row[block.label])));
+  const labelsBefore = labelsOf(block, before).map((label) => (label === null ? "—" : format.period(label)));
+  const partial = partialOf(block, useToday());
   const lines = family.flatMap((field): Line[] => {
-    const own: Line = { name: name(field.name), data: valuesOf(block.rows, field) };
+    const own: Line = { name: PLAIN.has(field.name) ? caption : name(field.name), data: valuesOf(block.rows, field) };
     const other = valuesBefore(block.rows, field, before);
-    return other === null ? [own] : [own, { name: t("compare.previous.of", { name: own.name }), data: other, before: true }];
+    return other === null ? [own] : [own, { name: t("compare.previous.of", { name: own.name }), data: other, before: true, labels: labelsBefore }];
   });
   const shape = family.length === 1 && block.rows.length <= BARS_MAX && block.rows.every((row) => String(row[block.label]).length <= 7) ? "bar" : "line";
   const options = block.families.map((fields, index) => ({ value: String(index), label: fields.map((field) => name(field.name)).join(" · ") }));
@@ -49,12 +56,28 @@ export function Series({ block, before, caption }: SeriesProps) {
           labels={labels}
           lines={lines}
           shape={shape}
+          partial={partial}
           format={(value) => format.value(value, unit)}
-          axis={(value) => (unit.kind === "cents" ? format.compact(value / 100) : unit.kind === "percent" ? format.percent(value, 0) : format.compact(value))}
+          axis={(value) => axisOf(value, unit, format)}
         />
       )}
     </div>
   );
+}
+
+/** A number beside the picture: short, with its unit where that is as short. */
+export function axisOf(value: number, unit: Unit, format: Format): string {
+  if (unit.kind === "percent") return format.percent(value, 0);
+  if (unit.kind === "money") return format.compactMoney(value, unit.currency);
+  return format.compact(unit.kind === "cents" ? value / 100 : value);
+}
+
+/** How many of the periods have not ended: the last one, where today is in it. */
+export function partialOf({ rows, label }: SeriesBlock, today: string): number {
+  const [before, last] = rows.slice(-2).map((row) => String(row[label]));
+  const only = last ?? before;
+  if (only === undefined) return 0;
+  return isUnderWay(only, today, last === undefined ? 1 : daysBetween(before ?? only, only)) ? 1 : 0;
 }
 
 export function ViewToggle({ asTable, onChange }: { readonly asTable: boolean; readonly onChange: (asTable: boolean) => void }) {
