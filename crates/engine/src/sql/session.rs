@@ -479,7 +479,7 @@ async fn ready(
 
 /// A plan without its moment, where it has no other that changes.
 fn timeless(state: &SessionState, plan: &LogicalPlan) -> Result<Option<Timeless>, SqlError> {
-    let typed = state.analyzer().execute_and_check(plan.clone(), &state.config_options(), |_, _| {})?;
+    let typed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
     Ok(moments::taken_out(typed, &state.udf("bucket")?)?)
 }
 
