@@ -51,10 +51,10 @@ fn digits_of(fields: &Map<String, Json>) -> Option<&str> {
 
 /// The text of any number.
 pub fn number_text(json: &Json) -> Option<Cow<'_, str>> {
-    match json {
-        Json::Number(number) => Some(Cow::Owned(number.to_string())),
-        json => digits(json).map(Cow::Borrowed),
+    if let Json::Number(number) = json {
+        return Some(Cow::Owned(number.to_string()));
     }
+    digits(json).map(Cow::Borrowed)
 }
 
 /// The text of any number, without an exponent.

@@ -316,10 +316,10 @@ fn operand(value: &Scalar, column: &Column) -> Result<Option<Operand>, String> {
 
 /// What the digits of a number say to a column of this type: a float is the one nearest to them.
 fn num_of_digits(text: &str, column_type: ColumnType) -> Option<Num> {
-    match column_type {
-        ColumnType::Float => text.parse().ok().filter(|float: &f64| float.is_finite()).map(Num::Float),
-        _ => Floor::of(text).map(Num::Decimal),
+    if column_type == ColumnType::Float {
+        return text.parse().ok().filter(|float: &f64| float.is_finite()).map(Num::Float);
     }
+    Floor::of(text).map(Num::Decimal)
 }
 
 fn num(number: &serde_json::Number) -> Option<Num> {

@@ -65,7 +65,6 @@ async fn a_decimal_is_compared_with_what_a_number_says() {
     let asked = SqlRequest { params, ..request(statement) };
     let answer = ask_with(&sql(), &snapshot(), &shop_1(), asked).await.unwrap();
     assert_eq!(cells(&answer), json!([[true]]));
-    check("CAST('0.1' AS DECIMAL(38, 9)) < 1e300", json!(true)).await;
     check("CAST('0.1' AS DECIMAL(38, 9)) > 0.00000000001", json!(true)).await;
     check("CAST('0.1' AS DOUBLE) = 0.1", json!(true)).await;
 }
