@@ -69,6 +69,14 @@ async function open(origin, content, expected = () => true) {
 const element = (token, more = "") => `<script type="module" src="${URL_BASE}/embed.js"></script><ebbtide-chart token="${token}"${more}></ebbtide-chart>`;
 const frame = (token, report) => `<iframe title="Report" width="800" height="500" src="${URL_BASE}/embed/${report}?theme=dark&lang=en#token=${token}"></iframe>`;
 
+/** What is told of a token, as of one that ends now. */
+const endingSoon = (page, token) =>
+  page.route(`${URL_BASE}/v1/embed`, async (route) => {
+    if (route.request().method() !== "GET" || route.request().headers()["authorization"] !== `Bearer ${token}`) return route.continue();
+    const response = await route.fetch();
+    return route.fulfill({ response, json: { ...(await response.json()), expires_in_s: 0 } });
+  });
+
 /** What a browser says of a frame that it was told not to show. */
 const isRefusal = (text) => text.includes("frame-ancestors");
 
@@ -103,6 +111,27 @@ describe("an element in a site's page", () => {
     await close();
   });
 
+  test("tells when its token has ended, and draws with another", async () => {
+    const [ended, other] = [await mint("platform"), await mint("platform")];
+    body = `<script type="module" src="${URL_BASE}/embed.js"></script><ebbtide-chart></ebbtide-chart>`;
+    const page = await (await browser.newContext({ bypassCSP: false })).newPage();
+    await endingSoon(page, ended);
+    await page.goto(`${origins().own}/`);
+    const told = await page.locator("ebbtide-chart").evaluate((chart, [first, second]) => {
+      const events = [];
+      return new Promise((all) => {
+        for (const name of ["loaded", "expired", "error"]) chart.addEventListener(`ebbtide-${name}`, ({ detail }) => events.push(detail.code ?? name));
+        chart.addEventListener("ebbtide-expired", () => {
+          chart.addEventListener("ebbtide-loaded", () => all(events));
+          chart.token = second;
+        });
+        chart.token = first;
+      });
+    }, [ended, other]);
+    assert.deepEqual(told, ["loaded", "expired", "token_expired", "loaded"]);
+    await page.context().close();
+  });
+
   test("goes on listening where it is live", async () => {
     const token = await mint("platform");
     const { page, request, asked, close } = await open(origins().own, element(token, " live"), (sent) => sent.method() === "GET" && sent.url().includes("/v1/embed/live"));
@@ -133,6 +162,20 @@ describe("a frame in a site's page", () => {
     await close();
   });
 
+  test("tells its page when its token has ended", async () => {
+    const token = await mint("platform");
+    body = frame(token, "platform");
+    const page = await (await browser.newContext({ bypassCSP: false })).newPage();
+    await endingSoon(page, token);
+    await page.addInitScript(() => {
+      window.heard = [];
+      addEventListener("message", (event) => window.heard.push(event.data));
+    });
+    await page.goto(`${origins().own}/`);
+    await page.waitForFunction(() => window.heard.some((told) => told.type === "ebbtide-expired"));
+    await page.context().close();
+  });
+
   test("tells its page how high it is", async () => {
     const { page, close } = await open(origins().own, frame(await mint("platform"), "platform"));
     await page.waitForFunction(() => window.heard.some((told) => told.type === "ebbtide-height" && told.height > 50));
@@ -142,6 +185,24 @@ describe("a frame in a site's page", () => {
 });
 
 describe("the tracker in a page", () => {
+  test("of an origin that may not call says so, and stops", async () => {
+    const { key } = await post(TOKENS.PRODUCT_ADMIN, "/v1/keys", { name: "test" });
+    body = `<script async src="${URL_BASE}/tracker.js" data-key="${key}"></script>`;
+    const page = await (await browser.newContext({ bypassCSP: false })).newPage();
+    const asked = [];
+    page.on("request", (request) => asked.push(request.url()));
+    const told = page.waitForEvent("console", (message) => message.type() === "warning" && message.text().startsWith("ebbtide: HTTP 403"));
+    await page.goto(`${origins().other}/`);
+    assert.match((await told).text(), /cors\.origins/);
+    await page.evaluate(() => {
+      window.ebbtide.capture("later");
+      return window.ebbtide.flush();
+    });
+    assert.equal(asked.filter((url) => url.endsWith("/v1/beacon")).length, 1);
+    assert.equal(await page.evaluate(() => JSON.parse(localStorage.getItem("ebbtide.queue")).length), 2);
+    await page.context().close();
+  });
+
   test("captures what is told, once", async () => {
     const { key } = await post(TOKENS.PRODUCT_ADMIN, "/v1/keys", { name: "test" });
     // A page of the server's own: which other origins may capture is the server's configuration.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -23,7 +23,7 @@ use super::{dashboard, embedded, live, only, reports};
 use crate::problem::{Code, Problem};
 use crate::routes::ReportRoute;
 use crate::server::Server;
-use crate::sign_in::Embed;
+use crate::sign_in::{Embed, ended_embed};
 
 const OPENING_PAGE: &str = include_str!("../../assets/embed/open.html");
 const OPENING_SCRIPT: &str = include_str!("../../assets/embed/open.js");
@@ -92,10 +92,19 @@ async fn drawn(
     let settings = &server.settings;
     let form = read_form(request, FORM_BYTES_MAX, settings, &server.bodies).await?;
     let token = access::last(&form, "token").unwrap_or_default();
-    let caller = access::sign_in_to_read(&server, &bearing(token)?, &Uri::from_static("/"), &report)?;
-    let embed = caller.embed().ok_or_else(embedded::unbound)?;
-    let page = page(embed, token, &uri)?;
-    let mut response = Response::new(Body::from(page));
+    let headers = bearing(token)?;
+    let (embed, status) = match access::sign_in_to_read(&server, &headers, &Uri::from_static("/"), &report) {
+        Ok(caller) => (caller.embed().cloned().ok_or_else(embedded::unbound)?, StatusCode::OK),
+        // The page asks, is refused, and tells the page around it, which may give it another token.
+        Err(problem) if problem.code() == Code::TokenExpired => {
+            let ended = ended_embed(&headers, &server.keys, &settings.token);
+            let ended = ended.filter(|embed| embed.report == report);
+            (ended.ok_or(problem)?, StatusCode::UNAUTHORIZED)
+        }
+        Err(problem) => return Err(problem),
+    };
+    let mut response = Response::new(Body::from(page(&embed, token, &uri)?));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     let policy = HeaderValue::from_str(&format!("{DRAWN_POLICY} {}", embed.origin));
@@ -203,6 +212,7 @@ pub(super) async fn declaration(
         "answer": ANSWER,
         "live": LIVE,
         "fixed": embed.to_json()["params"],
+        "expires_in_s": caller.expires_in_s(server.now()),
         "operation": document.reports.get(&way.route.path),
     });
     Ok(Json(told))

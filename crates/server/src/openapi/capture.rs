@@ -252,7 +252,7 @@ pub(crate) fn mint_token(_: &Server) -> Operation {
 pub(crate) fn embed(_: &Server) -> Operation {
     let text = json!({"type": "string"});
     let declared = json!({
-        "type": "object", "required": ["report", "description", "timezone", "path", "answer", "live", "fixed", "operation"],
+        "type": "object", "required": ["report", "description", "timezone", "path", "answer", "live", "fixed", "expires_in_s", "operation"],
         "properties": {
             "report": text,
             "description": {"type": ["string", "null"]},
@@ -261,6 +261,7 @@ pub(crate) fn embed(_: &Server) -> Operation {
             "answer": {"type": "string", "description": "Where pages ask for it, all parameters in the query string."},
             "live": {"type": "string", "description": "Where pages listen to it, with the same parameters."},
             "fixed": {"type": "object", "additionalProperties": text, "description": "The parameters that the token fixes."},
+            "expires_in_s": {"type": "integer", "minimum": 0, "description": "How many seconds there are until the token's `exp`."},
             "operation": {"type": "object", "description": "What this document says of that path."},
         },
     });

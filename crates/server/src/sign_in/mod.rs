@@ -131,6 +131,16 @@ pub(crate) fn embedding_origin(headers: &HeaderMap, given: Option<&str>, keys: &
     claims::embed(&claims).ok().flatten().map(|embed| embed.origin)
 }
 
+/// What a request's token was bound to, of which nothing is wrong but that its time has passed.
+pub(crate) fn ended_embed(headers: &HeaderMap, keys: &Keys, rules: &TokenRules) -> Option<Embed> {
+    let claims = keys.verify(bearer(headers).ok()?).ok()?;
+    check_issuer(&claims, &rules.issuers).ok()?;
+    match Verified::read(&claims).ok()?.by {
+        Means::Embed(embed) => Some(Embed::clone(&embed)),
+        Means::Token | Means::Minted | Means::WriteKey => None,
+    }
+}
+
 /// Where the request's token names a key that a fetch may bring, waits a moment for it.
 pub(crate) async fn wait_for_key(headers: &HeaderMap, keys: &Keys) {
     let Some(set) = keys.key_set() else {
@@ -341,6 +351,12 @@ impl Caller {
         let grace = i64::from(rules.leeway_s.min(LISTENING_GRACE_S)) * Instant::MICROS_PER_SECOND;
         let expires = self.token.expires.map_or(i64::MIN, Instant::micros);
         Instant::from_micros(expires.saturating_add(grace))
+    }
+
+    /// How many seconds there are until the token's `exp`.
+    pub(crate) fn expires_in_s(&self, now: Instant) -> i64 {
+        let left = self.token.expires.map_or(0, |expires| expires.micros().saturating_sub(now.micros()));
+        left.max(0) / Instant::MICROS_PER_SECOND
     }
 
     pub fn tenant(&self) -> Option<&TenantId> {

@@ -89,9 +89,12 @@ async fn no_page_is_drawn_for_another_token_or_none() {
     check("/embed/visits", "token=%00".to_owned(), 401, "token_invalid").await;
     check("/embed/totals", format!("token={}", bound()), 403, "forbidden").await;
     check("/embed/visits", format!("token={}", admin()), 403, "forbidden").await;
-    let past =
-        token(json!({"role": "owner", "tenant": 1, "exp": 1, "embed": {"report": "visits", "origin": HOST}}));
-    check("/embed/visits", format!("token={past}"), 401, "token_expired").await;
+    let past = json!({"role": "owner", "tenant": 1, "exp": 1, "embed": {"report": "visits", "origin": HOST}});
+    check("/embed/totals", format!("token={}", token(past.clone())), 401, "token_expired").await;
+    let forged = token_of(b"another secret of forty bytes, or nearly.", past);
+    check("/embed/visits", format!("token={forged}"), 401, "token_invalid").await;
+    let plain = token(json!({"role": "owner", "tenant": 1, "exp": 1}));
+    check("/embed/visits", format!("token={plain}"), 401, "token_expired").await;
     for claim in [json!(null), json!({}), json!(5), json!([]), json!({"report": "visits"})] {
         let unread = token(json!({"role": "owner", "tenant": 1, "embed": claim}));
         check("/embed/visits", format!("token={unread}"), 401, "token_claims").await;
@@ -105,6 +108,21 @@ async fn no_page_is_drawn_for_another_token_or_none() {
         .assert_problem(405, "method_not_allowed");
 }
 
+/// It draws nothing, and tells the page around it, which may give it another token.
+#[tokio::test]
+async fn a_token_that_has_ended_gets_a_page_that_can_tell_its_origin() {
+    let club = Club::open().await;
+    let past = json!({"role": "owner", "tenant": 1, "exp": 1, "embed": {"report": "visits", "origin": HOST}});
+    let token = token(past);
+    let told = post_form(&club, "/embed/visits?lang=ko", &format!("token={token}")).await;
+    assert_eq!((told.status.as_u16(), told.header("content-type")), (401, "text/html; charset=utf-8"));
+    assert!(told.header("content-security-policy").ends_with(&format!("frame-ancestors {HOST}")));
+    assert_eq!((told.header("referrer-policy"), told.header("cache-control")), ("no-referrer", "no-store"));
+    assert!(told.text().contains(&format!("<ebbtide-chart framed token=\"{token}\" lang=\"ko\"")));
+    // What it asks is refused as ever.
+    club.get("/v1/embed", &token).await.assert_problem(401, "token_expired");
+}
+
 #[tokio::test]
 async fn a_bound_token_is_told_of_its_report() {
     let club = Club::open().await;
@@ -113,6 +131,10 @@ async fn a_bound_token_is_told_of_its_report() {
     assert_eq!(told["path"], json!("/club/visits"));
     assert_eq!((&told["answer"], &told["live"]), (&json!("/v1/embed/answer"), &json!("/v1/embed/live")));
     assert_eq!(told["fixed"], json!({"limit": "1"}));
+    let expires = now().micros() / 1_000_000 + 90;
+    let soon =
+        json!({"role": "owner", "tenant": 1, "exp": expires, "embed": {"report": "visits", "origin": HOST}});
+    assert_eq!(club.get("/v1/embed", &token(soon)).await.json()["expires_in_s"], 90);
     assert_eq!(told["timezone"], json!("Asia/Seoul"));
     let document = club.get("/openapi.json", "").await.json();
     assert_eq!(told["operation"], document["paths"]["/club/visits"]["get"]);

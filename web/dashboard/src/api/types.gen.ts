@@ -7819,29 +7819,42 @@ export interface operations {
                      *       "total_sessions": 12,
                      *       "total_exits": 12,
                      *       "converted": 12,
-                     *       "conversion_rate": "text",
+                     *       "conversion_rate": 12.5,
                      *       "steps": [
                      *         {
                      *           "step": "text",
                      *           "sessions": 12,
-                     *           "reach_rate": "text",
+                     *           "reach_rate": 12.5,
                      *           "exits": 12,
-                     *           "exit_share": "text",
-                     *           "latency": "text",
+                     *           "exit_share": 12.5,
+                     *           "latency": {
+                     *             "system": {
+                     *               "latest": 12.5,
+                     *               "avg": 12.5
+                     *             },
+                     *             "user": {
+                     *               "latest": 12.5,
+                     *               "avg": 12.5
+                     *             },
+                     *             "client": {
+                     *               "latest": 12.5,
+                     *               "avg": 12.5
+                     *             }
+                     *           },
                      *           "name": "text",
-                     *           "conversion_rate": "text",
+                     *           "conversion_rate": 12.5,
                      *           "total_users": 12,
-                     *           "drop_off_rate": "text",
-                     *           "step_exit_rate": "text",
-                     *           "system_latency_ms": "text",
-                     *           "user_think_time_ms": "text",
-                     *           "avg_system_latency_ms": "text",
-                     *           "avg_user_think_time_ms": "text"
+                     *           "drop_off_rate": 12.5,
+                     *           "step_exit_rate": 12.5,
+                     *           "system_latency_ms": 12.5,
+                     *           "user_think_time_ms": 12.5,
+                     *           "avg_system_latency_ms": 12.5,
+                     *           "avg_user_think_time_ms": 12.5
                      *         }
                      *       ],
                      *       "kpis": {
                      *         "total_users": 12,
-                     *         "overall_conversion": "text",
+                     *         "overall_conversion": 12.5,
                      *         "worst_step": "text",
                      *         "exit_count": 12
                      *       },
@@ -7870,42 +7883,55 @@ export interface operations {
                     "application/json": {
                         /** Format: date-time */
                         as_of: string;
-                        conversion_rate: unknown;
+                        conversion_rate: number;
                         converted: number;
                         insights: components["schemas"]["Insight"][];
                         kpis: {
                             exit_count: number;
-                            overall_conversion: unknown;
+                            overall_conversion: number;
                             total_users: number;
-                            worst_step: unknown;
+                            worst_step: string | null;
                         };
                         steps: {
-                            avg_system_latency_ms: unknown;
-                            avg_user_think_time_ms: unknown;
-                            conversion_rate: unknown;
-                            drop_off_rate: unknown;
-                            exit_share: unknown;
+                            avg_system_latency_ms: number | null;
+                            avg_user_think_time_ms: number | null;
+                            conversion_rate: number;
+                            drop_off_rate: number;
+                            exit_share: number;
                             exits: number;
-                            latency: unknown;
+                            latency: {
+                                client: {
+                                    avg: number | null;
+                                    latest: number | null;
+                                };
+                                system: {
+                                    avg: number | null;
+                                    latest: number | null;
+                                };
+                                user: {
+                                    avg: number | null;
+                                    latest: number | null;
+                                };
+                            };
                             name: string;
-                            reach_rate: unknown;
+                            reach_rate: number;
                             sessions: number;
                             step: string;
-                            step_exit_rate: unknown;
-                            system_latency_ms: unknown;
+                            step_exit_rate: number;
+                            system_latency_ms: number | null;
                             total_users: number;
-                            user_think_time_ms: unknown;
+                            user_think_time_ms: number | null;
                         }[];
                         total_exits: number;
                         total_sessions: number;
                     };
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
-                    /** @example {"step":"text","sessions":12,"reach_rate":"text","exits":12,"exit_share":"text","latency":"text","name":"text","conversion_rate":"text","total_users":12,"drop_off_rate":"text","step_exit_rate":"text","system_latency_ms":"text","user_think_time_ms":"text","avg_system_latency_ms":"text","avg_user_think_time_ms":"text"} */
+                    /** @example {"step":"text","sessions":12,"reach_rate":12.5,"exits":12,"exit_share":12.5,"latency":{"system":{"latest":12.5,"avg":12.5},"user":{"latest":12.5,"avg":12.5},"client":{"latest":12.5,"avg":12.5}},"name":"text","conversion_rate":12.5,"total_users":12,"drop_off_rate":12.5,"step_exit_rate":12.5,"system_latency_ms":12.5,"user_think_time_ms":12.5,"avg_system_latency_ms":12.5,"avg_user_think_time_ms":12.5} */
                     "application/x-ndjson": string;
                     /**
                      * @example step,sessions,reach_rate,exits,exit_share,latency,name,conversion_rate,total_users,drop_off_rate,step_exit_rate,system_latency_ms,user_think_time_ms,avg_system_latency_ms,avg_user_think_time_ms
-                     *     text,12,text,12,text,text,text,text,12,text,text,text,text,text,text
+                     *     text,12,12.5,12,12.5,"{""system"":{""latest"":12.5,""avg"":12.5},""user"":{""latest"":12.5,""avg"":12.5},""client"":{""latest"":12.5,""avg"":12.5}}",text,12.5,12,12.5,12.5,12.5,12.5,12.5,12.5
                      */
                     "text/csv": string;
                 };
@@ -8447,30 +8473,35 @@ export interface operations {
                      *       {
                      *         "session_id": "text",
                      *         "user_id": "text",
-                     *         "started_at": "text",
-                     *         "last_event_at": "text",
-                     *         "path": "text",
-                     *         "outcome": "text",
+                     *         "started_at": "2026-11-20T09:30:00Z",
+                     *         "last_event_at": "2026-11-20T09:30:00Z",
+                     *         "path": [
+                     *           "text"
+                     *         ],
+                     *         "outcome": "converted",
                      *         "exit_step": "text"
                      *       }
                      *     ]
                      */
                     "application/json": {
-                        exit_step: unknown;
-                        last_event_at: unknown;
-                        outcome: unknown;
-                        path: unknown;
-                        session_id: unknown;
-                        started_at: unknown;
-                        user_id: unknown;
+                        exit_step: string | null;
+                        /** Format: date-time */
+                        last_event_at: string;
+                        /** @enum {string} */
+                        outcome: "converted" | "exited" | "active";
+                        path: string[];
+                        session_id: string;
+                        /** Format: date-time */
+                        started_at: string;
+                        user_id: string;
                     }[];
                     "application/vnd.apache.parquet": string;
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
-                    /** @example {"session_id":"text","user_id":"text","started_at":"text","last_event_at":"text","path":"text","outcome":"text","exit_step":"text"} */
+                    /** @example {"session_id":"text","user_id":"text","started_at":"2026-11-20T09:30:00Z","last_event_at":"2026-11-20T09:30:00Z","path":["text"],"outcome":"converted","exit_step":"text"} */
                     "application/x-ndjson": string;
                     /**
                      * @example session_id,user_id,started_at,last_event_at,path,outcome,exit_step
-                     *     text,text,text,text,text,text,text
+                     *     text,text,2026-11-20T09:30:00Z,2026-11-20T09:30:00Z,"[""text""]",converted,text
                      */
                     "text/csv": string;
                 };
@@ -13687,6 +13718,7 @@ export interface operations {
                      *       "fixed": {
                      *         "name": "text"
                      *       },
+                     *       "expires_in_s": 12,
                      *       "operation": {}
                      *     }
                      */
@@ -13694,6 +13726,8 @@ export interface operations {
                         /** @description Where pages ask for it, all parameters in the query string. */
                         answer: string;
                         description: string | null;
+                        /** @description How many seconds there are until the token's `exp`. */
+                        expires_in_s: number;
                         /** @description The parameters that the token fixes. */
                         fixed: {
                             [key: string]: string;

@@ -20,6 +20,9 @@ export interface EmbeddedProps {
   readonly onError: (error: unknown) => void;
 }
 
+/** Past it a browser's clock rings at once. */
+const WAIT_MS_MAX = 2 ** 31 - 1;
+
 interface State {
   readonly declared: Declared;
   readonly drawn: Drawn;
@@ -57,6 +60,7 @@ function useAnswer({ server, token, params, live, onLoaded, onError }: EmbeddedP
   useEffect(() => {
     const controller = new AbortController();
     const { signal } = controller;
+    let end: ReturnType<typeof setTimeout> | undefined;
     const show = (declared: Declared, drawn: Drawn, answer: unknown) => {
       setState({ declared, drawn, answer });
       setError(null);
@@ -67,19 +71,26 @@ function useAnswer({ server, token, params, live, onLoaded, onError }: EmbeddedP
       setError(reason);
       onError(reason);
     };
+    /** The page around is told, and may give another one. */
+    const expire = () => {
+      fail(refusalOf({ status: 401, code: "token_expired", detail: "The token's `exp` has passed." }));
+      controller.abort();
+    };
     const ask = async () => {
       const declared = (await (await send(token, `${server}/v1/embed`, { signal })).json()) as Declared;
       const drawn = drawnOf(declared, params);
-      if (drawn.address === null) return show(declared, drawn, null);
-      show(declared, drawn, await (await send(token, `${server}${drawn.address}`, { signal })).json());
-      if (!live) return undefined;
+      show(declared, drawn, drawn.address === null ? null : await (await send(token, `${server}${drawn.address}`, { signal })).json());
+      if (!live || drawn.address === null) {
+        // A listener is told by the server.
+        const wait = declared.expires_in_s * 1000;
+        if (!signal.aborted && wait <= WAIT_MS_MAX) end = setTimeout(expire, wait);
+        return undefined;
+      }
       return listen<unknown>({
         url: `${server}${drawn.live}`,
         token: (reason) => {
           if (reason === "first") return Promise.resolve(token);
-          // The page around is told, and may give another one.
-          fail(refusalOf({ status: 401, code: "token_expired", detail: "The token's `exp` has passed." }));
-          controller.abort();
+          expire();
           return Promise.reject(new Error("aborted"));
         },
         onAnswer: (answer) => show(declared, drawn, answer),
@@ -88,7 +99,10 @@ function useAnswer({ server, token, params, live, onLoaded, onError }: EmbeddedP
       });
     };
     void ask().catch(fail);
-    return () => controller.abort();
+    return () => {
+      clearTimeout(end);
+      controller.abort();
+    };
   }, [server, token, params, live, onLoaded, onError]);
   return { state, error };
 }

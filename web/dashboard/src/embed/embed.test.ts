@@ -12,6 +12,7 @@ const declared = (change: Partial<Declared>): Declared => ({
   answer: "/v1/embed/answer",
   live: "/v1/embed/live",
   fixed: {},
+  expires_in_s: 600,
   operation: {
     parameters: [
       { name: "club_id", in: "path", required: true, schema: { type: "integer" } },

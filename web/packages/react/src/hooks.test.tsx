@@ -2,7 +2,7 @@ import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-quer
 import { cleanup, renderHook, waitFor } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
-import { EbbtideError, EbbtideProvider, type Report, type TokenGetter, useLive, usePlatformStats, useReport, useReportAt, useUserEngagement, useUserGrowth } from "./index.ts";
+import { EbbtideError, EbbtideProvider, type Report, type TokenGetter, useFunnelSummary, useLive, usePlatformStats, useReport, useReportAt, useShopSessions, useUserEngagement, useUserGrowth } from "./index.ts";
 
 interface Asked {
   readonly url: string;
@@ -71,6 +71,23 @@ describe("a report's hook", () => {
     expectTypeOf<Parameters<typeof useUserEngagement>[0]>().toMatchTypeOf<{ user_id: number }>();
     expectTypeOf<{ days: string }>().not.toMatchTypeOf<NonNullable<Parameters<typeof useUserGrowth>[0]>>();
     expectTypeOf<"/api/v1/analytics/nothing">().not.toMatchTypeOf<Parameters<typeof useReport>[0]>();
+  });
+
+  it("has a type for all that a shop is told", async () => {
+    const client = { wrapper: within() };
+    answer = (url) => json(url.includes("/sessions") ? [] : { conversion_rate: 33.33, steps: [] });
+    const summary = renderHook(() => useFunnelSummary(), client).result;
+    const sessions = renderHook(() => useShopSessions({ limit: 5 }), client).result;
+    await waitFor(() => expect([summary.current.data?.conversion_rate, sessions.current.data]).toEqual([33.33, []]));
+    type Summary = NonNullable<typeof summary.current.data>;
+    type Step = Summary["steps"][number];
+    expectTypeOf<Pick<Summary, "total_sessions" | "conversion_rate">>().toEqualTypeOf<{ total_sessions: number; conversion_rate: number }>();
+    expectTypeOf<Summary["kpis"]>().toEqualTypeOf<{ total_users: number; overall_conversion: number; worst_step: string | null; exit_count: number }>();
+    expectTypeOf<Pick<Step, "step" | "reach_rate" | "system_latency_ms">>().toEqualTypeOf<{ step: string; reach_rate: number; system_latency_ms: number | null }>();
+    expectTypeOf<Step["latency"]["user"]>().toEqualTypeOf<{ latest: number | null; avg: number | null }>();
+    type Session = NonNullable<typeof sessions.current.data>[number];
+    expectTypeOf<Pick<Session, "user_id" | "path" | "exit_step">>().toEqualTypeOf<{ user_id: string; path: string[]; exit_step: string | null }>();
+    expectTypeOf<Session["outcome"]>().toEqualTypeOf<"converted" | "exited" | "active">();
   });
 
   it("may choose of the answer what it shows", async () => {
