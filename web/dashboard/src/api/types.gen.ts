@@ -1948,7 +1948,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1968,31 +1968,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -2272,7 +2248,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2292,31 +2268,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -2593,7 +2545,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2613,31 +2565,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -2970,7 +2898,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2990,31 +2918,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -3282,7 +3186,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -3302,31 +3206,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -3700,7 +3580,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -3720,31 +3600,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -3999,7 +3855,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -4019,31 +3875,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -4297,7 +4129,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -4317,31 +4149,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -4571,7 +4379,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -4591,31 +4399,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -4865,7 +4649,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -4885,31 +4669,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -5170,7 +4930,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -5190,31 +4950,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -5463,7 +5199,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -5483,31 +5219,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -5769,7 +5481,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -5789,31 +5501,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -6049,7 +5737,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -6069,31 +5757,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -6358,7 +6022,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -6378,31 +6042,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -6628,7 +6268,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -6648,31 +6288,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -6927,7 +6543,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -6947,31 +6563,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -7066,30 +6658,6 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
                 };
             };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
@@ -7210,30 +6778,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "path_unknown";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -7506,30 +7050,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -7675,30 +7195,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "role_forbidden" | "forbidden" | "tenant_required";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -8016,7 +7512,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8036,31 +7532,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -8265,30 +7737,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
             };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
@@ -8586,7 +8034,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8606,31 +8054,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -8888,7 +8312,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8908,31 +8332,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -9209,7 +8609,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -9229,31 +8629,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -9527,7 +8903,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `parameter_invalid`: Bad parameter. */
+            /** @description `parameter_invalid`: Bad parameter. `report_unanswerable`: No answer for these values. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -9547,31 +8923,7 @@ export interface operations {
                      */
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                        code?: "parameter_invalid" | "report_unanswerable";
                     };
                 };
             };
@@ -9885,30 +9237,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -10217,30 +9545,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "body_invalid" | "json_invalid" | "app_ambiguous";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -10589,30 +9893,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -10933,30 +10213,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -11246,30 +10502,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -11556,30 +10788,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -11943,30 +11151,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -12268,30 +11452,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -12584,30 +11744,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "parameter_invalid" | "json_invalid" | "app_ambiguous";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -12946,30 +12082,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -13262,30 +12374,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "query_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -13590,30 +12678,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -13812,30 +12876,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -14081,30 +13121,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -14355,30 +13371,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "upgrade_required";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -14714,30 +13706,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -14918,30 +13886,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -15235,30 +14179,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -15460,30 +14380,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -15737,30 +14633,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "upgrade_required";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -16065,30 +14937,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -16389,30 +15237,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -16709,30 +15533,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -16962,30 +15762,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -17305,30 +16081,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -17547,30 +16299,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "app_ambiguous" | "parameter_invalid";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -17877,30 +16605,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "sql_invalid" | "body_invalid" | "parameter_invalid" | "json_invalid" | "app_ambiguous";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
@@ -18218,30 +16922,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -18550,30 +17230,6 @@ export interface operations {
                     };
                 };
             };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
-                    };
-                };
-            };
             /** @description `corrupt`: Damaged data. `internal`: Defect in the server. */
             500: {
                 headers: {
@@ -18814,30 +17470,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "upgrade_required";
-                    };
-                };
-            };
-            /** @description `rate_limited`: Too many requests. */
-            429: {
-                headers: {
-                    "X-Request-Id": components["headers"]["RequestId"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:ebbtide:error:rate_limited",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "More requests came than this server takes.",
-                     *       "code": "rate_limited",
-                     *       "hint": "Wait for as long as `Retry-After` says.",
-                     *       "request_id": "0b7e3f5a9c2d4e61"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
                     };
                 };
             };
