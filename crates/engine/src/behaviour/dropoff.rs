@@ -276,6 +276,16 @@ pub(crate) enum Runs<'a> {
     Actors,
 }
 
+impl Runs<'_> {
+    /// What stands for a run's key: an actor may have that of a session, and is another.
+    pub(crate) fn told_apart(self, print: u64) -> u64 {
+        match self {
+            Self::Sessions(_) => print,
+            Self::Actors => !print,
+        }
+    }
+}
+
 impl<'a> DropoffFold<'a> {
     pub(crate) fn new(
         dropoff: &Dropoff,
@@ -310,7 +320,7 @@ impl<'a> DropoffFold<'a> {
         let mut following = events.clone().map(|index| Session::begin(Shown::of_run(run, index)));
         let Some(first) = following.next() else { return };
         let session = following.fold(first, Session::joined);
-        if self.only.is_some_and(|only| !only.has(session.started, actor.tenant, actor.key)) {
+        if self.only.is_some_and(|only| !only.has(session.started, self.runs, (actor.tenant, actor.key))) {
             return;
         }
         let Some(ending) = session.ending(self.rules, self.as_of) else { return };

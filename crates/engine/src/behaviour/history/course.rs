@@ -119,7 +119,11 @@ impl CourseFold<'_> {
     fn see(&self, into: &mut Turns, run: Run<'_>, (actor, print): (u32, u64)) {
         let steps_at = |index: usize| Shown::of_run(run, index).steps();
         let Some(placed) = (0..run.len()).find(|index| steps_at(*index) != 0) else { return };
-        into.starts.push(Start { at: run.times[0], placed_at: run.times[placed], print });
+        into.starts.push(Start {
+            at: run.times[0],
+            placed_at: run.times[placed],
+            print: self.runs.told_apart(print),
+        });
         let mut known = (NO_CODE, 0);
         for index in 0..run.len() {
             let user = match self.runs {

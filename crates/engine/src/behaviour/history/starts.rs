@@ -3,6 +3,7 @@
 use hashbrown::HashSet;
 
 use super::moments::Moments;
+use crate::behaviour::dropoff::Runs;
 use crate::behaviour::key::Key;
 use crate::behaviour::standing::Prints;
 use crate::behaviour::wire::wire;
@@ -38,8 +39,8 @@ pub(crate) struct Newest<'h> {
 
 impl Newest<'_> {
     /// Whether a session is one of them, which began so.
-    pub(crate) fn has(&self, started: i64, tenant: &str, key: Key<'_>) -> bool {
-        self.sessions.contains(&(started, self.prints.of(tenant, key)[0]))
+    pub(crate) fn has(&self, started: i64, runs: Runs<'_>, (tenant, key): (&str, Key<'_>)) -> bool {
+        self.sessions.contains(&(started, runs.told_apart(self.prints.of(tenant, key)[0])))
     }
 }
 
