@@ -52,6 +52,8 @@ pub(crate) struct KeeperNumbers {
 /// The rejects of a scope's requests.
 #[derive(Debug, Default)]
 struct Delivered {
+    /// What was handed over before.
+    before: u64,
     refused: Vec<Refused>,
     /// Those that there was no room for.
     lost: BTreeMap<Owner, u64>,
@@ -59,7 +61,9 @@ struct Delivered {
 
 impl State {
     fn add(&mut self, scope: &Scope, refused: Vec<Refused>) {
-        let delivered = self.waiting.entry(scope.clone()).or_default();
+        let before = self.pushed;
+        let delivered =
+            self.waiting.entry(scope.clone()).or_insert_with(|| Delivered { before, ..Delivered::default() });
         for one in refused {
             let bytes = REJECT_BYTES + one.detail.len() + one.row.as_ref().map_or(0, |row| row.text.len());
             if self.bytes + bytes > WAITING_BYTES_MAX {
@@ -163,6 +167,9 @@ fn write_all(queue: &Queue, server: &Weak<Server>) {
         let mut numbers = KeeperNumbers::default();
         // The server, and with it its data folder, is let go of before it is told that all is written.
         if let Some(server) = server.upgrade() {
+            // As they came.
+            let mut waiting: Vec<(Scope, Delivered)> = waiting.into_iter().collect();
+            waiting.sort_unstable_by_key(|(_, delivered)| delivered.before);
             for (scope, delivered) in waiting {
                 let more = write(&server, &scope, delivered);
                 numbers.kept += more.kept;
@@ -179,7 +186,7 @@ fn write_all(queue: &Queue, server: &Weak<Server>) {
 
 fn write(server: &Server, scope: &Scope, delivered: Delivered) -> KeeperNumbers {
     let rows = rows_of(&delivered);
-    let Delivered { refused, lost } = delivered;
+    let Delivered { refused, lost, .. } = delivered;
     let kept = refused.len() as u64;
     let book = &server.rejects.book;
     let written = server.store().and_then(|store| Ok(book.keep(store, scope, refused, &lost)?));
