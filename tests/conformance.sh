@@ -8,11 +8,11 @@ for dataset in "$kit"/datasets/*/; do
     for way in "--via files" "--via http" "--via files --restart" "--via http --restart --twice"; do
         echo "conformance: $(basename "$dataset"), $packs, $way"
         # shellcheck disable=SC2086 # the way is a list of options
-        python3 "$kit/run.py" --bin "$binary" --dataset "$dataset" --packs "$packs" $way
+        timeout 600 python3 "$kit/run.py" --bin "$binary" --dataset "$dataset" --packs "$packs" $way
     done
 done
 
 # The kit's SQL for window_funnel stops at a filter without a value, so those cases are the engine's own tests.
 kinds=funnel,retention,lifecycle,stickiness,trend,paths
 echo "conformance: cases of the query language, $kinds"
-python3 "$kit/engine/run.py" "$binary" --kind "$kinds"
+timeout 600 python3 "$kit/engine/run.py" "$binary" --kind "$kinds"

@@ -67,7 +67,7 @@ run() {
     shift 2
     echo "openapi: $name"
     # In the temporary folder, where what it leaves behind goes with it.
-    (cd "$data" && "$schemathesis" --config-file "$here/schemathesis.toml" run "$url/openapi.json" "$@" \
+    (cd "$data" && timeout 600 "$schemathesis" --config-file "$here/schemathesis.toml" run "$url/openapi.json" "$@" \
         --header "Authorization: Bearer $token" --continue-on-failure --warnings off --no-color --request-timeout 60 \
         >"$data/$name.log" 2>&1) && sed -n 's/^  \(.* generated.*\)/  \1/p' "$data/$name.log" && return
     sed -n '/= FAILURES =/,$p;/= ERRORS =/,$p' "$data/$name.log" | grep . || cat "$data/$name.log"

@@ -46,8 +46,8 @@ async function post(token, path, content) {
   return answer;
 }
 
-const mint = async (report, params = {}) =>
-  (await post(TOKENS.SITE_ADMIN, "/v1/tokens", { role: "admin", ttl: "10m", embed: { report, params, origin: origins().own } })).token;
+const mint = async (report, params = {}, ttl = "10m") =>
+  (await post(TOKENS.SITE_ADMIN, "/v1/tokens", { role: "admin", ttl, embed: { report, params, origin: origins().own } })).token;
 
 async function open(origin, content, expected = () => true) {
   body = content;
@@ -112,7 +112,8 @@ describe("an element in a site's page", () => {
   });
 
   test("tells when its token has ended, and draws with another", async () => {
-    const [ended, other] = [await mint("platform"), await mint("platform")];
+    // Of one second and one lifetime they would be the same token.
+    const [ended, other] = [await mint("platform"), await mint("platform", {}, "11m")];
     body = `<script type="module" src="${URL_BASE}/embed.js"></script><ebbtide-chart></ebbtide-chart>`;
     const page = await (await browser.newContext({ bypassCSP: false })).newPage();
     await endingSoon(page, ended);
