@@ -161,21 +161,26 @@ impl<'t> Running<'t> {
             self.take_all(ends).await?;
             return self.finish(None);
         };
-        match shelf.begin() {
-            Beginning::Standing(standing) => {
-                self.resume(&standing)?;
-                shelf.note_rows(self.take_since(standing.ends, ends).await?);
-                self.finish(standing.best.as_deref())
-            }
-            Beginning::Keeping(lasting) => {
-                self.take_all(lasting).await?;
-                let standing = Arc::new(self.standing(lasting)?);
-                self.resume(&standing)?;
-                shelf.keep(standing.clone())?;
-                self.take_since(lasting, ends).await?;
-                self.finish(standing.best.as_deref())
-            }
+        let Beginning { mut standing, keeping } = shelf.begin();
+        if let Some(standing) = &standing {
+            self.resume(standing)?;
         }
+        for moment in keeping {
+            match &standing {
+                Some(standing) => drop(self.take_since(standing.ends, moment).await?),
+                None => self.take_all(moment).await?,
+            }
+            let made = Arc::new(self.standing(moment)?);
+            self.resume(&made)?;
+            shelf.keep(made.clone())?;
+            standing = Some(made);
+        }
+        let Some(standing) = standing else {
+            self.take_all(ends).await?;
+            return self.finish(None);
+        };
+        shelf.note_rows(self.take_since(standing.ends, ends).await?);
+        self.finish(standing.best.as_deref())
     }
 
     /// From which codes the numbers follow that it goes by.
@@ -201,6 +206,7 @@ impl<'t> Running<'t> {
 
     fn resume(&mut self, standing: &Standing) -> Result<()> {
         self.goes_on = true;
+        self.met.clear();
         self.firsts = standing.firsts.clone();
         for (level, state) in self.levels.iter_mut().zip(&standing.levels) {
             level.resume(state);

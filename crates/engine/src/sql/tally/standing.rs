@@ -29,7 +29,10 @@ const STANDING_BYTES_MAX: usize = 8 << 20;
 /// Moments as of which one tally is kept.
 const MOMENTS_MAX: usize = 4;
 /// Where more than one of so many rows has come since, a later moment is kept, too.
-const SINCE_ONE_OF: usize = 16;
+const SINCE_ONE_OF: usize = 64;
+/// By so much before the first moment that is asked for is another kept: who asks for one in between, as of
+/// yesterday or of a week ago, goes on from there.
+const EARLIER: i64 = 8 * Instant::MICROS_PER_DAY;
 
 /// What was added up of all rows that exist at a moment.
 #[derive(Debug)]
@@ -137,11 +140,11 @@ pub(super) struct Shelf<'t> {
     asked: Asked,
 }
 
-/// What a tally begins with.
-pub(super) enum Beginning {
-    Standing(Arc<Standing>),
-    /// Nothing; what exists at these is to be kept.
-    Keeping(Ends),
+/// What a tally begins with: what was added up as of an earlier moment, if anything.
+pub(super) struct Beginning {
+    pub(super) standing: Option<Arc<Standing>>,
+    /// Ascending moments on its way that are to be kept.
+    pub(super) keeping: Vec<Ends>,
 }
 
 impl<'t> Shelf<'t> {
@@ -180,17 +183,24 @@ impl<'t> Shelf<'t> {
         let Some(place) = tallies.iter().position(|kept| kept.asked == self.asked) else {
             tallies.push(Kept { asked: self.asked.clone(), standings: Vec::new(), is_late: false });
             trim(&mut tallies);
-            return Beginning::Keeping(self.lasting(ends));
+            return Beginning { standing: None, keeping: self.first_moments(ends) };
         };
         let kept = tallies.remove(place);
         let fitting = kept.standings.iter().filter(|standing| standing.ends.are_within(ends));
-        let latest = fitting.max_by_key(|standing| (standing.ends.own, standing.ends.parent)).cloned();
+        let standing = fitting.max_by_key(|standing| (standing.ends.own, standing.ends.parent)).cloned();
         let is_late = kept.is_late;
         tallies.push(kept);
-        match latest {
-            Some(standing) if !is_late => Beginning::Standing(standing),
-            Some(_) | None => Beginning::Keeping(self.lasting(ends)),
-        }
+        drop(tallies);
+        let keeping = match &standing {
+            Some(standing) if is_late => {
+                let lasting = self.lasting(ends);
+                let is_later = standing.ends != lasting && standing.ends.are_within(lasting);
+                is_later.then_some(lasting).into_iter().collect()
+            }
+            Some(_) => Vec::new(),
+            None => self.first_moments(ends),
+        };
+        Beginning { standing, keeping }
     }
 
     /// Keeps what was added up, unless it is large.
@@ -203,7 +213,12 @@ impl<'t> Shelf<'t> {
         kept.is_late = false;
         kept.standings.retain(|known| known.ends != standing.ends);
         if kept.standings.len() >= MOMENTS_MAX {
-            kept.standings.remove(0);
+            // All others can go on from the earliest.
+            let times = |standing: &Arc<Standing>| (standing.ends.own, standing.ends.parent);
+            let earliest = kept.standings.iter().map(times).min();
+            if let Some(place) = kept.standings.iter().position(|known| Some(times(known)) != earliest) {
+                kept.standings.remove(place);
+            }
         }
         kept.standings.push(standing);
         trim(&mut tallies);
@@ -220,6 +235,13 @@ impl<'t> Shelf<'t> {
             let kept = tallies.iter_mut().find(|kept| kept.asked == self.asked);
             kept.into_iter().for_each(|kept| kept.is_late = true);
         }
+    }
+
+    /// What to keep where nothing is.
+    fn first_moments(&self, ends: Ends) -> Vec<Ends> {
+        let lasting = self.lasting(ends);
+        let earlier = lasting.earlier_by(EARLIER);
+        if earlier == lasting { vec![lasting] } else { vec![earlier, lasting] }
     }
 
     /// A moment at or before these, that others of about the same time have after them, too.

@@ -38,6 +38,12 @@ impl Ends {
         self.own.into_iter().chain(self.parent).max().unwrap_or(i64::MAX)
     }
 
+    /// The same so many microseconds before.
+    pub(super) fn earlier_by(self, micros: i64) -> Self {
+        let earlier = |end: i64| end.saturating_sub(micros);
+        Self { own: self.own.map(earlier), parent: self.parent.map(earlier) }
+    }
+
     /// Whether no row of a source comes to exist after these.
     pub(super) fn are_after_all(self, source: &Source) -> bool {
         let is_after = |end: Option<i64>, rows: &Scanned| {
