@@ -9,7 +9,7 @@ use ebbtide_model::{AppName, AppSchema, ErrorKind, Scope, TenantId, Tenants};
 use ebbtide_server::sign_in::WriteKeys;
 use ebbtide_store::fs::{FileSystem, RealFs};
 use ebbtide_store::lock::FolderLock;
-use ebbtide_store::{Components, FreshIds, Settings, Store, StoreError};
+use ebbtide_store::{Components, FreshIds, Settings, Snapshot, Store, StoreError};
 
 use crate::failure::Failure;
 
@@ -107,6 +107,21 @@ pub(crate) fn check_exists(data: &Path) -> Result<(), Failure> {
 pub(crate) fn operator_scope(app: &AppName, tenant: Option<&str>) -> Scope {
     let tenants = tenant.map_or(Tenants::All, |tenant| Tenants::One(TenantId::new(tenant)));
     Scope::grant(app.clone(), tenants)
+}
+
+/// Whether any table has a row of the scope: what is asked of a misspelt tenant has an answer, too, and it says nothing.
+pub(crate) fn has_rows(snapshot: &Snapshot, scope: &Scope) -> bool {
+    let views = snapshot.app().tables.iter().filter_map(|table| snapshot.table(scope, &table.name).ok());
+    views.flat_map(|view| view.parts().to_vec()).any(|part| part.rows_max() > 0)
+}
+
+/// Warns of a tenant of whom there is no row.
+pub(crate) fn warn_without_rows(snapshot: &Snapshot, scope: &Scope) {
+    if let Tenants::One(tenant) = scope.tenants()
+        && !has_rows(snapshot, scope)
+    {
+        tracing::warn!(app = %scope.app(), %tenant, "no table has a row of this tenant");
+    }
 }
 
 /// What a user can do about a store that refuses.

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::apps::AppChoice;
 use crate::client::Client;
-use crate::data::{open_existing_store, operator_scope, store_failure};
+use crate::data::{open_existing_store, operator_scope, store_failure, warn_without_rows};
 use crate::draw::{self, Screen};
 use crate::failure::{Failure, print};
 use crate::{Outcome, clock};
@@ -138,6 +138,7 @@ impl Asked {
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let texts = definition.texts();
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
+        warn_without_rows(&snapshot, &scope);
         let snapshot = snapshot.evolved(&scope, texts.iter().map(String::as_str));
         let bound = bind(&definition, snapshot.app()).map_err(fault)?;
         let as_of = bound.as_of.unwrap_or_else(clock::now);

@@ -15,7 +15,7 @@ use ebbtide_server::Turns;
 use ebbtide_server::report::export::{Export, ExportError, ExportFormat, Reading};
 use ebbtide_server::report::{Arguments, Asker, Engines, Evaluation, ReportError, Settling, choose_lists};
 
-use crate::data::{open_existing_store, operator_scope, store_failure};
+use crate::data::{open_existing_store, operator_scope, store_failure, warn_without_rows};
 use crate::failure::Failure;
 use crate::query::Asked;
 use crate::{Outcome, clock};
@@ -109,6 +109,7 @@ impl Report {
         let scope = self.scope(&pack, &route, &arguments)?;
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
+        warn_without_rows(&snapshot, &scope);
         let sql = Arc::new(Sql::new(&SqlSettings::default()).map_err(Failure::new)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(Failure::new)?;

@@ -11,7 +11,7 @@ use ebbtide_model::{ColumnType, Instant, Value, Written, digits, read_json};
 use serde_json::{Map, Value as Json, json};
 
 use crate::client::Client;
-use crate::data::{open_existing_store, operator_scope, store_failure};
+use crate::data::{open_existing_store, operator_scope, store_failure, warn_without_rows};
 use crate::draw::{self, Screen};
 use crate::failure::{Failure, print};
 use crate::query::{Asked, given};
@@ -83,6 +83,7 @@ impl Sql {
         let scope = operator_scope(&pack.schema.app, self.of.tenant.as_deref());
         let store = open_existing_store(data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
+        warn_without_rows(&snapshot, &scope);
         let params = self.params.iter().map(|(name, json)| (name.clone(), value(json))).collect();
         let request = SqlRequest {
             statement: Arc::from(statement),

@@ -13,7 +13,7 @@ use super::http::{Server, Visitor};
 use super::machine;
 use crate::apps::AppChoice;
 use crate::clock;
-use crate::data::{open_existing_store, operator_scope, store_failure};
+use crate::data::{has_rows, open_existing_store, operator_scope, store_failure};
 use crate::failure::Failure;
 
 pub(super) const APP: &str = "product";
@@ -86,6 +86,10 @@ impl Asking<'_> {
         let scope = operator_scope(&pack.schema.app, self.tenant);
         let store = open_existing_store(self.data, vec![pack.schema.clone()])?;
         let snapshot = store.snapshot(&pack.schema.app).map_err(store_failure)?;
+        if !has_rows(&snapshot, &scope) {
+            return Err(Failure::new(format_args!("there is no event of {}", self.whose()))
+                .hint("--tenant names one that --data has"));
+        }
         let ask = |snapshot: &Snapshot, question: &Json| {
             let query = Query::parse(question).map_err(Failure::new)?;
             let snapshot = snapshot.evolved(&scope, query.texts().iter().map(String::as_str));

@@ -89,4 +89,6 @@ fn the_benchmark_takes_a_file_or_a_folder_of_yours() {
     assert_eq!(figures(&folder, &["tenant", "--data", "kept/data", "--tenant", "acme"]).len(), 15);
     let nobody = folder.run(&["bench", "tenant", "--data", "kept/data"]);
     assert!(nobody.code == 2 && nobody.stderr.contains("--tenant"), "{nobody:?}");
+    let stranger = folder.run(&["bench", "tenant", "--data", "kept/data", "--tenant", "acm"]);
+    assert!(stranger.code == 1 && stranger.stderr.contains("no event of tenant acm"), "{stranger:?}");
 }

@@ -74,3 +74,23 @@ fn what_cannot_be_written_leaves_no_file() {
         .collect();
     assert_eq!(names, Vec::<String>::new());
 }
+
+#[test]
+fn a_tenant_of_whom_there_is_no_row_is_warned_of() {
+    let folder = filled();
+    let warned = |arguments: &[&str]| {
+        let run = folder.run(arguments);
+        assert_eq!(run.code, 0, "{run:?}");
+        run.stderr.contains("no table has a row of this tenant")
+    };
+    for (tenant, is_unknown) in [("1", false), ("9", true)] {
+        let of = ["--data", "data", "--app", "shop", "--tenant", tenant];
+        assert_eq!(warned(&[&["report"][..], &of, &["orders"]].concat()), is_unknown, "{tenant}");
+        assert_eq!(
+            warned(&[&["sql"][..], &of, &["SELECT count(*) FROM orders"]].concat()),
+            is_unknown,
+            "{tenant}"
+        );
+    }
+    assert!(!warned(&["sql", "--data", "data", "--app", "shop", "SELECT count(*) FROM orders"]));
+}

@@ -60,7 +60,10 @@ pub(crate) fn capture(server: &Server) -> Operation {
         "capture",
         "Capture events",
         "Events with properties of any name.",
-        (one_or_list(server, event), json!([])),
+        (
+            one_or_list(server, event),
+            json!([{"event": "signed_up", "actor": "u-1", "ts": "2026-11-20T09:30:00Z", "props": {"plan": "pro"}, "event_id": "e-1"}]),
+        ),
     )
 }
 
@@ -76,7 +79,7 @@ pub(crate) fn actors(server: &Server) -> Operation {
         "set_actors",
         "Set properties of actors",
         "Each property takes the place of the actor's earlier one of its name; the others stay.",
-        (one_or_list(server, actor), json!([])),
+        (one_or_list(server, actor), json!([{"actor": "u-1", "props": {"plan": "pro"}}])),
     )
 }
 
@@ -93,7 +96,7 @@ pub(crate) fn alias(server: &Server) -> Operation {
         "alias",
         "Say that two names are one actor",
         "From then on, and for all history, the events of `alias` are `actor`'s.",
-        (one_or_list(server, alias), json!([])),
+        (one_or_list(server, alias), json!([{"alias": "device-1", "actor": "u-1"}])),
     )
 }
 
@@ -118,7 +121,7 @@ pub(crate) fn beacon(server: &Server) -> Operation {
         description: "What /v1/capture, /v1/actors and /v1/alias take, in one body with the write key in it, for pages that are left: \
             it may be sent as text/plain, which browsers ask nobody about. Pages of origins that the server's rules do not name are refused."
             .to_owned(),
-        ..taking("beacon", "Capture by a beacon", "", (body, json!({"key": "ewk_…", "events": []})))
+        ..taking("beacon", "Capture by a beacon", "", (body, json!({"key": "ewk_…", "events": [{"event": "left", "actor": "u-1"}]})))
     }
 }
 

@@ -17,8 +17,12 @@ pub(super) struct Examples<'a> {
 }
 
 impl Examples<'_> {
-    /// Gives each JSON answer of an operation an example that has none.
+    /// Gives each JSON answer of an operation an example that has none, and so its body.
     pub(super) fn add(&self, operation: &mut Json) {
+        let body = operation.pointer_mut("/requestBody/content/application~1json");
+        if let Some(body) = body.filter(|body| body["example"].is_null()) {
+            body["example"] = self.of(&body["schema"]);
+        }
         let Some(responses) = operation.get_mut("responses").and_then(Json::as_object_mut) else {
             return;
         };

@@ -47,7 +47,7 @@ pub(super) fn capture(way: &CaptureRoute, server: &Server) -> Operation {
         parameters: Vec::new(),
         body: Some((
             json!({"oneOf": [row, {"type": "array", "maxItems": list_max, "items": row}]}),
-            json!([]),
+            Json::Null,
         )),
         answers: vec![Answer {
             status: 201,

@@ -18,7 +18,7 @@ pub(crate) struct Operation {
     pub(crate) description: String,
     pub(crate) access: Access,
     pub(crate) parameters: Vec<Json>,
-    /// The schema of a JSON body, and one that may be sent.
+    /// The schema of a JSON body, and one that may be sent; null, where one is made of the schema.
     pub(crate) body: Option<(Json, Json)>,
     pub(crate) answers: Vec<Answer>,
     /// What it may be refused with.

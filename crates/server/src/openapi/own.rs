@@ -2,9 +2,11 @@
 
 use ebbtide_model::Language;
 use ebbtide_model::pack::LANG;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
+use super::examples::Examples;
 use super::operation::{Access, Answer, BODY_CODES, KEPT_HEADERS, Operation, SIGN_IN_CODES, WORK_CODES};
+use super::schemas::of_row;
 use crate::http::reference_files;
 use crate::problem::Code;
 use crate::server::Server;
@@ -34,6 +36,8 @@ pub(crate) fn rows(server: &Server) -> Operation {
     let mut names: Vec<&str> = tables().map(|table| table.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
+    let first = names.first().and_then(|first| tables().find(|table| table.name.as_str() == *first));
+    let row = first.map(|table| Examples { schemas: &Map::new() }.of(&of_row(table)));
     let schema = json!({
         "type": "array", "maxItems": server.settings.rows_max,
         "description": "Rows of the table, as `Row.APP.TABLE` among the schemas has them. One that is not is rejected, and the others stored.",
@@ -55,7 +59,7 @@ pub(crate) fn rows(server: &Server) -> Operation {
             }),
             of_app(),
         ],
-        body: Some((schema, json!([]))),
+        body: Some((schema, Json::from_iter(row))),
         answers: vec![Answer::json(
             json!({"$ref": "#/components/schemas/Accounted"}),
             "What became of the rows.",

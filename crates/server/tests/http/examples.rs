@@ -32,6 +32,15 @@ fn faults(schemas: &Json, schema: &Json, value: &Json, place: &str) -> Vec<Strin
             "minLength" => value.as_str().is_none_or(|text| text.len() as u64 >= said.as_u64().unwrap()),
             "maxLength" => value.as_str().is_none_or(|text| text.len() as u64 <= said.as_u64().unwrap()),
             "minItems" => value.as_array().is_none_or(|list| list.len() as u64 >= said.as_u64().unwrap()),
+            "maxProperties" => {
+                value.as_object().is_none_or(|object| object.len() as u64 <= said.as_u64().unwrap())
+            }
+            "propertyNames" => {
+                for name in value.as_object().into_iter().flat_map(|object| object.keys()) {
+                    found.extend(within(said, &json!(name), &format!(".{name}")));
+                }
+                true
+            }
             "maxItems" => value.as_array().is_none_or(|list| list.len() as u64 <= said.as_u64().unwrap()),
             "oneOf" => {
                 said.as_array().unwrap().iter().filter(|one| within(one, value, "").is_empty()).count() == 1
@@ -72,6 +81,14 @@ fn faults(schemas: &Json, schema: &Json, value: &Json, place: &str) -> Vec<Strin
                     value.as_array().into_iter().flatten().flat_map(|value| within(said, value, "[]")),
                 );
                 true
+            }
+            "pattern" => {
+                assert_eq!(said, "^[A-Za-z0-9][A-Za-z0-9_.-]*$", "{place}: this checker is to learn it");
+                let is_plain = |char: char| char.is_ascii_alphanumeric() || "_.-".contains(char);
+                value.as_str().is_none_or(|text| {
+                    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+                        && text.chars().all(is_plain)
+                })
             }
             "format" => is_of_format(value, said.as_str().unwrap()),
             "description" | "title" | "examples" | "default" | "additionalProperties" | "x-ebbtide-value" => {
@@ -122,12 +139,19 @@ fn the_checker_tells_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn every_answer_of_all_packs_has_an_example_that_its_schema_allows() {
+async fn every_answer_and_body_of_all_packs_has_an_example_that_its_schema_allows() {
     let document = document(&of_all_packs()).await;
     let schemas = &document["components"]["schemas"];
-    let (mut checked, mut statuses) = (0, BTreeSet::new());
+    let (mut checked, mut bodies, mut statuses) = (0, 0, BTreeSet::new());
     for (path, item) in document["paths"].as_object().unwrap() {
         for operation in item.as_object().unwrap().values() {
+            if let Some(body) = operation["requestBody"]["content"].get("application/json") {
+                let (example, place) = (&body["example"], format!("{path}: body"));
+                assert!(!matches!(example, Json::Null) && *example != json!([]), "{place} has no example");
+                let found = faults(schemas, &body["schema"], example, &place);
+                assert!(found.is_empty(), "{found:#?}");
+                bodies += 1;
+            }
             for (status, answer) in operation["responses"].as_object().unwrap() {
                 for (media_type, media) in answer["content"].as_object().into_iter().flatten() {
                     let place = format!("{path} {status} {media_type}");
@@ -159,6 +183,7 @@ async fn every_answer_of_all_packs_has_an_example_that_its_schema_allows() {
             }
         }
     }
+    assert!(bodies > 10, "{bodies} bodies");
     assert!(checked > 200 && statuses.contains("200") && statuses.contains("422"), "{checked} {statuses:?}");
 }
 
