@@ -12,6 +12,7 @@ use roaring::RoaringBitmap;
 
 use crate::StoreError;
 use crate::chunk::extend_directory;
+use crate::content_merge::{Content, ContentSource, write_sorted};
 use crate::directory::Directory;
 use crate::fingerprint::Fingerprint;
 use crate::fs::FileSystem;
@@ -21,10 +22,9 @@ use crate::probe::older_elsewhere;
 use crate::segment::{
     self, ContentEntry, EntryPlace, KeyEntry, Lifetime, LiveSegment, Segment, SegmentKeyWriter, SegmentWriter,
 };
+use crate::side_by_side::side_by_side;
 use crate::table::TableInfo;
 
-/// Pieces that are written side by side.
-pub(crate) const PIECES_AT_ONCE: usize = 2;
 /// Entries that are looked up in other segments at a time.
 const PROBED_ENTRIES: usize = 65_536;
 /// Where a dead row went.
@@ -81,7 +81,6 @@ impl<'a> Merging<'a> {
 
 /// A piece whose rows are written.
 struct Piece {
-    writer: Option<SegmentWriter>,
     directory: Directory,
     /// Which of its rows have no key and need no entry that says where they are.
     keyless: BooleanBuffer,
@@ -99,33 +98,25 @@ impl Rewrite {
     /// Writes the segments, of which there are fewer where nothing was worth keeping. Ends with
     /// [`StoreError::Closed`] once `stop` is set.
     pub(crate) fn run(&self, stop: &AtomicBool) -> Result<Vec<Segment>, StoreError> {
-        let mut pieces = self.write_rows(stop)?;
+        let (pieces, mut writers): (Vec<Piece>, Vec<_>) = self.write_rows(stop)?.into_iter().unzip();
         let overriding = self.inputs.iter().any(|live| live.segment.descriptor.overriding > 0);
-        if let Some((first, place)) = pieces.first_mut().zip(self.pieces.first())
+        if let Some((first, place)) = writers.first_mut().zip(self.pieces.first())
             && overriding
-            && first.writer.is_none()
+            && first.is_none()
         {
             // Deletions are kept although no row is.
             let rows =
                 RecordBatch::new_empty(Merging::new(&self.sorted(place), &self.info)?.stored().clone());
-            first.writer = Some(SegmentWriter::create(
-                self.fs.clone(),
-                place.id,
-                &self.info.schema,
-                &rows,
-                Lifetime::Lasting,
-            )?);
-        }
-        let mut writers = Vec::with_capacity(pieces.len());
-        for piece in &mut pieces {
-            writers.push(piece.writer.take().map(SegmentWriter::finish_rows).transpose()?);
+            *first = Some(self.writer(place, &rows)?.finish_rows()?);
         }
         let written = self.write_keys(&pieces, &mut writers, stop)?;
         self.write_contents(&pieces, &mut writers, stop)?;
+        let ended = side_by_side(writers.into_iter().zip(&pieces), |(keys, piece)| {
+            keys.map(|keys: SegmentKeyWriter| keys.finish(&piece.directory)).transpose()
+        })?;
         let mut segments = Vec::new();
-        for ((piece, keys), place) in pieces.iter().zip(writers).zip(&self.pieces) {
-            let Some(keys) = keys else { continue };
-            let descriptor = keys.finish(&piece.directory)?;
+        for ((descriptor, piece), place) in ended.into_iter().zip(&pieces).zip(&self.pieces) {
+            let Some(descriptor) = descriptor else { continue };
             if piece.directory.rows() == 0 && written == 0 {
                 segment::remove(self.fs.as_ref(), place.id);
                 continue;
@@ -140,28 +131,12 @@ impl Rewrite {
         self.pieces.iter().for_each(|piece| segment::remove(self.fs.as_ref(), piece.id));
     }
 
-    fn write_rows(&self, stop: &AtomicBool) -> Result<Vec<Piece>, StoreError> {
-        let panicked = |_| StoreError::Failed { reason: "a thread ended in a panic".to_owned() };
-        let mut pieces = Vec::with_capacity(self.pieces.len());
-        for places in self.pieces.chunks(PIECES_AT_ONCE) {
-            let [first, rest @ ..] = places else { continue };
-            std::thread::scope(|scope| {
-                let mut threads = Vec::with_capacity(rest.len());
-                for place in rest {
-                    let thread = std::thread::Builder::new().name("ebbtide-rewrite".to_owned());
-                    let thread = thread.spawn_scoped(scope, || self.write_piece(place, stop));
-                    threads.push(thread.map_err(|error| StoreError::Failed {
-                        reason: format!("a thread cannot start: {error}"),
-                    })?);
-                }
-                pieces.push(self.write_piece(first, stop)?);
-                for thread in threads {
-                    pieces.push(thread.join().map_err(panicked)??);
-                }
-                Ok::<(), StoreError>(())
-            })?;
-        }
-        Ok(pieces)
+    fn write_rows(&self, stop: &AtomicBool) -> Result<Vec<(Piece, Option<SegmentKeyWriter>)>, StoreError> {
+        side_by_side(self.pieces.iter(), |place| self.write_piece(place, stop))
+    }
+
+    fn writer(&self, place: &PieceToWrite, rows: &RecordBatch) -> Result<SegmentWriter, StoreError> {
+        SegmentWriter::create(self.fs.clone(), place.id, &self.info.schema, rows, Lifetime::Lasting)
     }
 
     fn sorted(&self, place: &PieceToWrite) -> Vec<Sorted<'_>> {
@@ -169,7 +144,11 @@ impl Rewrite {
         inputs.map(|(live, rows)| Sorted { live, rows: rows.clone() }).collect()
     }
 
-    fn write_piece(&self, place: &PieceToWrite, stop: &AtomicBool) -> Result<Piece, StoreError> {
+    fn write_piece(
+        &self,
+        place: &PieceToWrite,
+        stop: &AtomicBool,
+    ) -> Result<(Piece, Option<SegmentKeyWriter>), StoreError> {
         let sorted = self.sorted(place);
         let mut moves: Vec<Moves> = sorted.iter().map(Moves::new).collect();
         let mut merge = Merging::new(&sorted, &self.info)?;
@@ -192,17 +171,12 @@ impl Rewrite {
             }
             let writer = match &mut writer {
                 Some(writer) => writer,
-                None => writer.insert(SegmentWriter::create(
-                    self.fs.clone(),
-                    place.id,
-                    &self.info.schema,
-                    &merged.batch,
-                    Lifetime::Lasting,
-                )?),
+                None => writer.insert(self.writer(place, &merged.batch)?),
             };
             writer.write(&merged.batch)?;
         }
-        Ok(Piece { writer, directory, keyless: keyless.finish(), moves })
+        let keys = writer.map(SegmentWriter::finish_rows).transpose()?;
+        Ok((Piece { directory, keyless: keyless.finish(), moves }, keys))
     }
 
     /// Where a row of an input is now.
@@ -278,33 +252,20 @@ impl Rewrite {
         if !has_keyless {
             return Ok(());
         }
-        let mut sources: Vec<Box<dyn Iterator<Item = Content> + '_>> = Vec::new();
+        let mut sources: Vec<ContentSource<'_>> = Vec::new();
         for (input, live) in self.inputs.iter().enumerate() {
             let entries = live.segment.keys.iter();
-            sources
-                .push(Box::new(entries.filter_map(move |entry| self.content_of_key(pieces, input, &entry))));
+            let of_keys = entries.filter_map(move |entry| self.content_of_key(pieces, input, &entry));
             let owners = owners_in(live, pieces);
             let contents = live.segment.keys.contents();
-            sources.push(Box::new(contents.filter_map(move |entry| {
+            let own = contents.filter_map(move |entry| {
                 let (piece, owner) = owners.get(entry.owner as usize).copied().flatten()?;
                 Some(Content { piece, entry: ContentEntry { owner, ..entry } })
-            })));
+            });
+            sources.extend([ContentSource::new(of_keys), ContentSource::new(own)]);
         }
-        let mut merge = Merge::new(sources);
-        let mut same = Vec::new();
-        let mut written = 0_usize;
-        while merge.next(|content| content.entry.fingerprint, &mut same) {
-            written += 1;
-            if written.is_multiple_of(PROBED_ENTRIES) && stop.load(Ordering::Relaxed) {
-                return Err(StoreError::Closed);
-            }
-            if let Some((_, content)) = same.first()
-                && let Some(keys) = &mut writers[content.piece]
-            {
-                keys.push_content(content.entry)?;
-            }
-        }
-        Ok(())
+        let entries = pieces.iter().map(|piece| piece.keyless.count_set_bits()).sum();
+        write_sorted(sources, entries, writers, stop)
     }
 
     fn content_of_key(&self, pieces: &[Piece], input: usize, entry: &KeyEntry) -> Option<Content> {
@@ -317,13 +278,6 @@ impl Rewrite {
         let owner = u32::try_from(pieces[piece].directory.owner_of(row)?).ok()?;
         Some(Content { piece, entry: ContentEntry { fingerprint: entry.fingerprint, owner } })
     }
-}
-
-/// A row without a key, and the piece that it is counted with.
-#[derive(Clone, Copy)]
-struct Content {
-    piece: usize,
-    entry: ContentEntry,
 }
 
 /// By place in an input's directory: a piece that has live rows of the tenant, and its place there.

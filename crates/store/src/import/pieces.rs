@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use crate::StoreError;
 use crate::merge_runs::{Actor, RunReader, seek};
-use crate::rewrite::PIECES_AT_ONCE;
 use crate::segment::LiveSegment;
+use crate::side_by_side::AT_ONCE;
 use crate::table::TableInfo;
 
 /// As many segments as are written side by side.
-const PIECES_MIN: u64 = PIECES_AT_ONCE as u64;
+const PIECES_MIN: u64 = AT_ONCE as u64;
 /// Places in each chunk that are looked at.
 const CUTS_OF_CHUNK: u32 = 64;
 
