@@ -77,26 +77,36 @@ impl Writer {
         count
     }
 
-    /// Deletes a tenant's rows, or all. What waits for its parent goes too where it is the tenant's by
-    /// its writer, or where all goes.
-    pub(crate) fn clear(&mut self, index: TableIndex, tenant: Option<String>) -> Result<Answer, StoreError> {
+    /// Deletes a tenant's rows of some tables, or all: at once, so that nobody sees those of one without those of another.
+    /// What waits for its parent goes too where it is the tenant's by its writer, or where all goes.
+    pub(crate) fn clear(
+        &mut self,
+        indexes: &[TableIndex],
+        tenant: Option<&str>,
+    ) -> Result<Answer, StoreError> {
         self.check_not_failed()?;
-        self.check_free(index)?;
-        let info = self.tables[index].info.clone();
-        let sequence = self.sequence_next;
-        let record = RecordRef {
-            kind: if tenant.is_some() { RecordKind::DeleteTenant } else { RecordKind::DeleteTable },
-            app: &info.app,
-            table: &info.schema.name,
-            first_sequence: sequence,
-            rows: 0,
-            payload: tenant.as_deref().unwrap_or_default().as_bytes(),
-        };
-        self.log(&[record])?;
-        self.sequence_next += 1;
-        let killed = clear_with_area(&mut self.tables, index, &Clear { tenant, before: sequence });
-        self.publish(&BTreeSet::from([index]));
-        Ok(Answer::Deleted(killed))
+        indexes.iter().try_for_each(|index| self.check_free(*index))?;
+        let infos: Vec<_> = indexes.iter().map(|index| self.tables[*index].info.clone()).collect();
+        let records: Vec<RecordRef<'_>> = (self.sequence_next..)
+            .zip(&infos)
+            .map(|(first_sequence, info)| RecordRef {
+                kind: if tenant.is_some() { RecordKind::DeleteTenant } else { RecordKind::DeleteTable },
+                app: &info.app,
+                table: &info.schema.name,
+                first_sequence,
+                rows: 0,
+                payload: tenant.unwrap_or_default().as_bytes(),
+            })
+            .collect();
+        self.log(&records)?;
+        let cleared = indexes.iter().map(|index| {
+            let clear = Clear { tenant: tenant.map(str::to_owned), before: self.sequence_next };
+            self.sequence_next += 1;
+            clear_with_area(&mut self.tables, *index, &clear)
+        });
+        let cleared = cleared.collect();
+        self.publish(&indexes.iter().copied().collect::<BTreeSet<_>>());
+        Ok(Answer::Cleared(cleared))
     }
 }
 

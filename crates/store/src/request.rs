@@ -20,9 +20,9 @@ pub(crate) enum Request {
         fingerprints: Vec<Fingerprint>,
         tenant: Option<String>,
     },
-    /// Delete all rows of a tenant, or of everybody.
+    /// Delete all rows of a tenant, or of everybody, in some tables at once.
     Clear {
-        table: TableIndex,
+        tables: Vec<TableIndex>,
         tenant: Option<String>,
     },
 }
@@ -32,6 +32,8 @@ pub(crate) enum Answer {
     Appended(Receipt),
     /// How many rows there were.
     Deleted(u64),
+    /// The same, by table.
+    Cleared(Vec<u64>),
 }
 
 impl Request {
@@ -39,7 +41,7 @@ impl Request {
         match self {
             Self::Append { prepared, .. } => prepared.rows.num_rows(),
             Self::Delete { fingerprints, .. } => fingerprints.len(),
-            Self::Clear { .. } => 1,
+            Self::Clear { tables, .. } => tables.len(),
         }
     }
 

@@ -152,7 +152,7 @@ impl Store {
             occurrences: rows.occurrences,
         })? {
             Answer::Appended(receipt) => Ok(receipt),
-            Answer::Deleted(_) => Err(StoreError::Closed),
+            Answer::Deleted(_) | Answer::Cleared(_) => Err(StoreError::Closed),
         }
     }
 
@@ -178,12 +178,21 @@ impl Store {
 
     /// Deletes all rows that the scope sees in a table: a tenant's, or everybody's. How many there were.
     pub fn clear(&self, scope: &Scope, table: &TableName) -> Result<u64, StoreError> {
-        let (index, _) = self.table_of(scope, table)?;
+        Ok(self.clear_together(scope, std::slice::from_ref(table))?.iter().sum())
+    }
+
+    /// [Clears](Self::clear) some tables of one app at once: whoever looks sees the rows of all of them, or of none.
+    pub fn clear_together(&self, scope: &Scope, tables: &[TableName]) -> Result<Vec<u64>, StoreError> {
+        let tables = tables.iter().map(|table| self.table_of(scope, table).map(|(index, _)| index));
+        let tables = tables.collect::<Result<Vec<_>, _>>()?;
         let tenant = match scope.tenants() {
             Tenants::One(tenant) => Some(tenant.as_str().to_owned()),
             Tenants::All => None,
         };
-        self.deleted(Request::Clear { table: index, tenant })
+        match self.ask(Request::Clear { tables, tenant })? {
+            Answer::Cleared(rows) => Ok(rows),
+            Answer::Appended(_) | Answer::Deleted(_) => Err(StoreError::Closed),
+        }
     }
 
     /// Begins to load rows in bulk; see [`Importer`]. Others are refused to write the table meanwhile.
@@ -272,7 +281,7 @@ impl Store {
     fn deleted(&self, request: Request) -> Result<u64, StoreError> {
         match self.ask(request)? {
             Answer::Deleted(rows) => Ok(rows),
-            Answer::Appended(_) => Err(StoreError::Closed),
+            Answer::Appended(_) | Answer::Cleared(_) => Err(StoreError::Closed),
         }
     }
 

@@ -119,11 +119,11 @@ impl Writer {
                 Request::Delete { table, fingerprints, tenant } => {
                     self.delete(table, &fingerprints, tenant.as_deref(), &mut group)
                 }
-                Request::Clear { table, tenant } => {
+                Request::Clear { tables, tenant } => {
                     // It has a number of its own, between all before it and all after it.
                     self.settle(std::mem::take(&mut group), &mut answers[begun..]);
                     begun = answers.len();
-                    self.clear(table, tenant)
+                    self.clear(&tables, tenant.as_deref())
                 }
             };
             answers.push(answer);

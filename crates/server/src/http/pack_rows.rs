@@ -118,13 +118,10 @@ async fn clear(
     caller.require_role(&route.clear.roles)?;
     let scope = caller.tenant_scope()?;
     let cleared = tokio::task::spawn_blocking(move || {
-        let store = server.store()?;
-        let mut counted = 0_u64;
-        for table in &route.clear.tables {
-            let rows = store.clear(&scope, table)?;
-            counted += if route.clear.count.contains(table) { rows } else { 0 };
-        }
-        Ok::<_, Problem>(counted)
+        let tables = &route.clear.tables;
+        let rows = server.store()?.clear_together(&scope, tables)?;
+        let counted = tables.iter().zip(rows).filter(|(table, _)| route.clear.count.contains(table));
+        Ok::<u64, Problem>(counted.map(|(_, rows)| rows).sum())
     });
     let cleared = cleared.await.map_err(|error| Problem::hidden(Code::Internal, error))??;
     Ok(WrittenJson(json!({"cleared": cleared})))

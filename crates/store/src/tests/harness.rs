@@ -197,7 +197,7 @@ impl Machine {
     ) -> Result<Receipt, StoreError> {
         match self.ask(self.request(table, tenant, rows))? {
             Answer::Appended(receipt) => Ok(receipt),
-            Answer::Deleted(_) => panic!("rows were answered by a deletion"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -208,15 +208,15 @@ impl Machine {
         let table = self.index(table);
         match self.ask(Request::Delete { table, fingerprints, tenant: None })? {
             Answer::Deleted(rows) => Ok(rows),
-            Answer::Appended(_) => panic!("a deletion was answered by rows"),
+            other => panic!("{other:?}"),
         }
     }
 
     pub(super) fn clear(&self, table: usize, tenant: Option<&str>) -> Result<u64, StoreError> {
         let table = self.index(table);
-        match self.ask(Request::Clear { table, tenant: tenant.map(str::to_owned) })? {
-            Answer::Deleted(rows) => Ok(rows),
-            Answer::Appended(_) => panic!("a deletion was answered by rows"),
+        match self.ask(Request::Clear { tables: vec![table], tenant: tenant.map(str::to_owned) })? {
+            Answer::Cleared(rows) => Ok(rows.iter().sum()),
+            other => panic!("{other:?}"),
         }
     }
 

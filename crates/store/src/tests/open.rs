@@ -163,7 +163,7 @@ fn append(machine: &Machine, rows: &[Row]) -> Result<Receipt, StoreError> {
     };
     match machine.ask(request)? {
         crate::request::Answer::Appended(receipt) => Ok(receipt),
-        crate::request::Answer::Deleted(_) => panic!("rows were answered by a deletion"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -179,10 +179,10 @@ fn import(machine: &Machine, pushes: &[Vec<Row>]) -> Result<Receipt, StoreError>
 }
 
 fn clear(machine: &Machine, tenant: Option<&str>) -> Result<u64, StoreError> {
-    let request = crate::request::Request::Clear { table: 0, tenant: tenant.map(str::to_owned) };
+    let request = crate::request::Request::Clear { tables: vec![0], tenant: tenant.map(str::to_owned) };
     match machine.ask(request)? {
-        crate::request::Answer::Deleted(rows) => Ok(rows),
-        crate::request::Answer::Appended(_) => panic!("a deletion was answered by rows"),
+        crate::request::Answer::Cleared(rows) => Ok(rows.iter().sum()),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -80,6 +80,22 @@ fn rows_are_deleted_by_key_and_by_tenant() {
 }
 
 #[test]
+fn tables_that_are_cleared_together_are_never_seen_apart() {
+    let store = Arc::new(open(Arc::new(SimFs::new(1)), settings()).unwrap());
+    let all: Vec<Row> = (0..5).map(row).collect();
+    for table in [0, 1] {
+        store.append(&scope(None), new_rows(table, &all)).unwrap();
+    }
+    let (sender, changes) = std::sync::mpsc::channel();
+    store.on_change(move || sender.send(()).unwrap_or_default());
+    let tables = [table_name(0), table_name(1)];
+    assert_eq!(store.clear_together(&scope(Some("a")), &tables).unwrap(), [5, 5]);
+    let snapshot = store.snapshot(&app_name()).unwrap();
+    assert!(rows(&snapshot, 0, None).is_empty() && rows(&snapshot, 1, None).is_empty());
+    assert_eq!(changes.try_iter().count(), 1);
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused_by_name() {
     let error = open(Arc::new(SimFs::new(1)), Settings { compaction_fan_in: 1, ..settings() }).unwrap_err();
     assert!(error.to_string().contains("compaction_fan_in"), "{error}");
