@@ -106,6 +106,12 @@ impl Calendar {
         self.start_of(moved)
     }
 
+    /// The start of the period that ends at `start`, where one begins. A zone may have passed over a day: then it is
+    /// not the one that counting back would name.
+    pub fn period_before(&self, unit: Unit, start: Instant) -> Instant {
+        self.floor(unit, Instant::from_micros(start.micros().saturating_sub(1)))
+    }
+
     /// An instant after `instant`, and not after the next one at which a period of the unit begins: the
     /// next day, or for hours the next quarter of one, on which the hours of all zones begin.
     pub fn next_boundary(&self, unit: Unit, instant: Instant) -> Instant {
@@ -217,6 +223,16 @@ mod tests {
 
     fn zone(name: &str) -> Calendar {
         Calendar::new(TimeZone::get(name).unwrap(), WeekStart::Monday)
+    }
+
+    #[test]
+    fn a_day_that_a_zone_passed_over_is_before_no_other() {
+        let apia = zone("Pacific/Apia");
+        // There was no 30th: the 29th ended at 10:00 in UTC.
+        let before = apia.period_before(Unit::Day, at("2011-12-30T10:00:00Z"));
+        assert_eq!(before, at("2011-12-29T10:00:00Z"));
+        assert_eq!(Calendar::utc().period_before(Unit::Month, at("2024-03-01")), at("2024-02-01"));
+        assert_eq!(Calendar::utc().period_before(Unit::Hour, at("2024-03-01")), at("2024-02-29T23:00:00Z"));
     }
 
     #[test]

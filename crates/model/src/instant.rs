@@ -49,11 +49,12 @@ impl Instant {
         Ok(Self::from_timestamp(timestamp))
     }
 
-    /// An `as_of`: an instant, or a date, which means that day's last microsecond in `zone`.
+    /// An `as_of`: an instant with its offset, as RFC 3339 has it, or a date, which means that day's last microsecond
+    /// in `zone`.
     pub fn parse_as_of(text: &str, zone: &TimeZone) -> Result<Self, InstantError> {
         let error = || InstantError { given: text.to_owned() };
         if text.len() != "2026-11-20".len() {
-            return Self::parse(text);
+            return if is_rfc_3339(text) { Self::parse(text) } else { Err(error()) };
         }
         if !looks_like_an_instant(text) {
             return Err(error());
@@ -84,6 +85,24 @@ impl Instant {
     pub fn to_timestamp(self) -> Option<jiff::Timestamp> {
         jiff::Timestamp::from_microsecond(self.0).ok()
     }
+}
+
+/// Whether a text has the form that RFC 3339 gives; its numbers may be out of range.
+fn is_rfc_3339(text: &str) -> bool {
+    let has_form = |text: &str, form: &str| {
+        let is_like = |(own, form): (u8, u8)| if form == b'0' { own.is_ascii_digit() } else { own == form };
+        text.len() == form.len() && text.bytes().zip(form.bytes()).all(is_like)
+    };
+    let text = text.to_ascii_uppercase();
+    let Some((local, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
+    let is_local = has_form(local, "0000-00-00T00:00:00") || has_form(local, "0000-00-00 00:00:00");
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|digit: char| digit.is_ascii_digit()),
+        None => rest,
+    };
+    let has_digits = !rest.starts_with('.') || offset.len() + 1 < rest.len();
+    let is_offset = offset == "Z" || has_form(offset, "+00:00") || has_form(offset, "-00:00");
+    is_local && has_digits && is_offset
 }
 
 /// Four digits of a year, a dash: jiff reads more forms (such as 20261120 and times with a zone name
@@ -179,6 +198,25 @@ mod tests {
         let seoul = TimeZone::get("Asia/Seoul").unwrap();
         let end = Instant::parse_as_of("2024-02-29", &seoul).unwrap();
         assert_eq!(end.to_string(), "2024-02-29T14:59:59.999999Z");
+    }
+
+    #[test]
+    fn an_as_of_has_its_offset() {
+        let read = |text: &str| Instant::parse_as_of(text, &TimeZone::UTC).map(|at| at.to_string());
+        for good in ["2024-03-01T09:30:00Z", "2024-03-01t09:30:00z", "2024-03-01 10:00:00.000000+00:30"] {
+            assert_eq!(read(good).unwrap(), "2024-03-01T09:30:00Z", "{good}");
+        }
+        for bad in [
+            "2024-03-01T09:30:00",
+            "2024-03-01T09:30Z",
+            "2024-03-01T09:30:00+0530",
+            "2024-03-01T09:30:00,5Z",
+            "2024-03-01T09:30:00.Z",
+            "2024-03-01T09:30:00+99:00",
+            "2024-03-01T",
+        ] {
+            assert!(read(bad).unwrap_err().to_string().contains("RFC 3339"), "{bad}");
+        }
     }
 
     #[test]

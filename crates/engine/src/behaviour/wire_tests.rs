@@ -238,7 +238,7 @@ fn funnels_merge_as_bytes() {
         let fold = FunnelFold::new(&bound, funnel, trends.then_some(&span), AS_OF);
         let groups: Vec<Group> =
             (0..GROUPS).map(|group| Box::from([OwnedKey::Int(group.cast_signed())])).collect();
-        let fold = fold.with_groups(&groups).unwrap();
+        let fold = fold.with_groups(&groups, |_| false).unwrap();
         check(&fold, |state| {
             state.members.iter_mut().for_each(|members| members.sort_unstable());
             for tally in std::iter::once(&mut state.all).chain(state.groups.values_mut()) {

@@ -22,6 +22,7 @@ use ebbtide_store::{declared_schema, property_field};
 
 use super::cast::TextCast;
 use super::fast_time;
+use super::parquet_properties::object_of_text;
 use super::properties::PropertyColumns;
 use super::reject::Refusal;
 use crate::capture::Json;
@@ -210,9 +211,16 @@ impl TableBuilder {
         self.properties.as_mut().map_or(Ok(()), |properties| properties.set(rows, name, json))
     }
 
-    /// Properties of the open row, in an object.
+    /// Properties of the open row, in an object, or in the JSON of one as a text.
     pub(crate) fn properties(&mut self, field: &str, json: &Json<'_>) -> Result<(), Refusal> {
         let rows = self.rows();
+        let of_text;
+        let json = if let Json::Text(text) = json {
+            of_text = object_of_text(field, text)?;
+            &of_text
+        } else {
+            json
+        };
         self.properties.as_mut().map_or(Ok(()), |properties| properties.set_all(rows, field, json))
     }
 

@@ -26,7 +26,7 @@ impl Asking<'_> {
     pub(super) fn lifecycle(&mut self, lifecycle: &Lifecycle) -> Result<LifecycleAnswer, EngineError> {
         let span = Span::whole(self.query, lifecycle.interval, self.as_of)?;
         let first = span.starts.first().copied().flatten().unwrap_or(self.as_of);
-        let before = self.query.calendar.advance(lifecycle.interval, first, -1);
+        let before = self.query.calendar.period_before(lifecycle.interval, first);
         let fold = LifecycleFold::new(&span, before, lifecycle.members_limit);
         let loaded = self.load(&fold.times(self.as_of), Actors::Required)?;
         let mut state = loaded.fold_codes(&fold)?;

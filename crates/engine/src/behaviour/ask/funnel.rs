@@ -43,7 +43,7 @@ impl<'a> Asking<'a> {
         let span = self.funnel_span(funnel)?;
         let fold = FunnelFold::new(self.query, funnel, span.as_ref(), self.as_of);
         let loaded = self.funnel_events(funnel, &fold)?;
-        let fold = fold.with_groups(&loaded.groups)?;
+        let fold = fold.with_groups(&loaded.groups, |group| self.is_empty(group))?;
         let mut state = loaded.fold_codes(&fold)?;
         let buckets =
             span.as_ref().zip(interval_of(funnel)).map(|(span, interval)| self.named_buckets(span, interval));

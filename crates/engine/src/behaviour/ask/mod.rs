@@ -182,6 +182,22 @@ impl<'a> Asking<'a> {
         group.iter().enumerate().map(value).collect()
     }
 
+    /// Whether a group says nothing: by the types of its columns, for an empty text of several is the JSON of one.
+    pub(super) fn is_empty(&self, group: &Group) -> bool {
+        let is_empty = |value: &Value| match value {
+            Value::Text(text) => text.is_empty(),
+            Value::Json(json) => &**json == r#""""#,
+            Value::Null => true,
+            Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Decimal(_)
+            | Value::Timestamp(_)
+            | Value::Date(_) => false,
+        };
+        self.group_values(group).iter().all(is_empty)
+    }
+
     /// The value of a group by one property.
     fn group_value(&self, group: &Group) -> Value {
         self.group_values(group).pop().unwrap_or(Value::Null)

@@ -88,7 +88,7 @@ impl Asking<'_> {
             Kind::Lifecycle(lifecycle) => {
                 let span = Span::whole(self.query, lifecycle.interval, self.as_of)?;
                 let first = span.starts.first().copied().flatten().unwrap_or(self.as_of);
-                let before = self.query.calendar.advance(lifecycle.interval, first, -1);
+                let before = self.query.calendar.period_before(lifecycle.interval, first);
                 if let Part::Lifecycle { bucket, .. } = part {
                     check_bucket(*bucket, span.buckets())?;
                 }
@@ -124,7 +124,7 @@ impl Asking<'_> {
         let arrivals = if funnel.order == StepOrder::Strict { Arrivals::Read } else { Arrivals::Unread };
         let loading = Loading { arrivals, ..self.loading(&times, Actors::Required, &no_ties) };
         let loaded = loading.load(&self.query.sources)?;
-        let fold = fold.with_groups(&loaded.groups)?;
+        let fold = fold.with_groups(&loaded.groups, |group| self.is_empty(group))?;
         let Some(rank) = self.rank(&loaded, group) else { return Ok(Vec::new()) };
         only(&loaded, &fold, &|state| in_funnel(part, rank, state))
     }

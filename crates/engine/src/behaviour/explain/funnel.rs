@@ -41,7 +41,7 @@ impl Asking<'_> {
         let span = self.funnel_span(funnel)?;
         let fold = FunnelFold::new(self.query, funnel, span.as_ref(), self.as_of);
         let loaded = self.funnel_events(funnel, &fold)?;
-        let fold = fold.with_groups(&loaded.groups)?;
+        let fold = fold.with_groups(&loaded.groups, |group| self.is_empty(group))?;
         let best = loaded.fold(&BestFold(&fold))?.into_iter().next().unwrap_or_default();
         let since = span.as_ref().and_then(|span| span.bounds.first().copied());
         let reading = Reading {

@@ -162,8 +162,12 @@ impl<'a> FunnelFold<'a> {
         Times { since, until: self.until }
     }
 
-    /// The groups by rank of their value.
-    pub(crate) fn with_groups(mut self, groups: &[Group]) -> Result<Self, Fault> {
+    /// The groups by rank of their value, and whether one says nothing but nulls and empty texts.
+    pub(crate) fn with_groups(
+        mut self,
+        groups: &[Group],
+        is_empty: impl Fn(&Group) -> bool,
+    ) -> Result<Self, Fault> {
         let (cells, what, hint) = match &self.trends {
             Some(trends) => (trends.span.buckets(), "buckets", ", a wider `interval`"),
             None => (self.rules.steps, "steps", ""),
@@ -178,15 +182,10 @@ impl<'a> FunnelFold<'a> {
                 return Err(Fault { path: "breakdown".to_owned(), problem });
             }
         }
-        let empty = |key: &OwnedKey| match key {
-            OwnedKey::Null => true,
-            OwnedKey::Text(text) => text.is_empty(),
-            OwnedKey::Int(_) | OwnedKey::Decimal(_) => false,
-        };
         let kind = |group: &Group| {
             if group.iter().all(|key| *key == OwnedKey::Null) {
                 GroupKind::Null
-            } else if group.iter().all(empty) {
+            } else if is_empty(group) {
                 GroupKind::Empty
             } else {
                 GroupKind::Value
