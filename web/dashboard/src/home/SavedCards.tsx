@@ -1,16 +1,21 @@
 /** The app's cards on Home, each drawn small. */
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { Link } from "react-router";
 import type { AppDescription, Card } from "../api/client.ts";
 import { answerOptions } from "../api/queries.ts";
 import { stateOf, useCards } from "../explore/cards.ts";
-import { glanceOf } from "../explore/glance.ts";
+import { type Headline, glanceOf } from "../explore/glance.ts";
 import type { Query } from "../explore/query.ts";
 import { type State, requestOf, writeState } from "../explore/state.ts";
+import { useBefore } from "../explore/useBefore.ts";
+import { useChange } from "../format/useChange.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
 import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
+import { Delta } from "../reports/blocks/Cards.tsx";
 import { useSignIn } from "../session/session.tsx";
+import { Changed } from "../ui/Heatmap.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sparkline } from "../ui/Sparkline.tsx";
 
@@ -44,7 +49,9 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
   const t = useT();
   const signIn = useSignIn();
   const today = useToday();
-  const answer = useQuery(answerOptions(signIn, requestOf(state, today)));
+  const request = useMemo(() => requestOf(state, today), [state, today]);
+  const answer = useQuery(answerOptions(signIn, request));
+  const before = useBefore(state, request, answer.data?.result);
   return (
     <li className="saved-card">
       <Link className="saved-card-title" to={{ pathname: `/app/${app.app}/explore`, search: writeState(state).toString() }}>
@@ -53,7 +60,7 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
       <span className="soft is-small-text">{[t(`kind.${state.query.kind}`), typeof state.range === "string" && card.range !== null ? t(`range.${state.range}`) : null].filter((part) => part !== null).join(" · ")}</span>
       {answer.isError ? <ProblemNotice error={answer.error} /> : null}
       {answer.isPending ? <Skeleton rows={2} /> : null}
-      {answer.data === undefined ? null : <Drawn title={card.title} state={state} result={answer.data.result} />}
+      {answer.data === undefined ? null : <Drawn title={card.title} state={state} result={answer.data.result} before={before} />}
     </li>
   );
 }
@@ -81,10 +88,17 @@ function captionOf(query: Query): Key {
   }
 }
 
-function Drawn({ title, state, result }: { readonly title: string; readonly state: State; readonly result: unknown }) {
+interface DrawnProps {
+  readonly title: string;
+  readonly state: State;
+  readonly result: unknown;
+  readonly before: unknown;
+}
+
+function Drawn({ title, state, result, before }: DrawnProps) {
   const t = useT();
   const format = useFormat();
-  const { headline, line, bars } = glanceOf(state.query, result);
+  const { headline, line, bars } = glanceOf(state.query, result, before);
   const greatest = Math.max(1, ...bars.map((bar) => bar.value));
   if (headline === null && line.length === 0 && bars.length === 0) return <p className="soft">{t("empty.query")}</p>;
   return (
@@ -92,6 +106,7 @@ function Drawn({ title, state, result }: { readonly title: string; readonly stat
       {headline === null ? null : (
         <p className="saved-headline">
           <strong className="card-value">{headline.unit === "percent" ? format.percent(headline.value) : format.number(headline.value)}</strong>
+          <Compared headline={headline} />
           <span className="soft is-small-text">{t(captionOf(state.query), { count: 1 })}</span>
         </p>
       )}
@@ -109,4 +124,14 @@ function Drawn({ title, state, result }: { readonly title: string; readonly stat
       )}
     </>
   );
+}
+
+/** How much it changed: shares in points, amounts by their share. */
+function Compared({ headline: { value, unit, before } }: { readonly headline: Headline }) {
+  const t = useT();
+  const format = useFormat();
+  const change = useChange();
+  if (before === undefined) return null;
+  if (unit === "number") return <Delta now={value} before={before} text={format.number(before)} />;
+  return <Changed change={change({ now: value, before, unit: { kind: "percent" }, of: t("compare.previous.short") })} />;
 }
