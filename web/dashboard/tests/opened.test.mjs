@@ -158,13 +158,25 @@ describe("where nothing can be shown", () => {
     await page.route(/\/(?:v1|api)\//, (route) => route.fulfill(problem(401, "token_expired", "Expired token")));
     await page.getByRole("button", { name: "Ask again" }).click();
     await page.getByRole("link", { name: "Sign in with another token" }).waitFor();
-    assert.deepEqual(await page.getByRole("alert").locator("strong").allTextContents(), ["Expired token"]);
+    assert.deepEqual(await page.getByRole("alert").locator("strong").allTextContents(), ["Your token has expired"]);
     assert.deepEqual(await accessFaults(page), []);
     await page.unrouteAll();
     await page.getByRole("link", { name: "Sign in with another token" }).click();
     await page.getByLabel("Token").fill(TOKENS.SITE_ADMIN);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.waitForURL(/\/app\/learning$/);
+    await done();
+  });
+
+  test("a problem is told in the reader's language, with the server's own sentence beneath", async () => {
+    const { page, done } = await open("/app/learning", ["SITE_ADMIN"], { refused: [503], locale: "ko" });
+    await page.route(/\/(?:v1|api)\//, (route) => route.fulfill(problem(503, "storage_failed", "Storage does not take writes")));
+    await page.getByRole("button", { name: "새로 고침" }).click();
+    const notice = page.getByRole("alert").first();
+    await notice.waitFor();
+    assert.equal(await notice.locator("strong").textContent(), "서버가 지금은 아무것도 저장할 수 없습니다");
+    assert.equal(await notice.locator('[lang="en"]').textContent(), "Storage does not take writes.");
+    assert.deepEqual(await accessFaults(page), []);
     await done();
   });
 

@@ -6,6 +6,7 @@ import { useChange } from "../format/useChange.ts";
 import { useFormat } from "../format/useFormat.ts";
 import { unitOf } from "../format/units.ts";
 import { useName } from "../format/useName.ts";
+import { saidWarning } from "../format/warnings.ts";
 import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { Delta } from "../reports/blocks/Cards.tsx";
@@ -50,12 +51,13 @@ export function Result({ state, request, answer, before }: ResultProps) {
 }
 
 function Warnings({ meta }: { readonly meta: Meta }) {
+  const t = useT();
   if (meta.warnings.length === 0) return null;
   return (
     <ul className="warnings">
       {meta.warnings.map((warning) => (
         <li key={warning}>
-          <Icon name="info" size={14} /> {warning}
+          <Icon name="info" size={14} /> {saidWarning(warning, t)}
         </li>
       ))}
     </ul>

@@ -1,3 +1,4 @@
+import { enProblems } from "./en.problems.ts";
 import { enShop } from "./en.shop.ts";
 import type { Message } from "./message.ts";
 
@@ -446,6 +447,7 @@ export const en = {
   "token.own.hint": "Tokens are signed by your application, or by ebbtide token where the server's secret is.",
 
   ...enShop,
+  ...enProblems,
 } as const satisfies Readonly<Record<string, Message>>;
 
 export type Key = keyof typeof en;

@@ -1,4 +1,5 @@
 import type { Catalogue } from "./en.ts";
+import { koProblems } from "./ko.problems.ts";
 import { koShop } from "./ko.shop.ts";
 
 export const ko: Catalogue = {
@@ -427,4 +428,5 @@ export const ko: Catalogue = {
   "token.own.hint": "토큰은 귀하의 애플리케이션 또는 서버 비밀키가 있는 곳의 ebbtide token이 서명합니다.",
 
   ...koShop,
+  ...koProblems,
 };

@@ -1,4 +1,5 @@
 import type { Catalogue } from "./en.ts";
+import { ruProblems } from "./ru.problems.ts";
 import { ruShop } from "./ru.shop.ts";
 
 export const ru: Catalogue = {
@@ -427,4 +428,5 @@ export const ru: Catalogue = {
   "token.own.hint": "Токены подписывает ваше приложение или ebbtide token там, где лежит секрет сервера.",
 
   ...ruShop,
+  ...ruProblems,
 };
