@@ -9,13 +9,11 @@ import { type Headline, glanceOf } from "../explore/glance.ts";
 import type { Query } from "../explore/query.ts";
 import { type State, requestOf, writeState } from "../explore/state.ts";
 import { useBefore } from "../explore/useBefore.ts";
-import { useChange } from "../format/useChange.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
 import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { Delta } from "../reports/blocks/Cards.tsx";
 import { useSignIn } from "../session/session.tsx";
-import { Changed } from "../ui/Heatmap.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sparkline } from "../ui/Sparkline.tsx";
 
@@ -126,12 +124,7 @@ function Drawn({ title, state, result, before }: DrawnProps) {
   );
 }
 
-/** How much it changed: shares in points, amounts by their share. */
 function Compared({ headline: { value, unit, before } }: { readonly headline: Headline }) {
-  const t = useT();
   const format = useFormat();
-  const change = useChange();
-  if (before === undefined) return null;
-  if (unit === "number") return <Delta now={value} before={before} text={format.number(before)} />;
-  return <Changed change={change({ now: value, before, unit: { kind: "percent" }, of: t("compare.previous.short") })} />;
+  return before === undefined ? null : <Delta now={value} before={before} text={format.value(before, { kind: unit })} unit={{ kind: unit }} />;
 }

@@ -1,7 +1,7 @@
 /** What went wrong, and what to do next; what is empty, and why. */
 import type { ReactNode } from "react";
 import { type Problem, Refusal } from "../api/client.ts";
-import { type Translate, useT } from "../i18n/i18n.tsx";
+import { type Translate, useI18n, useT } from "../i18n/i18n.tsx";
 import { isTold } from "../i18n/problems.ts";
 import { Icon } from "./icons.tsx";
 
@@ -54,15 +54,15 @@ function textsOf(error: unknown, problem: Problem | null, t: Translate): Readonl
 /** Refusals that the same request meets again, however often it is made. */
 const isOfTheRequest = (status: number): boolean => status >= 400 && status < 500 && ![401, 408, 429].includes(status);
 
-/** A plan without the feature: the pack's own words. */
+/** A plan without the feature: the pack's own words, a bundled one's in the reader's language. */
 function UpgradeNotice({ detail }: { readonly detail: string }) {
-  const t = useT();
+  const { t, said } = useI18n();
   return (
     <div className="notice is-upgrade">
       <Icon name="star" size={18} />
       <div className="notice-text">
         <strong>{t("upgrade.title")}</strong>
-        <p>{detail}</p>
+        <p>{said(detail)}</p>
       </div>
     </div>
   );
