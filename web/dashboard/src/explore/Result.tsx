@@ -20,8 +20,8 @@ import { ActorsSheet } from "./ActorsSheet.tsx";
 import { type Place, hasUnnameable, isNameable, isOpen } from "./actors.ts";
 import { OpenButton, nameOfStep } from "./pictures/Funnel.tsx";
 import { AnswerPicture } from "./pictures/Picture.tsx";
-import type { Matcher, Query } from "./query.ts";
-import { type Actor, type Cells, type ChurnActor, type RetentionResult, type TrendResult, NO_VALUE, PERIOD, beforeAt, nameOf, placeOf, rowsOf } from "./results.ts";
+import { type Matcher, type Query, measureKey } from "./query.ts";
+import { type Actor, type Cells, type ChurnActor, type RetentionResult, type TrendResult, NO_VALUE, PERIOD, beforeAt, byMeasure, nameOf, placeOf, rowsOf } from "./results.ts";
 import { type State, curlOf } from "./state.ts";
 
 interface ResultProps {
@@ -87,7 +87,12 @@ function Opening({ state, asked, result, before }: OpeningProps) {
   const onActor = ({ tenant, actor }: ChurnActor) => setOpened({ place: null, actor: tenant === undefined ? actor : { tenant, actor } });
   return (
     <>
-      {state.view === "table" ? <ResultTable query={query} result={result} before={before} onOpen={onOpen} /> : <AnswerPicture query={query} as={state.picture} result={result} before={before} onOpen={onOpen} onActor={onActor} />}
+      {byMeasure(query, result).map((own, _, all) => (
+        <section key={String(own.query.measure)} className="stack">
+          {all.length === 1 ? null : <h3 className="block-title">{t(measureKey(own.query))}</h3>}
+          {state.view === "table" ? <ResultTable {...own} before={before} onOpen={onOpen} /> : <AnswerPicture {...own} as={state.picture} before={before} onOpen={onOpen} onActor={onActor} />}
+        </section>
+      ))}
       {opens && hasUnnameable(query, result) ? <p className="soft is-small-text">{t("actors.unnameable")}</p> : null}
       {opened === null ? null : <ActorsSheet title={titleOf(opened.place, t)} asked={asked} place={opened.place} actor={opened.actor} onClose={() => setOpened(null)} />}
     </>
@@ -168,7 +173,7 @@ function ResultTable({ query, result, before, onOpen }: ResultTableProps) {
 function titleOfColumn(column: string, query: Query, groups: ReadonlySet<string>, name: (field: string) => string, t: ReturnType<typeof useT>): string {
   if (groups.has(column)) return column === NO_VALUE ? t("value.none") : column;
   if (column === "start") return t("period");
-  if (query.kind === "trend" && column === "value") return t(query.measure === undefined || Array.isArray(query.measure) ? "measure.total" : `measure.${query.measure}`);
+  if (query.kind === "trend" && column === "value") return t(measureKey(query));
   if (query.kind === "trend" && column === "before") return t("compare.previous.short");
   if (query.kind === "lifecycle") return t(`lifecycle.${column}` as Key);
   if (query.kind === "retention" && column === "size") return t("retention.size");

@@ -37,15 +37,11 @@ function latestIn(data: Numbers, complete: readonly boolean[]): number {
 
 const latest = (data: Numbers, complete: readonly boolean[]): number | null => data[latestIn(data, complete)] ?? null;
 
-/** Several measures answer by name: their first speaks. */
-const firstOf = (data: Numbers | Readonly<Record<string, Numbers>>): Numbers => (Array.isArray(data) ? (data as Numbers) : (Object.values(data as Readonly<Record<string, Numbers>>)[0] ?? []));
-
 function ofTrend(query: Query, result: TrendResult): Glance {
-  const data = firstOf(result.data);
-  const before = firstOf(result.compare?.data ?? []);
+  const { data } = result;
   const bars = (result.groups ?? []).map((group) => ({ name: nameOf(group.value), value: group.data.reduce((sum: number, value) => sum + (value ?? 0), 0) }));
   const shown = query.interval === "all" ? 0 : latestIn(data, result.complete);
-  return { headline: number(data[shown], before[shown]), line: bars.length > 0 || query.interval === "all" ? [] : data, bars: bars.slice(0, BARS) };
+  return { headline: number(data[shown], result.compare?.data[shown]), line: bars.length > 0 || query.interval === "all" ? [] : data, bars: bars.slice(0, BARS) };
 }
 
 function ofRetention(result: RetentionResult, before: RetentionResult | undefined): Glance {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Query } from "./query.ts";
-import { beforeAt, rowsOf } from "./results.ts";
+import { beforeAt, byMeasure, rowsOf } from "./results.ts";
 
 describe("a number of a table is compared with", () => {
   const trend: Query = { kind: "trend", compare: "previous_period" };
@@ -29,5 +29,22 @@ describe("a number of a table is compared with", () => {
   it("nothing, where nothing is compared", () => {
     expect(beforeAt({ kind: "trend" }, { ...answer, compare: undefined, groups: [] }, undefined, 0, "value")).toBeUndefined();
     expect(beforeAt({ kind: "lifecycle" }, {}, undefined, 0, "new")).toBeUndefined();
+  });
+});
+
+describe("a trend of several measures", () => {
+  it("is one of each", () => {
+    const answer = { starts: ["a"], complete: [true], data: { total: [3], unique: [2] }, groups: [{ value: "x", data: { total: [1], unique: [1] } }], compare: { starts: ["z"], complete: [true], data: { total: [5], unique: [4] } } };
+    const [total, unique] = byMeasure({ kind: "trend", measure: ["total", "unique"], compare: "previous_period" }, answer);
+    expect(total?.query.measure).toBe("total");
+    expect(unique).toEqual({
+      query: { kind: "trend", measure: "unique", compare: "previous_period" },
+      result: { starts: ["a"], complete: [true], data: [2], groups: [{ value: "x", data: [1] }], compare: { starts: ["z"], complete: [true], data: [4] } },
+    });
+  });
+
+  it("of one stays as it is", () => {
+    const only = { query: { kind: "trend", measure: "unique" } as const, result: {} };
+    expect(byMeasure(only.query, only.result)).toEqual([only]);
   });
 });

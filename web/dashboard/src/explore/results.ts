@@ -1,6 +1,6 @@
 /** Answers as pictures and tables read them. Pure. */
 import type { Place } from "./actors.ts";
-import type { Query } from "./query.ts";
+import { type Query, measuresOf } from "./query.ts";
 
 export type Numbers = readonly (number | null)[];
 export type Actor = string | number | boolean | { readonly tenant: string; readonly actor: string | number };
@@ -52,6 +52,20 @@ export interface TrendResult extends BucketResult {
   readonly data: Numbers;
   readonly groups?: readonly TrendGroup[];
   readonly compare?: BucketResult & { readonly data: Numbers };
+}
+
+type ByName<List> = Readonly<Record<string, List>>;
+
+/** A trend of several measures as one of each: whatever shows a trend knows of one alone. */
+export function byMeasure(query: Query, result: unknown): readonly { readonly query: Query; readonly result: unknown }[] {
+  if (query.kind !== "trend" || !Array.isArray(query.measure)) return [{ query, result }];
+  return measuresOf(query).map((measure) => {
+    const of = (data: unknown) => (data as ByName<Numbers> | undefined)?.[measure] ?? [];
+    const { data, groups, compare, ...buckets } = result as TrendResult;
+    const each = groups?.map((group) => ({ value: group.value, data: of(group.data), ...(group.compare === undefined ? {} : { compare: of(group.compare) }) }));
+    const own = { ...buckets, data: of(data), ...(each === undefined ? {} : { groups: each }), ...(compare === undefined ? {} : { compare: { ...compare, data: of(compare.data) } }) };
+    return { query: { ...query, measure }, result: own };
+  });
 }
 
 export const STATES = ["new", "returning", "resurrecting", "dormant"] as const;

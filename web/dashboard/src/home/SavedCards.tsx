@@ -6,7 +6,8 @@ import type { AppDescription, Card } from "../api/client.ts";
 import { answerOptions } from "../api/queries.ts";
 import { stateOf, useCards } from "../explore/cards.ts";
 import { type Headline, glanceOf } from "../explore/glance.ts";
-import type { Query } from "../explore/query.ts";
+import { type Query, measureKey } from "../explore/query.ts";
+import { byMeasure } from "../explore/results.ts";
 import { type State, requestOf, writeState } from "../explore/state.ts";
 import { useBefore } from "../explore/useBefore.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
@@ -14,6 +15,7 @@ import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { Delta } from "../reports/blocks/Cards.tsx";
 import { useSignIn } from "../session/session.tsx";
+import { Boundary } from "../ui/Boundary.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sparkline } from "../ui/Sparkline.tsx";
 
@@ -35,7 +37,11 @@ export function SavedCards({ app }: { readonly app: AppDescription }) {
       </h3>
       <ul className="saved-cards">
         {known.slice(0, SHOWN).map(({ card, state }) => (
-          <SavedCard key={card.name} app={app} card={card} state={state} />
+          <li key={card.name} className="saved-card">
+            <Boundary place={card.updated_at}>
+              <SavedCard app={app} card={card} state={state} />
+            </Boundary>
+          </li>
         ))}
       </ul>
       {known.length > SHOWN ? <Link to={`/app/${app.app}/explore`}>{t("more", { count: known.length - SHOWN })}</Link> : null}
@@ -51,7 +57,7 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
   const answer = useQuery(answerOptions(signIn, request));
   const before = useBefore(state, request, answer.data?.result);
   return (
-    <li className="saved-card">
+    <>
       <Link className="saved-card-title" to={{ pathname: `/app/${app.app}/explore`, search: writeState(state).toString() }}>
         {card.title}
       </Link>
@@ -59,7 +65,7 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
       {answer.isError ? <ProblemNotice error={answer.error} /> : null}
       {answer.isPending ? <Skeleton rows={2} /> : null}
       {answer.data === undefined ? null : <Drawn title={card.title} state={state} result={answer.data.result} before={before} />}
-    </li>
+    </>
   );
 }
 
@@ -67,7 +73,7 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
 function captionOf(query: Query): Key {
   switch (query.kind) {
     case "trend":
-      return `measure.${query.measure ?? "total"}`;
+      return measureKey(query);
     case "funnel":
       return "funnel.conversion";
     case "retention":
@@ -96,7 +102,9 @@ interface DrawnProps {
 function Drawn({ title, state, result, before }: DrawnProps) {
   const t = useT();
   const format = useFormat();
-  const { headline, line, bars } = glanceOf(state.query, result, before);
+  // Of several measures the first speaks.
+  const [first = { query: state.query, result }] = byMeasure(state.query, result);
+  const { headline, line, bars } = glanceOf(first.query, first.result, before);
   const greatest = Math.max(1, ...bars.map((bar) => bar.value));
   if (headline === null && line.length === 0 && bars.length === 0) return <p className="soft">{t("empty.query")}</p>;
   return (
@@ -105,7 +113,7 @@ function Drawn({ title, state, result, before }: DrawnProps) {
         <p className="saved-headline">
           <strong className="card-value">{headline.unit === "percent" ? format.percent(headline.value) : format.number(headline.value)}</strong>
           <Compared headline={headline} />
-          <span className="soft is-small-text">{t(captionOf(state.query), { count: 1 })}</span>
+          <span className="soft is-small-text">{first.query.formula ?? t(captionOf(first.query), { count: 1 })}</span>
         </p>
       )}
       {line.length < 2 || state.picture === "number" ? null : <Sparkline values={line.map((value) => value ?? 0)} label={title} />}
