@@ -1,5 +1,6 @@
 /** What opens over a page, what each kind of question shows, and what is said where nothing can be shown: seen by axe, and walked by the keyboard. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { TOKENS, URL_BASE, accessFaults, open, openAt, settled } from "./support.mjs";
 
@@ -79,6 +80,17 @@ const KINDS = [
 const numberOf = (text) => Number((text ?? "").replaceAll(/\D/g, ""));
 
 describe("each kind of question", () => {
+  test("a table says what was before, and its file holds it", async () => {
+    const { page, done } = await open(exploring("product", KINDS[1][3], "&range=28d&view=table"), ["PRODUCT_ADMIN"]);
+    await page.locator("td .compared .delta").first().waitFor();
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
+    assert.match(readFileSync(await file.path(), "utf8").split("\r\n")[0], /^start,value,before,.*team.*,team_before/);
+    await page.goto(URL_BASE + exploring("product", { ...RETENTION, compare: "previous_period" }, "&view=table"));
+    await page.locator("td .compared .heat-change").first().waitFor();
+    assert.deepEqual(await accessFaults(page), []);
+    await done();
+  });
+
   for (const [name, app, token, query] of KINDS) {
     test(`${name}: a picture without a fault of access, and a table whose numbers open who is behind them`, async () => {
       const { page, done } = await open(exploring(app, query), [token]);
@@ -152,19 +164,47 @@ describe("each kind of question", () => {
 /** A problem as the server writes it. */
 const problem = (status, code, title) => ({ status, contentType: "application/problem+json", body: JSON.stringify({ type: `urn:ebbtide:error:${code}`, title, status, detail: `${title}.`, code, hint: "Sign in again.", request_id: "r1" }) });
 
+const card = (name, query) => ({ name, title: name, query, range: "28d", picture: "own", updated_at: "2026-01-01T00:00:00Z" });
+
 describe("where nothing can be shown", () => {
   test("a token that ends while a page is open is told of once, with the way to another", async () => {
     const { page, done } = await open("/app/learning", ["SITE_ADMIN"], { refused: [401] });
     await page.route(/\/(?:v1|api)\//, (route) => route.fulfill(problem(401, "token_expired", "Expired token")));
     await page.getByRole("button", { name: "Ask again" }).click();
     await page.getByRole("link", { name: "Sign in with another token" }).waitFor();
-    assert.deepEqual(await page.getByRole("alert").locator("strong").allTextContents(), ["Expired token"]);
+    assert.deepEqual(await page.getByRole("alert").locator("strong").allTextContents(), ["Your token has expired"]);
     assert.deepEqual(await accessFaults(page), []);
     await page.unrouteAll();
     await page.getByRole("link", { name: "Sign in with another token" }).click();
     await page.getByLabel("Token").fill(TOKENS.SITE_ADMIN);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.waitForURL(/\/app\/learning$/);
+    await done();
+  });
+
+  test("a problem is told in the reader's language, with the server's own sentence beneath", async () => {
+    const { page, done } = await open("/app/learning", ["SITE_ADMIN"], { refused: [503], locale: "ko" });
+    await page.route(/\/(?:v1|api)\//, (route) => route.fulfill(problem(503, "storage_failed", "Storage does not take writes")));
+    await page.getByRole("button", { name: "새로 고침" }).click();
+    const notice = page.getByRole("alert").first();
+    await notice.waitFor();
+    assert.equal(await notice.locator("strong").textContent(), "서버가 지금은 아무것도 저장할 수 없습니다");
+    assert.equal(await notice.locator('[lang="en"]').textContent(), "Storage does not take writes.");
+    assert.deepEqual(await accessFaults(page), []);
+    await done();
+  });
+
+  test("a card that cannot be drawn says so, and the others stay", async () => {
+    const { page, done } = await open("/app/product", ["PRODUCT_ADMIN"], { refused: ["reading 'slice'"] });
+    await page.route(/\/v1\/cards/, (route) => route.fulfill({ json: { cards: [card("broken", { kind: "paths" }), card("several", { kind: "trend", measure: ["total", "unique"] })] } }));
+    await page.route(/\/v1\/query/, (route) => (route.request().postDataJSON().kind === "paths" ? route.fulfill({ json: { result: {}, meta: {}, query: {} } }) : route.continue()));
+    await page.goto(`${URL_BASE}/app/`);
+    await page.locator(".saved-card [role=alert]").waitFor();
+    await page.locator(".saved-card .card-value").waitFor();
+    await page.locator(".saved-card a", { hasText: "several" }).click();
+    await page.getByRole("heading", { name: "actors", exact: true }).waitFor();
+    assert.equal(await page.locator(".explore-result .chart canvas").count(), 2);
+    assert.deepEqual(await accessFaults(page), []);
     await done();
   });
 

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
 import type { AppDescription, Table } from "../api/client.ts";
 import { answerOptions, useSchema } from "../api/queries.ts";
-import { useFormat, useToday } from "../format/useFormat.ts";
+import { useToday } from "../format/useFormat.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { useSignIn } from "../session/session.tsx";
 import { Page } from "../shell/Page.tsx";
@@ -16,8 +16,8 @@ import { KINDS, type Kind, isUnfinished, startOf, takesRange } from "./query.ts"
 import { RangeControl } from "./RangeControl.tsx";
 import { Result } from "./Result.tsx";
 import { SavedBar } from "./SavedBar.tsx";
-import type { RetentionResult } from "./results.ts";
-import { type State, VIEWS, readState, requestBefore, requestOf, writeState } from "./state.ts";
+import { type State, VIEWS, readState, requestOf, writeState } from "./state.ts";
+import { useBefore } from "./useBefore.ts";
 
 export default function ExplorePage() {
   const t = useT();
@@ -82,15 +82,6 @@ function Explore({ app, streams, first }: ExploreProps) {
       </div>
     </>
   );
-}
-
-/** The answer for the periods before, where a retention is compared with them. */
-function useBefore(state: State, request: Record<string, unknown>, result: unknown): unknown {
-  const { zone } = useFormat();
-  const signIn = useSignIn();
-  const asked = useMemo(() => requestBefore(state.query, request, (result as Partial<RetentionResult> | undefined)?.starts ?? [], zone), [state.query, request, result, zone]);
-  const answer = useQuery({ ...answerOptions(signIn, asked ?? {}), enabled: asked !== null });
-  return asked === null ? undefined : answer.data?.result;
 }
 
 /** An app without an event stream has no default: the first table that can be asked about is named. */

@@ -2,22 +2,26 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import type { Meta, QueryAnswer } from "../api/client.ts";
+import { useChange } from "../format/useChange.ts";
 import { useFormat } from "../format/useFormat.ts";
 import { unitOf } from "../format/units.ts";
 import { useName } from "../format/useName.ts";
+import { saidWarning } from "../format/warnings.ts";
 import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
+import { Delta } from "../reports/blocks/Cards.tsx";
 import { useSignIn } from "../session/session.tsx";
 import { CopyButton } from "../ui/CopyButton.tsx";
 import { type Column, DataTable } from "../ui/DataTable.tsx";
+import { Changed } from "../ui/Heatmap.tsx";
 import { Empty, ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ActorsSheet } from "./ActorsSheet.tsx";
 import { type Place, hasUnnameable, isNameable, isOpen } from "./actors.ts";
 import { OpenButton, nameOfStep } from "./pictures/Funnel.tsx";
 import { AnswerPicture } from "./pictures/Picture.tsx";
-import type { Matcher, Query } from "./query.ts";
-import { type Actor, type Cells, type ChurnActor, type TrendResult, NO_VALUE, nameOf, placeOf, rowsOf } from "./results.ts";
+import { type Matcher, type Query, measureKey } from "./query.ts";
+import { type Actor, type Cells, type ChurnActor, type RetentionResult, type TrendResult, NO_VALUE, PERIOD, beforeAt, byMeasure, nameOf, placeOf, rowsOf } from "./results.ts";
 import { type State, curlOf } from "./state.ts";
 
 interface ResultProps {
@@ -47,12 +51,13 @@ export function Result({ state, request, answer, before }: ResultProps) {
 }
 
 function Warnings({ meta }: { readonly meta: Meta }) {
+  const t = useT();
   if (meta.warnings.length === 0) return null;
   return (
     <ul className="warnings">
       {meta.warnings.map((warning) => (
         <li key={warning}>
-          <Icon name="info" size={14} /> {warning}
+          <Icon name="info" size={14} /> {saidWarning(warning, t)}
         </li>
       ))}
     </ul>
@@ -82,7 +87,12 @@ function Opening({ state, asked, result, before }: OpeningProps) {
   const onActor = ({ tenant, actor }: ChurnActor) => setOpened({ place: null, actor: tenant === undefined ? actor : { tenant, actor } });
   return (
     <>
-      {state.view === "table" ? <ResultTable query={query} result={result} onOpen={onOpen} /> : <AnswerPicture query={query} as={state.picture} result={result} before={before} onOpen={onOpen} onActor={onActor} />}
+      {byMeasure(query, result).map((own, _, all) => (
+        <section key={String(own.query.measure)} className="stack">
+          {all.length === 1 ? null : <h3 className="block-title">{t(measureKey(own.query))}</h3>}
+          {state.view === "table" ? <ResultTable {...own} before={before} onOpen={onOpen} /> : <AnswerPicture {...own} as={state.picture} before={before} onOpen={onOpen} onActor={onActor} />}
+        </section>
+      ))}
       {opens && hasUnnameable(query, result) ? <p className="soft is-small-text">{t("actors.unnameable")}</p> : null}
       {opened === null ? null : <ActorsSheet title={titleOf(opened.place, t)} asked={asked} place={opened.place} actor={opened.actor} onClose={() => setOpened(null)} />}
     </>
@@ -109,13 +119,15 @@ function titleOf(place: Place | null, t: ReturnType<typeof useT>): string {
 interface ResultTableProps {
   readonly query: Query;
   readonly result: unknown;
+  readonly before: unknown;
   readonly onOpen: (place: Place) => (() => void) | undefined;
 }
 
-function ResultTable({ query, result, onOpen }: ResultTableProps) {
+function ResultTable({ query, result, before, onOpen }: ResultTableProps) {
   const t = useT();
   const name = useName();
   const format = useFormat();
+  const change = useChange();
   const steps = useMemo(() => (query.kind === "funnel" && Array.isArray(query.steps) ? (query.steps as readonly Matcher[]).map((step) => nameOfStep(step, t("q.event.any"))) : []), [query, t]);
   const rows = useMemo(() => rowsOf(query, result, steps), [query, result, steps]);
   const groups = useMemo(() => new Set(((result as Partial<TrendResult>).groups ?? []).map((group) => nameOf(group.value))), [result]);
@@ -123,30 +135,49 @@ function ResultTable({ query, result, onOpen }: ResultTableProps) {
     const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     const interval = String(query.interval ?? query.period ?? "day");
     const places = new Map(rows.map((row, index) => [row, index]));
-    return names.map((own): Column<Cells> => {
+    const earlier = (row: Cells, own: string) => beforeAt(query, result, before, places.get(row) ?? 0, own);
+    const shown = names.map((own): Column<Cells> => {
       const numeric = rows.some((row) => typeof row[own] === "number");
       const unit = own === "percent" ? ({ kind: "percent" } as const) : groups.has(own) ? ({ kind: "number" } as const) : unitOf(own);
       const text = (row: Cells) => (own === "start" ? format.start(row[own] === null ? null : String(row[own]), interval) : own.endsWith("_seconds") && typeof row[own] === "number" ? format.seconds(row[own]) : format.any(row[own], unit));
       const draw = (row: Cells) => {
-        const place = placeOf(query, result, row, places.get(row) ?? 0, own);
-        return <OpenButton onOpen={place === null ? undefined : onOpen(place)}>{text(row)}</OpenButton>;
+        const index = places.get(row) ?? 0;
+        const place = placeOf(query, result, row, index, own);
+        const number = <OpenButton onOpen={place === null ? undefined : onOpen(place)}>{text(row)}</OpenButton>;
+        const [now, then] = [row[own], earlier(row, own)];
+        if (typeof now !== "number" || then === undefined) return number;
+        const changed = query.kind === "retention" ? change({ now, before: then, unit, of: format.start((before as RetentionResult).starts[index] ?? null, interval) }) : undefined;
+        return (
+          <span className="compared" title={changed?.said}>
+            {changed === undefined ? <Delta now={now} before={then} text={format.any(then, unit)} /> : <Changed change={changed} />}
+            {number}
+          </span>
+        );
       };
       return { name: own, title: titleOfColumn(own, query, groups, name, t), numeric, value: (row) => row[own], draw };
     });
-  }, [rows, name, format, query, result, groups, onOpen, t]);
+    // What the whole was before has a column that is seen.
+    const compared = names.filter((own) => own !== "value" && rows.some((row) => earlier(row, own) !== undefined));
+    return [...shown, ...compared.map((own): Column<Cells> => ({ name: `${own}_before`, title: "", numeric: true, inFileOnly: true, value: (row) => earlier(row, own), draw: () => null }))];
+  }, [rows, name, format, change, query, result, before, groups, onOpen, t]);
   if (rows.length === 0) return <Empty title={t("empty.query")}>{t("empty.query.hint")}</Empty>;
-  return <DataTable caption={t("q.answer")} columns={columns} rows={rows} pageSize={20} file={query.kind} />;
+  return (
+    <>
+      {query.kind === "retention" && before !== undefined ? <p className="soft is-small-text">{t("compare.matrix")}</p> : null}
+      <DataTable caption={t("q.answer")} columns={columns} rows={rows} pageSize={20} file={query.kind} />
+    </>
+  );
 }
 
 /** Columns that are named by the answer's own values are called what these are. */
 function titleOfColumn(column: string, query: Query, groups: ReadonlySet<string>, name: (field: string) => string, t: ReturnType<typeof useT>): string {
   if (groups.has(column)) return column === NO_VALUE ? t("value.none") : column;
   if (column === "start") return t("period");
-  if (query.kind === "trend" && column === "value") return t(query.measure === undefined || Array.isArray(query.measure) ? "measure.total" : `measure.${query.measure}`);
+  if (query.kind === "trend" && column === "value") return t(measureKey(query));
   if (query.kind === "trend" && column === "before") return t("compare.previous.short");
   if (query.kind === "lifecycle") return t(`lifecycle.${column}` as Key);
   if (query.kind === "retention" && column === "size") return t("retention.size");
-  const [, period] = /^period_(\d+)$/.exec(column) ?? [];
+  const [, period] = PERIOD.exec(column) ?? [];
   return period ?? name(column);
 }
 

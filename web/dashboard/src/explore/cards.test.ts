@@ -47,6 +47,13 @@ describe("a glance", () => {
     expect(glanceOf({ kind: "trend" }, result)).toEqual({ headline: { value: 5, unit: "number" }, line: [3, 5, 1], bars: [] });
   });
 
+  it("stands beside the same period before, where the question compares with it", () => {
+    const trend = { starts: ["a", "b", "c"], complete: [true, true, false], data: [3, 5, 1], compare: { starts: [], complete: [], data: [2, 4, 6] } };
+    expect(glanceOf({ kind: "trend" }, trend).headline).toEqual({ value: 5, unit: "number", before: 4 });
+    expect(glanceOf({ kind: "trend", interval: "all" }, trend).headline).toEqual({ value: 3, unit: "number", before: 2 });
+    expect(glanceOf({ kind: "retention" }, { mean_pooled: [100, 40] }, { mean_pooled: [100, 30] }).headline).toEqual({ value: 40, unit: "percent", before: 30 });
+  });
+
   it("is the share that got through a funnel, and its steps", () => {
     const query = { kind: "funnel", steps: [{ event: "view" }, { event: null }] } as const;
     expect(glanceOf(query, { counts: [200, 50], median_seconds: [] })).toEqual({ headline: { value: 25, unit: "percent" }, line: [], bars: [{ name: "view", value: 200 }, { name: "2", value: 50 }] });

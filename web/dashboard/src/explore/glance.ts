@@ -7,8 +7,15 @@ export interface Bar {
   readonly value: number;
 }
 
+export interface Headline {
+  readonly value: number;
+  readonly unit: "number" | "percent";
+  /** Of the period before, where the question compares with it. */
+  readonly before?: number;
+}
+
 export interface Glance {
-  readonly headline: { readonly value: number; readonly unit: "number" | "percent" } | null;
+  readonly headline: Headline | null;
   /** Over periods, the oldest first. */
   readonly line: Numbers;
   readonly bars: readonly Bar[];
@@ -17,26 +24,28 @@ export interface Glance {
 const NOTHING: Glance = { headline: null, line: [], bars: [] };
 const BARS = 4;
 
-const number = (value: number | null | undefined) => (value === null || value === undefined ? null : ({ value, unit: "number" } as const));
-const percent = (value: number | null | undefined) => (value === null || value === undefined ? null : ({ value, unit: "percent" } as const));
+const headlineIn = (unit: Headline["unit"]) => (value: number | null | undefined, before?: number | null): Headline | null =>
+  value === null || value === undefined ? null : { value, unit, ...(typeof before === "number" ? { before } : {}) };
+const number = headlineIn("number");
+const percent = headlineIn("percent");
 
-/** The last period that has ended: one under way says little. */
-function latest(data: Numbers, complete: readonly boolean[]): number | null {
-  const whole = data.filter((value, index) => complete[index] === true && value !== null);
-  return whole.at(-1) ?? data.findLast((value) => value !== null) ?? null;
+/** Where the last period is that has ended: one under way says little. */
+function latestIn(data: Numbers, complete: readonly boolean[]): number {
+  const whole = data.findLastIndex((value, index) => complete[index] === true && value !== null);
+  return whole === -1 ? data.findLastIndex((value) => value !== null) : whole;
 }
+
+const latest = (data: Numbers, complete: readonly boolean[]): number | null => data[latestIn(data, complete)] ?? null;
 
 function ofTrend(query: Query, result: TrendResult): Glance {
-  // Several measures answer by name: their first speaks.
-  const data = Array.isArray(result.data) ? result.data : (Object.values(result.data as unknown as Record<string, Numbers>)[0] ?? []);
+  const { data } = result;
   const bars = (result.groups ?? []).map((group) => ({ name: nameOf(group.value), value: group.data.reduce((sum: number, value) => sum + (value ?? 0), 0) }));
-  if (query.interval === "all") return { headline: number(data[0]), line: [], bars: bars.slice(0, BARS) };
-  return { headline: number(latest(data, result.complete)), line: bars.length > 0 ? [] : data, bars: bars.slice(0, BARS) };
+  const shown = query.interval === "all" ? 0 : latestIn(data, result.complete);
+  return { headline: number(data[shown], result.compare?.data[shown]), line: bars.length > 0 || query.interval === "all" ? [] : data, bars: bars.slice(0, BARS) };
 }
 
-function ofRetention(result: RetentionResult): Glance {
-  const [, next] = result.mean_pooled;
-  return { headline: percent(next), line: result.mean_pooled, bars: [] };
+function ofRetention(result: RetentionResult, before: RetentionResult | undefined): Glance {
+  return { headline: percent(result.mean_pooled[1], before?.mean_pooled[1]), line: result.mean_pooled, bars: [] };
 }
 
 function ofFunnel(query: Query, result: FunnelResult | FunnelTrend): Glance {
@@ -54,15 +63,15 @@ function stepName(query: Query, step: number): string {
   return typeof event === "string" ? event : String(step + 1);
 }
 
-/** What an answer says first. */
-export function glanceOf(query: Query, result: unknown): Glance {
+/** What an answer says first. `before`: that of the period before, where it is an answer of its own. */
+export function glanceOf(query: Query, result: unknown, before?: unknown): Glance {
   switch (query.kind) {
     case "trend":
       return ofTrend(query, result as TrendResult);
     case "funnel":
       return ofFunnel(query, result as FunnelResult | FunnelTrend);
     case "retention":
-      return ofRetention(result as RetentionResult);
+      return ofRetention(result as RetentionResult, before as RetentionResult | undefined);
     case "lifecycle": {
       const { new: fresh, returning, resurrecting, complete } = result as LifecycleResult;
       const active = fresh.map((value, index) => (value === null ? null : value + (returning[index] ?? 0) + (resurrecting[index] ?? 0)));

@@ -64,7 +64,8 @@ export interface Query {
   readonly period?: Interval;
   readonly periods?: number;
   readonly cumulative?: boolean;
-  readonly measure?: Measure;
+  /** A list of them is answered by name. */
+  readonly measure?: Measure | readonly Measure[];
   readonly prop?: string;
   readonly compare?: "previous_period";
   readonly item?: string;
@@ -86,7 +87,12 @@ export interface Query {
 export const takesRange = (kind: Kind): boolean => kind !== "retention" && kind !== "churn";
 
 /** Measures that are of a property, which must be chosen before there is anything to ask. */
-export const needsProp = ({ kind, measure = "total", entities }: Query): boolean => kind === "trend" && entities === undefined && measure !== "total" && measure !== "unique";
+export const needsProp = (query: Query): boolean => query.kind === "trend" && query.entities === undefined && measuresOf(query).some((measure) => measure !== "total" && measure !== "unique");
+
+export const measuresOf = ({ measure = "total" }: Query): readonly Measure[] => [measure].flat();
+
+/** What the first of them is called. */
+export const measureKey = (query: Query): `measure.${Measure}` => `measure.${measuresOf(query)[0] ?? "total"}`;
 
 export const isUnfinished = (query: Query): boolean => needsProp(query) && (query.prop ?? "") === "";
 

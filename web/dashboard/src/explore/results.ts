@@ -1,6 +1,6 @@
 /** Answers as pictures and tables read them. Pure. */
 import type { Place } from "./actors.ts";
-import type { Query } from "./query.ts";
+import { type Query, measuresOf } from "./query.ts";
 
 export type Numbers = readonly (number | null)[];
 export type Actor = string | number | boolean | { readonly tenant: string; readonly actor: string | number };
@@ -52,6 +52,20 @@ export interface TrendResult extends BucketResult {
   readonly data: Numbers;
   readonly groups?: readonly TrendGroup[];
   readonly compare?: BucketResult & { readonly data: Numbers };
+}
+
+type ByName<List> = Readonly<Record<string, List>>;
+
+/** A trend of several measures as one of each: whatever shows a trend knows of one alone. */
+export function byMeasure(query: Query, result: unknown): readonly { readonly query: Query; readonly result: unknown }[] {
+  if (query.kind !== "trend" || !Array.isArray(query.measure)) return [{ query, result }];
+  return measuresOf(query).map((measure) => {
+    const of = (data: unknown) => (data as ByName<Numbers> | undefined)?.[measure] ?? [];
+    const { data, groups, compare, ...buckets } = result as TrendResult;
+    const each = groups?.map((group) => ({ value: group.value, data: of(group.data), ...(group.compare === undefined ? {} : { compare: of(group.compare) }) }));
+    const own = { ...buckets, data: of(data), ...(each === undefined ? {} : { groups: each }), ...(compare === undefined ? {} : { compare: { ...compare, data: of(compare.data) } }) };
+    return { query: { ...query, measure }, result: own };
+  });
 }
 
 export const STATES = ["new", "returning", "resurrecting", "dormant"] as const;
@@ -149,7 +163,7 @@ export function placeOf(query: Query, result: unknown, row: Cells, index: number
     case "funnel":
       return query.viz === "trends" ? trendsPlace(index, column) : funnelPlace(result as FunnelResult, index, column);
     case "retention":
-      return column === "size" ? { cell: [index, 0] } : /^period_\d+$/.test(column) ? { cell: [index, Number(column.slice("period_".length))] } : null;
+      return column === "size" ? { cell: [index, 0] } : PERIOD.test(column) ? { cell: [index, Number(column.slice("period_".length))] } : null;
     case "lifecycle":
       return { bucket: index, state: column };
     case "stickiness":
@@ -164,6 +178,28 @@ export function placeOf(query: Query, result: unknown, row: Cells, index: number
       return null;
   }
 }
+
+/** What a number of that table is compared with: undefined where nothing is, or nothing that is as whole. `before`: an answer of its own. */
+export function beforeAt(query: Query, result: unknown, before: unknown, index: number, column: string): number | undefined {
+  const found = query.kind === "trend" ? trendBefore(result as TrendResult, index, column) : query.kind === "retention" && before !== undefined ? retentionBefore(result as RetentionResult, before as RetentionResult, index, column) : undefined;
+  return found ?? undefined;
+}
+
+function trendBefore(result: TrendResult, bucket: number, column: string): number | null | undefined {
+  return (column === "value" ? result.compare?.data : result.groups?.find((own) => nameOf(own.value) === column)?.compare)?.[bucket];
+}
+
+function retentionBefore(result: RetentionResult, before: RetentionResult, row: number, column: string): number | null | undefined {
+  if (column === "size") return isWhole(result, row, 0) ? before.sizes[row] : undefined;
+  const [, period] = PERIOD.exec(column) ?? [];
+  return period !== undefined && isWhole(result, row, Number(period)) && isWhole(before, row, Number(period)) ? before.matrix[row]?.[Number(period)] : undefined;
+}
+
+/** Columns of a retention are named by how many periods have passed. */
+export const PERIOD = /^period_(\d+)$/;
+
+/** A period that has not ended is less than a whole one, whatever came of it. */
+export const isWhole = ({ complete }: RetentionResult, row: number, column: number): boolean => complete[row]?.[column] === true;
 
 function trendPlace(result: TrendResult, bucket: number, column: string): Place | null {
   if (column === "value") return { bucket };
@@ -221,8 +257,7 @@ function retentionRows(result: RetentionResult): Cells[] {
 }
 
 function trendRows(result: TrendResult): Cells[] {
-  const lists: Record<string, Numbers> = { value: result.data };
+  const lists: Record<string, Numbers> = { value: result.data, ...(result.compare === undefined ? {} : { before: result.compare.data }) };
   for (const group of result.groups ?? []) lists[nameOf(group.value)] = group.data;
-  if (result.compare !== undefined) lists["before"] = result.compare.data;
   return byBucket(result, lists);
 }

@@ -192,7 +192,7 @@ function ReportHeadlines({ app, shown }: { readonly app: AppDescription; readonl
         <dt>{name(label)}</dt>
         <dd>
           <span className="card-value">{format.any(stat.value, stat.unit)}</span>
-          {earlier === null || typeof stat.value !== "number" ? null : <Delta now={stat.value} before={earlier} text={format.any(earlier, stat.unit)} badWhenMore={isBadWhenMore(stat.name)} />}
+          {earlier === null || typeof stat.value !== "number" ? null : <Delta now={stat.value} before={earlier} text={format.any(earlier, stat.unit)} unit={stat.unit} badWhenMore={isBadWhenMore(stat.name)} />}
         </dd>
       </div>
     );

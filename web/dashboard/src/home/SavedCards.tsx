@@ -1,16 +1,21 @@
 /** The app's cards on Home, each drawn small. */
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { Link } from "react-router";
 import type { AppDescription, Card } from "../api/client.ts";
 import { answerOptions } from "../api/queries.ts";
 import { stateOf, useCards } from "../explore/cards.ts";
-import { glanceOf } from "../explore/glance.ts";
-import type { Query } from "../explore/query.ts";
+import { type Headline, glanceOf } from "../explore/glance.ts";
+import { type Query, measureKey } from "../explore/query.ts";
+import { byMeasure } from "../explore/results.ts";
 import { type State, requestOf, writeState } from "../explore/state.ts";
+import { useBefore } from "../explore/useBefore.ts";
 import { useFormat, useToday } from "../format/useFormat.ts";
 import type { Key } from "../i18n/en.ts";
 import { useT } from "../i18n/i18n.tsx";
+import { Delta } from "../reports/blocks/Cards.tsx";
 import { useSignIn } from "../session/session.tsx";
+import { Boundary } from "../ui/Boundary.tsx";
 import { ProblemNotice, Skeleton } from "../ui/Notice.tsx";
 import { Sparkline } from "../ui/Sparkline.tsx";
 
@@ -32,7 +37,11 @@ export function SavedCards({ app }: { readonly app: AppDescription }) {
       </h3>
       <ul className="saved-cards">
         {known.slice(0, SHOWN).map(({ card, state }) => (
-          <SavedCard key={card.name} app={app} card={card} state={state} />
+          <li key={card.name} className="saved-card">
+            <Boundary place={card.updated_at}>
+              <SavedCard app={app} card={card} state={state} />
+            </Boundary>
+          </li>
         ))}
       </ul>
       {known.length > SHOWN ? <Link to={`/app/${app.app}/explore`}>{t("more", { count: known.length - SHOWN })}</Link> : null}
@@ -44,17 +53,19 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
   const t = useT();
   const signIn = useSignIn();
   const today = useToday();
-  const answer = useQuery(answerOptions(signIn, requestOf(state, today)));
+  const request = useMemo(() => requestOf(state, today), [state, today]);
+  const answer = useQuery(answerOptions(signIn, request));
+  const before = useBefore(state, request, answer.data?.result);
   return (
-    <li className="saved-card">
+    <>
       <Link className="saved-card-title" to={{ pathname: `/app/${app.app}/explore`, search: writeState(state).toString() }}>
         {card.title}
       </Link>
       <span className="soft is-small-text">{[t(`kind.${state.query.kind}`), typeof state.range === "string" && card.range !== null ? t(`range.${state.range}`) : null].filter((part) => part !== null).join(" · ")}</span>
       {answer.isError ? <ProblemNotice error={answer.error} /> : null}
       {answer.isPending ? <Skeleton rows={2} /> : null}
-      {answer.data === undefined ? null : <Drawn title={card.title} state={state} result={answer.data.result} />}
-    </li>
+      {answer.data === undefined ? null : <Drawn title={card.title} state={state} result={answer.data.result} before={before} />}
+    </>
   );
 }
 
@@ -62,7 +73,7 @@ function SavedCard({ app, card, state }: { readonly app: AppDescription; readonl
 function captionOf(query: Query): Key {
   switch (query.kind) {
     case "trend":
-      return `measure.${query.measure ?? "total"}`;
+      return measureKey(query);
     case "funnel":
       return "funnel.conversion";
     case "retention":
@@ -81,10 +92,19 @@ function captionOf(query: Query): Key {
   }
 }
 
-function Drawn({ title, state, result }: { readonly title: string; readonly state: State; readonly result: unknown }) {
+interface DrawnProps {
+  readonly title: string;
+  readonly state: State;
+  readonly result: unknown;
+  readonly before: unknown;
+}
+
+function Drawn({ title, state, result, before }: DrawnProps) {
   const t = useT();
   const format = useFormat();
-  const { headline, line, bars } = glanceOf(state.query, result);
+  // Of several measures the first speaks.
+  const [first = { query: state.query, result }] = byMeasure(state.query, result);
+  const { headline, line, bars } = glanceOf(first.query, first.result, before);
   const greatest = Math.max(1, ...bars.map((bar) => bar.value));
   if (headline === null && line.length === 0 && bars.length === 0) return <p className="soft">{t("empty.query")}</p>;
   return (
@@ -92,7 +112,8 @@ function Drawn({ title, state, result }: { readonly title: string; readonly stat
       {headline === null ? null : (
         <p className="saved-headline">
           <strong className="card-value">{headline.unit === "percent" ? format.percent(headline.value) : format.number(headline.value)}</strong>
-          <span className="soft is-small-text">{t(captionOf(state.query), { count: 1 })}</span>
+          <Compared headline={headline} />
+          <span className="soft is-small-text">{first.query.formula ?? t(captionOf(first.query), { count: 1 })}</span>
         </p>
       )}
       {line.length < 2 || state.picture === "number" ? null : <Sparkline values={line.map((value) => value ?? 0)} label={title} />}
@@ -109,4 +130,9 @@ function Drawn({ title, state, result }: { readonly title: string; readonly stat
       )}
     </>
   );
+}
+
+function Compared({ headline: { value, unit, before } }: { readonly headline: Headline }) {
+  const format = useFormat();
+  return before === undefined ? null : <Delta now={value} before={before} text={format.value(before, { kind: unit })} unit={{ kind: unit }} />;
 }

@@ -56,8 +56,8 @@ describe("the words of the bundled packs", () => {
   const folder = join(import.meta.dirname, "../../../../packs");
   const apps = readdirSync(folder);
   const packs = apps.map((name) => readFileSync(join(folder, name, "pack.yaml"), "utf8"));
-  // Titles of apps, and what reports say of themselves.
-  const words = packs.flatMap((text) => [/^title: (.+)$/m.exec(text)?.[1] ?? "", ...[...(text.split(/^reports:$/m)[1] ?? "").matchAll(/^ {4}description: (.+)$/gm)].map((found) => found[1] ?? "")]);
+  // Titles of apps, what reports say of themselves, and what is said where a plan lacks a feature.
+  const words = packs.flatMap((text) => [/^title: (.+)$/m.exec(text)?.[1] ?? "", ...[...(text.split(/^reports:$/m)[1] ?? "").matchAll(/^ {4}description: (.+)$/gm), ...(/^ {2}upgrade:\n((?: {4}.+\n)+)/m.exec(text)?.[1] ?? "").matchAll(/^ {4}\w+: (.+)$/gm)].map((found) => found[1] ?? "")]);
 
   it.each([["ko", koPacks], ["ru", ruPacks]])("are said in %s, and no others", (_, said) => {
     expect(Object.keys(said).sort()).toEqual([...words].sort());

@@ -1,3 +1,4 @@
+import { enProblems } from "./en.problems.ts";
 import { enShop } from "./en.shop.ts";
 import type { Message } from "./message.ts";
 
@@ -99,6 +100,7 @@ export const en = {
   "actors.unnameable": "Groups whose value is a list or an object cannot be opened: questions compare plain values.",
   "compare.matrix.points": "Small numbers: the change in percentage points from the same cell of the period before.",
   "compare.matrix": "Small numbers: the change from the same cell of the period before.",
+  "compare.points": "{change} pp",
   "compare.points.more": "{change} points more than {of} ({value})",
   "compare.points.less": "{change} points less than {of} ({value})",
   "compare.amount.more": "{change} more than {of} ({value})",
@@ -277,7 +279,7 @@ export const en = {
   starters: "Ask a question",
   "no_page.home": "Go to Home",
   "sign_in.again": "Sign in with another token",
-  "actors.click": "Click a period to see who is behind it.",
+  "actors.click": "Click a period to see who is behind it. By keyboard, the numbers of the table open the same.",
   "actors.none": "Nobody",
   "actors.exactly": { one: "Active in {count} period", other: "Active in {count} periods" },
   range: "Range",
@@ -446,6 +448,7 @@ export const en = {
   "token.own.hint": "Tokens are signed by your application, or by ebbtide token where the server's secret is.",
 
   ...enShop,
+  ...enProblems,
 } as const satisfies Readonly<Record<string, Message>>;
 
 export type Key = keyof typeof en;

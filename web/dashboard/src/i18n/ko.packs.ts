@@ -1,4 +1,4 @@
-/** Titles and descriptions that the bundled packs give in English. */
+/** Titles, descriptions and words about plans that the bundled packs give in English. */
 export const koPacks: Readonly<Record<string, string>> = {
   "Chatbot conversations": "챗봇 대화",
   "Service desk": "서비스 데스크",
@@ -7,6 +7,7 @@ export const koPacks: Readonly<Record<string, string>> = {
   "Product events": "제품 이벤트",
   "Shop funnel": "쇼핑몰 퍼널",
   "All bots of the caller's company, and each of them.": "회사의 모든 챗봇과 각 챗봇.",
+  "Analytics is available on Starter and Pro plans. Upgrade to access your chatbot analytics.": "분석은 Starter와 Pro 요금제에서 쓸 수 있습니다. 챗봇 분석을 보려면 요금제를 올리세요.",
   "One bot of the caller's company.": "회사의 챗봇 하나.",
   "The questions that a bot most often had no good answer to.": "챗봇이 제대로 답하지 못한 가장 잦은 질문.",
   "Service requests month by month of the institutions that joined in a month.": "같은 달에 가입한 기관들의 월별 서비스 요청.",

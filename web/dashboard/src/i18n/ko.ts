@@ -1,4 +1,5 @@
 import type { Catalogue } from "./en.ts";
+import { koProblems } from "./ko.problems.ts";
 import { koShop } from "./ko.shop.ts";
 
 export const ko: Catalogue = {
@@ -90,6 +91,7 @@ export const ko: Catalogue = {
   "actors.unnameable": "값이 목록이나 객체인 그룹은 열 수 없습니다. 질문은 단순한 값만 비교합니다.",
   "compare.matrix.points": "작은 숫자: 이전 기간의 같은 칸과 비교한 변화(퍼센트포인트).",
   "compare.matrix": "작은 숫자: 이전 기간의 같은 칸과 비교한 변화.",
+  "compare.points": "{change}%p",
   "compare.points.more": "{of}({value})보다 {change}%p 높음",
   "compare.points.less": "{of}({value})보다 {change}%p 낮음",
   "compare.amount.more": "{of}({value})보다 {change} 많음",
@@ -264,7 +266,7 @@ export const ko: Catalogue = {
   starters: "질문하기",
   "no_page.home": "홈으로 가기",
   "sign_in.again": "다른 토큰으로 로그인",
-  "actors.click": "기간을 클릭하면 누구인지 볼 수 있습니다.",
+  "actors.click": "기간을 클릭하면 누구인지 볼 수 있습니다. 키보드로는 표의 숫자를 여세요.",
   "actors.none": "아무도 없음",
   "actors.exactly": { other: "{count}개 기간에 활동" },
   range: "기간",
@@ -427,4 +429,5 @@ export const ko: Catalogue = {
   "token.own.hint": "토큰은 귀하의 애플리케이션 또는 서버 비밀키가 있는 곳의 ebbtide token이 서명합니다.",
 
   ...koShop,
+  ...koProblems,
 };

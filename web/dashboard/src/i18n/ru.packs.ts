@@ -1,4 +1,4 @@
-/** Titles and descriptions that the bundled packs give in English. */
+/** Titles, descriptions and words about plans that the bundled packs give in English. */
 export const ruPacks: Readonly<Record<string, string>> = {
   "Chatbot conversations": "Разговоры с чат-ботами",
   "Service desk": "Служба поддержки",
@@ -7,6 +7,7 @@ export const ruPacks: Readonly<Record<string, string>> = {
   "Product events": "События продукта",
   "Shop funnel": "Воронка магазина",
   "All bots of the caller's company, and each of them.": "Все боты компании и каждый из них.",
+  "Analytics is available on Starter and Pro plans. Upgrade to access your chatbot analytics.": "Аналитика доступна в тарифах Starter и Pro. Перейдите на один из них, чтобы видеть аналитику чат-ботов.",
   "One bot of the caller's company.": "Один бот компании.",
   "The questions that a bot most often had no good answer to.": "Вопросы, на которые бот чаще всего не находил хорошего ответа.",
   "Service requests month by month of the institutions that joined in a month.": "Заявки по месяцам от организаций, подключившихся в одном месяце.",

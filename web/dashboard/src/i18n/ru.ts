@@ -1,4 +1,5 @@
 import type { Catalogue } from "./en.ts";
+import { ruProblems } from "./ru.problems.ts";
 import { ruShop } from "./ru.shop.ts";
 
 export const ru: Catalogue = {
@@ -90,6 +91,7 @@ export const ru: Catalogue = {
   "actors.unnameable": "Группы, чьё значение — список или объект, не открываются: запросы сравнивают только простые значения.",
   "compare.matrix.points": "Мелкие числа: изменение в процентных пунктах к той же ячейке прошлого периода.",
   "compare.matrix": "Мелкие числа: изменение к той же ячейке прошлого периода.",
+  "compare.points": "{change} п. п.",
   "compare.points.more": "на {change} п. п. больше, чем {of} ({value})",
   "compare.points.less": "на {change} п. п. меньше, чем {of} ({value})",
   "compare.amount.more": "на {change} больше, чем {of} ({value})",
@@ -264,7 +266,7 @@ export const ru: Catalogue = {
   starters: "Задать вопрос",
   "no_page.home": "На главную",
   "sign_in.again": "Войти с другим токеном",
-  "actors.click": "Нажмите на период, чтобы увидеть, кто за ним стоит.",
+  "actors.click": "Нажмите на период, чтобы увидеть, кто за ним стоит. С клавиатуры то же открывают числа таблицы.",
   "actors.none": "Никого",
   "actors.exactly": { one: "Активны в {count} периоде", few: "Активны в {count} периодах", many: "Активны в {count} периодах", other: "Активны в {count} периода" },
   range: "Период",
@@ -427,4 +429,5 @@ export const ru: Catalogue = {
   "token.own.hint": "Токены подписывает ваше приложение или ebbtide token там, где лежит секрет сервера.",
 
   ...ruShop,
+  ...ruProblems,
 };

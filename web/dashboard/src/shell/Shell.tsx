@@ -7,6 +7,7 @@ import { LANGUAGES, type Language, useI18n } from "../i18n/i18n.tsx";
 import { rightsOf } from "../session/claims.ts";
 import { type SignIn, useSession } from "../session/session.tsx";
 import { isShop, isShopPlace, shopPlace } from "../shop/place.ts";
+import { Boundary } from "../ui/Boundary.tsx";
 import { Menu } from "../ui/Menu.tsx";
 import { Sheet } from "../ui/Sheet.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
@@ -18,7 +19,7 @@ export function Shell() {
   const { t } = useI18n();
   const { signIns } = useSession();
   const { app } = useParams();
-  const { pathname } = useLocation();
+  const { pathname, search } = useLocation();
   const [openAt, setOpenAt] = useState<string | null>(null);
   const signIn = signIns.find((own) => own.app === app) ?? null;
   useShortcuts(signIn);
@@ -43,7 +44,9 @@ export function Shell() {
           <Navigation signIn={signIn} />
         </Sheet>
       ) : null}
-      <Outlet />
+      <Boundary place={`${pathname}${search}`} frame={(notice) => <main className="page" id="content">{notice}</main>}>
+        <Outlet />
+      </Boundary>
     </div>
   );
 }

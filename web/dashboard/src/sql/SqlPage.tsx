@@ -5,6 +5,7 @@ import type { SqlAnswer, Table } from "../api/client.ts";
 import { sqlOptions, useSchema } from "../api/queries.ts";
 import { csvOf } from "../format/csv.ts";
 import { useFormat } from "../format/useFormat.ts";
+import { saidWarning } from "../format/warnings.ts";
 import { useT } from "../i18n/i18n.tsx";
 import { save } from "../ui/save.ts";
 import { useSignIn } from "../session/session.tsx";
@@ -135,7 +136,7 @@ function Rows({ answer }: { readonly answer: SqlAnswer }) {
       </div>
       {answer.meta.warnings.map((warning) => (
         <p key={warning} className="soft">
-          {warning}
+          {saidWarning(warning, t)}
         </p>
       ))}
       <DataTable caption={t("q.answer")} columns={columns} rows={answer.rows} pageSize={25} />

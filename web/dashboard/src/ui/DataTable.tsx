@@ -22,6 +22,8 @@ export interface Column<Item> {
   readonly long?: boolean;
   /** Of what can be done with a row: it does not sort, stands in no file, and its title need not be seen. */
   readonly acts?: boolean;
+  /** Of what a file holds in a column of its own, and the table beside another's number. */
+  readonly inFileOnly?: boolean;
   readonly value: (item: Item) => unknown;
   readonly draw: (item: Item) => ReactNode;
 }
@@ -43,16 +45,17 @@ const sortable = (value: unknown): string | number | undefined =>
 
 export function DataTable<Item extends object>({ caption, columns, rows, pageSize = 10, onOpen, openLabel, file }: DataTableProps<Item>) {
   const data = useMemo(() => [...rows], [rows]);
+  const shown = useMemo(() => columns.filter((column) => column.inFileOnly !== true), [columns]);
   const definitions = useMemo(
     () =>
-      columns.map((column): ColumnDef<typeof features, Item> => ({
+      shown.map((column): ColumnDef<typeof features, Item> => ({
         id: column.name,
         accessorFn: (item) => sortable(column.value(item)),
         sortFn: column.numeric ? "basic" : "text",
         sortUndefined: "last",
         sortDescFirst: column.numeric,
       })),
-    [columns],
+    [shown],
   );
   const table = useTable({ features, columns: definitions, data, initialState: { pagination: { pageIndex: 0, pageSize } } });
   const sorted = table.state.sorting[0];
@@ -66,7 +69,7 @@ export function DataTable<Item extends object>({ caption, columns, rows, pageSiz
           <caption className="hidden">{caption}</caption>
           <thead>
             <tr>
-              {columns.map((column) => {
+              {shown.map((column) => {
                 if (column.acts === true)
                   return (
                     <th key={column.name} scope="col">
@@ -93,7 +96,7 @@ export function DataTable<Item extends object>({ caption, columns, rows, pageSiz
           <tbody>
             {table.getRowModel().rows.map((row) => (
               <tr key={row.id}>
-                {columns.map((column) => (
+                {shown.map((column) => (
                   <td key={column.name} className={column.numeric ? "is-number" : column.long === true ? "is-long" : undefined}>
                     {column.draw(row.original)}
                   </td>

@@ -145,8 +145,8 @@ function Cell({ cell }: { readonly cell: HeatCell | null | undefined }) {
 
 const ARROWS = { more: "↑", less: "↓", same: "=" } as const;
 
-/** An arrow and how much, below the number; read aloud in full. */
-function Changed({ change }: { readonly change: Change | undefined }) {
+/** An arrow and how much, small; read aloud in full. */
+export function Changed({ change }: { readonly change: Change | undefined }) {
   if (change === undefined) return null;
   return (
     <>

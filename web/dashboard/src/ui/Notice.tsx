@@ -1,7 +1,8 @@
-/** What went wrong, in the server's own words, and what to do next; what is empty, and why. */
+/** What went wrong, and what to do next; what is empty, and why. */
 import type { ReactNode } from "react";
-import { Refusal } from "../api/client.ts";
-import { useT } from "../i18n/i18n.tsx";
+import { type Problem, Refusal } from "../api/client.ts";
+import { type Translate, useI18n, useT } from "../i18n/i18n.tsx";
+import { isTold } from "../i18n/problems.ts";
 import { Icon } from "./icons.tsx";
 
 interface ProblemProps {
@@ -14,15 +15,18 @@ export function ProblemNotice({ error, onRetry }: ProblemProps) {
   const problem = error instanceof Refusal ? error.problem : null;
   if (problem?.status === 402) return <UpgradeNotice detail={problem.detail} />;
   const isOurs = problem === null || problem.code === "unreachable";
-  const title = problem?.code === "unreachable" ? t("problem.unreachable") : problem?.title ?? t("problem.title");
-  const detail = problem?.code === "unreachable" ? t("problem.unreachable.detail") : problem?.detail ?? String(error);
+  const { title, hint, detail } = textsOf(error, problem, t);
   return (
     <div className="notice is-bad" role="alert">
       <Icon name="warning" size={18} />
       <div className="notice-text">
         <strong>{title}</strong>
-        <p>{detail}</p>
-        {problem?.hint ? <p className="soft">{problem.hint}</p> : null}
+        {hint === "" ? null : <p>{hint}</p>}
+        {detail === "" ? null : (
+          <p className="soft" lang="en">
+            {detail}
+          </p>
+        )}
         {isOurs ? null : (
           <p className="notice-code">
             <code>{problem.code}</code>
@@ -39,18 +43,26 @@ export function ProblemNotice({ error, onRetry }: ProblemProps) {
   );
 }
 
+/** In the reader's language what it is and what to do; in the server's own words the particulars. A code that this dashboard does not know has those alone. */
+function textsOf(error: unknown, problem: Problem | null, t: Translate): Readonly<Record<"title" | "hint" | "detail", string>> {
+  if (problem === null) return { title: t("problem.title"), hint: "", detail: String(error) };
+  if (problem.code === "unreachable") return { title: t("problem.unreachable"), hint: t("problem.unreachable.detail"), detail: "" };
+  const { code, title, hint = "", detail } = problem;
+  return isTold(code) ? { title: t(`problem.of.${code}`), hint: t(`problem.of.${code}.hint`), detail } : { title, hint, detail };
+}
+
 /** Refusals that the same request meets again, however often it is made. */
 const isOfTheRequest = (status: number): boolean => status >= 400 && status < 500 && ![401, 408, 429].includes(status);
 
-/** A plan without the feature: the pack's own words. */
+/** A plan without the feature: the pack's own words, a bundled one's in the reader's language. */
 function UpgradeNotice({ detail }: { readonly detail: string }) {
-  const t = useT();
+  const { t, said } = useI18n();
   return (
     <div className="notice is-upgrade">
       <Icon name="star" size={18} />
       <div className="notice-text">
         <strong>{t("upgrade.title")}</strong>
-        <p>{detail}</p>
+        <p>{said(detail)}</p>
       </div>
     </div>
   );

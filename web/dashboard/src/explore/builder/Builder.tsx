@@ -137,7 +137,8 @@ const isAny = (matcher: Matcher): boolean => (matcher.event ?? null) === null &&
 function TrendFields(props: FieldsProps) {
   const t = useT();
   const { query, stream, set, onChange } = props;
-  const measure = query.measure ?? "total";
+  const { measure = "total" } = query;
+  const several = typeof measure === "string" ? [] : [{ value: String(measure), label: measure.map((own) => t(`measure.${own}`)).join(" · ") }];
   return (
     <>
       {query.entities === undefined ? <EntityField {...props} /> : <EntitiesField {...props} />}
@@ -148,9 +149,9 @@ function TrendFields(props: FieldsProps) {
       ) : null}
       <SelectField
         label={t("q.measure")}
-        value={measure}
-        options={(["total", "unique", "unique_prop", "sum", "avg", "min", "max", "median", "p90", "p95", "p99"] as const).map((value) => ({ value, label: t(`measure.${value}`) }))}
-        onChange={(value) => set("measure", value)}
+        value={String(measure)}
+        options={[...several, ...(["total", "unique", "unique_prop", "sum", "avg", "min", "max", "median", "p90", "p95", "p99"] as const).map((value) => ({ value, label: t(`measure.${value}`) }))]}
+        onChange={(value) => set("measure", several.some((own) => own.value === value) ? measure : value)}
       />
       {needsProp(query) ? <PropField label={t("q.prop")} value={query.prop ?? ""} properties={propertiesOf(stream)} onChange={(value) => set("prop", value)} /> : null}
       <ToggleField label={t("q.compare")} value={query.compare !== undefined} onChange={(on) => set("compare", on ? "previous_period" : undefined)} />

@@ -7,7 +7,7 @@ import { BarList } from "../../ui/BarList.tsx";
 import { Chart, type Line } from "../../ui/Chart.tsx";
 import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
-import type { Query } from "../query.ts";
+import { type Query, measureKey } from "../query.ts";
 import type { Picture } from "../state.ts";
 import { type ChurnActor, type ChurnResult, type DropoffResult, type FunnelResult, type FunnelTrend, type LifecycleResult, type Numbers, type PrecedingResult, type RetentionResult, STATES, type StickinessResult, type TrendGroup, type TrendResult, nameOf } from "../results.ts";
 import { useNameOf } from "../useNameOf.ts";
@@ -64,7 +64,7 @@ function Trend({ query, as, result, onOpen }: Pick<PictureProps, "query" | "as" 
   const format = useFormat();
   const interval = query.interval ?? "day";
   const groups = result.groups ?? [];
-  const name = t(`measure.${query.measure ?? "total"}`);
+  const name = t(measureKey(query));
   if (groups.length > 0 && (interval === "all" || as === "number")) {
     const total = (data: Numbers) => (interval === "all" ? (data[0] ?? 0) : data.reduce((sum: number, value) => sum + (value ?? 0), 0));
     const open = (value: unknown) => (interval === "all" ? onOpen({ bucket: 0, group: [value] }) : undefined);
@@ -137,7 +137,7 @@ function TrendGroups({ query, as, result, onOpen, groups }: TrendProps & { reado
   });
   return (
     <div className="stack">
-      <Chart label={t(`measure.${query.measure ?? "total"}`)} labels={labels} lines={lines} others={groups.length - drawn.length} shape={as === "bar" ? "stack" : "line"} format={format.number} axis={format.compact} partial={partialIn(result.complete)} height="tall" onOpen={choose} />
+      <Chart label={t(measureKey(query))} labels={labels} lines={lines} others={groups.length - drawn.length} shape={as === "bar" ? "stack" : "line"} format={format.number} axis={format.compact} partial={partialIn(result.complete)} height="tall" onOpen={choose} />
       <AtPeriod labels={labels} bucket={bucket} onChange={choose}>
         <BarList label={labels[bucket] ?? ""} items={items} />
       </AtPeriod>

@@ -7,7 +7,7 @@ import { type Change, type HeatCell, type HeatMean, type HeatRow, Heatmap } from
 import { Empty } from "../../ui/Notice.tsx";
 import type { Place } from "../actors.ts";
 import type { Query } from "../query.ts";
-import { type RetentionResult, nameOf } from "../results.ts";
+import { type RetentionResult, isWhole, nameOf } from "../results.ts";
 import { useNameOf } from "../useNameOf.ts";
 
 interface RetentionProps {
@@ -34,10 +34,8 @@ export function Retention({ query, result, before, onOpen }: RetentionProps) {
   const place = (cell: readonly [number, number]): Place => (group === undefined ? { cell } : { cell, group: [group.value] });
   const unit = { kind: asCounts ? "number" : "percent" } as const;
   const startBefore = (row: number) => format.start(before?.starts[row] ?? null, period);
-  // A period that has not ended is less than a whole one, whatever came of it.
   const changeAt = (row: number, column: number): Change | undefined => {
-    const isWhole = result.complete[row]?.[column] === true && before?.complete[row]?.[column] === true;
-    if (!isWhole || (column === 0 && shown.percent[row]?.[0] === 100 && !asCounts)) return undefined;
+    if (before === undefined || !isWhole(result, row, column) || !isWhole(before, row, column) || (column === 0 && shown.percent[row]?.[0] === 100 && !asCounts)) return undefined;
     const of = asCounts ? "matrix" : "percent";
     return change({ now: shown[of][row]?.[column], before: other?.[of][row]?.[column], unit, of: startBefore(row) });
   };
@@ -47,7 +45,7 @@ export function Retention({ query, result, before, onOpen }: RetentionProps) {
       key: result.starts[row] ?? String(row),
       label,
       size: format.number(shown.sizes[row] ?? 0),
-      sizeChange: result.complete[row]?.[0] === true ? change({ now: shown.sizes[row], before: other?.sizes[row], unit: { kind: "number" }, of: startBefore(row) }) : undefined,
+      sizeChange: isWhole(result, row, 0) ? change({ now: shown.sizes[row], before: other?.sizes[row], unit: { kind: "number" }, of: startBefore(row) }) : undefined,
       cells: cells.map((count, column): HeatCell | null => {
         const share = shown.percent[row]?.[column] ?? null;
         if (count === null) return null;

@@ -100,7 +100,7 @@ function Bars({ block, before, caption }: { readonly block: BarsBlock; readonly 
       label,
       value: bar.value,
       text: format.value(bar.value, block.unit),
-      note: earlier === undefined ? undefined : <Delta now={bar.value} before={earlier.value} text={format.value(earlier.value, block.unit)} badWhenMore={isBadWhenMore(bar.label)} />,
+      note: earlier === undefined ? undefined : <Delta now={bar.value} before={earlier.value} text={format.value(earlier.value, block.unit)} unit={block.unit} badWhenMore={isBadWhenMore(bar.label)} />,
     };
   });
   return <BarList label={caption} items={items} />;

@@ -1,5 +1,6 @@
 import { useFormat } from "../../format/useFormat.ts";
 import { useName } from "../../format/useName.ts";
+import type { Unit } from "../../format/units.ts";
 import { useT } from "../../i18n/i18n.tsx";
 import { statBefore } from "../compare.ts";
 import type { Block, Stat } from "../shape.ts";
@@ -32,7 +33,7 @@ function Card({ stat, before }: { readonly stat: Stat; readonly before: number |
       <dt>{name(stat.name)}</dt>
       <dd>
         <span className="card-value">{format.any(stat.value, stat.unit)}</span>
-        {now === null || before === null ? null : <Delta now={now} before={before} text={format.any(before, stat.unit)} badWhenMore={isBadWhenMore(stat.name)} />}
+        {now === null || before === null ? null : <Delta now={now} before={before} text={format.any(before, stat.unit)} unit={stat.unit} badWhenMore={isBadWhenMore(stat.name)} />}
       </dd>
     </div>
   );
@@ -46,15 +47,22 @@ interface DeltaProps {
   readonly before: number;
   /** What it was before, as text. */
   readonly text: string;
+  /** Shares change by points, all else by its share. */
+  readonly unit?: Unit;
   readonly badWhenMore?: boolean;
 }
 
+/** Points are shown with one digit: what rounds to none has not changed. */
+const POINT_DIGITS = 1;
+
 /** More or less than before: an arrow and a number, never colour alone. */
-export function Delta({ now, before, text, badWhenMore = false }: DeltaProps) {
+export function Delta({ now, before, text, unit, badWhenMore = false }: DeltaProps) {
   const t = useT();
   const format = useFormat();
-  const change = format.change(now, before);
-  if (now === before) return null;
+  const isShare = unit?.kind === "percent";
+  const points = Number(Math.abs(now - before).toFixed(POINT_DIGITS));
+  const change = isShare ? t("compare.points", { change: format.number(points) }) : format.change(now, before);
+  if (now === before || (isShare && points === 0)) return null;
   const way = now > before === badWhenMore ? "is-bad" : "is-good";
   return (
     <span className={`delta ${way}`} title={t("compare.before", { value: text })}>
