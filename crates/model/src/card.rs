@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::cohort::decode_cohort_name;
 use crate::decode::join;
-use crate::query::Query;
+use crate::query::{Compare, Kind, Query};
 use crate::{ColumnType, Fault, Node, TableName, TableSchema, TenantId, TenantRule, Tenants};
 
 /// The characters of a card's title, at most.
@@ -22,6 +22,8 @@ pub struct Card {
     /// Which of its days are asked about, counted back from the day on which it is asked.
     pub range: Option<RollingRange>,
     pub picture: Picture,
+    /// Whether the answer stands beside that of as many periods before: of a retention, which is asked twice. A trend's query says it itself.
+    pub compare: Option<Compare>,
 }
 
 /// A range of days that ends today, whenever that is.
@@ -107,12 +109,21 @@ impl Card {
         let picture = fields
             .optional("picture")
             .map_or(Ok(Picture::Own), |node| node.choice(&Picture::NAMES, Picture::from_name))?;
+        let compare = fields.optional("compare");
+        if let Some(node) = &compare
+            && !matches!(query.kind, Kind::Retention(_))
+        {
+            return Err(node.fault(
+                "stands beside a query that is no retention; allowed is it with `kind` \"retention\" alone",
+            ));
+        }
+        let compare = compare.map_or(Ok(None), |node| Compare::decode(&node))?;
         fields.finish()?;
         let written = node.json().clone();
-        Ok(Self { name, title, query, written, range, picture })
+        Ok(Self { name, title, query, written, range, picture, compare })
     }
 
-    /// `{"name", "title", "query", "range", "picture"}`.
+    /// `{"name", "title", "query", "range", "picture", "compare"}`.
     pub fn to_json(&self) -> Map<String, Json> {
         let mut json = Map::new();
         json.insert("name".to_owned(), Json::from(&*self.name));
@@ -120,6 +131,8 @@ impl Card {
         json.insert("query".to_owned(), self.written.clone());
         json.insert("range".to_owned(), self.range.map_or(Json::Null, |range| Json::from(range.name())));
         json.insert("picture".to_owned(), Json::from(self.picture.name()));
+        let compare = self.compare.map(|Compare::PreviousPeriod| Compare::NAME);
+        json.insert("compare".to_owned(), compare.map_or(Json::Null, Json::from));
         json
     }
 }
@@ -178,6 +191,8 @@ mod tests {
             json!({"title": "Visits", "query": {"kind": "trend"}}),
             json!({"title": "Wöchentlich 주간", "query": {"kind": "retention"}, "range": "12m", "picture": "table"}),
             json!({"title": "x", "query": {"kind": "trend", "from": "2026-01-01"}, "range": null, "picture": "bar"}),
+            json!({"title": "x", "query": {"kind": "retention"}, "compare": "previous_period"}),
+            json!({"title": "x", "query": {"kind": "trend", "compare": "previous_period"}, "compare": null}),
         ] {
             let card = Card::parse("own.card-1", &json).unwrap_or_else(|fault| panic!("{json}: {fault}"));
             let mut told = card.to_json();
@@ -208,6 +223,9 @@ mod tests {
             "one of both",
         );
         check("a", json!({"picture": "pie"}), "picture", "\"line\"");
+        let retention = json!({"kind": "retention"});
+        check("a", json!({"query": retention, "compare": "last_year"}), "compare", "\"previous_period\"");
+        check("a", json!({"compare": "previous_period"}), "compare", "is no retention");
         check("a", json!({"colour": "red"}), "colour", "is no field here");
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct SavedCard {
 }
 
 impl SavedCard {
-    /// `{"name", "title", "query", "range", "picture", "updated_at"}`.
+    /// `{"name", "title", "query", "range", "picture", "compare", "updated_at"}`.
     pub(crate) fn to_json(&self) -> Map<String, Json> {
         let mut json = self.card.to_json();
         json.insert("updated_at".to_owned(), Json::from(self.updated_at.to_string()));

@@ -183,7 +183,7 @@ impl Trend {
             "interval": self.interval.to_json(),
             "cumulative": self.cumulative,
             "breakdown": self.breakdown.as_ref().map(Breakdown::to_json),
-            "compare": self.compare.map(|Compare::PreviousPeriod| "previous_period"),
+            "compare": self.compare.map(|Compare::PreviousPeriod| Compare::NAME),
         });
         if let (Some(computed), Json::Object(json)) = (&self.computed, &mut json) {
             json.insert("entity".to_owned(), Json::Null);
@@ -203,12 +203,13 @@ impl Trend {
 }
 
 impl Compare {
-    fn decode(node: &Node<'_>) -> Result<Option<Self>, Fault> {
+    pub(crate) const NAME: &str = "previous_period";
+
+    pub(crate) fn decode(node: &Node<'_>) -> Result<Option<Self>, Fault> {
         if let Some(compare) = node.json().as_bool() {
             return Ok(compare.then_some(Self::PreviousPeriod));
         }
-        node.choice(&["previous_period"], |name| (name == "previous_period").then_some(Self::PreviousPeriod))
-            .map(Some)
+        node.choice(&[Self::NAME], |name| (name == Self::NAME).then_some(Self::PreviousPeriod)).map(Some)
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn save(_: &Server) -> Operation {
             "query": {"type": "object", "description": "A query of the query language: see docs/queries.md."},
             "range": or_null(range()),
             "picture": or_null(json!({"type": "string", "enum": Picture::NAMES, "default": "own"})),
+            "compare": or_null(compare()),
         },
     });
     let example = json!({"title": "Churn", "query": {"kind": "churn"}});
@@ -73,6 +74,11 @@ fn named(mut operation: Operation) -> Operation {
     operation
 }
 
+/// Of a retention alone: a trend's query has it.
+fn compare() -> Json {
+    json!({"type": "string", "enum": ["previous_period"]})
+}
+
 fn range() -> Json {
     json!({"type": "string", "enum": RollingRange::NAMES})
 }
@@ -80,13 +86,14 @@ fn range() -> Json {
 fn schema() -> Json {
     json!({
         "type": "object",
-        "required": ["name", "title", "query", "range", "picture", "updated_at"],
+        "required": ["name", "title", "query", "range", "picture", "compare", "updated_at"],
         "properties": {
             "name": {"type": "string"},
             "title": {"type": "string"},
             "query": {"type": "object"},
             "range": or_null(range()),
             "picture": {"type": "string", "enum": Picture::NAMES},
+            "compare": or_null(compare()),
             "updated_at": {"type": "string", "format": "date-time"},
         },
     })

@@ -30,9 +30,14 @@ async fn a_card_is_saved_changed_and_deleted() {
     assert_eq!(saved.status, 201, "{}", saved.text());
     assert_eq!(saved.json()["updated_at"], NOW);
     assert_eq!(saved.json()["picture"], "bar");
+    assert_eq!(saved.json()["compare"], Json::Null);
     let again = club.put("/v1/cards/swims", &analyst(1), &card("Swims a day")).await;
     assert_eq!(again.status, 200, "{}", again.text());
     club.put("/v1/cards/a", &analyst(1), &json!({"title": "Churn", "query": {"kind": "churn"}})).await;
+    let compared = json!({"title": "Kept", "query": {"kind": "retention"}, "compare": "previous_period"});
+    let kept = club.put("/v1/cards/kept", &analyst(1), &compared).await;
+    assert_eq!(kept.json()["compare"], "previous_period", "{}", kept.text());
+    club.delete("/v1/cards/kept", &analyst(1)).await;
     assert_eq!(titles(&club, &owner(1)).await, ["Churn", "Swims a day"]);
     let one = club.get("/v1/cards/swims", &owner(1)).await.json();
     assert_eq!((&one["range"], &one["query"]), (&json!("28d"), &card("")["query"]));
@@ -85,6 +90,8 @@ async fn a_bad_card_is_refused_with_the_path_of_the_field() {
     )
     .await;
     check("a", json!({"title": "x", "query": {"kind": "churn"}, "picture": "pie"}), "picture: ").await;
+    check("a", json!({"title": "x", "query": {"kind": "churn"}, "compare": "previous_period"}), "compare: ")
+        .await;
     assert_eq!(titles(&club, &analyst(1)).await, Vec::<String>::new());
 }
 

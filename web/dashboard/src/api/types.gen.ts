@@ -10315,6 +10315,7 @@ export interface operations {
                      *           "query": {},
                      *           "range": "7d",
                      *           "picture": "own",
+                     *           "compare": "previous_period",
                      *           "updated_at": "2026-11-20T09:30:00Z"
                      *         }
                      *       ]
@@ -10322,6 +10323,7 @@ export interface operations {
                      */
                     "application/json": {
                         cards: {
+                            compare: "previous_period" | null;
                             name: string;
                             /** @enum {string} */
                             picture: "own" | "line" | "bar" | "number" | "table";
@@ -10608,10 +10610,12 @@ export interface operations {
                      *       "query": {},
                      *       "range": "7d",
                      *       "picture": "own",
+                     *       "compare": "previous_period",
                      *       "updated_at": "2026-11-20T09:30:00Z"
                      *     }
                      */
                     "application/json": {
+                        compare: "previous_period" | null;
                         name: string;
                         /** @enum {string} */
                         picture: "own" | "line" | "bar" | "number" | "table";
@@ -10892,6 +10896,7 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
+                    compare?: "previous_period" | null;
                     picture?: ("own" | "line" | "bar" | "number" | "table") | null;
                     /** @description A query of the query language: see docs/queries.md. */
                     query: Record<string, unknown>;
@@ -10915,10 +10920,12 @@ export interface operations {
                      *       "query": {},
                      *       "range": "7d",
                      *       "picture": "own",
+                     *       "compare": "previous_period",
                      *       "updated_at": "2026-11-20T09:30:00Z"
                      *     }
                      */
                     "application/json": {
+                        compare: "previous_period" | null;
                         name: string;
                         /** @enum {string} */
                         picture: "own" | "line" | "bar" | "number" | "table";
@@ -10944,10 +10951,12 @@ export interface operations {
                      *       "query": {},
                      *       "range": "7d",
                      *       "picture": "own",
+                     *       "compare": "previous_period",
                      *       "updated_at": "2026-11-20T09:30:00Z"
                      *     }
                      */
                     "application/json": {
+                        compare: "previous_period" | null;
                         name: string;
                         /** @enum {string} */
                         picture: "own" | "line" | "bar" | "number" | "table";

@@ -21,9 +21,16 @@ describe("a card", () => {
     ["days of one's own", { range: { from: "2026-01-01", to: "2026-01-31" } }],
     ["a table", { view: "table" }],
     ["bars", { picture: "bar" }],
+    ["a trend's comparison", { query: { ...START.query, compare: "previous_period" } }],
+    ["a retention's comparison", { query: { kind: "retention", period: "week", compare: "previous_period" } }],
   ])("keeps %s", (_, part) => {
     const state: State = { ...START, ...part };
     expect(stateOf(saved(state))).toEqual(state);
+  });
+
+  it("of a retention asks for what the language has: how it is compared stands beside the question", () => {
+    const card = cardOf("A", { ...START, query: { kind: "retention", compare: "previous_period" } });
+    expect([card.query, card.compare]).toEqual([{ kind: "retention" }, "previous_period"]);
   });
 
   it("of an unknown kind is not shown", () => {

@@ -13,6 +13,8 @@ export interface NewCard {
   readonly query: object;
   readonly range: string | null;
   readonly picture: string;
+  /** Of a retention, which is compared by asking twice. A trend's query says it itself. */
+  readonly compare: "previous_period" | null;
 }
 
 export const cardsOptions = (access: Access) =>
@@ -40,9 +42,11 @@ export function nameFor(title: string, taken: readonly string[]): string {
 export function cardOf(title: string, state: State): NewCard {
   const { from: _, to: __, ...plain } = state.query;
   const picture = state.view === "table" ? "table" : state.picture;
-  if (!takesRange(state.query.kind)) return { title, query: askedOf(state.query), range: null, picture };
-  if (typeof state.range !== "string") return { title, query: { ...plain, from: state.range.from, to: addDays(state.range.to, 1) }, range: null, picture };
-  return { title, query: plain, range: state.range === "all" ? null : state.range, picture };
+  const compare = (state.query.kind === "retention" ? state.query.compare : undefined) ?? null;
+  const kept = { title, picture, compare };
+  if (!takesRange(state.query.kind)) return { ...kept, query: askedOf(state.query), range: null };
+  if (typeof state.range !== "string") return { ...kept, query: { ...plain, from: state.range.from, to: addDays(state.range.to, 1) }, range: null };
+  return { ...kept, query: plain, range: state.range === "all" ? null : state.range };
 }
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -61,5 +65,6 @@ export function stateOf(card: Card): State | null {
   const kind = KINDS.find((own): own is Kind => own === card.query["kind"]);
   if (kind === undefined) return null;
   const picture = PICTURES.find((own): own is Picture => own === card.picture) ?? "own";
-  return { ...rangeOf(card, card.query as unknown as Query), view: card.picture === "table" ? "table" : "picture", picture };
+  const query = { ...card.query, ...(card.compare === null ? {} : { compare: card.compare }) } as unknown as Query;
+  return { ...rangeOf(card, query), view: card.picture === "table" ? "table" : "picture", picture };
 }
