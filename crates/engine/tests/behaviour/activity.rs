@@ -254,3 +254,22 @@ fn a_day_of_twenty_three_hours_is_one_period() {
     let answer = try_ask(&snapshot(&app(), &events, 1), Some("a"), &query, at("2024-05-01")).unwrap();
     assert_eq!(answer.result(), json!({"data": [0, 0, 1, 0], "at_least": [1, 1, 1, 0], "actors_total": 1}));
 }
+
+/// 29 and 31 December lie side by side in Apia, wherever the question begins.
+#[test]
+fn a_day_that_a_zone_passed_over_is_no_period() {
+    let event = |time: &str| {
+        let values = [("card", Value::Int(1)), ("at", Value::Timestamp(at(time)))];
+        Event { table: "sales", tenant: "a", values: BTreeMap::from(values) }
+    };
+    let events = ["2011-12-30T09:30:00Z", "2011-12-30T10:30:00Z"].map(event);
+    let snapshot = snapshot(&app(), &events, 1);
+    for from in ["2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"] {
+        let query = json!({
+            "kind": "lifecycle", "stream": "sales", "from": from, "to": "2011-12-31T10:00:00Z", "tz": "Pacific/Apia",
+        });
+        let answer = try_ask(&snapshot, Some("a"), &query, at("2012-02-01")).unwrap().result();
+        let last = |status: &str| answer[status].as_array().unwrap().last().cloned().unwrap();
+        assert_eq!((last("returning"), last("resurrecting")), (json!(1), json!(0)), "{from}: {answer}");
+    }
+}

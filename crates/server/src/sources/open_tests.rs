@@ -133,6 +133,9 @@ fn a_line_of_json_says_of_which_kind_a_property_is() {
 {"tenant": "t", "actor": "c", "ts": "2026-01-01T00:00:00Z", "price": 1.0, "x": "NULL", "e": ""}
 {"tenant": "t", "actor": "d", "ts": "2026-01-01T00:00:00Z", "x": 1, "x": 2}
 {"tenant": "t", "actor": "e", "ts": "2026-01-01T00:00:00Z", "props": 5}
+{"tenant": "t", "actor": "f", "ts": "2026-01-01T00:00:00Z", "props": "{\"plan\": \"pro\"}"}
+{"tenant": "t", "actor": "g", "ts": "2026-01-01T00:00:00Z", "props": "plan"}
+{"tenant": "t", "actor": "h", "ts": "2026-01-01T00:00:00Z", "props": "[1]"}
 "#,
         &[
             "7 int:price=1 text:plan=pro",
@@ -140,6 +143,9 @@ fn a_line_of_json_says_of_which_kind_a_property_is() {
             "c float:price=1.0 text:e=",
             "4:x:repeated_column",
             "5:props:wrong_type",
+            "f text:plan=pro",
+            "7:props:broken_json",
+            "8:props:wrong_type",
         ],
     );
 }

@@ -468,3 +468,27 @@ async fn statements_read_what_was_captured_by_its_name_and_type() {
     refused.assert_problem(422, "sql_invalid");
     assert!(refused.text().contains("a number of seconds above 0"), "{}", refused.text());
 }
+
+/// Of a property with values of several types, too, whose texts are kept as JSON.
+#[tokio::test]
+async fn an_empty_text_is_no_value_that_a_touch_looks_for() {
+    let touched = async |others: Json, attribution: &str| {
+        let club = product();
+        let of = |event: &str, second: u32, g: Json| json!({"event": event, "actor": "u", "ts": format!("2024-01-01T00:00:0{second}Z"), "props": {"g": g}});
+        let mut events = vec![of("c", 5, others), of("a", 0, json!("")), of("b", 1, json!("v"))];
+        if attribution == "last_touch" {
+            events.push(of("b", 2, json!("")));
+        }
+        post(&club, "/v1/capture", json!(events)).await;
+        let query = json!({
+            "kind": "funnel", "steps": [{"event": "a"}, {"event": "b"}], "as_of": "2025-01-01T00:00:00Z",
+            "breakdown": {"props": ["g"], "attribution": attribution},
+        });
+        result(&club, query).await["groups"][0]["value"].clone()
+    };
+    for attribution in ["first_touch", "last_touch"] {
+        for others in [json!("w"), json!(1), json!(true)] {
+            assert_eq!(touched(others.clone(), attribution).await, json!(["v"]), "{attribution} {others}");
+        }
+    }
+}

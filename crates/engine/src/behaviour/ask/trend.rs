@@ -319,8 +319,9 @@ impl<'a> Reading<'a> {
                 cells.iter_mut().map(|numbers| percentile(numbers, percent).map(Quantity::Float)).collect()
             }
         };
-        for (value, start) in values.iter_mut().zip(&self.span.bounds) {
-            if *start > self.as_of {
+        // A period that began before what is asked for may have begun before `as_of`, too.
+        for ((value, start), bound) in values.iter_mut().zip(&self.span.starts).zip(&self.span.bounds) {
+            if start.map_or(*bound, Instant::micros) > self.as_of {
                 *value = None;
             }
         }
