@@ -213,7 +213,7 @@ fn series(
     events: &[(Instant, &Event)],
 ) -> Json {
     let value = |bucket: &Bucket| {
-        if bucket.from > question.as_of.micros() {
+        if bucket.start.map_or(bucket.from, Instant::micros) > question.as_of.micros() {
             return Json::Null;
         }
         let cumulative = question.query["cumulative"] == true;

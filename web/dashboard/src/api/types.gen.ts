@@ -6864,7 +6864,20 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example [] */
+                /**
+                 * @example {
+                 *       "event_id": "text",
+                 *       "user_id": "text",
+                 *       "session_id": "text",
+                 *       "screen": "text",
+                 *       "next_screen": "text",
+                 *       "event_type": "navigate",
+                 *       "user_think_time": 12.5,
+                 *       "system_latency": 12.5,
+                 *       "timestamp": "2026-11-20T09:30:00Z",
+                 *       "props": {}
+                 *     }
+                 */
                 "application/json": {
                     event_id?: string | null;
                     /** @enum {string} */
@@ -9013,7 +9026,16 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example [] */
+                /**
+                 * @example [
+                 *       {
+                 *         "actor": "u-1",
+                 *         "props": {
+                 *           "plan": "pro"
+                 *         }
+                 *       }
+                 *     ]
+                 */
                 "application/json": {
                     actor: string | number;
                     /** @description Null takes a property away. */
@@ -9323,7 +9345,14 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example [] */
+                /**
+                 * @example [
+                 *       {
+                 *         "alias": "device-1",
+                 *         "actor": "u-1"
+                 *       }
+                 *     ]
+                 */
                 "application/json": {
                     actor: string | number;
                     alias: string | number;
@@ -9634,7 +9663,12 @@ export interface operations {
                 /**
                  * @example {
                  *       "key": "ewk_…",
-                 *       "events": []
+                 *       "events": [
+                 *         {
+                 *           "event": "left",
+                 *           "actor": "u-1"
+                 *         }
+                 *       ]
                  *     }
                  */
                 "application/json": {
@@ -9979,7 +10013,19 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example [] */
+                /**
+                 * @example [
+                 *       {
+                 *         "event": "signed_up",
+                 *         "actor": "u-1",
+                 *         "ts": "2026-11-20T09:30:00Z",
+                 *         "props": {
+                 *           "plan": "pro"
+                 *         },
+                 *         "event_id": "e-1"
+                 *       }
+                 *     ]
+                 */
                 "application/json": {
                     /** @description Who did it. */
                     actor: string | number;
@@ -16709,7 +16755,16 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example [] */
+                /**
+                 * @example [
+                 *       {
+                 *         "tenant": "text",
+                 *         "actor": "text",
+                 *         "name": "text",
+                 *         "value": "text"
+                 *       }
+                 *     ]
+                 */
                 "application/json": unknown[];
             };
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ebbtide_model::Instant;
 use ebbtide_model::query::{Breakdown, Compare, Formula, Measure, Operator, Trend};
 use hashbrown::{HashMap, HashSet};
 use num_bigint::BigUint;
