@@ -18,6 +18,7 @@ use crate::log::RecoveryReport;
 use crate::maintenance::{Health, Job, Shared};
 use crate::recover::{self, Opened};
 use crate::request::{Answer, Request};
+use crate::side_by_side::no_thread;
 use crate::snapshot::Snapshot;
 use crate::statistics::Statistics;
 use crate::table::TableInfo;
@@ -322,7 +323,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-    thread.map_err(|error| StoreError::Failed { reason: format!("a thread cannot start: {error}") })
+    thread.map_err(no_thread)
 }
 
 fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {

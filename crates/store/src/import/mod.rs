@@ -30,6 +30,7 @@ use crate::orphans::Orphans;
 use crate::properties::is_property;
 use crate::rewrite::{PieceToWrite, Rewrite};
 use crate::segment::{self, Lifetime, LiveSegment, Segment};
+use crate::side_by_side::{no_thread, panicked};
 use crate::table::{Live, TableInfo};
 use crate::writer::{TableIndex, Writer};
 use crate::{Receipt, StoreError};
@@ -252,8 +253,7 @@ impl Importer {
             let written = rows.and_then(|rows| rows.write(&fs, id, &info, &form));
             written.inspect_err(|_| segment::remove(fs.as_ref(), id))
         });
-        let thread = spawned
-            .map_err(|error| StoreError::Failed { reason: format!("a thread cannot start: {error}") })?;
+        let thread = spawned.map_err(no_thread)?;
         self.writing = Some(Writing { thread });
         Ok(receipt)
     }
@@ -297,10 +297,7 @@ impl Importer {
     /// Waits for the chunk that is being written.
     fn end_writing(&mut self) -> Result<(), StoreError> {
         let Some(writing) = self.writing.take() else { return Ok(()) };
-        let segment = writing
-            .thread
-            .join()
-            .map_err(|_| StoreError::Failed { reason: "a thread ended in a panic".to_owned() })??;
+        let segment = writing.thread.join().map_err(panicked)??;
         let live = LiveSegment::new(Arc::new(segment), &mut self.shared.writer().tables[self.table].owners);
         self.written.push(Some(live));
         Ok(())

@@ -10,6 +10,7 @@ mod adding;
 mod asked;
 mod best;
 mod codes;
+mod condition;
 mod days;
 mod groups;
 mod lookup;

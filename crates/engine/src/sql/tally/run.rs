@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::split_conjunction;
 
 use super::adding::{Added, Adding, Grouped, Seen};
 use super::best::best_of;
 use super::codes::from_store;
+use super::condition::{Condition, counted, evaluated_condition, mark};
 use super::days::Days;
 use super::groups::{By, Level, numbers, shown};
 use super::lookup::{Columns, Kept, Lookups, columns_of};
@@ -45,26 +45,6 @@ pub(super) struct Running<'t> {
     /// The groups that were met since, where they are asked for; some more than once.
     met: Vec<u32>,
     reservation: MemoryReservation,
-}
-
-/// What has to hold for a row to count.
-#[derive(Default)]
-struct Condition {
-    kept: Vec<Kept>,
-    evaluated: Vec<Arc<dyn PhysicalExpr>>,
-}
-
-impl Condition {
-    fn of(lookups: &Lookups, expr: Option<&Arc<dyn PhysicalExpr>>) -> Result<Self> {
-        let mut condition = Self::default();
-        for expr in expr.map(split_conjunction).into_iter().flatten() {
-            match lookups.kept(expr)? {
-                Some(kept) => condition.kept.push(kept),
-                None => condition.evaluated.push(expr.clone()),
-            }
-        }
-        Ok(condition)
-    }
 }
 
 impl<'t> Running<'t> {
@@ -469,27 +449,6 @@ fn refine(
     }
 }
 
-/// Which of these rows of a part, of which the batch is, count for an aggregate; `None`: all.
-fn counted(
-    condition: &Condition,
-    batch: &RecordBatch,
-    (part, rows): (usize, &[u32]),
-) -> Result<Option<BooleanArray>> {
-    if condition.kept.is_empty() && condition.evaluated.is_empty() {
-        return Ok(None);
-    }
-    let mut counted = vec![true; rows.len()];
-    for kept in &condition.kept {
-        for (counted, row) in counted.iter_mut().zip(rows) {
-            *counted &= kept.keeps(part, *row as usize);
-        }
-    }
-    for expr in &condition.evaluated {
-        mark(&mut counted, &evaluated_condition(expr, batch)?);
-    }
-    Ok(Some(BooleanArray::from(counted)))
-}
-
 /// Which rows of a part are at some places of what was read of it.
 fn rows_at(mut places: Vec<u32>, rows: Rows<'_>) -> Vec<u32> {
     for place in &mut places {
@@ -500,18 +459,4 @@ fn rows_at(mut places: Vec<u32>, rows: Rows<'_>) -> Vec<u32> {
 
 fn arguments_of(arguments: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
     arguments.iter().map(|expr| expr.evaluate(batch)?.into_array(batch.num_rows())).collect()
-}
-
-fn evaluated_condition(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
-    let array = expr.evaluate(batch)?.into_array(batch.num_rows())?;
-    let holds = array.as_boolean_opt().cloned();
-    holds.ok_or_else(|| DataFusionError::Internal("a condition is neither true nor false".to_owned()))
-}
-
-/// Null is no.
-fn mark(mask: &mut [bool], holds: &BooleanArray) {
-    mask.iter_mut().zip(holds.values()).for_each(|(kept, holds)| *kept &= holds);
-    if let Some(nulls) = holds.nulls().filter(|nulls| nulls.null_count() > 0) {
-        mask.iter_mut().zip(nulls.iter()).for_each(|(kept, is_there)| *kept &= is_there);
-    }
 }
